@@ -1,0 +1,271 @@
+// Package broker says to Redis all that the chat ever says to it: rooms' logs,
+// their live channels, who is where, the names in use, and the cluster's nodes.
+//
+// The log is the truth; what is published is only a fast hint, which may be
+// lost, late or repeated. Whoever listens compares ids and reads the log where
+// they don't fit.
+//
+// Every call takes a context and ends with it. A call that fails may have been
+// carried out or not: a caller that must know repeats it, and all calls that
+// write are made so that this does no harm. Errors are Redis's own or the
+// network's; Explain puts them into words for an operator. A Broker may be used
+// by any number of goroutines.
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/protocol"
+)
+
+//go:embed scripts/*.lua
+var scripts embed.FS
+
+func script(name string) *redis.Script {
+	src, err := scripts.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic(err) // embedded: it can't be missing
+	}
+	return redis.NewScript(string(src))
+}
+
+var (
+	appendScript = script("append")
+	hereScript   = script("here")
+	leaseScript  = script("lease")
+	namesScript  = script("names")
+)
+
+// publish is the command by which scripts publish.
+const publish = "PUBLISH"
+
+// Timings of the lease and the probe; each is well below the next.
+const (
+	// beatEvery is how often the lease is renewed and the probe sent.
+	beatEvery = time.Second
+	// probeLost is after how long without its own probe a subscription counts
+	// as dead.
+	probeLost = 3 * time.Second
+	// leaseFor is how long a lease holds without renewal.
+	leaseFor = 6 * time.Second
+	// forgetAfter is how long a dead instance stays listed, so that what it
+	// may still have written late is taken away too.
+	forgetAfter = time.Minute
+)
+
+// Config is what a Broker needs to know.
+type Config struct {
+	// Client is the connection to Redis; the Broker does not close it.
+	Client redis.UniversalClient
+	// Namespace is the prefix of every key and channel.
+	Namespace string
+	// History is how many entries a room's log keeps.
+	History int
+	// Node is what the node says of itself to the others.
+	Node NodeInfo
+	// Log takes what an operator should know.
+	Log *slog.Logger
+}
+
+// NodeInfo is what a node says of itself to the others.
+type NodeInfo struct {
+	// ID is the node's name.
+	ID string `json:"id"`
+	// URL is where clients reach it; empty where that is made from the host
+	// by which a client came and Port.
+	URL string `json:"url,omitzero"`
+	// Port is the port it listens on.
+	Port int `json:"port,omitzero"`
+	// TLS tells that it serves HTTPS on Port.
+	TLS bool `json:"tls,omitzero"`
+}
+
+// Listener is told what comes from Redis. Live, Following and News are called
+// by one goroutine, in the order in which things came; the others by another.
+// None may block.
+type Listener interface {
+	// Live is called with what was published in a followed room: whole entries
+	// or hints.
+	Live(room string, payload []byte)
+	// Following is called when everything published in the room from now on
+	// will be heard, and again each time after that had been interrupted:
+	// what came before may have been missed.
+	Following(room string)
+	// News is called with what was published to the whole cluster.
+	News(payload []byte)
+	// Nodes is called when the live nodes changed.
+	Nodes(live []NodeInfo)
+	// Lost is called when the lease was lost, or Redis was emptied: what this
+	// node wrote about its users is gone and has to be written anew.
+	Lost()
+	// Reachable is called when Redis is lost (false) or back (true).
+	Reachable(up bool)
+}
+
+// Broker is one node's connection to Redis.
+type Broker struct {
+	cfg      Config
+	rdb      redis.UniversalClient
+	keys     keyspace
+	log      *slog.Logger
+	listener Listener // set by Run
+
+	sub   *subscription
+	names *nameBatcher
+
+	rooms roomList
+
+	instance atomic.Pointer[string]
+	health   health
+	reaping  atomic.Bool
+	beatNow  chan struct{} // asks for a beat before its time
+
+	mu     sync.Mutex // guards the fields below
+	secret []byte
+	live   []NodeInfo
+}
+
+// New makes a Broker, and checks that the Redis behind it is there, lets it in
+// and knows streams.
+func New(ctx context.Context, cfg Config) (*Broker, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	b := &Broker{cfg: cfg, rdb: cfg.Client, keys: keyspace{cfg.Namespace}, log: cfg.Log, beatNow: make(chan struct{}, 1)}
+	b.newInstance()
+	b.sub = newSubscription(b)
+	b.names = newNameBatcher(b)
+	if err := b.rdb.Ping(ctx).Err(); err != nil {
+		return nil, err
+	}
+	if err := b.rdb.XLen(ctx, b.keys.room("log", "probe")).Err(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// newInstance gives this node a new identity for its lease: what it wrote under
+// the old one is for others to take away.
+func (b *Broker) newInstance() {
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	id := b.cfg.Node.ID + "~" + hex.EncodeToString(random[:])
+	b.instance.Store(&id)
+}
+
+// Instance is the identity under which this node holds its lease now.
+func (b *Broker) Instance() string { return *b.instance.Load() }
+
+// secretBytes is the length of a secret that nodes make themselves.
+const secretBytes = 32
+
+// Secret returns the key that signs guests' tokens, which the nodes share: the
+// one in Redis, made by whoever came first.
+func (b *Broker) Secret(ctx context.Context) ([]byte, error) {
+	b.mu.Lock()
+	mine := b.secret
+	b.mu.Unlock()
+	if mine == nil {
+		mine = make([]byte, secretBytes)
+		_, _ = rand.Read(mine) // never fails (crypto/rand)
+	}
+	key := b.keys.cluster("secret")
+	if err := b.rdb.SetNX(ctx, key, base64.StdEncoding.EncodeToString(mine), 0).Err(); err != nil {
+		return nil, fmt.Errorf("share the tokens' secret: %w", err)
+	}
+	text, err := b.rdb.Get(ctx, key).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read the tokens' secret: %w", err)
+	}
+	secret, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(secret) < secretBytes {
+		return nil, fmt.Errorf("the tokens' secret in %s is damaged: delete the key", key)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.secret = secret
+	return secret, nil
+}
+
+// Publish sends a hint to a room's live channel. It is not kept anywhere.
+func (b *Broker) Publish(ctx context.Context, room string, payload []byte) error {
+	return b.rdb.Publish(ctx, b.keys.room("live", room), payload).Err()
+}
+
+// Announce sends news to the cluster's channel.
+func (b *Broker) Announce(ctx context.Context, payload []byte) error {
+	return b.rdb.Publish(ctx, b.keys.cluster("news"), payload).Err()
+}
+
+// Follow asks for what is published in the room; Listener.Following tells when
+// that has begun. It never waits.
+func (b *Broker) Follow(room string) { b.sub.want(b.keys.room("live", room), true) }
+
+// Unfollow ends it. It never waits.
+func (b *Broker) Unfollow(room string) { b.sub.want(b.keys.room("live", room), false) }
+
+// errReply is what a script's reply in an unexpected shape is reported as.
+var errReply = errors.New("redis answered in an unexpected shape")
+
+// Append puts drafts into the room's log, in their order, each at most once by
+// its user and key, and publishes those that are new. It is all or nothing, but
+// a failed call may nevertheless have been carried out.
+func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+	args := make([]any, 0, 6+3*len(drafts))
+	args = append(args, b.keys.room("live", room), publish, b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room)
+	for _, d := range drafts {
+		args = append(args, member(d), d.Mark(), d.Tail)
+	}
+	keys := []string{b.keys.room("log", room), b.keys.room("keys", room)}
+	reply, err := appendScript.Run(ctx, b.rdb, keys, args...).Slice()
+	if err != nil {
+		return nil, err
+	}
+	return receipts(drafts, reply)
+}
+
+// member is a draft's place in the set of keys taken. A user's id holds no "|".
+func member(d protocol.Draft) string { return d.User + "|" + d.Key }
+
+// receipts reads the reply of the append script, and checks that it is the
+// answer to this very call: one that came too late, to a call given up, must
+// never acknowledge another's message.
+func receipts(drafts []protocol.Draft, reply []any) ([]protocol.Receipt, error) {
+	const width = 4
+	if len(reply) != width*len(drafts) {
+		return nil, errReply
+	}
+	list := make([]protocol.Receipt, len(drafts))
+	for i, d := range drafts {
+		row := reply[i*width : (i+1)*width]
+		echo, ok1 := row[0].(string)
+		text, ok2 := row[1].(string)
+		stamp, ok3 := row[2].(string)
+		duplicate, ok4 := row[3].(int64)
+		if !ok1 || !ok2 || !ok3 || !ok4 || echo != member(d) {
+			return nil, errReply
+		}
+		r := protocol.Receipt{Time: parseMS(stamp), Duplicate: duplicate == 1}
+		if text != "" {
+			id, err := protocol.ParseID(text)
+			if err != nil {
+				return nil, errReply
+			}
+			r.ID = id
+		}
+		list[i] = r
+	}
+	return list, nil
+}

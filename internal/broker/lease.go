@@ -1,0 +1,245 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// healthEvery is how often it is judged whether Redis is within reach.
+const healthEvery = 100 * time.Millisecond
+
+// reapers bounds how many rooms of a dead node are cleared at once.
+const reapers = 8
+
+// errLost is a lease that ended before it was renewed.
+var errLost = errors.New("the lease was lost")
+
+// Run keeps the subscription, the lease and the probe until ctx is done, and
+// tells the listener what comes. It is called once.
+func (b *Broker) Run(ctx context.Context, listener Listener) {
+	b.listener = listener
+	var all sync.WaitGroup
+	all.Go(func() { b.sub.run(ctx) })
+	all.Go(func() { b.beatLoop(ctx) })
+	all.Go(func() { b.healthLoop(ctx) })
+	all.Wait()
+}
+
+// Ready returns nil while this node is known to the cluster and hears through
+// Redis what it publishes itself; else why it is not.
+func (b *Broker) Ready() error { return b.health.reason() }
+
+// Live returns the live nodes as last heard, in the order of their ids.
+func (b *Broker) Live() []NodeInfo {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.live
+}
+
+// hurry has the next beat come at once.
+func (b *Broker) hurry() {
+	select {
+	case b.beatNow <- struct{}{}:
+	default:
+	}
+}
+
+func (b *Broker) healthLoop(ctx context.Context) {
+	tick := time.NewTicker(healthEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if up, changed := b.health.changed(); changed {
+			if !up {
+				b.log.Error("redis can't be reached", "error", b.health.reason())
+			}
+			b.listener.Reachable(up)
+		}
+	}
+}
+
+func (b *Broker) beatLoop(ctx context.Context) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	first := true
+	for {
+		err := b.beat(ctx, first)
+		if errors.Is(err, errLost) {
+			b.log.Warn("this node's lease was lost; writing its users anew", "instance", b.Instance())
+			b.newInstance()
+			if err = b.beat(ctx, true); err == nil {
+				b.reshareSecret(ctx)
+				b.listener.Lost()
+			}
+		}
+		if err == nil {
+			first = false
+		}
+		b.health.setBeat(err)
+		if b.health.silent() {
+			b.log.Warn("the subscription brings nothing any more; making a new one")
+			b.sub.restart()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-b.beatNow:
+		}
+	}
+}
+
+// reshareSecret puts the tokens' secret back where it was wiped away.
+func (b *Broker) reshareSecret(ctx context.Context) {
+	b.mu.Lock()
+	known := b.secret != nil
+	b.mu.Unlock()
+	if !known {
+		return
+	}
+	if _, err := b.Secret(ctx); err != nil {
+		b.log.Warn("the tokens' secret could not be shared again", "error", err)
+	}
+}
+
+// probeChannel is this node's alone, whatever instance it has.
+func (b *Broker) probeChannel() string { return b.keys.cluster("probe:" + b.cfg.Node.ID) }
+
+// beat renews the lease, sends the probe and takes note of who is alive.
+func (b *Broker) beat(ctx context.Context, first bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*beatEvery)
+	defer cancel()
+	info, err := json.Marshal(b.cfg.Node)
+	if err != nil {
+		return fmt.Errorf("describe this node: %w", err)
+	}
+	mode := ""
+	if first {
+		mode = "new"
+	}
+	keys := []string{b.keys.cluster("nodes"), b.keys.cluster("info")}
+	reply, err := leaseScript.Run(ctx, b.rdb, keys, b.Instance(), leaseFor.Milliseconds(), info, mode,
+		b.keys.cluster("news"), publish, forgetAfter.Milliseconds()).Slice()
+	if err != nil {
+		return err
+	}
+	if len(reply)%3 != 1 {
+		return errReply
+	}
+	if reply[0] != int64(1) {
+		return errLost
+	}
+	live, dead := split(reply[1:])
+	b.setLive(live)
+	if len(dead) > 0 && b.reaping.CompareAndSwap(false, true) {
+		go b.reapAll(dead) // ends by its own deadline; nobody waits for it
+	}
+	return b.rdb.Publish(ctx, b.probeChannel(), "p").Err()
+}
+
+// split reads the rows of the lease script: what the live nodes say, and the
+// dead instances.
+func split(rows []any) (live []NodeInfo, dead []string) {
+	for i := 0; i+2 < len(rows); i += 3 {
+		instance, _ := rows[i].(string)
+		if rows[i+1] != int64(1) {
+			dead = append(dead, instance)
+			continue
+		}
+		var info NodeInfo
+		text, _ := rows[i+2].(string)
+		if json.Unmarshal([]byte(text), &info) == nil && info.ID != "" {
+			live = append(live, info)
+		}
+	}
+	slices.SortFunc(live, func(a, b NodeInfo) int { return strings.Compare(a.ID, b.ID) })
+	return slices.CompactFunc(live, func(a, b NodeInfo) bool { return a.ID == b.ID }), dead
+}
+
+func (b *Broker) setLive(live []NodeInfo) {
+	b.mu.Lock()
+	same := slices.Equal(b.live, live)
+	b.live = live
+	b.mu.Unlock()
+	if !same {
+		b.listener.Nodes(live)
+	}
+}
+
+// reapAll takes away what dead instances left behind. Every node does this; it
+// does no harm twice. They stay listed for a while, so it is repeated in case
+// one of them, waking up, wrote something late.
+func (b *Broker) reapAll(dead []string) {
+	defer b.reaping.Store(false)
+	ctx, cancel := context.WithTimeout(context.Background(), leaseFor)
+	defer cancel()
+	for _, instance := range dead {
+		if err := b.reap(ctx, instance); err != nil {
+			b.log.Warn("what a dead node left could not be cleared; trying again", "instance", instance, "error", err)
+		}
+	}
+}
+
+func (b *Broker) reap(ctx context.Context, instance string) error {
+	rooms, err := b.rdb.SMembers(ctx, b.keys.cluster("rooms:"+instance)).Result()
+	if err != nil {
+		return err
+	}
+	held, err := b.rdb.SMembers(ctx, b.keys.cluster("held:"+instance)).Result()
+	if err != nil {
+		return err
+	}
+	var (
+		work    sync.WaitGroup
+		mu      sync.Mutex // guards failed
+		failed  error
+		tickets = make(chan struct{}, reapers)
+	)
+	for _, room := range rooms {
+		tickets <- struct{}{}
+		work.Go(func() {
+			defer func() { <-tickets }()
+			if err := b.Vacate(ctx, instance, room); err != nil {
+				mu.Lock()
+				failed = err
+				mu.Unlock()
+			}
+		})
+	}
+	work.Wait()
+	for users := range slices.Chunk(held, 128) {
+		ops := make([]nameOp, len(users))
+		for i, user := range users {
+			ops[i] = nameOp{what: "release", user: user, extra: "keep"}
+		}
+		if _, err := b.nameCall(ctx, instance, ops); err != nil {
+			return err
+		}
+	}
+	return failed
+}
+
+// Leave takes away all that this node wrote about itself and its users, and
+// tells the cluster. It is for the end, after Run.
+func (b *Broker) Leave(ctx context.Context) error {
+	instance := b.Instance()
+	if err := b.reap(ctx, instance); err != nil {
+		return err
+	}
+	pipe := b.rdb.Pipeline()
+	pipe.ZRem(ctx, b.keys.cluster("nodes"), instance)
+	pipe.HDel(ctx, b.keys.cluster("info"), instance)
+	pipe.Publish(ctx, b.keys.cluster("news"), "n")
+	_, err := pipe.Exec(ctx)
+	return err
+}

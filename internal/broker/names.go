@@ -1,0 +1,124 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.com/chat/internal/protocol"
+)
+
+// The users whose name is kept although they are gone, because their token
+// tells an older one.
+const (
+	namesKeptFor = 7 * 24 * time.Hour
+	namesKept    = 100_000
+)
+
+// ErrBusy is answered when too many calls wait for Redis already.
+var ErrBusy = errors.New("too much is waiting for redis")
+
+type nameOp struct {
+	what, user, name, extra string
+}
+
+type nameResult struct {
+	done bool
+	name string
+}
+
+type nameBatcher = batcher[nameOp, nameResult]
+
+// namesTimeout bounds one batch of claims.
+const namesTimeout = 3 * time.Second
+
+func newNameBatcher(b *Broker) *nameBatcher {
+	return &nameBatcher{most: 128, bear: 20_000, call: func(ops []nameOp) ([]nameResult, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), namesTimeout)
+		defer cancel()
+		return b.nameCall(ctx, b.Instance(), ops)
+	}}
+}
+
+func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([]nameResult, error) {
+	args := make([]any, 0, 5+5*len(ops))
+	args = append(args, instance, b.keys.cluster("news"), publish, namesKeptFor.Milliseconds(), namesKept)
+	for _, op := range ops {
+		args = append(args, op.what, op.user, protocol.FoldName(op.name), op.name, op.extra)
+	}
+	keys := []string{
+		b.keys.cluster("nodes"), b.keys.cluster("names"), b.keys.cluster("users"),
+		b.keys.cluster("held:" + instance), b.keys.cluster("kept"),
+	}
+	reply, err := namesScript.Run(ctx, b.rdb, keys, args...).Slice()
+	if err != nil {
+		return nil, err
+	}
+	if len(reply) != 2*len(ops) {
+		return nil, errReply
+	}
+	results := make([]nameResult, len(ops))
+	for i := range ops {
+		done, ok1 := reply[2*i].(int64)
+		name, ok2 := reply[2*i+1].(string)
+		if !ok1 || !ok2 {
+			return nil, errReply
+		}
+		results[i] = nameResult{done == 1, name}
+	}
+	return results, nil
+}
+
+// Claim makes the user one of this node's, under the name, which nobody else
+// who is online may hold: else protocol.ErrNameTaken. With keep, a name that the user
+// holds or is remembered by goes before the given one. It returns the name that
+// the user has now.
+func (b *Broker) Claim(ctx context.Context, user, name string, keep bool) (string, error) {
+	op := nameOp{what: "claim", user: user, name: name}
+	if keep {
+		op.extra = "keep"
+	}
+	return b.nameDo(ctx, op)
+}
+
+// Rename gives a user of this node another name, and tells the cluster in its
+// news, with mark, which must not hold a newline. Else as Claim.
+func (b *Broker) Rename(ctx context.Context, user, name, mark string) (string, error) {
+	return b.nameDo(ctx, nameOp{what: "rename", user: user, name: name, extra: mark})
+}
+
+// Release tells that this node has the user no more. With keep, the user's name
+// is remembered for a week, for the token tells another. done is called with
+// the outcome; Release never waits.
+func (b *Broker) Release(user string, keep bool, done func(error)) {
+	op := nameOp{what: "release", user: user}
+	if keep {
+		op.extra = "keep"
+	}
+	if !b.names.do(op, func(_ nameResult, err error) { done(err) }) {
+		done(ErrBusy)
+	}
+}
+
+func (b *Broker) nameDo(ctx context.Context, op nameOp) (string, error) {
+	type outcome struct {
+		nameResult
+		err error
+	}
+	answer := make(chan outcome, 1)
+	if !b.names.do(op, func(r nameResult, err error) { answer <- outcome{r, err} }) {
+		return "", ErrBusy
+	}
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case o := <-answer:
+		if o.err != nil {
+			return "", o.err
+		}
+		if !o.done {
+			return "", protocol.ErrNameTaken
+		}
+		return o.name, nil
+	}
+}

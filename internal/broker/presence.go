@@ -1,0 +1,133 @@
+package broker
+
+import (
+	"context"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/protocol"
+)
+
+// Here writes which of this node's users are in the room, under the given
+// instance, and tells the room what changed. It may be repeated. It returns how
+// many users are in the room.
+func (b *Broker) Here(ctx context.Context, instance, room string, changes []protocol.Change) (int, error) {
+	if err := b.rdb.SAdd(ctx, b.keys.cluster("rooms:"+instance), room).Err(); err != nil {
+		return 0, err
+	}
+	return b.here(ctx, instance, room, "", changes)
+}
+
+func (b *Broker) here(ctx context.Context, instance, room, mode string, changes []protocol.Change) (int, error) {
+	args := make([]any, 0, 4+3*len(changes))
+	args = append(args, b.keys.room("live", room), publish, instance, mode)
+	for _, c := range changes {
+		here := 0
+		if c.Here {
+			here = 1
+		}
+		args = append(args, c.User.ID, here, c.User.Name)
+	}
+	keys := []string{b.keys.room("here", room), b.keys.room("users", room)}
+	return hereScript.Run(ctx, b.rdb, keys, args...).Int()
+}
+
+// Vacate takes away all that the instance wrote about who is in the room.
+func (b *Broker) Vacate(ctx context.Context, instance, room string) error {
+	if _, err := b.here(ctx, instance, room, "all", nil); err != nil {
+		return err
+	}
+	return b.rdb.SRem(ctx, b.keys.cluster("rooms:"+instance), room).Err()
+}
+
+// Present reads who is in the room, each user once, in no order.
+func (b *Broker) Present(ctx context.Context, room string) ([]protocol.User, error) {
+	all, err := b.rdb.HGetAll(ctx, b.keys.room("here", room)).Result()
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]bool, len(all))
+	users := make([]protocol.User, 0, len(all))
+	for field, name := range all {
+		id, _, _ := strings.Cut(field, "|")
+		if !seen[id] {
+			seen[id] = true
+			users = append(users, protocol.User{ID: id, Name: name})
+		}
+	}
+	return users, nil
+}
+
+// roomList keeps the list of rooms for a moment, so that it costs Redis the
+// same however many ask.
+type roomList struct {
+	sync.Mutex // guards the fields below, and lets one caller read at a time
+	list       []protocol.RoomCount
+	read       time.Time
+}
+
+// roomsFresh is how old the list of rooms may be.
+const roomsFresh = time.Second
+
+// maxRoomsCounted bounds the rooms that are counted for one list.
+const maxRoomsCounted = 20_000
+
+// Rooms lists the rooms that have users online, busiest first,
+// protocol.MaxListed at most. It may be a second old.
+func (b *Broker) Rooms(ctx context.Context) ([]protocol.RoomCount, error) {
+	l := &b.rooms
+	l.Lock()
+	defer l.Unlock()
+	if time.Since(l.read) < roomsFresh {
+		return l.list, nil
+	}
+	list, err := b.countRooms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.list, l.read = list, time.Now()
+	return list, nil
+}
+
+func (b *Broker) countRooms(ctx context.Context) ([]protocol.RoomCount, error) {
+	instances, err := b.rdb.ZRange(ctx, b.keys.cluster("nodes"), 0, -1).Result()
+	if err != nil || len(instances) == 0 {
+		return nil, err
+	}
+	keys := make([]string, len(instances))
+	for i, id := range instances {
+		keys[i] = b.keys.cluster("rooms:" + id)
+	}
+	names, err := b.rdb.SUnion(ctx, keys...).Result()
+	if err != nil {
+		return nil, err
+	}
+	if len(names) > maxRoomsCounted {
+		names = names[:maxRoomsCounted]
+	}
+	pipe := b.rdb.Pipeline()
+	counts := make([]*redis.IntCmd, len(names))
+	for i, room := range names {
+		counts[i] = pipe.HLen(ctx, b.keys.room("users", room))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	list := make([]protocol.RoomCount, 0, len(names))
+	for i, room := range names {
+		if n := int(counts[i].Val()); n > 0 {
+			list = append(list, protocol.RoomCount{Room: room, Count: n})
+		}
+	}
+	sort.Slice(list, func(i, j int) bool {
+		if list[i].Count != list[j].Count {
+			return list[i].Count > list[j].Count
+		}
+		return list[i].Room < list[j].Room
+	})
+	return list[:min(len(list), protocol.MaxListed)], nil
+}

@@ -1,0 +1,58 @@
+-- Writes who of one node's users is in a room, and tells the room what changed.
+--
+-- KEYS: 1 who is here (hash, "user|instance" -> name), 2 how many nodes have a
+--       user here (hash, user -> number)
+-- ARGV: 1 the live channel, 2 PUBLISH or SPUBLISH, 3 the node's instance,
+--       4 "" or "all": take away all that the instance had here first;
+--       then for each change: the user's id, 1 here or 0 gone, the name
+-- Returns how many users are in the room now.
+
+local here, users = KEYS[1], KEYS[2]
+local instance = ARGV[3]
+local joined, left = {}, {}
+
+local function gone(user)
+  local field = user .. '|' .. instance
+  local name = redis.call('HGET', here, field)
+  if not name then return end
+  redis.call('HDEL', here, field)
+  if redis.call('HINCRBY', users, user, -1) <= 0 then
+    redis.call('HDEL', users, user)
+    left[#left + 1] = user
+    left[#left + 1] = name
+  end
+end
+
+if ARGV[4] == 'all' then
+  local suffix = '|' .. instance
+  for _, field in ipairs(redis.call('HKEYS', here)) do
+    if string.sub(field, -#suffix) == suffix then
+      gone(string.sub(field, 1, -#suffix - 1))
+    end
+  end
+end
+
+for i = 5, #ARGV, 3 do
+  local user, name = ARGV[i], ARGV[i + 2]
+  if ARGV[i + 1] == '1' then
+    if redis.call('HSET', here, user .. '|' .. instance, name) == 1 then
+      if redis.call('HINCRBY', users, user, 1) == 1 then
+        joined[#joined + 1] = user
+        joined[#joined + 1] = name
+      end
+    end
+  else
+    gone(user)
+  end
+end
+
+local count = redis.call('HLEN', users)
+if #joined + #left > 0 then
+  -- "p", the count, then who came and who went, a line each: "+" or "-", the
+  -- user's id, a space, the name (neither holds a newline).
+  local lines = { 'p' .. count }
+  for i = 1, #joined, 2 do lines[#lines + 1] = '+' .. joined[i] .. ' ' .. joined[i + 1] end
+  for i = 1, #left, 2 do lines[#lines + 1] = '-' .. left[i] .. ' ' .. left[i + 1] end
+  redis.pcall(ARGV[2], ARGV[1], table.concat(lines, '\n'))
+end
+return count

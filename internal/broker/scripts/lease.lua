@@ -1,0 +1,37 @@
+-- Renews the lease of one node's instance, and tells who else is alive.
+--
+-- KEYS: 1 leases (sorted set, instance -> ms at which it ends), 2 what nodes
+--       say of themselves (hash, instance -> JSON)
+-- ARGV: 1 the instance, 2 the lease's length in ms, 3 what it says of itself,
+--       4 "new" for an instance's first lease, 5 the cluster's channel,
+--       6 PUBLISH or SPUBLISH, 7 ms after which a dead one is forgotten
+-- Returns: 1 when the lease is held, 0 when it was lost; then for each instance
+-- known: its id, 1 alive or 0 dead, what it says of itself.
+
+local t = redis.call('TIME')
+local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local held = 0
+if (ends and tonumber(ends) > now) or ARGV[4] == 'new' then
+  held = 1
+  redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+  if ARGV[4] == 'new' then
+    redis.pcall(ARGV[6], ARGV[5], 'n')
+  end
+end
+
+local reply = { held }
+local all = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for i = 1, #all, 2 do
+  local instance, score = all[i], tonumber(all[i + 1])
+  if score < now - tonumber(ARGV[7]) then
+    redis.call('ZREM', KEYS[1], instance)
+    redis.call('HDEL', KEYS[2], instance)
+  else
+    reply[#reply + 1] = instance
+    reply[#reply + 1] = score > now and 1 or 0
+    reply[#reply + 1] = redis.call('HGET', KEYS[2], instance) or ''
+  end
+end
+return reply

@@ -1,0 +1,120 @@
+-- Claims and releases display names, a batch in the order given.
+--
+-- KEYS: 1 leases (see lease.lua), 2 names taken (hash, folded name -> user),
+--       3 users (hash, user -> "folded|name|instance|instance…"), 4 the users
+--       that the instance holds (set), 5 users whose name is kept although
+--       they are gone (sorted set, user -> ms)
+-- ARGV: 1 the instance, 2 the cluster's channel, 3 PUBLISH or SPUBLISH, 4 ms
+--       for which a name is kept so, 5 how many are; then for each operation
+--       five: what, the user's id, the folded name, the name, an extra
+--   claim   take the name; with extra "keep", the name the user has or had,
+--           where it is known, in place of the given one
+--   rename  the same, and tell the cluster; extra marks the renamer
+--   release the instance has this user no more; extra "keep" keeps the name
+-- Returns for each operation: 1 done or 0 the name is another's; the name.
+
+local leases, names, users, held, kept = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local instance = ARGV[1]
+local t = redis.call('TIME')
+local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+
+local function alive(id)
+  if id == instance then return true end
+  local ends = redis.call('ZSCORE', leases, id)
+  return ends and tonumber(ends) > now
+end
+
+-- The record of a user: folded name, name, the live instances that hold it.
+local function load(user)
+  local raw = redis.call('HGET', users, user)
+  if not raw then return nil end
+  local parts, at = {}, {}
+  for part in string.gmatch(raw .. '|', '([^|]*)|') do parts[#parts + 1] = part end
+  for i = 3, #parts do
+    if alive(parts[i]) then at[#at + 1] = parts[i] end
+  end
+  return { folded = parts[1], name = parts[2], at = at }
+end
+
+local function store(user, record)
+  local raw = record.folded .. '|' .. record.name
+  if #record.at > 0 then raw = raw .. '|' .. table.concat(record.at, '|') end
+  redis.call('HSET', users, user, raw)
+end
+
+local function free(user, folded)
+  if redis.call('HGET', names, folded) == user then redis.call('HDEL', names, folded) end
+end
+
+local function claim(user, folded, name, extra, rename)
+  local record = load(user)
+  if extra == 'keep' and not rename and record then folded, name = record.folded, record.name end
+  local holder = redis.call('HGET', names, folded)
+  if holder and holder ~= user then
+    local other = load(holder)
+    if other and #other.at > 0 and other.folded == folded then return 0, name end
+    redis.call('HDEL', users, holder)
+  end
+  local was = record and #record.at > 0 and record.name or name
+  record = record or { at = {} }
+  if record.folded and record.folded ~= folded then free(user, record.folded) end
+  local here = false
+  for _, id in ipairs(record.at) do here = here or id == instance end
+  if not here then record.at[#record.at + 1] = instance end
+  record.folded, record.name = folded, name
+  store(user, record)
+  redis.call('HSET', names, folded, user)
+  redis.call('SADD', held, user)
+  redis.call('ZREM', kept, user)
+  if rename or was ~= name then
+    local mark = rename and extra or ''
+    redis.pcall(ARGV[3], ARGV[2], 'r' .. mark .. '\n' .. user .. '\n' .. name)
+  end
+  return 1, name
+end
+
+local function release(user, extra)
+  redis.call('SREM', held, user)
+  local record = load(user)
+  if not record then return end
+  local at = {}
+  for _, id in ipairs(record.at) do
+    if id ~= instance then at[#at + 1] = id end
+  end
+  record.at = at
+  if #at > 0 then
+    store(user, record)
+    return
+  end
+  free(user, record.folded)
+  if extra == 'keep' then
+    store(user, record)
+    redis.call('ZADD', kept, string.format('%.0f', now), user)
+  else
+    redis.call('HDEL', users, user)
+  end
+end
+
+local reply = {}
+for i = 6, #ARGV, 5 do
+  local what, user, folded, name, extra = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  local done = 1
+  if what == 'release' then
+    release(user, extra)
+  else
+    done, name = claim(user, folded, name, extra, what == 'rename')
+  end
+  reply[#reply + 1] = done
+  reply[#reply + 1] = name
+end
+
+local old = redis.call('ZRANGEBYSCORE', kept, '-inf', string.format('%.0f', now - tonumber(ARGV[4])), 'LIMIT', 0, 100)
+local extra = redis.call('ZCARD', kept) - tonumber(ARGV[5])
+if #old == 0 and extra > 0 then
+  old = redis.call('ZRANGE', kept, 0, math.min(extra, 100) - 1)
+end
+for _, user in ipairs(old) do
+  redis.call('ZREM', kept, user)
+  redis.call('HDEL', users, user)
+end
+return reply

@@ -1,0 +1,315 @@
+package protocol
+
+import (
+	"errors"
+	"math"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The commands of the protocol.
+const (
+	Hello    = "hello"
+	Join     = "join"
+	Leave    = "leave"
+	Send     = "send"
+	History  = "history"
+	Typing   = "typing"
+	Rooms    = "rooms"
+	Members  = "members"
+	Rename   = "rename"
+	Moderate = "moderate"
+	Ping     = "ping"
+)
+
+// Command is one command of a client, checked: fields that its type does not
+// have are zero, those that it has keep the protocol's rules, but for the
+// text's length, which is the node's to judge.
+type Command struct {
+	// Type is one of the command constants.
+	Type string
+	// Ref is the client's mark as it was written (a JSON string or integer),
+	// to be echoed in the reply; nil without one.
+	Ref jsontext.Value
+	// Room is folded; empty where the command allows it and names none.
+	Room string
+	// After and Before are cursors; zero without one.
+	After, Before ID
+	// Limit is 1–200, 50 when not given.
+	Limit int
+	// Name is as the client wrote it, unchecked; HasName tells whether it did.
+	Name    string
+	HasName bool
+	// Token and Auth are what hello brought.
+	Token, Auth string
+	// Text and Key are what send brought.
+	Text, Key string
+	// Action, User, Seconds and Reason are what moderate brought.
+	Action, User, Reason string
+	Seconds              int64
+}
+
+// wire is a frame before its type is known. A field stays raw until the
+// command that has it asks for it, so what a command does not have is ignored
+// whatever its kind.
+type wire struct {
+	Type    jsontext.Value `json:"type"`
+	Ref     jsontext.Value `json:"ref"`
+	Room    jsontext.Value `json:"room"`
+	After   jsontext.Value `json:"after"`
+	Before  jsontext.Value `json:"before"`
+	Limit   jsontext.Value `json:"limit"`
+	Name    jsontext.Value `json:"name"`
+	Token   jsontext.Value `json:"token"`
+	Auth    jsontext.Value `json:"auth"`
+	Text    jsontext.Value `json:"text"`
+	Key     jsontext.Value `json:"key"`
+	Action  jsontext.Value `json:"action"`
+	User    jsontext.Value `json:"user"`
+	Seconds jsontext.Value `json:"seconds"`
+	Reason  jsontext.Value `json:"reason"`
+}
+
+// DecodeFrame reads one WebSocket frame: a JSON object with its name in "type".
+// On an error the returned command still holds what could be read of Type, Ref,
+// Room and Key, for the answer to name them.
+func DecodeFrame(data []byte) (Command, *Error) {
+	var w wire
+	if err := decodeObject(data, &w); err != nil {
+		return Command{}, err
+	}
+	name, err := w.str(w.Type, "type")
+	if err != nil || name == "" {
+		return Command{Ref: w.ref()}, Errorf(CodeUnknownType, "a command needs a \"type\", a string")
+	}
+	return w.command(name)
+}
+
+// DecodeCommand reads the object of a command whose name the transport carries
+// elsewhere, as Socket.IO's event name.
+func DecodeCommand(name string, data []byte) (Command, *Error) {
+	var w wire
+	if err := decodeObject(data, &w); err != nil {
+		return Command{}, err
+	}
+	return w.command(name)
+}
+
+// decodeObject is strict where readers could differ: names are
+// case-sensitive and stand once, strings are whole UTF-8 (RFC 8259 and I-JSON,
+// RFC 7493).
+func decodeObject(data []byte, w *wire) *Error {
+	if jsontext.Value(data).Kind() != '{' {
+		return Errorf(CodeBadJSON, "send one JSON object a frame")
+	}
+	err := json.Unmarshal(data, w)
+	if err == nil {
+		return nil
+	}
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) && errors.Is(syntax.Err, jsontext.ErrDuplicateName) {
+		return Errorf(CodeBadJSON, "the frame holds the same field twice")
+	}
+	return Errorf(CodeBadJSON, "the frame is not a JSON object in UTF-8")
+}
+
+// field reads one field into a Command, whose Type is known.
+type field func(w *wire, c *Command) *Error
+
+// fields tells which fields a command has, in the order in which they are
+// checked: what names the thing first.
+var fields = map[string][]field{
+	Hello:    {optionalName, token, auth},
+	Join:     {room, after},
+	Leave:    {room},
+	Send:     {room, key, text},
+	History:  {room, before, limit},
+	Typing:   {room},
+	Rooms:    {},
+	Members:  {room},
+	Rename:   {requiredName},
+	Moderate: {action, optionalRoom, user, seconds, reason},
+	Ping:     {},
+}
+
+func (w *wire) command(name string) (Command, *Error) {
+	c := Command{Type: name, Ref: w.ref()}
+	list, ok := fields[name]
+	if !ok {
+		c.Type = ""
+		return c, Errorf(CodeUnknownType, "no such command: see the protocol's page for those there are")
+	}
+	if c.Ref == nil && present(w.Ref) {
+		return c, Errorf(CodeBadField, "ref must be a string or an integer of 64 characters at most")
+	}
+	for i, read := range list {
+		if err := read(w, &c); err != nil {
+			// Name the key too, where one comes after the field in error.
+			for _, rest := range list[i+1:] {
+				_ = rest(w, &c)
+			}
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+func present(v jsontext.Value) bool { return v != nil && v.Kind() != 'n' }
+
+// str reads an optional string field; "" when it is missing or null.
+func (w *wire) str(v jsontext.Value, name string) (string, *Error) {
+	if !present(v) {
+		return "", nil
+	}
+	var s string
+	if v.Kind() != '"' || json.Unmarshal(v, &s) != nil {
+		return "", Errorf(CodeBadField, "%s must be a string", name)
+	}
+	return s, nil
+}
+
+// integer reads an optional whole number; ok is false when it is missing.
+func (w *wire) integer(v jsontext.Value, name string) (n int64, ok bool, err *Error) {
+	if !present(v) {
+		return 0, false, nil
+	}
+	var f float64
+	if v.Kind() != '0' || len(v) > 64 || json.Unmarshal(v, &f) != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return 0, false, Errorf(CodeBadField, "%s must be a whole number", name)
+	}
+	return int64(f), true, nil
+}
+
+// ref returns the raw ref where it is a good one, else nil.
+func (w *wire) ref() jsontext.Value {
+	if !present(w.Ref) {
+		return nil
+	}
+	switch w.Ref.Kind() {
+	case '"':
+		s, err := w.str(w.Ref, "ref")
+		if err == nil && len([]rune(s)) <= MaxRefLen {
+			return w.Ref
+		}
+	case '0':
+		if len(w.Ref) <= MaxRefLen {
+			for i, c := range w.Ref {
+				if (c < '0' || c > '9') && (i != 0 || c != '-') {
+					return nil
+				}
+			}
+			return w.Ref
+		}
+	}
+	return nil
+}
+
+func room(w *wire, c *Command) *Error {
+	s, err := w.str(w.Room, "room")
+	if err != nil {
+		return err
+	}
+	c.Room, err = Room(s)
+	return err
+}
+
+func optionalRoom(w *wire, c *Command) *Error {
+	if !present(w.Room) {
+		return nil
+	}
+	return room(w, c)
+}
+
+func cursor(w *wire, v jsontext.Value, name string) (ID, *Error) {
+	s, err := w.str(v, name)
+	if err != nil || s == "" {
+		// The empty string is what an empty room's head is written as.
+		return ID{}, err
+	}
+	id, bad := ParseID(s)
+	if bad != nil {
+		return ID{}, Errorf(CodeBadField, "%s must be the id of an entry, as \"1764000000000-17\"", name)
+	}
+	return id, nil
+}
+
+func after(w *wire, c *Command) (err *Error) {
+	c.After, err = cursor(w, w.After, "after")
+	return err
+}
+
+func before(w *wire, c *Command) (err *Error) {
+	c.Before, err = cursor(w, w.Before, "before")
+	return err
+}
+
+func limit(w *wire, c *Command) *Error {
+	n, ok, err := w.integer(w.Limit, "limit")
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		n = NewestCount
+	case n < 1 || n > MaxHistory:
+		return Errorf(CodeBadField, "limit must be between 1 and 200")
+	}
+	c.Limit = int(n)
+	return nil
+}
+
+func optionalName(w *wire, c *Command) (err *Error) {
+	c.HasName = present(w.Name)
+	c.Name, err = w.str(w.Name, "name")
+	return err
+}
+
+func requiredName(w *wire, c *Command) *Error {
+	if !present(w.Name) {
+		return Errorf(CodeBadName, "rename needs a name")
+	}
+	return optionalName(w, c)
+}
+
+func token(w *wire, c *Command) (err *Error) {
+	c.Token, err = w.str(w.Token, "token")
+	return err
+}
+
+func auth(w *wire, c *Command) (err *Error) {
+	c.Auth, err = w.str(w.Auth, "auth")
+	return err
+}
+
+func text(w *wire, c *Command) (err *Error) {
+	c.Text, err = w.str(w.Text, "text")
+	return err
+}
+
+func key(w *wire, c *Command) *Error {
+	s, err := w.str(w.Key, "key")
+	if err != nil {
+		return err
+	}
+	if err := Key(s); err != nil {
+		return err
+	}
+	c.Key = s
+	return nil
+}
+
+func user(w *wire, c *Command) (err *Error) {
+	c.User, err = w.str(w.User, "user")
+	if err == nil && len(c.User) > MaxKeyLen {
+		return Errorf(CodeBadField, "user must be the id of a user")
+	}
+	return err
+}
+
+func reason(w *wire, c *Command) (err *Error) {
+	c.Reason, err = w.str(w.Reason, "reason")
+	if err == nil && len([]rune(c.Reason)) > MaxReasonLen {
+		return Errorf(CodeBadField, "reason is too long: 200 characters at most")
+	}
+	return err
+}

@@ -1,0 +1,132 @@
+package protocol
+
+import (
+	"math/rand/v2"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Room checks a room's name and folds its upper case: 1–64 characters of a–z,
+// 0–9, "-", "_" and ".", not starting with ".". What it returns may be part of
+// a Redis key.
+func Room(s string) (string, *Error) {
+	if s == "" {
+		return "", Errorf(CodeBadRoom, "name a room: 1–64 characters of a–z, 0–9, \"-\", \"_\" and \".\"")
+	}
+	if len(s) > MaxRoomLen {
+		return "", Errorf(CodeBadRoom, "the room's name is too long: 64 characters at most")
+	}
+	if s[0] == '.' {
+		return "", Errorf(CodeBadRoom, "a room's name can't start with \".\"")
+	}
+	folded := []byte(s)
+	for i, c := range folded {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			folded[i] = c + 'a' - 'A'
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return "", Errorf(CodeBadRoom, "a room's name holds only a–z, 0–9, \"-\", \"_\" and \".\"")
+		}
+	}
+	return string(folded), nil
+}
+
+// maxNameBytes bounds a name before anything is normalised: NFC and trimming
+// only make it shorter than this if it had a chance to be right.
+const maxNameBytes = 1024
+
+// Name checks a display name and returns it as it is shown: in NFC, without
+// white space around it.
+func Name(s string) (string, *Error) {
+	if len(s) > maxNameBytes {
+		return "", Errorf(CodeBadName, "the name is too long: 32 characters at most")
+	}
+	s = strings.TrimSpace(norm.NFC.String(s))
+	if s == "" {
+		return "", Errorf(CodeBadName, "the name is empty: 1–32 letters, digits, \"_\", \"-\", \".\" and single spaces")
+	}
+	if utf8.RuneCountInString(s) > MaxNameLen {
+		return "", Errorf(CodeBadName, "the name is too long: 32 characters at most")
+	}
+	var before rune
+	for i, r := range s {
+		switch {
+		case invisible(r):
+			return "", Errorf(CodeBadName, "the name holds an invisible character: leave it out")
+		case unicode.IsMark(r):
+			if i == 0 || before == ' ' {
+				return "", Errorf(CodeBadName, "a mark in a name must stand on a letter")
+			}
+		case unicode.IsLetter(r), unicode.IsDigit(r), r == '_', r == '-', r == '.':
+		case r == ' ':
+			if before == ' ' {
+				return "", Errorf(CodeBadName, "the name holds two spaces in a row: one is enough")
+			}
+		default:
+			return "", Errorf(CodeBadName, "a name holds only letters, digits, \"_\", \"-\", \".\" and single spaces")
+		}
+		before = r
+	}
+	return s, nil
+}
+
+// invisible reports whether r draws nothing although it counts as a letter or
+// mark (Unicode's default ignorable code points).
+func invisible(r rune) bool {
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Cf)
+}
+
+// FoldName returns what two display names are compared by: their case-folded
+// NFKC (UAX #15 and Unicode's section 3.13 on caseless matching).
+func FoldName(name string) string {
+	// A Caser may keep state, so one can't be shared.
+	s := cases.Fold().String(norm.NFKC.String(norm.NFD.String(name)))
+	return norm.NFKC.String(s)
+}
+
+// Text checks the text of a message against the node's limit in bytes: not
+// empty, valid UTF-8, no control characters but newline and tab.
+func Text(s string, limit int) *Error {
+	if s == "" {
+		return Errorf(CodeBadField, "text is empty: say something")
+	}
+	if len(s) > limit {
+		return Errorf(CodeTooLong, "the text has %d bytes: %d at most", len(s), limit)
+	}
+	if !utf8.ValidString(s) {
+		return Errorf(CodeBadField, "text is not UTF-8")
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
+		return Errorf(CodeBadField, "text holds control characters: only newline and tab are taken")
+	}
+	return nil
+}
+
+// Key checks the client's key of something it says: 1–64 characters, any.
+func Key(s string) *Error {
+	if s == "" {
+		return Errorf(CodeBadField, "key is missing: choose one for each thing you say")
+	}
+	if len(s) > MaxKeyLen*utf8.UTFMax || utf8.RuneCountInString(s) > MaxKeyLen {
+		return Errorf(CodeBadField, "key is too long: 64 characters at most")
+	}
+	return nil
+}
+
+// guestAlphabet leaves out what is easily confused.
+const guestAlphabet = "abcdefghjkmnpqrstuvwxyz23456789"
+
+// GuestName makes up a name for somebody who gave none. It may be taken: then
+// another is made up.
+func GuestName() string {
+	b := make([]byte, 5)
+	for i := range b {
+		b[i] = guestAlphabet[rand.N(len(guestAlphabet))]
+	}
+	return "guest-" + string(b)
+}

@@ -1,0 +1,212 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"example.com/chat/internal/protocol"
+)
+
+// submission is a draft on its way into the log.
+type submission struct {
+	draft protocol.Draft
+	done  func(protocol.Receipt, *protocol.Error)
+}
+
+// Bounds of one append and of what waits for it.
+const (
+	batchDrafts = 256
+	batchBytes  = 256 << 10
+	queueDrafts = 20_000
+	// appendTimeout bounds one try.
+	appendTimeout = 2 * time.Second
+	// appendTries is how often the same drafts are tried when no answer comes:
+	// under their old keys, so that none is entered twice.
+	appendTries = 2
+)
+
+// Send puts a draft into the room's log. done is called once with the outcome,
+// later and by another goroutine, or at once when it can't be queued; drafts of
+// one caller keep their order. An outcome of unavailable means: unknown. A
+// moderator speaks where others may not.
+func (h *Hub) Send(m Member, name string, moderator bool, d protocol.Draft, done func(protocol.Receipt, *protocol.Error)) {
+	r := h.find(name)
+	if r == nil {
+		done(protocol.Receipt{}, notJoined())
+		return
+	}
+	if err := r.submit(m, moderator, submission{d, done}); err != nil {
+		done(protocol.Receipt{}, err)
+	}
+}
+
+func notJoined() *protocol.Error {
+	return protocol.Errorf(protocol.CodeNotJoined, "join the room first")
+}
+
+func (r *room) submit(m Member, moderator bool, s submission) *protocol.Error {
+	if err := r.hub.maySpeak(s.draft.User, moderator); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u, ok := r.members[m]
+	if !ok {
+		return notJoined()
+	}
+	if !moderator {
+		if err := r.rules.speak(u.ID, &r.spoken); err != nil {
+			return err
+		}
+	}
+	if len(r.queue) >= queueDrafts {
+		return unavailable()
+	}
+	r.queue = append(r.queue, s)
+	if !r.committing {
+		r.committing = true
+		r.idle = make(chan struct{})
+		go r.commit() // ends when nothing is queued; drain waits for it
+	}
+	return nil
+}
+
+// drain waits until nothing is being appended, or ctx is done.
+func (r *room) drain(ctx context.Context) {
+	r.mu.Lock()
+	idle, committing := r.idle, r.committing
+	r.mu.Unlock()
+	if !committing {
+		return
+	}
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+}
+
+// commit appends what is queued, a batch a call: what is said while a call is
+// under way goes in the next.
+func (r *room) commit() {
+	for {
+		batch := r.nextBatch()
+		if batch == nil {
+			return
+		}
+		r.hub.commits <- struct{}{} // given back below, after a bounded time
+		receipts, err := r.append(batch)
+		<-r.hub.commits
+		if err != nil {
+			r.fail(batch, err)
+			continue
+		}
+		r.expect(receipts)
+		for i, s := range batch {
+			s.done(receipts[i], nil)
+		}
+	}
+}
+
+func (r *room) nextBatch() []submission {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, size := 0, 0
+	for n < len(r.queue) && n < batchDrafts && (n == 0 || size+len(r.queue[n].draft.Tail) <= batchBytes) {
+		size += len(r.queue[n].draft.Tail)
+		n++
+	}
+	if n == 0 {
+		r.queue, r.committing = nil, false
+		close(r.idle)
+		return nil
+	}
+	batch := r.queue[:n:n]
+	r.queue = r.queue[n:]
+	return batch
+}
+
+func (r *room) append(batch []submission) ([]protocol.Receipt, error) {
+	drafts := make([]protocol.Draft, len(batch))
+	for i, s := range batch {
+		drafts[i] = s.draft
+	}
+	var err error
+	for range appendTries {
+		var receipts []protocol.Receipt
+		ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
+		receipts, err = r.hub.broker.Append(ctx, r.name, drafts)
+		cancel()
+		if err == nil || !noAnswer(err) {
+			return receipts, err
+		}
+	}
+	return nil, err
+}
+
+// noAnswer reports whether the connection failed, so that a new one may do.
+func noAnswer(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || isEOF(err)
+}
+
+// fail tells the senders of the batch, and of all that is queued behind it:
+// for what was said later must not be entered before what is tried again.
+func (r *room) fail(batch []submission, err error) {
+	r.hub.log.Error("messages could not be put into the log", "room", r.name, "count", len(batch), "error", err)
+	r.mu.Lock()
+	batch = append(batch, r.queue...)
+	r.queue = nil
+	r.mu.Unlock()
+	for _, s := range batch {
+		s.done(protocol.Receipt{}, unavailable())
+	}
+}
+
+// expect has the log read if what Redis has acknowledged does not come live
+// soon, or at once if its ids show that the log is another one.
+func (r *room) expect(receipts []protocol.Receipt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, receipt := range receipts {
+		if receipt.Duplicate {
+			continue
+		}
+		f := &r.log
+		if receipt.ID.Seq <= f.head.Seq && f.isSynced() {
+			if _, had := f.tail.holds(receipt.ID); !had {
+				r.catchUpLocked()
+			}
+		}
+		r.expected = max(r.expected, receipt.ID.Seq)
+	}
+	r.watchLocked()
+}
+
+func (r *room) watchLocked() {
+	if r.watching || r.expected <= r.log.head.Seq {
+		return
+	}
+	r.watching = true
+	awaited := r.expected
+	time.AfterFunc(filledWithin, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.watching = false
+		if r.closed {
+			return
+		}
+		if r.log.head.Seq < awaited {
+			r.catchUpLocked()
+			r.expected = r.log.head.Seq // the reading finds what there is
+			return
+		}
+		r.watchLocked()
+	})
+}
+
+func isEOF(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+}

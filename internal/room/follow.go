@@ -1,0 +1,417 @@
+package room
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"example.com/chat/internal/protocol"
+)
+
+// follower is how far a room has followed its log. It is used under its room's
+// lock.
+type follower struct {
+	head   protocol.ID // the newest entry that members were handed
+	tail   tail
+	synced chan struct{} // closed once head and tail are known
+
+	catching bool // a goroutine reads the log
+	again    bool // and shall do so once more
+	// early is what came live while the log was read, or after a hole.
+	early      []protocol.Entry
+	earlyBytes int
+	waiting    []chan struct{} // closed when the reading is over
+	extending  chan struct{}   // closed when the tail's extension is over
+	distrust   time.Time       // when a repeated seq last made us read the log
+}
+
+// Bounds of what came live and waits for the log; what is more is read from
+// the log instead.
+const (
+	earlyEntries = 4096
+	earlyBytes   = 1 << 20
+)
+
+// readChunk is how many entries are read at once in catching up.
+const readChunk = 500
+
+// firstRead is how many entries are read of a room that was not followed.
+const firstRead = 100
+
+// filledWithin is how long an entry that Redis has acknowledged to this node
+// may take to come live before the log is read.
+const filledWithin = 150 * time.Millisecond
+
+// maxLive is the largest payload that is looked at: what the script publishes
+// is a batch, whose bytes the committer bounds.
+const maxLive = 4 << 20
+
+func (f *follower) isSynced() bool {
+	select {
+	case <-f.synced:
+		return true
+	default:
+		return false
+	}
+}
+
+// want is what has to be read before a cursor can be answered.
+type want int
+
+const (
+	wantNothing want = iota
+	wantNewer        // the cursor is newer than the head
+	wantTail         // it is older than what is in memory, which may hold more
+	wantOlder        // only the log knows it
+)
+
+// since answers a cursor: the entries after it and whether they are all, or
+// what has to be read first. older is what the log held after the cursor, nil
+// when it did not know it, and counts once looked is true.
+func (f *follower) since(after protocol.ID, older []protocol.Entry, looked bool) (list []protocol.Entry, recovered bool, w want) {
+	newest := f.tail.newest(protocol.NewestCount)
+	if after.IsZero() {
+		return newest, false, wantNothing
+	}
+	if i, ok := f.tail.holds(after); ok {
+		return f.tail.list[i+1:], true, wantNothing
+	}
+	switch {
+	case looked && older == nil:
+		return newest, false, wantNothing
+	case looked:
+		if list, ok := f.splice(after, older); ok {
+			return list, true, wantNothing
+		}
+		return newest, false, wantNothing
+	case after.Seq > f.head.Seq:
+		return nil, false, wantNewer
+	}
+	first := f.tail.at(0)
+	if first < len(f.tail.list) && after.Seq < f.tail.list[first].ID.Seq && !f.tail.whole {
+		full := len(f.tail.list) >= tailEntries
+		if full && after.Seq < f.tail.list[first].ID.Seq-1 {
+			return newest, false, wantNothing // more than are recovered
+		}
+		if !full && f.tail.bytes < tailBytes/2 {
+			return nil, false, wantTail
+		}
+	}
+	return nil, false, wantOlder
+}
+
+// splice joins what was read of the log after the cursor with what has come
+// live since, and leaves out what is still to come live.
+func (f *follower) splice(after protocol.ID, older []protocol.Entry) ([]protocol.Entry, bool) {
+	list := make([]protocol.Entry, 0, len(older)+8)
+	last := after.Seq
+	for _, e := range older {
+		if e.ID.Seq > f.head.Seq {
+			break
+		}
+		list = append(list, e)
+		last = e.ID.Seq
+	}
+	rest := f.tail.list[f.tail.at(last+1):]
+	if len(rest) > 0 && len(older) > 0 && rest[0].ID.Seq > last+1 && rest[0].ID == f.tail.list[0].ID && !f.tail.whole {
+		return nil, false // more came than memory keeps: a hole between the two
+	}
+	list = append(list, rest...)
+	return list, len(list) <= protocol.MaxRecovered
+}
+
+// readOlder reads what the log holds after the cursor; nil when it does not
+// know the cursor or holds more than is recovered.
+func (r *room) readOlder(ctx context.Context, after protocol.ID) ([]protocol.Entry, error) {
+	list, found, more, err := r.hub.broker.After(ctx, r.name, after, protocol.MaxRecovered)
+	if err != nil || !found || more {
+		return nil, err
+	}
+	if list == nil {
+		list = []protocol.Entry{}
+	}
+	return list, nil
+}
+
+// extend fills the tail with older entries. However many ask, the log is read
+// once.
+func (r *room) extend(ctx context.Context) error {
+	r.mu.Lock()
+	if wait := r.log.extending; wait != nil {
+		r.mu.Unlock()
+		select {
+		case <-wait:
+			return nil // whoever asked looks again
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	done := make(chan struct{})
+	r.log.extending = done
+	first := r.log.tail.list[0].ID
+	n := tailEntries - len(r.log.tail.list)
+	r.mu.Unlock()
+
+	list, more, err := r.hub.broker.Before(ctx, r.name, first, n)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.log.extending = nil
+	close(done)
+	if err != nil {
+		return err
+	}
+	if t := &r.log.tail; len(t.list) > 0 && t.list[0].ID == first {
+		had := len(t.list)
+		t.prepend(list, !more)
+		if len(t.list) == had && !t.whole {
+			return errors.New("the tail can't be extended")
+		}
+	}
+	return nil
+}
+
+// Live takes what was published in a room (broker.Listener).
+func (h *Hub) Live(name string, payload []byte) {
+	r := h.find(name)
+	if r == nil || len(payload) == 0 || len(payload) > maxLive {
+		return
+	}
+	switch payload[0] {
+	case '{':
+		r.liveEntries(payload)
+	case payloadPresence:
+		r.livePresence(payload[1:])
+	case payloadTyping:
+		r.liveTyping(payload[1:])
+	case payloadRule:
+		r.liveRule(payload[1:])
+	}
+}
+
+// The first byte of a payload tells what it is; entries begin with "{".
+const (
+	payloadPresence = 'p'
+	payloadTyping   = 't'
+	payloadRule     = 'm'
+	payloadRename   = 'r'
+)
+
+// liveEntries passes on what is next, drops what was had, and reads the log
+// where something is missing or is not what it seems.
+func (r *room) liveEntries(payload []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for line := range bytes.SplitSeq(payload, []byte("\n")) {
+		id, ok := protocol.EntryID(line)
+		if !ok || !jsontext.Value(line).IsValid() {
+			r.hub.log.Warn("something published in a room is no entry and is not shown", "room", r.name)
+			r.catchUpLocked()
+			continue
+		}
+		e := protocol.Entry{ID: id, Raw: line}
+		if !r.log.isSynced() || r.log.catching {
+			r.keepEarlyLocked(e)
+			continue
+		}
+		r.takeLocked(e)
+	}
+}
+
+func (r *room) takeLocked(e protocol.Entry) {
+	f := &r.log
+	switch {
+	case e.ID.Seq == f.head.Seq+1 && e.ID.MS >= f.head.MS:
+		r.passOnLocked(e)
+	case e.ID.Seq > f.head.Seq:
+		r.keepEarlyLocked(e)
+		r.catchUpLocked()
+	default:
+		if _, had := f.tail.holds(e.ID); !had && time.Since(f.distrust) > time.Second {
+			// A seq again, but not its entry: another log, or very old news.
+			f.distrust = time.Now()
+			r.catchUpLocked()
+		}
+	}
+}
+
+// passOnLocked hands the next entry to all members.
+func (r *room) passOnLocked(e protocol.Entry) {
+	r.log.head = e.ID
+	r.log.tail.push(e)
+	r.broadcastLocked(e.Event(), nil)
+}
+
+func (r *room) keepEarlyLocked(e protocol.Entry) {
+	f := &r.log
+	if len(f.early) >= earlyEntries || f.earlyBytes+len(e.Raw) > earlyBytes {
+		f.early, f.earlyBytes = nil, 0
+		f.again = true
+		return
+	}
+	f.early = append(f.early, e)
+	f.earlyBytes += len(e.Raw)
+}
+
+// Following is told when all that is published in the room will be heard from
+// now on (broker.Listener): what came before may have been missed.
+func (h *Hub) Following(name string) {
+	if r := h.find(name); r != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.catchUpLocked()
+		r.loadPresenceLocked()
+	}
+}
+
+// catchUpLocked has the log read, after whatever reading is under way.
+func (r *room) catchUpLocked() {
+	f := &r.log
+	if r.closed {
+		return
+	}
+	if f.catching {
+		f.again = true
+		return
+	}
+	f.catching = true
+	r.hub.work.Go(r.catchUp) // ends when caught up, or with the hub, which waits for it
+}
+
+// catchUpNow reads the log and waits until it is read.
+func (r *room) catchUpNow(ctx context.Context) error {
+	r.mu.Lock()
+	r.catchUpLocked()
+	done := make(chan struct{})
+	r.log.waiting = append(r.log.waiting, done)
+	r.mu.Unlock()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// compare catches up when the log's newest entry is not the one that members
+// were handed last.
+func (r *room) compare(head protocol.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.log.isSynced() && head != r.log.head {
+		r.catchUpLocked()
+	}
+}
+
+// catchUp reads the log until there is nothing more in it, however often Redis
+// fails meanwhile.
+func (r *room) catchUp() {
+	h := r.hub
+	wait := 50 * time.Millisecond
+	for {
+		select {
+		case h.reads <- struct{}{}:
+		case <-h.ctx.Done():
+			return
+		}
+		over, err := r.readOn()
+		<-h.reads
+		if over {
+			return
+		}
+		if err != nil {
+			timer := time.NewTimer(wait/2 + rand.N(wait))
+			select {
+			case <-timer.C:
+			case <-h.ctx.Done():
+				timer.Stop()
+				return
+			}
+			wait = min(2*wait, time.Second)
+		}
+	}
+}
+
+// readOn reads one piece of the log; over is true when that was the last.
+func (r *room) readOn() (over bool, err error) {
+	r.mu.Lock()
+	head, synced := r.log.head, r.log.isSynced()
+	r.log.again = false
+	r.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(r.hub.ctx, callTimeout)
+	defer cancel()
+	found := false
+	var list []protocol.Entry
+	var more bool
+	if synced {
+		list, found, more, err = r.hub.broker.After(ctx, r.name, head, readChunk)
+	}
+	whole := false
+	if err == nil && !found {
+		var older bool
+		list, older, err = r.hub.broker.Newest(ctx, r.name, firstRead)
+		whole, more = !older, false
+	}
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.closed, err
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if found {
+		for _, e := range list {
+			r.passOnLocked(e)
+		}
+	} else {
+		r.startOverLocked(list, whole, synced)
+	}
+	if more || r.log.again {
+		return r.closed, nil
+	}
+	return r.spliceEarlyLocked(), nil
+}
+
+// startOverLocked takes the newest part of the log in place of what was known.
+// Members that followed another log are told.
+func (r *room) startOverLocked(list []protocol.Entry, whole, followed bool) {
+	f := &r.log
+	f.tail.set(list, whole)
+	f.head = protocol.ID{}
+	if n := len(list); n > 0 {
+		f.head = list[n-1].ID
+	}
+	if !followed {
+		close(f.synced)
+		return
+	}
+	r.hub.log.Warn("a room's log is no longer the one that was followed", "room", r.name, "head", f.head.String())
+	r.broadcastLocked(protocol.Reset(r.name, f.head), nil)
+}
+
+// spliceEarlyLocked passes on what came live meanwhile, and ends the catching
+// up if nothing is missing before it.
+func (r *room) spliceEarlyLocked() (over bool) {
+	f := &r.log
+	early := f.early
+	f.early, f.earlyBytes = nil, 0
+	for _, e := range early {
+		// What does not follow is not in the log that was just read, or was
+		// handed on from there; a later entry in its place shows up by itself.
+		if e.ID.Seq == f.head.Seq+1 && e.ID.MS >= f.head.MS {
+			r.passOnLocked(e)
+		}
+	}
+	f.catching = false
+	for _, done := range f.waiting {
+		close(done)
+	}
+	f.waiting = nil
+	return true
+}

@@ -1,0 +1,359 @@
+package room
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/chat/internal/protocol"
+)
+
+// Presence leaves as one event for what changed within presenceWindow; in a
+// room with more members than a list holds, where every event goes to very
+// many, the window grows with them up to presenceWindowMax, and an event names
+// presenceNamed of each at most: such a room's clients can't list all anyway,
+// and the count is always that of all.
+const (
+	presenceWindow    = 200 * time.Millisecond
+	presenceWindowMax = 2 * time.Second
+	presenceNamed     = 100
+)
+
+// presenceBatch is how many changes of one room are written in one call.
+const presenceBatch = 500
+
+// presenceRetry is how long after a failure presence is written again.
+const presenceRetry = time.Second
+
+// maxEarlyDeltas bounds the changes kept while the room's presence is read.
+const maxEarlyDeltas = 1000
+
+// mirror is who is in the room on all nodes, as Redis has it. It is used under
+// its room's lock.
+type mirror struct {
+	users map[string]string // id to name
+	// loading tells that users is being read, again that it has to be once
+	// more; deltas that come meanwhile wait in early.
+	loading, again bool
+	early          [][]byte
+	loadedAt       time.Time
+
+	// before is whether each user that changed since the last event had been
+	// here then, and gone the name of those that went.
+	before map[string]bool
+	gone   map[string]string
+	timer  *time.Timer
+}
+
+func (p *mirror) stop() {
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// membersLocked lists who is here: those that Redis tells of and this node's
+// own, who may not have got there yet.
+func (r *room) membersLocked() ([]protocol.User, int) {
+	count := len(r.present.users)
+	list := make([]protocol.User, 0, min(count+len(r.local), protocol.MaxListed))
+	for id, l := range r.local {
+		if _, ok := r.present.users[id]; !ok {
+			count++
+		}
+		if len(list) < protocol.MaxListed {
+			list = append(list, l.user.Public())
+		}
+	}
+	for id, name := range r.present.users {
+		if len(list) >= protocol.MaxListed {
+			break
+		}
+		if _, mine := r.local[id]; !mine {
+			list = append(list, protocol.User{ID: id, Name: name})
+		}
+	}
+	return list, count
+}
+
+// writePresenceLocked has Redis told whether the user is here on this node.
+func (r *room) writePresenceLocked(user string) {
+	r.dirty[user] = struct{}{}
+	if !r.flushing {
+		r.flushing = true
+		r.hub.work.Go(r.flushPresence) // ends when nothing is to be written
+	}
+}
+
+// flushPresence writes what changed, a batch a call: what changes while a call
+// is under way goes in the next.
+func (r *room) flushPresence() {
+	for {
+		changes := r.presenceChanges()
+		if changes == nil {
+			return
+		}
+		err := r.writePresence(changes)
+		if err == nil {
+			continue
+		}
+		r.mu.Lock()
+		for _, c := range changes {
+			r.dirty[c.User.ID] = struct{}{}
+		}
+		r.flushing = false
+		r.mu.Unlock()
+		time.AfterFunc(presenceRetry, r.retryPresence)
+		return
+	}
+}
+
+func (r *room) retryPresence() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.dirty) > 0 && !r.flushing && r.hub.ctx.Err() == nil {
+		r.flushing = true
+		r.hub.work.Go(r.flushPresence)
+	}
+}
+
+func (r *room) writePresence(changes []protocol.Change) error {
+	select {
+	case r.hub.reads <- struct{}{}:
+		defer func() { <-r.hub.reads }()
+	case <-r.hub.ctx.Done():
+		return r.hub.ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(r.hub.ctx, callTimeout)
+	defer cancel()
+	_, err := r.hub.broker.Here(ctx, r.hub.broker.Instance(), r.name, changes)
+	return err
+}
+
+func (r *room) presenceChanges() []protocol.Change {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.dirty) == 0 {
+		r.flushing = false
+		return nil
+	}
+	changes := make([]protocol.Change, 0, min(len(r.dirty), presenceBatch))
+	for id := range r.dirty {
+		if len(changes) == presenceBatch {
+			break
+		}
+		delete(r.dirty, id)
+		c := protocol.Change{User: protocol.User{ID: id}}
+		if l := r.local[id]; l != nil {
+			c = protocol.Change{User: l.user.Public(), Here: true}
+		}
+		changes = append(changes, c)
+	}
+	return changes
+}
+
+// loadPresenceLocked has the mirror read anew.
+func (r *room) loadPresenceLocked() {
+	p := &r.present
+	if r.closed {
+		return
+	}
+	if p.loading {
+		p.again = true
+		return
+	}
+	p.loading = true
+	r.hub.work.Go(r.loadPresence) // ends when read, or with the hub, which waits for it
+}
+
+func (r *room) loadPresence() {
+	for {
+		users, rules, err := r.readPresence()
+		r.mu.Lock()
+		switch {
+		case r.closed || r.hub.ctx.Err() != nil:
+			r.mu.Unlock()
+			return
+		case err == nil:
+			r.rules = rules
+			r.replaceLocked(users)
+			if !r.present.again {
+				r.present.loading = false
+				r.mu.Unlock()
+				return
+			}
+			r.present.again = false
+		}
+		r.mu.Unlock()
+		if err != nil {
+			timer := time.NewTimer(presenceRetry)
+			select {
+			case <-timer.C:
+			case <-r.hub.ctx.Done():
+				timer.Stop()
+				return
+			}
+		}
+	}
+}
+
+func (r *room) readPresence() ([]protocol.User, rules, error) {
+	select {
+	case r.hub.reads <- struct{}{}:
+		defer func() { <-r.hub.reads }()
+	case <-r.hub.ctx.Done():
+		return nil, nil, r.hub.ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(r.hub.ctx, callTimeout)
+	defer cancel()
+	users, err := r.hub.broker.Present(ctx, r.name)
+	if err != nil {
+		return nil, nil, err
+	}
+	fields, err := r.hub.broker.Rules(ctx, r.name)
+	return users, parseRules(fields), err
+}
+
+// replaceLocked takes what was read for the mirror, and what came meanwhile on
+// top of it.
+func (r *room) replaceLocked(users []protocol.User) {
+	p := &r.present
+	now := make(map[string]string, len(users))
+	for _, u := range users {
+		now[u.ID] = u.Name
+	}
+	for id, name := range p.users {
+		if _, still := now[id]; !still {
+			r.goneLocked(id, name)
+		}
+	}
+	if p.users == nil {
+		p.users = make(map[string]string, len(users))
+	}
+	for id, name := range now {
+		r.hereLocked(id, name)
+	}
+	p.loadedAt = time.Now()
+	early := p.early
+	p.early = nil
+	for _, payload := range early {
+		r.applyLocked(payload)
+	}
+}
+
+// livePresence takes what was published of who came and went: the count, then a
+// line for each, "+" or "-", the id, a space and the name.
+func (r *room) livePresence(payload []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := &r.present
+	if p.loading || p.users == nil {
+		if len(p.early) >= maxEarlyDeltas {
+			p.early, p.again = nil, true
+			return
+		}
+		p.early = append(p.early, payload)
+		return
+	}
+	count := r.applyLocked(payload)
+	if count != len(p.users) && time.Since(p.loadedAt) > presenceRetry {
+		r.loadPresenceLocked()
+	}
+}
+
+func (r *room) applyLocked(payload []byte) (count int) {
+	first, rest, _ := bytes.Cut(payload, []byte("\n"))
+	count, err := strconv.Atoi(string(first))
+	if err != nil {
+		return -1
+	}
+	for line := range strings.Lines(string(rest)) {
+		line = strings.TrimSuffix(line, "\n")
+		id, name, ok := strings.Cut(line, " ")
+		if !ok || len(id) < 2 {
+			return -1
+		}
+		switch id[0] {
+		case '+':
+			r.hereLocked(id[1:], name)
+		case '-':
+			r.goneLocked(id[1:], name)
+		}
+	}
+	return count
+}
+
+func (r *room) hereLocked(id, name string) {
+	p := &r.present
+	_, was := p.users[id]
+	p.users[id] = name
+	if !was {
+		r.changedLocked(id, false)
+	}
+}
+
+func (r *room) goneLocked(id, name string) {
+	p := &r.present
+	if _, was := p.users[id]; was {
+		delete(p.users, id)
+		r.changedLocked(id, true)
+		p.gone[id] = name
+	}
+}
+
+func (r *room) changedLocked(id string, was bool) {
+	p := &r.present
+	if p.before == nil {
+		p.before, p.gone = make(map[string]bool), make(map[string]string)
+		window := presenceWindow * time.Duration(max(1, len(r.present.users)/protocol.MaxListed))
+		p.timer = time.AfterFunc(min(window, presenceWindowMax), r.tellPresence)
+	}
+	if _, known := p.before[id]; !known {
+		p.before[id] = was
+	}
+}
+
+// tellPresence hands the members what changed since the last time.
+func (r *room) tellPresence() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := &r.present
+	named := len(p.before)
+	if len(p.users) > protocol.MaxListed {
+		named = presenceNamed
+	}
+	var joined, left []protocol.User
+	changed := false
+	for id, was := range p.before {
+		name, is := p.users[id]
+		switch {
+		case is && !was:
+			changed = true
+			if len(joined) < named {
+				joined = append(joined, protocol.User{ID: id, Name: name})
+			}
+		case was && !is:
+			changed = true
+			if len(left) < named {
+				left = append(left, protocol.User{ID: id, Name: p.gone[id]})
+			}
+		}
+	}
+	p.before, p.gone, p.timer = nil, nil, nil
+	if changed && !r.closed {
+		r.broadcastLocked(protocol.Presence(r.name, joined, left, len(p.users)), nil)
+	}
+}
+
+// rewrite has all of this node's users in the room written anew, for what was
+// written is gone.
+func (r *room) rewrite() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.local {
+		r.writePresenceLocked(id)
+	}
+	r.loadPresenceLocked()
+	r.catchUpLocked()
+}

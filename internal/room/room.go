@@ -1,0 +1,267 @@
+package room
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"example.com/chat/internal/protocol"
+)
+
+// room is one followed room.
+type room struct {
+	name string
+	hub  *Hub
+
+	mu      sync.Mutex // guards the fields below
+	closed  bool
+	members map[Member]*User
+	joining int // joins under way, which keep the room
+	// emptySince is when the last member left, or the room was made.
+	emptySince time.Time
+
+	log   follower
+	queue []submission // waiting to be appended
+	// committing tells that the committer runs.
+	committing bool
+	idle       chan struct{} // closed when the committer ends; nil before the first
+	expected   int64         // the newest seq that Redis told this node of
+	watching   bool          // a timer waits for expected to arrive
+
+	present  mirror
+	local    map[string]*localUser
+	dirty    map[string]struct{} // users whose presence has to be written
+	flushing bool
+
+	typed map[string]time.Time // when each user was last told to be typing
+	rules rules
+	// spoken is when each user said something last, in slow mode.
+	spoken map[string]time.Time
+}
+
+// localUser is a user of this node in one room.
+type localUser struct {
+	user  *User
+	conns int
+}
+
+func newRoom(h *Hub, name string) *room {
+	return &room{
+		name: name, hub: h,
+		members:    make(map[Member]*User),
+		emptySince: time.Now(),
+		local:      make(map[string]*localUser),
+		dirty:      make(map[string]struct{}),
+		log:        follower{synced: make(chan struct{})},
+	}
+}
+
+// closeLocked ends the room's life on this node.
+func (r *room) closeLocked() {
+	r.closed = true
+	r.present.stop()
+}
+
+// broadcastLocked hands an event to every member but except, which may be nil.
+func (r *room) broadcastLocked(e protocol.Event, except func(Member, *User) bool) {
+	if len(r.members) == 0 {
+		return
+	}
+	b := NewBroadcast(e)
+	for m, u := range r.members {
+		if except == nil || !except(m, u) {
+			m.Deliver(b)
+		}
+	}
+}
+
+// Join makes the member one of the room's, and hands its answer to reply under
+// the room's lock: so every later entry comes after it, and none of those in it
+// comes again. It waits for the log where memory can't answer, at most as long
+// as ctx.
+func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after protocol.ID, reply func(protocol.Event)) *protocol.Error {
+	if err := h.admits(name, u); err != nil {
+		return err
+	}
+	for {
+		r, err := h.enter(ctx, name)
+		if err != nil {
+			return err
+		}
+		done, err := r.join(ctx, m, u, after, reply)
+		r.leaveDoor()
+		if done || err != nil {
+			return err
+		}
+	}
+}
+
+// enter returns the room once its log is followed; the room is kept until
+// leaveDoor.
+func (h *Hub) enter(ctx context.Context, name string) (*room, *protocol.Error) {
+	for {
+		r := h.follow(name)
+		r.mu.Lock()
+		if r.closed {
+			r.mu.Unlock()
+			continue // it was let go just now; follow makes it anew
+		}
+		r.joining++
+		synced := r.log.synced
+		r.mu.Unlock()
+		select {
+		case <-synced:
+			return r, nil
+		case <-ctx.Done():
+			r.leaveDoor()
+			return nil, unavailable()
+		}
+	}
+}
+
+func (r *room) leaveDoor() {
+	r.mu.Lock()
+	r.joining--
+	r.mu.Unlock()
+}
+
+func unavailable() *protocol.Error {
+	return protocol.Errorf(protocol.CodeUnavailable, "the servers can't reach each other right now: try again")
+}
+
+// join tries once to answer from memory; done is false when something was read
+// from the log in the meantime and it has to be tried again.
+func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, reply func(protocol.Event)) (done bool, failed *protocol.Error) {
+	var older []protocol.Entry
+	var looked bool
+	for {
+		r.mu.Lock()
+		if r.closed {
+			r.mu.Unlock()
+			return false, nil
+		}
+		if err := r.rules.admit(u.ID); err != nil {
+			r.mu.Unlock()
+			return false, err
+		}
+		list, recovered, want := r.log.since(after, older, looked)
+		if want == wantNothing {
+			r.enterLocked(m, u)
+			members, count := r.membersLocked()
+			reply(protocol.Joined(r.name, r.log.head, recovered, raws(list), members, count))
+			r.mu.Unlock()
+			return true, nil
+		}
+		r.mu.Unlock()
+		var err error
+		switch want {
+		case wantNewer:
+			err = r.catchUpNow(ctx)
+			looked = true
+		case wantTail:
+			err = r.extend(ctx)
+		case wantOlder:
+			older, err = r.readOlder(ctx, after)
+			looked = true
+		}
+		if err != nil {
+			return false, unavailable()
+		}
+	}
+}
+
+func (r *room) enterLocked(m Member, u *User) {
+	if _, again := r.members[m]; again {
+		return
+	}
+	r.members[m] = u
+	l := r.local[u.ID]
+	if l == nil {
+		l = &localUser{user: u}
+		r.local[u.ID] = l
+		r.writePresenceLocked(u.ID)
+	}
+	l.conns++
+}
+
+// Leave takes the member out of the room.
+func (h *Hub) Leave(m Member, name string) {
+	if r := h.find(name); r != nil {
+		r.leave(m)
+	}
+}
+
+func (r *room) leave(m Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u, ok := r.members[m]
+	if !ok {
+		return
+	}
+	delete(r.members, m)
+	if len(r.members) == 0 {
+		r.emptySince = time.Now()
+	}
+	l := r.local[u.ID]
+	l.conns--
+	if l.conns == 0 {
+		delete(r.local, u.ID)
+		r.writePresenceLocked(u.ID)
+	}
+}
+
+// Members lists who is in the room, protocol.MaxListed at most, and how many
+// there are.
+func (h *Hub) Members(name string) ([]protocol.User, int) {
+	r := h.find(name)
+	if r == nil {
+		return nil, 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.membersLocked()
+}
+
+// History reads up to limit entries of a room before the given one, or its
+// newest when that is zero, and whether there are older ones.
+func (h *Hub) History(ctx context.Context, name string, before protocol.ID, limit int) ([]protocol.Entry, bool, error) {
+	head := protocol.ID{}
+	if r := h.find(name); r != nil {
+		list, more, ok, at := r.remembered(before, limit)
+		if ok {
+			return list, more, nil
+		}
+		head = at
+	}
+	if !before.IsZero() {
+		return h.broker.Before(ctx, name, before, limit)
+	}
+	list, more, err := h.broker.Newest(ctx, name, limit)
+	// What members have not been handed yet comes to them live.
+	for !head.IsZero() && len(list) > 0 && list[len(list)-1].ID.Seq > head.Seq {
+		list = list[:len(list)-1]
+	}
+	return list, more, err
+}
+
+// remembered answers History from memory, where it can.
+func (r *room) remembered(before protocol.ID, limit int) (list []protocol.Entry, more, ok bool, head protocol.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.log.isSynced() {
+		return nil, false, false, protocol.ID{}
+	}
+	t := &r.log.tail
+	end := len(t.list)
+	if !before.IsZero() {
+		end = t.at(before.Seq)
+		if end == len(t.list) && before.Seq > r.log.head.Seq {
+			return nil, false, false, r.log.head
+		}
+	}
+	if end < limit && !t.whole {
+		return nil, false, false, r.log.head
+	}
+	from := max(0, end-limit)
+	return append([]protocol.Entry(nil), t.list[from:end]...), from > 0 || !t.whole, true, r.log.head
+}
