@@ -159,6 +159,7 @@ func (s *subscription) write(ctx context.Context, conn *redis.PubSub) {
 		}
 		select {
 		case <-ctx.Done():
+			_ = conn.Close() // Receive does not heed its context
 			return
 		case <-s.changed:
 		}

@@ -68,6 +68,10 @@ func (h *Hub) newUser(id, name string) *User {
 	return u
 }
 
+// Limiters returns what bounds the user on this node: the bucket of all its
+// commands, by their cost, and that of its messages; nil without a limit.
+func (u *User) Limiters() (commands, sends *rate.Limiter) { return u.commands, u.sends }
+
 // setClaimed takes the name that the claim left the user with; told is the one
 // that its token tells.
 func (u *User) setClaimed(name, told string) {
@@ -119,9 +123,9 @@ func (h *Hub) releaseLocked(u *User) {
 	})
 }
 
-// Rename gives the user another name, on all its connections; the member that
-// asked for it gets no event of it.
-func (h *Hub) Rename(ctx context.Context, m Member, u *User, name, mark string) (protocol.User, *protocol.Error) {
+// Rename gives the user another name, on all its connections; the member with
+// the mark, which must not hold a newline, gets no event of it (see Marked).
+func (h *Hub) Rename(ctx context.Context, u *User, name, mark string) (protocol.User, *protocol.Error) {
 	now, err := h.broker.Rename(ctx, u.ID, name, mark)
 	if err != nil {
 		return protocol.User{}, nameError(err)

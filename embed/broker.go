@@ -1,0 +1,272 @@
+// Package embed carries what other programs would have to be installed for: a
+// Redis-compatible broker inside this process, and a cluster of nodes on this
+// machine as its child processes.
+package embed
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+)
+
+// BrokerConfig says how an embedded broker behaves; what is zero gets its
+// default.
+type BrokerConfig struct {
+	// Addr is where it listens; default a free port of the loopback.
+	Addr string
+	// Password is what clients must give; default a random one.
+	Password string
+	// QueueLimit is how many bytes may wait for one client before it is cut
+	// off, as Redis does (redis.conf, client-output-buffer-limit); default 32 MiB.
+	QueueLimit int
+	// Log takes what an operator should know.
+	Log *slog.Logger
+}
+
+// Bounds of the broker.
+const (
+	queueLimit    = 32 << 20
+	maxClients    = 10_000
+	passwordBytes = 24
+	pieceSize     = 16 << 10
+	acceptPause   = 50 * time.Millisecond
+)
+
+// Broker is a miniredis behind a listener of its own. A client that stops
+// reading would freeze all of miniredis, which writes to it under a lock: so
+// each connection is joined to it through a pipe that is always read, and what
+// the client doesn't take waits in a bounded queue.
+type Broker struct {
+	cfg      BrokerConfig
+	redis    *miniredis.Miniredis
+	listener net.Listener
+	running  sync.WaitGroup
+
+	mu      sync.Mutex // guards the fields below
+	clients map[net.Conn]struct{}
+	closed  bool
+}
+
+// StartBroker starts a broker; Close ends it. All it holds is in memory.
+func StartBroker(cfg BrokerConfig) (*Broker, error) {
+	if cfg.Addr == "" {
+		cfg.Addr = "127.0.0.1:0"
+	}
+	if cfg.QueueLimit == 0 {
+		cfg.QueueLimit = queueLimit
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Password == "" {
+		var b [passwordBytes]byte
+		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+		cfg.Password = base64.RawURLEncoding.EncodeToString(b[:])
+	}
+	listener, err := net.Listen("tcp", cfg.Addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("the embedded broker can't listen on %s: another program does already: choose another --broker-addr", cfg.Addr)
+	case err != nil:
+		return nil, fmt.Errorf("the embedded broker can't listen on %s: %w: choose another --broker-addr", cfg.Addr, err)
+	}
+	b := &Broker{cfg: cfg, redis: miniredis.NewMiniRedis(), listener: listener, clients: make(map[net.Conn]struct{})}
+	b.redis.RequireAuth(cfg.Password)
+	b.running.Go(b.accept) // ends with the listener; Close waits for it
+	return b, nil
+}
+
+// Addr is where the broker listens, host:port.
+func (b *Broker) Addr() string { return b.listener.Addr().String() }
+
+// URL is what a client needs to reach it, with the password.
+func (b *Broker) URL() string {
+	u := url.URL{Scheme: "redis", User: url.UserPassword("", b.cfg.Password), Host: b.Addr()}
+	return u.String()
+}
+
+// Close ends the broker and all its connections, and waits for them.
+func (b *Broker) Close() {
+	b.mu.Lock()
+	b.closed = true
+	for c := range b.clients {
+		_ = c.Close()
+	}
+	b.mu.Unlock()
+	_ = b.listener.Close()
+	b.running.Wait()
+	b.redis.Close()
+}
+
+func (b *Broker) accept() {
+	for {
+		c, err := b.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // out of descriptors, as a rule: some will be free again
+			b.cfg.Log.Warn("the embedded broker can't accept a connection", "error", err)
+			time.Sleep(acceptPause)
+			continue
+		}
+		if !b.add(c) {
+			_ = c.Close()
+			continue
+		}
+		b.running.Go(func() { b.serve(c) }) // ends with the connection; Close waits for it
+	}
+}
+
+func (b *Broker) add(c net.Conn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || len(b.clients) >= maxClients {
+		return false
+	}
+	b.clients[c] = struct{}{}
+	return true
+}
+
+// serve joins a client with miniredis until either ends.
+func (b *Broker) serve(client net.Conn) {
+	defer func() {
+		_ = client.Close()
+		b.mu.Lock()
+		delete(b.clients, client)
+		b.mu.Unlock()
+	}()
+	redis, err := b.redis.Dial()
+	if err != nil {
+		return
+	}
+	defer redis.Close()
+	q := newQueue(b.cfg.QueueLimit)
+	var copiers sync.WaitGroup
+	copiers.Go(func() { // what the client says; ends with either connection
+		defer redis.Close()
+		copyAll(redis, client)
+	})
+	copiers.Go(func() { // what waits for the client; ends with the queue or the client
+		defer client.Close()
+		q.writeTo(client)
+	})
+	buf := make([]byte, pieceSize)
+	for {
+		n, err := redis.Read(buf)
+		if n > 0 && !q.add(buf[:n]) {
+			if q.overrun.Load() {
+				b.cfg.Log.Warn("a client of the embedded broker reads too slowly and is cut off", "limit", b.cfg.QueueLimit)
+			}
+			break
+		}
+		if err != nil {
+			break
+		}
+	}
+	q.close()
+	_ = redis.Close()
+	_ = client.SetDeadline(time.Now()) // the copiers end
+	copiers.Wait()
+}
+
+func copyAll(to, from net.Conn) {
+	buf := make([]byte, pieceSize)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// queue holds what waits for a client. It is written by one goroutine and read
+// by another.
+type queue struct {
+	limit   int
+	overrun atomic.Bool
+	wake    chan struct{}
+
+	mu     sync.Mutex // guards the fields below
+	bytes  []byte
+	closed bool
+}
+
+func newQueue(limit int) *queue { return &queue{limit: limit, wake: make(chan struct{}, 1)} }
+
+// add queues a copy of b; false when the queue is closed or overrun.
+func (q *queue) add(b []byte) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	if len(q.bytes)+len(b) > q.limit {
+		q.overrun.Store(true)
+		q.closeLocked()
+		return false
+	}
+	q.bytes = append(q.bytes, b...)
+	q.signal()
+	return true
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closeLocked()
+}
+
+func (q *queue) closeLocked() {
+	q.closed = true
+	q.signal()
+}
+
+// writeTo writes what is queued until the queue is closed or writing fails.
+func (q *queue) writeTo(c net.Conn) {
+	var spare []byte
+	for {
+		q.mu.Lock()
+		piece, closed := q.bytes, q.closed
+		q.bytes = spare[:0]
+		q.mu.Unlock()
+		if len(piece) == 0 {
+			if closed {
+				return
+			}
+			<-q.wake
+			continue
+		}
+		if _, err := c.Write(piece); err != nil {
+			q.close()
+			return
+		}
+		if spare = piece; cap(spare) > keptPiece {
+			spare = nil
+		}
+	}
+}
+
+// keptPiece is the largest buffer that a queue keeps for reuse.
+const keptPiece = 256 << 10

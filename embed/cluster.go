@@ -1,0 +1,418 @@
+package embed
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ChildEnv is the environment variable by which a node knows that it is a
+// child of a cluster: it ends when its standard input does, and leaves Ctrl-C
+// to its parent.
+const ChildEnv = "CHAT_CHILD"
+
+// Timings of a cluster.
+const (
+	// restartAfter is how long after its death a child is started again; it
+	// doubles up to restartMax while children die at once.
+	restartAfter = time.Second
+	restartMax   = 10 * time.Second
+	// livedWell is how long a child must have lived for its next start to
+	// come soon again.
+	livedWell = 10 * time.Second
+	// quickEnd is how long children may take to end after Ctrl-C.
+	quickEnd = 600 * time.Millisecond
+	// inOrder is how long lines of ready nodes are held back, so that they
+	// come in order.
+	inOrder = 3 * time.Second
+)
+
+// ClusterConfig says what a cluster's nodes are.
+type ClusterConfig struct {
+	// Nodes is how many there are.
+	Nodes int
+	// Addr is the first one's address; the others' have the next ports. With
+	// port 0 each gets a free one.
+	Addr string
+	// Redis is the URL of the broker; it goes to the nodes by the environment,
+	// for it may hold a password.
+	Redis string
+	// Args are further flags of each node, Env their environment; default this
+	// process's.
+	Args, Env []string
+	// Executable is the program; default this process's.
+	Executable string
+	// Drain is how long a SIGTERM waits for the nodes.
+	Drain time.Duration
+	// Stdout gets a line for each ready node, Stderr what they and their
+	// parent have to report.
+	Stdout, Stderr io.Writer
+	// Log takes what an operator should know.
+	Log *slog.Logger
+}
+
+// cluster is a running one.
+type cluster struct {
+	cfg   ClusterConfig
+	exe   string
+	host  string
+	ports []int
+
+	mu       sync.Mutex // guards the fields below, and the writers
+	children []*exec.Cmd
+	stdins   []io.Closer
+	lines    []string // of ready nodes, until printed
+	printed  int
+	held     bool // lines wait for their order
+	ending   bool
+}
+
+// RunCluster starts the nodes as children of this process, keeps them alive,
+// and returns when a signal or the end of ctx has ended them all: Ctrl-C and
+// ctx within a second, SIGTERM after they have drained. A node that ends by
+// itself before it was ever ready ends the cluster with an error.
+func RunCluster(ctx context.Context, cfg ClusterConfig, signals <-chan os.Signal) error {
+	c := &cluster{cfg: cfg, exe: cfg.Executable, held: true}
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	failed := make(chan error, cfg.Nodes)
+	stop := make(chan struct{})
+	var keepers sync.WaitGroup
+	for i := range cfg.Nodes {
+		keepers.Go(func() { // ends when its child has ended after stop; waited for below
+			if err := c.keep(i, stop); err != nil {
+				failed <- err
+			}
+		})
+	}
+	release := time.AfterFunc(inOrder, c.release)
+	defer release.Stop()
+	var err error
+	drain := false
+	select {
+	case s := <-signals:
+		drain = s == syscall.SIGTERM
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	close(stop)
+	c.end(drain, &keepers, signals)
+	return err
+}
+
+// prepare checks what the nodes need before any of them starts.
+func (c *cluster) prepare() error {
+	host, text, err := net.SplitHostPort(c.cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr %q is no address: give host:port or :port", c.cfg.Addr)
+	}
+	first, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("--addr %q is no address: give host:port or :port", c.cfg.Addr)
+	}
+	c.host = host
+	if first == 0 {
+		if c.ports, err = FreePorts(host, c.cfg.Nodes); err != nil {
+			return err
+		}
+	} else {
+		for i := range c.cfg.Nodes {
+			c.ports = append(c.ports, first+i)
+		}
+		if err := c.checkPorts(); err != nil {
+			return err
+		}
+	}
+	if c.exe == "" {
+		if c.exe, err = os.Executable(); err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+	}
+	if c.cfg.Env == nil {
+		c.cfg.Env = os.Environ()
+	}
+	c.children = make([]*exec.Cmd, c.cfg.Nodes)
+	c.stdins = make([]io.Closer, c.cfg.Nodes)
+	c.lines = make([]string, c.cfg.Nodes)
+	return nil
+}
+
+func (c *cluster) checkPorts() error {
+	for i, port := range c.ports {
+		l, err := net.Listen("tcp", net.JoinHostPort(c.host, strconv.Itoa(port)))
+		if err != nil {
+			return fmt.Errorf("node %d can't listen on port %d (%w): choose another --addr", i+1, port, plain(err))
+		}
+		_ = l.Close()
+	}
+	return nil
+}
+
+// plain strips from a network error what the message around it says already.
+func plain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var sys *os.SyscallError
+	if errors.As(err, &sys) {
+		err = sys.Err
+	}
+	return err
+}
+
+// FreePorts finds n ports of the host that are free now.
+func FreePorts(host string, n int) ([]int, error) {
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close() // all are held until the last is found
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// ParentGone is closed when standard input ends: then a child's parent is gone.
+func ParentGone(stdin io.Reader) <-chan struct{} {
+	gone := make(chan struct{})
+	go func() { // ends with standard input, or with the process
+		_, _ = io.Copy(io.Discard, stdin)
+		close(gone)
+	}()
+	return gone
+}
+
+// keep runs one node, and runs it again when it dies, until stop is closed. An
+// error means that it has never been ready.
+func (c *cluster) keep(i int, stop <-chan struct{}) error {
+	wait := restartAfter
+	ready := false
+	for {
+		began := time.Now()
+		was, last, err := c.runOnce(i)
+		if c.isEnding() || closed(stop) {
+			return nil
+		}
+		ready = ready || was
+		if !ready {
+			return fmt.Errorf("node %d did not start (%s): %s", i+1, ended(err), last)
+		}
+		if time.Since(began) > livedWell {
+			wait = restartAfter
+		}
+		c.report(fmt.Sprintf("node %d ended (%s); starting it again in %s", i+1, ended(err), wait))
+		timer := time.NewTimer(wait)
+		select {
+		case <-stop:
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+		wait = min(2*wait, restartMax)
+	}
+}
+
+func closed(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// ended puts into words how a process ended.
+func ended(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
+}
+
+// runOnce runs one node's process to its end. It tells whether it got ready,
+// and the last line that it wrote to standard error.
+func (c *cluster) runOnce(i int) (ready bool, last string, err error) {
+	cmd := exec.Command(c.exe, slices.Concat([]string{
+		"--addr=" + net.JoinHostPort(c.host, strconv.Itoa(c.ports[i])),
+		"--node-id=" + "node-" + strconv.Itoa(i+1),
+	}, c.cfg.Args)...)
+	cmd.Env = c.childEnv()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return false, "", err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return false, "", err
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return false, "", err
+	}
+	c.mu.Lock()
+	if c.ending {
+		c.mu.Unlock()
+		return false, "", nil
+	}
+	if err := cmd.Start(); err != nil {
+		c.mu.Unlock()
+		return false, "", err
+	}
+	c.children[i], c.stdins[i] = cmd, stdin
+	c.mu.Unlock()
+	var readers sync.WaitGroup
+	readers.Go(func() { // ends with the child's output, which is waited for
+		eachLine(stdout, func(line string) {
+			if strings.HasPrefix(line, "node ") {
+				ready = true
+				c.isReady(i, line)
+			}
+		})
+	})
+	readers.Go(func() { // as above
+		eachLine(stderr, func(line string) {
+			last = line
+			c.report("node-" + strconv.Itoa(i+1) + ": " + line)
+		})
+	})
+	readers.Wait()
+	err = cmd.Wait()
+	c.mu.Lock()
+	c.children[i], c.stdins[i] = nil, nil
+	c.mu.Unlock()
+	return ready, last, err
+}
+
+// childEnv is a node's environment: what is the cluster's own is left out.
+func (c *cluster) childEnv() []string {
+	own := []string{"CHAT_NODES", "CHAT_ADDR", "CHAT_NODE_ID", "CHAT_BROKER_ADDR", "CHAT_REDIS", ChildEnv}
+	env := make([]string, 0, len(c.cfg.Env)+2)
+	for _, v := range c.cfg.Env {
+		name, _, _ := strings.Cut(v, "=")
+		if !slices.Contains(own, name) {
+			env = append(env, v)
+		}
+	}
+	return append(env, "CHAT_REDIS="+c.cfg.Redis, ChildEnv+"=1")
+}
+
+// maxLine bounds one line of a child's output.
+const maxLine = 64 << 10
+
+// eachLine calls f with each line, of which what is too long is cut into more.
+func eachLine(r io.Reader, f func(string)) {
+	b := bufio.NewReaderSize(r, maxLine)
+	for {
+		line, _, err := b.ReadLine()
+		if err != nil {
+			return
+		}
+		f(string(line))
+	}
+}
+
+// isReady prints a node's line, at the start in the order of the nodes.
+func (c *cluster) isReady(i int, line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, rest, _ := strings.Cut(strings.TrimPrefix(line, "node "), "  ")
+	c.lines[i] = fmt.Sprintf("node %d  %s\n", i+1, rest)
+	c.printLocked()
+}
+
+func (c *cluster) printLocked() {
+	for c.held && c.printed < len(c.lines) && c.lines[c.printed] != "" {
+		c.printLineLocked(c.printed)
+		c.printed++
+	}
+	if c.printed == len(c.lines) {
+		c.held = false
+	}
+	for i := range c.lines {
+		if !c.held && c.lines[i] != "" {
+			c.printLineLocked(i)
+		}
+	}
+}
+
+func (c *cluster) printLineLocked(i int) {
+	_, _ = io.WriteString(c.cfg.Stdout, c.lines[i])
+	c.lines[i] = ""
+}
+
+// release lets the lines out in whatever order.
+func (c *cluster) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = false
+	c.printLocked()
+}
+
+func (c *cluster) report(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = io.WriteString(c.cfg.Stderr, line+"\n")
+}
+
+func (c *cluster) isEnding() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ending
+}
+
+// end ends all children: by letting them drain first, or at once; none is left
+// when it returns.
+func (c *cluster) end(drain bool, keepers *sync.WaitGroup, signals <-chan os.Signal) {
+	done := make(chan struct{})
+	c.mu.Lock()
+	c.ending = true
+	for i, cmd := range c.children {
+		if cmd == nil {
+			continue
+		}
+		if drain {
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+		} else {
+			_ = c.stdins[i].Close()
+		}
+	}
+	c.mu.Unlock()
+	go func() { // ends when the children have; waited for below
+		keepers.Wait()
+		close(done)
+	}()
+	patience := quickEnd
+	if drain {
+		patience = c.cfg.Drain + quickEnd
+	}
+	select {
+	case <-done:
+		return
+	case <-signals: // once more: at once
+	case <-time.After(patience):
+	}
+	c.mu.Lock()
+	for _, cmd := range c.children {
+		if cmd != nil {
+			_ = cmd.Process.Kill()
+		}
+	}
+	c.mu.Unlock()
+	<-done
+}

@@ -1,0 +1,301 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"example.com/chat/internal/protocol"
+)
+
+// NodeOptions are what a call that starts nodes was told by its flags and
+// environment, checked.
+type NodeOptions struct {
+	Addr       string
+	Nodes      int
+	Redis      string
+	BrokerAddr string
+	Namespace  string
+	NodeID     string
+	Advertise  string
+	History    int
+	TextLimit  int
+	MaxRooms   int
+	MaxConns   int
+	Rate       float64
+	Burst      int
+	Secret     string
+	JWTKey     string
+	Origins    []string
+	Drain      time.Duration
+	LogLevel   slog.Level
+	LogFormat  string
+
+	// Port is that of Addr.
+	Port int
+	// Given are the flags that were set, by flag or environment, with their
+	// values, for handing them on to the nodes of a cluster.
+	Given map[string][]string
+}
+
+// Limits returns the bounds that clients are told.
+func (o NodeOptions) Limits() protocol.Limits {
+	return protocol.Limits{Text: o.TextLimit, Rooms: o.MaxRooms, Rate: o.Rate, Burst: o.Burst}
+}
+
+// group is a part of the help, one screen at most.
+type group struct {
+	title string
+	flags *pflag.FlagSet
+}
+
+// nodeFlags declares all flags of a node, in the groups of the help.
+func nodeFlags(o *NodeOptions, level *string) []group {
+	set := func() *pflag.FlagSet {
+		f := pflag.NewFlagSet("chat", pflag.ContinueOnError)
+		f.SortFlags = false
+		return f
+	}
+	serve := set()
+	serve.StringVar(&o.Addr, "addr", ":8080", "where the node listens; with --nodes N, N `ports` from this one on")
+	serve.IntVar(&o.Nodes, "nodes", 1, "how many nodes this call starts")
+	serve.StringVar(&o.NodeID, "node-id", "", "the node's `name` (default: made from host and port)")
+	serve.StringVar(&o.Advertise, "advertise", "", "the `URL` by which clients reach this node; none behind a load balancer\n(default: from the request)")
+	serve.StringArrayVar(&o.Origins, "origin", nil, "another `origin` whose pages may connect; repeatable, * for all\n(default: the nodes' own)")
+
+	redis := set()
+	redis.StringVar(&o.Redis, "redis", "", "the Redis that joins the nodes: redis://, rediss:// or unix:// `URL`, or host:port\n(default: an embedded broker)")
+	redis.StringVar(&o.BrokerAddr, "broker-addr", "", "`host:port` where the embedded broker listens, so that other\nchat --redis can join (default: a free loopback port)")
+	redis.StringVar(&o.Namespace, "namespace", "chat", "`prefix` of every Redis key and channel")
+
+	limits := set()
+	limits.IntVar(&o.History, "history", 10000, "entries kept a room")
+	limits.IntVar(&o.TextLimit, "text-limit", 4000, "`bytes` of one message")
+	limits.IntVar(&o.MaxRooms, "max-rooms", 100, "rooms one connection may be in")
+	limits.IntVar(&o.MaxConns, "max-conns", 0, "connections the node takes (0: as many as the file limit allows)")
+	limits.Float64Var(&o.Rate, "rate", 10, "messages a second one user may send (0: no limit)")
+	limits.IntVar(&o.Burst, "burst", 30, "messages one user may send at once")
+
+	access := set()
+	access.StringVar(&o.Secret, "secret", "", "signs guests' tokens; better given as CHAT_SECRET\n(default: made once, kept in Redis)")
+	access.StringVar(&o.JWTKey, "jwt-key", "", "HMAC secret or PEM public key `file`; users must then bring a JWT")
+
+	running := set()
+	running.DurationVar(&o.Drain, "drain", 10*time.Second, "longest wait for clients to go at a stop")
+	running.StringVar(level, "log-level", "info", "debug, info, warn or error")
+	running.StringVar(&o.LogFormat, "log-format", "text", "text, or json for machines")
+	return []group{{"Serving", serve}, {"Redis", redis}, {"Limits", limits}, {"Access", access}, {"Running", running}}
+}
+
+// ParseNode reads the flags of a call that starts nodes. A flag wins over its
+// environment variable, which wins over the default. Flags that can't go
+// together are a *UsageError. help is true when --help was given: it has been
+// printed. env is os.LookupEnv.
+func ParseNode(args []string, env func(string) (string, bool), stdout io.Writer) (o NodeOptions, help bool, err error) {
+	var level string
+	groups := nodeFlags(&o, &level)
+	all := pflag.NewFlagSet("chat", pflag.ContinueOnError)
+	all.SetOutput(io.Discard)
+	all.Usage = func() {}
+	for _, g := range groups {
+		all.AddFlagSet(g.flags)
+	}
+	all.BoolVarP(&help, "help", "h", false, "")
+	if err := all.Parse(args); err != nil {
+		return o, false, usage(err.Error(), "chat --help lists the flags")
+	}
+	if help {
+		printHelp(stdout, groups)
+		return o, true, nil
+	}
+	if all.NArg() > 0 {
+		return o, false, usage(fmt.Sprintf("unknown command %q", all.Arg(0)), "the commands are send, tail and version; chat --help tells more")
+	}
+	if err := fromEnv(all, env); err != nil {
+		return o, false, err
+	}
+	o.Given = given(all)
+	if err := o.LogLevel.UnmarshalText([]byte(level)); err != nil {
+		return o, false, usage(fmt.Sprintf("--log-level %q is none", level), "take debug, info, warn or error")
+	}
+	return o, false, o.check()
+}
+
+// fromEnv sets the flags that were not given from their environment variables.
+func fromEnv(flags *pflag.FlagSet, env func(string) (string, bool)) error {
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed || failed != nil || f.Name == "help" {
+			return
+		}
+		name := EnvName(f.Name)
+		value, ok := env(name)
+		if !ok || value == "" {
+			return
+		}
+		values := []string{value}
+		if f.Value.Type() == "stringArray" {
+			values = strings.Split(value, ",")
+		}
+		for _, v := range values {
+			if err := flags.Set(f.Name, strings.TrimSpace(v)); err != nil {
+				shown := fmt.Sprintf("%s=%q", name, value)
+				if f.Name == "secret" || f.Name == "jwt-key" || f.Name == "redis" {
+					shown = name
+				}
+				failed = usage(shown+" does not fit --"+f.Name, "give it as the flag's help tells: chat --help")
+			}
+		}
+	})
+	return failed
+}
+
+// EnvName returns the environment variable of a flag.
+func EnvName(flag string) string {
+	return "CHAT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+func given(flags *pflag.FlagSet) map[string][]string {
+	set := make(map[string][]string)
+	flags.Visit(func(f *pflag.Flag) {
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			set[f.Name] = list.GetSlice()
+			return
+		}
+		set[f.Name] = []string{f.Value.String()}
+	})
+	return set
+}
+
+func printHelp(w io.Writer, groups []group) {
+	fmt.Fprint(w, `chat: a chat across any number of servers, joined by Redis.
+
+  chat [flags]              run a node, with the embedded broker unless --redis
+  chat --nodes 3            run a cluster of three on this machine
+  chat send ROOM [TEXT...]  say one thing; without TEXT, each line of standard input
+  chat tail ROOM            print a room as it goes on
+  chat version              version, commit, Go version, platform
+
+Each flag has an environment variable: --text-limit is CHAT_TEXT_LIMIT.
+`)
+	for _, g := range groups {
+		fmt.Fprintf(w, "\n%s:\n%s", g.title, g.flags.FlagUsages())
+	}
+}
+
+// plainName is what may be part of keys, channels and log lines.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// maxNodes bounds one call's cluster: each node is a process.
+const maxNodes = 50
+
+// check refuses, before anything listens, what can't be or can't go together.
+func (o *NodeOptions) check() error {
+	if err := o.checkAddr(); err != nil {
+		return err
+	}
+	set := func(flag string) bool { _, ok := o.Given[flag]; return ok }
+	switch {
+	case o.Nodes < 1 || o.Nodes > maxNodes:
+		return usage(fmt.Sprintf("--nodes %d is outside 1 to %d", o.Nodes, maxNodes), "each is a process of its own")
+	case o.Nodes > 1 && set("node-id"):
+		return usage("--node-id can't go with --nodes", "the nodes of one call are named node-1, node-2, …")
+	case o.Nodes > 1 && set("advertise") && o.Advertise != "none":
+		return usage("--advertise with a URL can't go with --nodes", "each node has a URL of its own: leave it out, or give none")
+	case o.Redis != "" && set("broker-addr"):
+		return usage("--redis and --broker-addr contradict each other", "leave one out: the nodes are joined by either")
+	case o.NodeID != "" && !plainName.MatchString(o.NodeID):
+		return usage(fmt.Sprintf("--node-id %q is outside its rules", o.NodeID), "1–64 letters, digits, \".\", \"_\" and \"-\"")
+	case !plainName.MatchString(o.Namespace):
+		return usage(fmt.Sprintf("--namespace %q is outside its rules", o.Namespace), "1–64 letters, digits, \".\", \"_\" and \"-\"")
+	case o.LogFormat != "text" && o.LogFormat != "json":
+		return usage(fmt.Sprintf("--log-format %q is none", o.LogFormat), "take text or json")
+	case o.Drain < 0:
+		return usage("--drain is negative", "give a time such as 10s")
+	}
+	if err := o.checkURLs(); err != nil {
+		return err
+	}
+	return o.checkLimits()
+}
+
+func (o *NodeOptions) checkAddr() error {
+	_, port, err := net.SplitHostPort(o.Addr)
+	if err == nil {
+		o.Port, err = strconv.Atoi(port)
+	}
+	if err != nil || o.Port < 0 || o.Port > 65535 {
+		return usage(fmt.Sprintf("--addr %q is no address", o.Addr), "give host:port or :port, as :8080")
+	}
+	if o.Port > 0 && o.Port+o.Nodes-1 > 65535 {
+		return usage(fmt.Sprintf("--nodes %d from port %d on go past 65535", o.Nodes, o.Port), "give a lower --addr")
+	}
+	if o.BrokerAddr == "" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(o.BrokerAddr); err != nil {
+		return usage(fmt.Sprintf("--broker-addr %q is no address", o.BrokerAddr), "give host:port, as 127.0.0.1:6390")
+	}
+	return nil
+}
+
+func (o *NodeOptions) checkURLs() error {
+	if o.Advertise != "" && o.Advertise != "none" && !isOrigin(o.Advertise) {
+		return usage(fmt.Sprintf("--advertise %q is no http or https URL", o.Advertise), "give one as https://chat.example.org, or none")
+	}
+	o.Advertise = strings.TrimSuffix(o.Advertise, "/")
+	for i, origin := range o.Origins {
+		if origin != "*" && !isOrigin(origin) {
+			return usage(fmt.Sprintf("--origin %q is no origin", origin), "give one as https://www.example.org, or * for all")
+		}
+		o.Origins[i] = strings.TrimSuffix(origin, "/")
+	}
+	return nil
+}
+
+// isOrigin reports whether s is an http or https URL of a host and nothing else.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
+		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == ""
+}
+
+// Bounds of the operator's bounds.
+const (
+	maxTextLimit = 1 << 20
+	maxKept      = 10_000_000
+	maxJoined    = 10_000
+	minSecret    = 16
+)
+
+func (o *NodeOptions) checkLimits() error {
+	for _, n := range []struct {
+		flag           string
+		value, lo, max int
+	}{
+		{"history", o.History, 1, maxKept},
+		{"text-limit", o.TextLimit, 1, maxTextLimit},
+		{"max-rooms", o.MaxRooms, 1, maxJoined},
+		{"max-conns", o.MaxConns, 0, maxKept},
+		{"burst", o.Burst, 1, maxKept},
+	} {
+		if n.value < n.lo || n.value > n.max {
+			return usage(fmt.Sprintf("--%s %d is outside %d to %d", n.flag, n.value, n.lo, n.max), "see chat --help")
+		}
+	}
+	if !(o.Rate >= 0 && o.Rate <= maxKept) {
+		return usage(fmt.Sprintf("--rate %v is outside 0 to %d", o.Rate, maxKept), "0 is no limit")
+	}
+	if o.Secret != "" && len(o.Secret) < minSecret {
+		return usage(fmt.Sprintf("--secret has fewer than %d bytes", minSecret), "take a longer one, the same for all nodes")
+	}
+	return nil
+}

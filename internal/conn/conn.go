@@ -1,0 +1,329 @@
+package conn
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Conn is one connection. Its methods may be called by any goroutine, and none
+// of them blocks.
+type Conn struct {
+	server *Server
+	net    net.Conn
+	raw    syscall.RawConn // nil where there is no socket to write to at once
+	loop   *loop
+	slot   int  // of the wheel
+	inside bool // a message has begun and not ended; the reader's own
+
+	mu        sync.Mutex // guards the fields below
+	queue     [][]byte
+	sent      int  // bytes of queue[0] that are written
+	waiting   int  // bytes in queue that are not
+	flight    int  // bytes of queue that are being written just now
+	scheduled bool // a loop or a goroutine has the queue in its care
+	closing   bool // a close frame is in the queue, or was
+	broken    bool // writing failed
+	code      int  // of our close
+	reason    string
+	written   time.Time // when the last write began
+	pongs     int       // answered in the second of pongAt
+	pongAt    time.Time
+}
+
+// maxPongs is how many pings a second are answered.
+const maxPongs = 20
+
+func newConn(s *Server, n net.Conn, l *loop) *Conn {
+	c := &Conn{server: s, net: n, loop: l}
+	if tcp, ok := n.(*net.TCPConn); ok {
+		c.raw, _ = tcp.SyscallConn() // nil when it is closed: then writes fail anyhow
+	}
+	return c
+}
+
+// Send puts a frame into the outbox. After a close it does nothing.
+func (c *Conn) Send(f Frame) { c.enqueue(f.b) }
+
+// Close sends a close frame after all that was sent before, gives the client a
+// moment to answer, and ends the connection. Only the first call counts.
+func (c *Conn) Close(code int, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeLocked(code, reason)
+}
+
+func (c *Conn) closeLocked(code int, reason string) {
+	if c.closing {
+		return
+	}
+	c.code, c.reason = code, reason
+	c.pushLocked(closeFrame(code, reason))
+	c.closing = true
+	_ = c.net.SetReadDeadline(time.Now().Add(c.server.cfg.Linger))
+}
+
+// Pending is how many bytes wait in the outbox.
+func (c *Conn) Pending() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting
+}
+
+// RemoteAddr is the address of the other side.
+func (c *Conn) RemoteAddr() string { return c.net.RemoteAddr().String() }
+
+func (c *Conn) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing
+}
+
+// setReadDeadline sets how long the reader may wait, but for one that waits for
+// the answer to a close.
+func (c *Conn) setReadDeadline(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		_ = c.net.SetReadDeadline(time.Now().Add(d))
+	}
+}
+
+func (c *Conn) enqueue(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing || c.broken {
+		return
+	}
+	if c.waiting+len(b) > c.server.cfg.OutboxLimit && c.waiting > 0 {
+		c.overrunLocked()
+		return
+	}
+	c.pushLocked(b)
+}
+
+// overrunLocked gives a client up that does not read: what waits is dropped,
+// but for the rest of a frame that has begun, and the close frame is sent for
+// what it is worth.
+func (c *Conn) overrunLocked() {
+	c.server.slow.Add(1)
+	keep, bytes := 0, -c.sent
+	for keep < len(c.queue) && (bytes < 0 || bytes < c.flight) {
+		bytes += len(c.queue[keep])
+		keep++
+	}
+	clear(c.queue[keep:])
+	c.queue = c.queue[:keep]
+	c.waiting = bytes
+	c.closeLocked(closeSlow, "you read too slowly")
+	_ = c.net.SetWriteDeadline(time.Now().Add(c.server.cfg.Linger))
+}
+
+// closeSlow is the chat protocol's code for a client that reads too slowly.
+const closeSlow = 4008
+
+// pushLocked queues bytes and sees to it that somebody writes them.
+func (c *Conn) pushLocked(b []byte) {
+	c.queue = append(c.queue, b)
+	c.waiting += len(b)
+	if !c.scheduled {
+		c.scheduled = true
+		c.loop.push(c, c.written)
+	}
+}
+
+// take moves the front of the queue into buf, as much as there is room for.
+func (c *Conn) take(buf []byte) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	skip := c.sent
+	for _, b := range c.queue {
+		if len(buf)+len(b)-skip > cap(buf) {
+			if len(buf) == 0 { // larger than the buffer: a part of it
+				buf = append(buf, b[skip:skip+cap(buf)]...)
+			}
+			break
+		}
+		buf = append(buf, b[skip:]...)
+		skip = 0
+	}
+	c.written = time.Now()
+	c.flight = len(buf)
+	return buf
+}
+
+// wrote takes n bytes off the queue. It returns what is left; when that is
+// nothing, the queue is in nobody's care any more.
+func (c *Conn) wrote(n int, err error) (left int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting -= n
+	c.flight = 0
+	for n > 0 {
+		rest := len(c.queue[0]) - c.sent
+		if n < rest {
+			c.sent += n
+			break
+		}
+		n -= rest
+		c.sent = 0
+		c.queue[0] = nil
+		c.queue = c.queue[1:]
+	}
+	if err != nil {
+		c.broken = true
+		c.queue, c.sent, c.waiting = nil, 0, 0
+		_ = c.net.Close() // the reader ends
+	}
+	if c.waiting == 0 {
+		c.queue = nil
+		c.scheduled = false
+	}
+	return c.waiting
+}
+
+// writeOut writes what a loop could not, waiting for the socket to take it. It
+// ends when nothing is left, or when the connection does: by the client's
+// silence, by an overrun of the outbox, or by the server's end.
+func (c *Conn) writeOut() {
+	buf := make([]byte, 0, blockingChunk)
+	for {
+		buf = c.take(buf[:0])
+		n, err := c.net.Write(buf)
+		if c.wrote(n, err) == 0 {
+			return
+		}
+	}
+}
+
+// blockingChunk is how much is handed at once to a socket that blocks.
+const blockingChunk = 16 << 10
+
+// finish ends the connection after its reader, and tells the handler.
+func (c *Conn) finish(handler Handler, code int, reason string) {
+	c.mu.Lock()
+	ours := c.closing && c.code != 0
+	if ours {
+		code, reason = c.code, c.reason
+	}
+	c.closing = true
+	c.mu.Unlock()
+	c.flush()
+	_ = c.net.Close()
+	if handler != nil {
+		handler.Closed(code, reason)
+	}
+}
+
+// flush waits a moment for what is queued, which may be the close frame.
+func (c *Conn) flush() {
+	for wait := time.Millisecond; wait < 64*time.Millisecond && c.Pending() > 0; wait *= 2 {
+		time.Sleep(wait)
+	}
+}
+
+// discard reads without heed until the other side ends or the linger is over,
+// so that the close frame isn't lost by a reset of the connection for what was
+// still to be read (RFC 6455 section 7.1.1).
+func (c *Conn) discard() {
+	_, _ = io.CopyN(io.Discard, c.net, maxDiscard)
+}
+
+// maxDiscard bounds what is read after a refusal.
+const maxDiscard = 16 << 20
+
+// ping answers a ping, unless there are too many of them.
+func (c *Conn) ping(data string) error {
+	c.mu.Lock()
+	if now := time.Now(); now.Sub(c.pongAt) > time.Second {
+		c.pongAt, c.pongs = now, 0
+	}
+	c.pongs++
+	answer := c.pongs <= maxPongs
+	c.mu.Unlock()
+	c.heard()
+	if answer {
+		c.enqueue(frame(finPong, []byte(data)))
+	}
+	return nil
+}
+
+const finPong = 0x8a
+
+// heard extends the time for which nothing may be heard, unless a message has
+// begun: then that has to come to its end.
+func (c *Conn) heard() {
+	if !c.inside {
+		c.setReadDeadline(c.server.cfg.IdleAfter)
+	}
+}
+
+// control takes a close frame that gorilla wrote: its answer to a client that
+// breaks RFC 6455.
+func (c *Conn) control(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return
+	}
+	if len(b) >= 4 && b[0] == finClose {
+		c.code, c.reason = int(binary.BigEndian.Uint16(b[2:4])), string(b[4:])
+	}
+	c.pushLocked(append([]byte(nil), b...))
+	c.closing = true
+	_ = c.net.SetReadDeadline(time.Now().Add(c.server.cfg.Linger))
+}
+
+// echo answers the client's close with its own code (RFC 6455 section 5.5.1).
+func (c *Conn) echo(code int, _ string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return nil
+	}
+	if code == noStatus {
+		c.pushLocked(frame(finClose, nil))
+	} else {
+		c.pushLocked(closeFrame(code, ""))
+	}
+	c.closing = true
+	return nil
+}
+
+// noStatus stands for a close frame without a code (RFC 6455 section 7.4.1).
+const noStatus = 1005
+
+// tap is the response writer that gorilla is given, and then the connection
+// that it writes to: the answer to the handshake goes out directly, the rest by
+// the outbox.
+type tap struct {
+	http.ResponseWriter
+	net.Conn
+	out atomic.Pointer[Conn]
+}
+
+// Hijack takes the connection from net/http (http.Hijacker).
+func (t *tap) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	n, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	t.Conn, t.ResponseWriter = n, nil
+	return t, rw, err
+}
+
+// Write writes what gorilla writes by itself.
+func (t *tap) Write(b []byte) (int, error) {
+	c := t.out.Load()
+	if c == nil {
+		return t.Conn.Write(b)
+	}
+	c.control(b)
+	return len(b), nil
+}
+
+// SetWriteDeadline does nothing: the outbox has its own.
+func (t *tap) SetWriteDeadline(time.Time) error { return nil }

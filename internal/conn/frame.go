@@ -1,0 +1,53 @@
+package conn
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// Frame is one message to clients, encoded once as RFC 6455 section 5.2 wants it
+// and never changed: it may be handed to any number of connections.
+type Frame struct{ b []byte }
+
+// Opcodes of RFC 6455 section 5.2, with the FIN bit.
+const (
+	finText  = 0x81
+	finClose = 0x88
+	finPing  = 0x89
+)
+
+// Text makes a text frame of a payload in UTF-8, which is copied.
+func Text(payload []byte) Frame { return Frame{frame(finText, payload)} }
+
+// Len is the number of bytes that the frame takes on the wire.
+func (f Frame) Len() int { return len(f.b) }
+
+func frame(head byte, payload []byte) []byte {
+	b := make([]byte, 0, len(payload)+10)
+	b = append(b, head)
+	switch n := len(payload); {
+	case n < 126:
+		b = append(b, byte(n))
+	case n <= 0xffff:
+		b = binary.BigEndian.AppendUint16(append(b, 126), uint16(n))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
+	}
+	return append(b, payload...)
+}
+
+// maxReason is what a close frame's 125 bytes leave for the reason, after the
+// code (RFC 6455 section 5.5.1).
+const maxReason = 123
+
+func closeFrame(code int, reason string) []byte {
+	if len(reason) > maxReason {
+		reason = reason[:maxReason]
+		for !utf8.ValidString(reason) {
+			reason = reason[:len(reason)-1]
+		}
+	}
+	return frame(finClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
+}
+
+var pingFrame = frame(finPing, nil)

@@ -1,0 +1,327 @@
+// Package conn holds WebSocket connections that cost little while they rest,
+// and outboxes that never block who sends.
+//
+// A connection at rest is one goroutine, its reader, with a small buffer. What
+// is sent to it waits in its outbox and is written by one of a few loops that
+// all connections share; only a socket that takes nothing gets a goroutine to
+// wait for it, and one that falls too far behind is closed. gorilla/websocket
+// does the handshake and reads frames (RFC 6455); what it writes by itself,
+// pongs and closes, goes through the outbox too.
+package conn
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+)
+
+// Config says how connections behave; what is zero gets its default.
+type Config struct {
+	// ReadLimit is the largest message taken, in bytes; default 64 KiB.
+	ReadLimit int64
+	// PingEvery is how often a ping is sent; default 25 s.
+	PingEvery time.Duration
+	// IdleAfter is how long nothing at all may be heard; default 60 s. It must
+	// be longer than PingEvery.
+	IdleAfter time.Duration
+	// FrameTime is how long a message that has begun may take to its end,
+	// whatever else comes meanwhile; default 10 s.
+	FrameTime time.Duration
+	// OutboxLimit is how many bytes may wait for one client; default 256 KiB.
+	OutboxLimit int
+	// JoinEvery is how often a busy connection is written to; default 10 ms.
+	JoinEvery time.Duration
+	// Linger is how long a client is given to answer a close; default 2 s.
+	Linger time.Duration
+	// Log takes what an operator should know.
+	Log *slog.Logger
+}
+
+func (c *Config) fill() {
+	fill(&c.ReadLimit, 64<<10)
+	fill(&c.PingEvery, 25*time.Second)
+	fill(&c.IdleAfter, 60*time.Second)
+	fill(&c.FrameTime, 10*time.Second)
+	fill(&c.OutboxLimit, 256<<10)
+	fill(&c.JoinEvery, 10*time.Millisecond)
+	fill(&c.Linger, 2*time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func fill[T int | int64 | time.Duration](v *T, to T) {
+	if *v == 0 {
+		*v = to
+	}
+}
+
+// Handler is told what a connection brings, by its reader, one call at a time.
+type Handler interface {
+	// Message is called with each text message, which is valid UTF-8; data is
+	// good until the return.
+	Message(data []byte)
+	// Closed is called once, after the last Message, with the close code of
+	// whoever closed first, or 1006 where nobody did.
+	Closed(code int, reason string)
+}
+
+// Stats are what a Server counted.
+type Stats struct {
+	// Open connections, those that were closed because they read too slowly,
+	// and those that ended by a panic of their handler.
+	Open, Slow, Panics int
+}
+
+// Server owns what the connections of one node share.
+type Server struct {
+	cfg     Config
+	loops   []*loop
+	next    atomic.Uint32 // which loop the next connection gets
+	readers sync.WaitGroup
+	open    atomic.Int64
+	slow    atomic.Int64
+	panics  atomic.Int64
+	stop    chan struct{}
+	ended   sync.WaitGroup // loops and the pinger
+
+	mu     sync.Mutex // guards the fields below
+	closed bool
+	wheel  []map[*Conn]struct{} // connections by the second in which they are pinged
+	turn   int
+}
+
+// tick is the step of the wheel that pings go by.
+const tick = time.Second
+
+// NewServer starts the loops; Close ends them.
+func NewServer(cfg Config) *Server {
+	cfg.fill()
+	s := &Server{cfg: cfg, stop: make(chan struct{})}
+	s.wheel = make([]map[*Conn]struct{}, max(1, int(cfg.PingEvery/tick)))
+	for range max(1, runtime.GOMAXPROCS(0)) {
+		l := newLoop(cfg.JoinEvery)
+		s.loops = append(s.loops, l)
+		s.ended.Go(func() { l.run(s.stop) }) // ends with stop; Close waits for it
+	}
+	s.ended.Go(s.pingAll) // ends with stop; Close waits for it
+	return s
+}
+
+// Stats returns the counts so far.
+func (s *Server) Stats() Stats {
+	return Stats{Open: int(s.open.Load()), Slow: int(s.slow.Load()), Panics: int(s.panics.Load())}
+}
+
+// Close closes all connections with 1001, waits until they are gone, at most
+// about Linger, and ends the loops. Connections that come later are refused.
+func (s *Server) Close() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.closed = true
+	var all []*Conn
+	for _, slot := range s.wheel {
+		for c := range slot {
+			all = append(all, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range all {
+		c.Close(websocket.CloseGoingAway, "this node is stopping")
+	}
+	done := make(chan struct{})
+	go func() { // ends when all readers have; each is cut off below
+		s.readers.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(min(s.cfg.Linger, quickLinger)):
+		for _, c := range all {
+			_ = c.net.Close()
+		}
+		<-done
+	}
+	close(s.stop)
+	s.ended.Wait()
+}
+
+// quickLinger is how long clients may take to answer when the process ends.
+const quickLinger = 200 * time.Millisecond
+
+// add takes a connection into the wheel; false when the server is closed.
+func (s *Server) add(c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	c.slot = s.turn
+	if s.wheel[c.slot] == nil {
+		s.wheel[c.slot] = make(map[*Conn]struct{})
+	}
+	s.wheel[c.slot][c] = struct{}{}
+	s.open.Add(1)
+	s.readers.Add(1)
+	return true
+}
+
+func (s *Server) remove(c *Conn) {
+	s.mu.Lock()
+	delete(s.wheel[c.slot], c)
+	if len(s.wheel[c.slot]) == 0 {
+		s.wheel[c.slot] = nil // a map does not shrink by itself
+	}
+	s.mu.Unlock()
+	s.open.Add(-1)
+	s.readers.Done()
+}
+
+// pingAll sends each connection a ping every PingEvery, a part of them a step.
+func (s *Server) pingAll() {
+	step := time.NewTicker(min(tick, s.cfg.PingEvery))
+	defer step.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-step.C:
+		}
+		s.mu.Lock()
+		s.turn = (s.turn + 1) % len(s.wheel)
+		due := make([]*Conn, 0, len(s.wheel[s.turn]))
+		for c := range s.wheel[s.turn] {
+			due = append(due, c)
+		}
+		s.mu.Unlock()
+		for _, c := range due {
+			c.enqueue(pingFrame)
+		}
+	}
+}
+
+// upgrader does no check of the origin: the caller has. The empty pool keeps
+// gorilla from holding net/http's write buffer for ever.
+var upgrader = websocket.Upgrader{
+	ReadBufferSize:  readBuffer,
+	WriteBufferPool: &sync.Pool{},
+	CheckOrigin:     func(*http.Request) bool { return true },
+	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+		text := strings.TrimPrefix(reason.Error(), "websocket: ")
+		http.Error(w, "this is the address of a WebSocket: "+text, status)
+	},
+}
+
+// readBuffer is what a reader at rest holds: commands are mostly smaller.
+const readBuffer = 512
+
+// Accept upgrades the request and serves the connection with the handler that
+// open makes for it. It returns once the connection's own goroutine runs, so
+// that what net/http holds for the request is freed. On an error the request
+// has been answered. open may send and close already.
+func (s *Server) Accept(w http.ResponseWriter, r *http.Request, open func(*Conn) Handler) error {
+	tap := &tap{ResponseWriter: w}
+	ws, err := upgrader.Upgrade(tap, r, nil)
+	if err != nil {
+		return err
+	}
+	c := newConn(s, tap.Conn, s.loops[s.next.Add(1)%uint32(len(s.loops))])
+	tap.out.Store(c)
+	if !s.add(c) {
+		_ = c.net.Close()
+		return errors.New("the server is closed")
+	}
+	ws.SetReadLimit(s.cfg.ReadLimit)
+	ws.SetPingHandler(c.ping)
+	ws.SetPongHandler(func(string) error { c.heard(); return nil })
+	ws.SetCloseHandler(c.echo)
+	go c.read(ws, open) // ends with the connection; Close waits for it
+	return nil
+}
+
+// buffers hold messages while they are read and handled.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keptBuffer is the largest buffer that goes back to the pool.
+const keptBuffer = 64 << 10
+
+// read is a connection's reader: its only goroutine while it rests.
+func (c *Conn) read(ws *websocket.Conn, open func(*Conn) Handler) {
+	var handler Handler
+	code, reason := websocket.CloseAbnormalClosure, ""
+	defer c.server.remove(c)
+	defer func() { c.finish(handler, code, reason) }()
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.panics.Add(1)
+			c.server.cfg.Log.Error("a connection ended by a panic", "panic", p, "stack", string(debug.Stack()))
+			code, reason = websocket.CloseInternalServerErr, "internal error"
+			c.Close(code, reason)
+		}
+	}()
+	handler = open(c)
+	for {
+		err := c.readOne(ws, handler)
+		var closed *websocket.CloseError
+		switch {
+		case err == nil:
+			continue
+		case errors.As(err, &closed):
+			code, reason = closed.Code, closed.Text
+		case errors.Is(err, websocket.ErrReadLimit):
+			c.Close(websocket.CloseMessageTooBig, "a frame over the limit")
+			c.discard()
+		case c.isClosing():
+			c.discard()
+		}
+		return
+	}
+}
+
+// readOne reads one message and hands it over.
+func (c *Conn) readOne(ws *websocket.Conn, handler Handler) error {
+	c.setReadDeadline(c.server.cfg.IdleAfter)
+	kind, message, err := ws.NextReader()
+	if err != nil {
+		return err
+	}
+	c.inside = true
+	defer func() { c.inside = false }()
+	c.setReadDeadline(c.server.cfg.FrameTime)
+	if kind != websocket.TextMessage {
+		c.Close(websocket.CloseUnsupportedData, "only text frames are taken")
+		return io.EOF
+	}
+	buffer := buffers.Get().(*bytes.Buffer)
+	buffer.Reset()
+	defer func() {
+		if buffer.Cap() <= keptBuffer {
+			buffers.Put(buffer)
+		}
+	}()
+	if _, err := buffer.ReadFrom(message); err != nil {
+		return err
+	}
+	if !utf8.Valid(buffer.Bytes()) {
+		c.Close(websocket.CloseInvalidFramePayloadData, "the text is not UTF-8")
+		return io.EOF
+	}
+	if !c.isClosing() {
+		handler.Message(buffer.Bytes())
+	}
+	return nil
+}

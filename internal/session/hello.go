@@ -1,0 +1,116 @@
+package session
+
+import (
+	"context"
+
+	"example.com/chat/internal/identity"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
+)
+
+// guestTries is how often a name is made up for a guest before giving up.
+const guestTries = 5
+
+// who is what hello says of somebody, before the name is claimed.
+type who struct {
+	id   string
+	name string // "" to have one made up
+	keep bool   // the name the user is known by goes before name
+}
+
+func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error {
+	if s.user != nil {
+		return protocol.Errorf(protocol.CodeForbidden, "this connection has said hello already")
+	}
+	if !s.deadline.Stop() {
+		return nil // it is too late: the close is on its way
+	}
+	w, err := s.identify(c)
+	if err == nil {
+		s.user, err = s.enter(ctx, w)
+	}
+	if err != nil {
+		s.deadline.Reset(helloWithin) // to try again
+		return err
+	}
+	s.deadline = nil
+	p := s.user.Public()
+	nodes := s.node.Cluster.NodesFor(s.origin)
+	s.transport.Reply(c.Ref, protocol.Welcomed{
+		User:    p,
+		Token:   identity.Sign(s.node.Secret, identity.Guest{ID: p.ID, Name: p.Name}),
+		Node:    nodes[0],
+		Nodes:   nodes,
+		Limits:  s.node.Limits,
+		Version: protocol.Version,
+	}.Event())
+	if !s.node.Hub.Up() {
+		s.transport.Deliver(room.NewBroadcast(protocol.Status(false)))
+	}
+	return nil
+}
+
+// identify reads who it is from what hello brought.
+func (s *Session) identify(c protocol.Command) (who, *protocol.Error) {
+	var w who
+	if c.HasName {
+		name, err := protocol.Name(c.Name)
+		if err != nil {
+			return who{}, err
+		}
+		w.name = name
+	}
+	switch {
+	case s.node.JWT != nil:
+		return s.identifyJWT(c, w)
+	case c.Token != "":
+		guest, err := identity.Verify(s.node.Secret, c.Token)
+		if err != nil {
+			return who{}, protocol.Errorf(protocol.CodeUnauthorized, "the token does not hold here: say hello without it")
+		}
+		w.id = guest.ID
+		if w.name == "" {
+			w.name, w.keep = guest.Name, true
+		}
+	default:
+		w.id = identity.NewGuest()
+	}
+	return w, nil
+}
+
+func (s *Session) identifyJWT(c protocol.Command, w who) (who, *protocol.Error) {
+	claims, err := s.node.JWT.Verify(c.Auth)
+	if err != nil {
+		s.node.Log.Info("a hello was refused", "error", err)
+		return who{}, protocol.Errorf(protocol.CodeUnauthorized,
+			"this node wants a valid JWT in auth: get one from your application")
+	}
+	w.id = claims.ID
+	if claims.Name != "" {
+		if w.name, _ = protocol.Name(claims.Name); w.name == "" {
+			s.node.Log.Info("a JWT's name is outside the rules and not used")
+		}
+	}
+	s.claims = &claims
+	return w, nil
+}
+
+// enter claims the name, or makes one up.
+func (s *Session) enter(ctx context.Context, w who) (*room.User, *protocol.Error) {
+	if w.name != "" {
+		u, err := s.node.Hub.Enter(ctx, s, w.id, w.name, w.keep)
+		if err == nil || err.Code != protocol.CodeNameTaken || !w.keep {
+			return u, err
+		}
+		// Somebody took it while this user was away, who did not ask for it now.
+	}
+	var err *protocol.Error
+	for range guestTries {
+		var u *room.User
+		u, err = s.node.Hub.Enter(ctx, s, w.id, protocol.GuestName(), w.name == "")
+		if err == nil || err.Code != protocol.CodeNameTaken {
+			return u, err
+		}
+	}
+	return nil, err
+}

@@ -1,0 +1,341 @@
+// Package session carries out the commands of one connection, whatever
+// transport they come by: who it is, what it may, how much of it, and what it
+// gets for an answer.
+package session
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/time/rate"
+
+	"example.com/chat/internal/identity"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
+)
+
+// Transport is one connection, as a session sees it. None of its methods
+// blocks; after the connection's end they do nothing.
+type Transport interface {
+	// Deliver hands over an event.
+	Deliver(*room.Broadcast)
+	// Reply hands over the answer to a command that came with this ref.
+	Reply(ref jsontext.Value, e protocol.Event)
+	// Close ends the connection with a code of the protocol, after what was
+	// handed over before.
+	Close(code int, reason string)
+}
+
+// Cluster is what sessions ask about other nodes and rooms.
+type Cluster interface {
+	// NodesFor returns the live nodes, this one first, as a client reaches them
+	// that came by the given origin ("http://host:port").
+	NodesFor(origin string) []protocol.Node
+	// Rooms lists the rooms with users online.
+	Rooms(ctx context.Context) ([]protocol.RoomCount, error)
+}
+
+// Node is what the sessions of one node share.
+type Node struct {
+	ID      string
+	Hub     *room.Hub
+	Cluster Cluster
+	Limits  protocol.Limits
+	// Secret signs guests' tokens.
+	Secret []byte
+	// JWT checks what hello brings in auth; nil where the node demands none.
+	JWT *identity.Verifier
+	Log *slog.Logger
+
+	marks atomic.Int64 // makes the marks of renames unique
+}
+
+// Timings and bounds of one session.
+const (
+	// helloWithin is how long a connection may take to say hello, and how long
+	// it has to try again after one that was refused.
+	helloWithin = 5 * time.Second
+	// maxRefusals is how many commands may be refused before hello succeeds.
+	maxRefusals = 20
+	// callTimeout bounds what one command waits for Redis.
+	callTimeout = 4 * time.Second
+	// maxPending is how many sends of one connection may be under way before
+	// no more is read from it.
+	maxPending = 128
+	// minStrikes is how many refusals for their rate are at least forgiven;
+	// strikeFactor is what more, by the burst; one a second is forgotten.
+	minStrikes   = 100
+	strikeFactor = 5
+)
+
+// Session is one connection's. Command and End are called by its reader alone.
+type Session struct {
+	node      *Node
+	transport Transport
+	origin    string // by which the client came, "http://host:port"
+
+	user     *room.User // nil before hello
+	claims   *identity.Claims
+	rooms    []string // joined
+	refusals int      // before hello
+	strikes  *rate.Limiter
+	deadline *time.Timer // for hello; nil after it
+
+	mark atomic.Pointer[string] // of the last rename
+
+	mu      sync.Mutex // guards the fields below
+	pending int        // sends under way
+	freed   *sync.Cond // told when pending falls; nil until somebody waits
+}
+
+// New begins a session. The client came by origin, as "http://host:port".
+func New(node *Node, transport Transport, origin string) *Session {
+	s := &Session{node: node, transport: transport, origin: origin}
+	s.deadline = time.AfterFunc(helloWithin, s.late)
+	return s
+}
+
+func (s *Session) late() { s.transport.Close(protocol.CloseNoHello, "no hello in time") }
+
+// Deliver hands an event to the connection (room.Member).
+func (s *Session) Deliver(b *room.Broadcast) { s.transport.Deliver(b) }
+
+// Expel ends the connection because a moderator decided so (room.Member).
+func (s *Session) Expel(reason string) { s.transport.Close(protocol.CloseKicked, reason) }
+
+// Close ends the connection with a code of the protocol.
+func (s *Session) Close(code int, reason string) { s.transport.Close(code, reason) }
+
+// Origin is the origin by which the client came.
+func (s *Session) Origin() string { return s.origin }
+
+// Mark tells which rename was this connection's own (room.Marked).
+func (s *Session) Mark() string {
+	if mark := s.mark.Load(); mark != nil {
+		return *mark
+	}
+	return ""
+}
+
+// End takes the connection out of its rooms, when nothing more will come from
+// it.
+func (s *Session) End() {
+	if s.deadline != nil {
+		s.deadline.Stop()
+	}
+	if s.user == nil {
+		return
+	}
+	for _, name := range s.rooms {
+		s.node.Hub.Leave(s, name)
+	}
+	s.node.Hub.Exit(s)
+}
+
+// Command carries out what was decoded of one frame, or answers the error that
+// decoding met.
+func (s *Session) Command(c protocol.Command, bad *protocol.Error) {
+	if err := s.limit(c.Type); err != nil {
+		s.refuse(c, err)
+		return
+	}
+	if bad != nil {
+		s.refuse(c, bad)
+		return
+	}
+	if s.user == nil && c.Type != protocol.Hello {
+		s.refuse(c, protocol.Errorf(protocol.CodeHelloFirst, "say hello first"))
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	if err := s.obey(ctx, c); err != nil {
+		s.refuse(c, err)
+	}
+}
+
+// refuse answers an error, and names what the command was about.
+func (s *Session) refuse(c protocol.Command, err *protocol.Error) {
+	named := *err
+	named.Room, named.Key = c.Room, c.Key
+	s.transport.Reply(c.Ref, named.Event())
+	if s.user == nil {
+		s.refusals++
+		if err.Code == protocol.CodeUnauthorized && s.node.JWT != nil {
+			s.transport.Close(protocol.CloseNoHello, "auth refused")
+		}
+		if s.refusals > maxRefusals {
+			s.transport.Close(protocol.CloseAbuse, "too many refused commands before hello")
+		}
+	}
+}
+
+func (s *Session) obey(ctx context.Context, c protocol.Command) *protocol.Error {
+	switch c.Type {
+	case protocol.Hello:
+		return s.hello(ctx, c)
+	case protocol.Join:
+		return s.join(ctx, c)
+	case protocol.Leave:
+		return s.leave(c)
+	case protocol.Send:
+		return s.send(c)
+	case protocol.History:
+		return s.history(ctx, c)
+	case protocol.Typing:
+		return s.node.Hub.Typing(ctx, s, c.Room)
+	case protocol.Rooms:
+		list, err := s.node.Cluster.Rooms(ctx)
+		if err != nil {
+			return unavailable()
+		}
+		s.transport.Reply(c.Ref, protocol.RoomList(list))
+	case protocol.Members:
+		if !s.joined(c.Room) {
+			return notJoined()
+		}
+		members, count := s.node.Hub.Members(c.Room)
+		s.transport.Reply(c.Ref, protocol.MemberList(c.Room, members, count))
+	case protocol.Rename:
+		return s.rename(ctx, c)
+	case protocol.Moderate:
+		return s.moderate(ctx, c)
+	case protocol.Ping:
+		s.transport.Reply(c.Ref, protocol.Pong())
+	}
+	return nil
+}
+
+func unavailable() *protocol.Error {
+	return protocol.Errorf(protocol.CodeUnavailable, "the servers can't reach each other right now: try again")
+}
+
+func notJoined() *protocol.Error {
+	return protocol.Errorf(protocol.CodeNotJoined, "join the room first")
+}
+
+func (s *Session) joined(name string) bool { return slices.Contains(s.rooms, name) }
+
+func (s *Session) join(ctx context.Context, c protocol.Command) *protocol.Error {
+	known := s.joined(c.Room)
+	if !known && len(s.rooms) >= s.node.Limits.Rooms {
+		return protocol.Errorf(protocol.CodeTooManyRooms, "you are in %d rooms: leave one first", len(s.rooms))
+	}
+	if s.claims != nil && !s.claims.MayEnter(c.Room) {
+		return protocol.Errorf(protocol.CodeForbidden, "your token does not let you into this room")
+	}
+	err := s.node.Hub.Join(ctx, s, s.user, c.Room, c.After, func(e protocol.Event) {
+		s.transport.Reply(c.Ref, e)
+	})
+	if err == nil && !known {
+		s.rooms = append(s.rooms, c.Room)
+	}
+	return err
+}
+
+func (s *Session) leave(c protocol.Command) *protocol.Error {
+	i := slices.Index(s.rooms, c.Room)
+	if i < 0 {
+		return notJoined()
+	}
+	s.rooms = slices.Delete(s.rooms, i, i+1)
+	s.node.Hub.Leave(s, c.Room)
+	s.transport.Reply(c.Ref, protocol.Left(c.Room))
+	return nil
+}
+
+func (s *Session) send(c protocol.Command) *protocol.Error {
+	if !s.joined(c.Room) {
+		return notJoined()
+	}
+	if err := protocol.Text(c.Text, s.node.Limits.Text); err != nil {
+		return err
+	}
+	draft := protocol.Message(s.user.Public(), c.Key, c.Text, s.node.ID)
+	s.begin()
+	s.node.Hub.Send(s, c.Room, s.moderator(), draft, func(r protocol.Receipt, err *protocol.Error) {
+		defer s.done()
+		if err != nil {
+			named := *err
+			named.Room, named.Key = c.Room, c.Key
+			s.transport.Reply(c.Ref, named.Event())
+			return
+		}
+		s.transport.Reply(c.Ref, protocol.Sent(c.Room, c.Key, r.ID, r.Time, r.Duplicate))
+	})
+	return nil
+}
+
+// begin counts a send, and waits while too many are under way: each ends within
+// the hub's bounded time.
+func (s *Session) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.pending >= maxPending {
+		if s.freed == nil {
+			s.freed = sync.NewCond(&s.mu)
+		}
+		s.freed.Wait()
+	}
+	s.pending++
+}
+
+func (s *Session) done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending--
+	if s.freed != nil {
+		s.freed.Signal()
+	}
+}
+
+func (s *Session) history(ctx context.Context, c protocol.Command) *protocol.Error {
+	if !s.joined(c.Room) {
+		return notJoined()
+	}
+	list, more, err := s.node.Hub.History(ctx, c.Room, c.Before, c.Limit)
+	if err != nil {
+		return unavailable()
+	}
+	raws := make([][]byte, len(list))
+	for i, e := range list {
+		raws[i] = e.Raw
+	}
+	s.transport.Reply(c.Ref, protocol.Histories(c.Room, raws, more))
+	return nil
+}
+
+func (s *Session) rename(ctx context.Context, c protocol.Command) *protocol.Error {
+	name, bad := protocol.Name(c.Name)
+	if bad != nil {
+		return bad
+	}
+	mark := s.node.ID + "/" + strconv.FormatInt(s.node.marks.Add(1), 10)
+	s.mark.Store(&mark)
+	now, bad := s.node.Hub.Rename(ctx, s.user, name, mark)
+	if bad != nil {
+		return bad
+	}
+	s.transport.Reply(c.Ref, protocol.Renamed(now))
+	return nil
+}
+
+func (s *Session) moderator() bool { return s.claims != nil && s.claims.Moderator }
+
+func (s *Session) moderate(ctx context.Context, c protocol.Command) *protocol.Error {
+	if !s.moderator() {
+		return protocol.Errorf(protocol.CodeForbidden, "only moderators do that")
+	}
+	d, err := s.node.Hub.Moderate(ctx, c, s.user.Public())
+	if err != nil {
+		return err
+	}
+	s.transport.Reply(c.Ref, d.Event())
+	return nil
+}

@@ -1,0 +1,52 @@
+package session
+
+import (
+	"net/http"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"example.com/chat/internal/conn"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
+)
+
+// ServeWebSocket upgrades a request to /ws and serves its session. The caller
+// has checked where the request comes from; origin is that by which the client
+// came. On an error the request is answered already.
+func (n *Node) ServeWebSocket(sockets *conn.Server, w http.ResponseWriter, r *http.Request, origin string) error {
+	return sockets.Accept(w, r, func(c *conn.Conn) conn.Handler {
+		s := &socket{conn: c}
+		s.session = New(n, s, origin)
+		return s
+	})
+}
+
+// socket is a session's transport over a WebSocket: one text frame is one
+// command or event.
+type socket struct {
+	conn    *conn.Conn
+	session *Session
+}
+
+// Message takes one frame (conn.Handler).
+func (s *socket) Message(data []byte) { s.session.Command(protocol.DecodeFrame(data)) }
+
+// Closed tells that no more will come (conn.Handler).
+func (s *socket) Closed(int, string) { s.session.End() }
+
+// Deliver hands over an event (Transport): its frame is made once for all.
+func (s *socket) Deliver(b *room.Broadcast) {
+	s.conn.Send(b.Encoded(room.CodecWebSocket, encodeFrame).(conn.Frame))
+}
+
+// Reply hands over an answer (Transport): its ref stands in the frame.
+func (s *socket) Reply(ref jsontext.Value, e protocol.Event) {
+	s.conn.Send(encodeFrame(e.WithRef(ref)).(conn.Frame))
+}
+
+// Close ends the connection (Transport).
+func (s *socket) Close(code int, reason string) { s.conn.Close(code, reason) }
+
+func encodeFrame(e protocol.Event) any {
+	return conn.Text(e.AppendFrame(make([]byte, 0, len(e.Body)+len(e.Name)+16)))
+}

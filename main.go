@@ -1,0 +1,258 @@
+// Command chat is a chat across any number of servers, joined by Redis: what a
+// user of one says, the users of all see, and any of them may die at any moment.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"example.com/chat/embed"
+	"example.com/chat/internal/cli"
+)
+
+// The exit status of the program.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// quickStop is the longest that a stop by Ctrl-C may take.
+const quickStop = 300 * time.Millisecond
+
+func main() {
+	ctx := context.Background()
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "chat: "+strings.ReplaceAll(err.Error(), "\n", " "))
+	var usage *cli.UsageError
+	if errors.As(err, &usage) {
+		os.Exit(exitUsage)
+	}
+	os.Exit(exitFailed)
+}
+
+// run carries out one call of the program. It returns a *cli.UsageError for a
+// command line that can't be obeyed.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	command := ""
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "send", "tail":
+		ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if command == "send" {
+			return cli.Send(ctx, args, stdin, stdout, stderr)
+		}
+		return cli.Tail(ctx, args, stdin, stdout, stderr)
+	case "version":
+		return version(stdout)
+	case "":
+		if slices.Contains(args, "--version") {
+			return version(stdout)
+		}
+		return runNodes(ctx, args, stdin, stdout, stderr)
+	}
+	return &cli.UsageError{
+		Message: fmt.Sprintf("unknown command %q", command),
+		Hint:    "the commands are send, tail and version; chat --help tells more",
+	}
+}
+
+// version prints what this program is, from what the Go tool put into it.
+func version(w io.Writer) error {
+	release, commit := "devel", "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" && info.Main.Version != "(devel)" {
+			release = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				commit = s.Value
+			}
+		}
+	}
+	_, err := fmt.Fprintf(w, "chat %s\ncommit %s\n%s %s/%s\n", release, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// runNodes starts one node, or the processes of many.
+func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	opts, help, err := cli.ParseNode(args, os.LookupEnv, stdout)
+	if err != nil || help {
+		return err
+	}
+	if opts.Redis != "" {
+		if _, err := redisOptions(opts.Redis); err != nil {
+			return &cli.UsageError{Message: err.Error()}
+		}
+	}
+	signals := make(chan os.Signal, 4)
+	child := os.Getenv(embed.ChildEnv) != ""
+	if child {
+		// A child ends with its parent, which alone hears of Ctrl-C for all.
+		signal.Ignore(os.Interrupt)
+		signal.Notify(signals, syscall.SIGTERM)
+	} else {
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	}
+	defer signal.Stop(signals)
+	log := newLog(opts, stderr)
+	if opts.Nodes > 1 {
+		return runCluster(ctx, opts, signals, stdout, stderr, log)
+	}
+	var parentGone <-chan struct{}
+	if child {
+		parentGone = embed.ParentGone(stdin)
+	}
+	return runNode(ctx, opts, signals, parentGone, stdout, log)
+}
+
+func newLog(opts cli.NodeOptions, w io.Writer) *slog.Logger {
+	handler := &slog.HandlerOptions{Level: opts.LogLevel}
+	if opts.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, handler))
+	}
+	return slog.New(slog.NewTextHandler(w, handler))
+}
+
+// runNode runs one node until a signal, the parent's end or ctx stops it.
+func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, parentGone <-chan struct{}, stdout io.Writer, log *slog.Logger) error {
+	listener, err := listen(opts.Addr)
+	if err != nil {
+		return err
+	}
+	redisURL := opts.Redis
+	if redisURL == "" {
+		b, err := startBroker(opts, stdout, log)
+		if err != nil {
+			_ = listener.Close()
+			return err
+		}
+		defer b.Close()
+		redisURL = b.URL()
+	}
+	starting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	started := make(chan struct{})
+	var stopped os.Signal
+	watch := make(chan struct{})
+	go func() { // ends when the node has started, which waits for it
+		defer close(watch)
+		select {
+		case stopped = <-signals:
+			cancel()
+		case <-parentGone:
+			cancel()
+		case <-started:
+		}
+	}()
+	s, err := startServer(starting, opts, listener, redisURL, log)
+	close(started)
+	<-watch
+	if err != nil {
+		if stopped != nil {
+			return nil // it was told to stop before it had begun
+		}
+		return err
+	}
+	fmt.Fprintf(stdout, "node 1  %s\n", s.shownURL())
+	if starting.Err() == nil {
+		select {
+		case stopped = <-signals:
+		case <-parentGone:
+		case <-ctx.Done():
+		case err := <-s.httpEnded:
+			s.Close(0)
+			return fmt.Errorf("serve: %w", err)
+		}
+	}
+	if stopped == syscall.SIGTERM {
+		s.Drain(opts.Drain)
+		return nil
+	}
+	s.Close(quickStop)
+	return nil
+}
+
+// startBroker starts the embedded broker, and tells where others can join it
+// if that was asked for.
+func startBroker(opts cli.NodeOptions, stdout io.Writer, log *slog.Logger) (*embed.Broker, error) {
+	b, err := embed.StartBroker(embed.BrokerConfig{Addr: opts.BrokerAddr, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	if opts.BrokerAddr != "" {
+		fmt.Fprintf(stdout, "broker  %s\n", b.URL())
+	}
+	return b, nil
+}
+
+// runCluster starts the processes of --nodes and their broker.
+func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, stdout, stderr io.Writer, log *slog.Logger) error {
+	redisURL := opts.Redis
+	if redisURL == "" {
+		b, err := startBroker(opts, stdout, log)
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		redisURL = b.URL()
+	}
+	return embed.RunCluster(ctx, embed.ClusterConfig{
+		Nodes:  opts.Nodes,
+		Addr:   opts.Addr,
+		Redis:  redisURL,
+		Args:   childArgs(opts.Given),
+		Env:    childEnv(opts),
+		Drain:  opts.Drain,
+		Stdout: stdout,
+		Stderr: stderr,
+		Log:    log,
+	}, signals)
+}
+
+// childArgs are the flags that the nodes of a cluster get as they were given,
+// but for those that are the cluster's own and those that hold a secret, which
+// go by the environment.
+func childArgs(given map[string][]string) []string {
+	own := []string{"addr", "nodes", "redis", "broker-addr", "node-id", "secret", "jwt-key"}
+	var args []string
+	for name, values := range given {
+		if slices.Contains(own, name) {
+			continue
+		}
+		for _, v := range values {
+			args = append(args, "--"+name+"="+v)
+		}
+	}
+	slices.Sort(args)
+	return args
+}
+
+// childEnv is this process's environment, with the secrets that were given as
+// flags.
+func childEnv(opts cli.NodeOptions) []string {
+	env := os.Environ()
+	if opts.Secret != "" {
+		env = append(env, cli.EnvName("secret")+"="+opts.Secret)
+	}
+	if opts.JWTKey != "" {
+		env = append(env, cli.EnvName("jwt-key")+"="+opts.JWTKey)
+	}
+	return env
+}

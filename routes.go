@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"example.com/chat/internal/conn"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/web"
+)
+
+// apiTimeout bounds what one request under /api waits for Redis.
+const apiTimeout = 4 * time.Second
+
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ws", s.serveWS)
+	mux.HandleFunc("/healthz", get(func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]bool{"ok": true})
+	}))
+	mux.HandleFunc("/readyz", get(s.serveReady))
+	mux.HandleFunc("/api/rooms", get(s.api(s.serveRooms)))
+	mux.HandleFunc("/api/rooms/{room}/messages", get(s.api(s.serveMessages)))
+	mux.HandleFunc("/api/nodes", get(s.api(s.serveNodes)))
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, protocol.Errorf(protocol.CodeNotFound, "there is nothing at this address"))
+	})
+	mux.Handle("/", web.Handler())
+	return mux
+}
+
+// get lets GET and HEAD through.
+func get(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			writeBody(w, http.StatusMethodNotAllowed, errorBody(protocol.Errorf(protocol.CodeNotFound, "only GET is answered here")))
+			return
+		}
+		next(w, r)
+	}
+}
+
+func (s *server) serveWS(w http.ResponseWriter, r *http.Request) {
+	if !s.originAllowed(r) {
+		writeError(w, protocol.Errorf(protocol.CodeForbidden, "pages of this origin may not connect: see --origin"))
+		return
+	}
+	if s.draining.Load() {
+		writeError(w, protocol.Errorf(protocol.CodeUnavailable, "%v: use another one", errDraining))
+		return
+	}
+	if s.sockets.Stats().Open >= s.maxConns {
+		_ = s.sockets.Accept(w, r, func(c *conn.Conn) conn.Handler {
+			c.Close(protocol.CloseFull, "this node is full")
+			return deaf{}
+		})
+		return
+	}
+	_ = s.node.ServeWebSocket(s.sockets, w, r, requestOrigin(r)) // it has answered by itself
+}
+
+// deaf is the handler of a connection that is closed as soon as it is made.
+type deaf struct{}
+
+func (deaf) Message([]byte)     {}
+func (deaf) Closed(int, string) {}
+
+func (s *server) serveReady(w http.ResponseWriter, _ *http.Request) {
+	if err := s.ready(); err != nil {
+		writeError(w, protocol.Errorf(protocol.CodeUnavailable, "%s", firstLine(err)))
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]bool{"ready": true})
+}
+
+// api guards what applications read: where users must bring a JWT, so must
+// they.
+func (s *server) api(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.node.JWT != nil {
+			token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			claims, err := s.node.JWT.Verify(token)
+			if err != nil {
+				writeError(w, protocol.Errorf(protocol.CodeUnauthorized, "bring a valid JWT: Authorization: Bearer …"))
+				return
+			}
+			if name, bad := protocol.Room(r.PathValue("room")); r.PathValue("room") != "" && bad == nil && !claims.MayEnter(name) {
+				writeError(w, protocol.Errorf(protocol.CodeForbidden, "the token does not let you into this room"))
+				return
+			}
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), apiTimeout)
+		defer cancel()
+		next(w, r.WithContext(ctx))
+	}
+}
+
+func (s *server) serveRooms(w http.ResponseWriter, r *http.Request) {
+	list, err := s.broker.Rooms(r.Context())
+	if err != nil {
+		s.writeUnavailable(w, err)
+		return
+	}
+	writeBody(w, http.StatusOK, protocol.RoomList(list).Body)
+}
+
+func (s *server) serveNodes(w http.ResponseWriter, r *http.Request) {
+	writeBody(w, http.StatusOK, protocol.NodeList(s.NodesFor(requestOrigin(r))).Body)
+}
+
+func (s *server) serveMessages(w http.ResponseWriter, r *http.Request) {
+	name, bad := protocol.Room(r.PathValue("room"))
+	if bad != nil {
+		writeError(w, bad)
+		return
+	}
+	before, limit, bad := page(r)
+	if bad != nil {
+		writeError(w, bad)
+		return
+	}
+	list, more, err := s.hub.History(r.Context(), name, before, limit)
+	if err != nil {
+		s.writeUnavailable(w, err)
+		return
+	}
+	raws := make([][]byte, len(list))
+	for i, e := range list {
+		raws[i] = e.Raw
+	}
+	writeBody(w, http.StatusOK, protocol.Histories(name, raws, more).Body)
+}
+
+// page reads ?before= and ?limit=, whose rules are those of history.
+func page(r *http.Request) (before protocol.ID, limit int, bad *protocol.Error) {
+	query := r.URL.Query()
+	if text := query.Get("before"); text != "" {
+		id, err := protocol.ParseID(text)
+		if err != nil {
+			return before, 0, protocol.Errorf(protocol.CodeBadField, "before must be the id of an entry, as 1764000000000-17")
+		}
+		before = id
+	}
+	limit = protocol.NewestCount
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > protocol.MaxHistory {
+			return before, 0, protocol.Errorf(protocol.CodeBadField, "limit must be between 1 and %d", protocol.MaxHistory)
+		}
+		limit = n
+	}
+	return before, limit, nil
+}
+
+func (s *server) writeUnavailable(w http.ResponseWriter, err error) {
+	s.log.Warn("a request could not be answered", "error", err)
+	writeError(w, protocol.Errorf(protocol.CodeUnavailable, "the servers can't reach each other right now: try again"))
+}
+
+// writeError answers {"error":{"code","message"}} with the status of its code.
+func writeError(w http.ResponseWriter, e *protocol.Error) {
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt((e.RetryAfter+999)/1000, 10))
+	}
+	writeBody(w, protocol.Codes[e.Code].Status, errorBody(e))
+}
+
+func errorBody(e *protocol.Error) []byte {
+	body := append([]byte(`{"error":`), e.Event().Body...)
+	return append(body, '}')
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, errorBody(protocol.Errorf(protocol.CodeInternal, "the answer can't be written"))
+	}
+	writeBody(w, status, body)
+}
+
+func writeBody(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // the client may be gone
+}

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"example.com/chat/internal/broker"
+	"example.com/chat/internal/cli"
+	"example.com/chat/internal/conn"
+	"example.com/chat/internal/identity"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
+	"example.com/chat/internal/session"
+)
+
+// Timings and bounds of a node's HTTP server.
+const (
+	headerWithin = 5 * time.Second
+	answerWithin = 30 * time.Second
+	idleWithin   = 60 * time.Second
+	maxHeader    = 16 << 10
+	// readyWithin is how long a node may take from its start to its first user.
+	readyWithin = 15 * time.Second
+	// drainSpread is the time over which a draining node sends its users away,
+	// so that they don't all arrive elsewhere at once.
+	drainSpread = time.Second
+	// leaveWithin is how long the last words to Redis may take.
+	leaveWithin = 2 * time.Second
+)
+
+// server is one node: from its listening to its end.
+type server struct {
+	opts     cli.NodeOptions
+	log      *slog.Logger
+	broker   *broker.Broker
+	hub      *room.Hub
+	node     *session.Node
+	sockets  *conn.Server
+	http     *http.Server
+	listener net.Listener
+	peers    peers
+	maxConns int
+
+	draining  atomic.Bool
+	closeAll  func()             // the connections to Redis
+	stopRun   context.CancelFunc // ends the broker's own work
+	running   sync.WaitGroup
+	httpEnded chan error
+}
+
+// listen takes the node's address, and says what to do when it can't be had.
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("can't listen on %s: another program does already: choose another --addr", addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("can't listen on %s: not allowed: choose a port above 1023 for --addr", addr)
+	case err != nil:
+		return nil, fmt.Errorf("can't listen on %s: %w: choose another --addr", addr, err)
+	}
+	return l, nil
+}
+
+// startServer starts a node on the listener, which it owns from now on, joined
+// to the others by the Redis given, and returns when it takes users. Close must
+// be called once.
+func startServer(ctx context.Context, opts cli.NodeOptions, listener net.Listener, redisURL string, log *slog.Logger) (*server, error) {
+	s := &server{opts: opts, log: log, listener: listener, httpEnded: make(chan error, 1)}
+	if err := s.build(ctx, redisURL); err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	runCtx, stop := context.WithCancel(context.Background())
+	s.stopRun = stop
+	s.running.Go(func() { s.broker.Run(runCtx, s) })
+	s.running.Go(func() { s.httpEnded <- s.http.Serve(listener) })
+	if err := s.awaitReady(ctx); err != nil {
+		s.Close(0)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *server) build(ctx context.Context, redisURL string) error {
+	self := s.self()
+	var verifier *identity.Verifier
+	if s.opts.JWTKey != "" {
+		var err error
+		if verifier, err = identity.NewVerifier(s.opts.JWTKey); err != nil {
+			return err
+		}
+	}
+	b, closeRedis, err := openBroker(ctx, redisURL, broker.Config{
+		Namespace: s.opts.Namespace, History: s.opts.History, Node: self, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.broker, s.closeAll = b, closeRedis
+	secret := []byte(s.opts.Secret)
+	if len(secret) == 0 {
+		if secret, err = b.Secret(ctx); err != nil {
+			closeRedis()
+			return err
+		}
+	}
+	s.hub = room.New(room.Config{Node: self.ID, Limits: s.opts.Limits(), Log: s.log}, b)
+	s.peers.self = self
+	s.sockets = conn.NewServer(conn.Config{ReadLimit: s.opts.Limits().FrameLimit(), Log: s.log})
+	s.maxConns = s.opts.MaxConns
+	if s.maxConns == 0 {
+		s.maxConns = connsByFileLimit()
+	}
+	s.node = &session.Node{
+		ID: self.ID, Hub: s.hub, Cluster: s, Limits: s.opts.Limits(), Secret: secret, JWT: verifier, Log: s.log,
+	}
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: headerWithin,
+		ReadTimeout:       answerWithin,
+		WriteTimeout:      answerWithin,
+		IdleTimeout:       idleWithin,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// self is what this node says of itself to the others.
+func (s *server) self() broker.NodeInfo {
+	info := broker.NodeInfo{ID: s.opts.NodeID, URL: s.opts.Advertise}
+	if addr, ok := s.listener.Addr().(*net.TCPAddr); ok {
+		info.Port = addr.Port
+	}
+	if info.ID == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "node"
+		}
+		info.ID = plainID(host) + "-" + strconv.Itoa(info.Port)
+	}
+	return info
+}
+
+// plainID keeps of a host's name what a node's id may hold.
+func plainID(host string) string {
+	id := []byte(host)
+	for i, c := range id {
+		plain := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_'
+		if !plain {
+			id[i] = '-'
+		}
+	}
+	return string(id[:min(len(id), 48)])
+}
+
+func (s *server) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for s.ready() != nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the node did not get ready within %s: %w", readyWithin, s.ready())
+		case err := <-s.httpEnded:
+			return fmt.Errorf("serve: %w", err)
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+var (
+	errDraining = errors.New("this node is draining for a stop")
+	errCatching = errors.New("this node is catching up with redis")
+)
+
+// ready returns nil while the node takes users, else why it does not.
+func (s *server) ready() error {
+	if s.draining.Load() {
+		return errDraining
+	}
+	if err := s.broker.Ready(); err != nil {
+		return err
+	}
+	if !s.hub.Up() {
+		return errCatching
+	}
+	return nil
+}
+
+// Drain sends the users to other nodes, waits for them to go, at most as long
+// as given, and closes the node.
+func (s *server) Drain(longest time.Duration) {
+	s.draining.Store(true)
+	deadline := time.Now().Add(longest)
+	var members []room.Member
+	s.hub.Each(func(m room.Member) { members = append(members, m) })
+	s.log.Info("draining", "connections", s.sockets.Stats().Open)
+	spread := min(drainSpread, longest/2)
+	began := time.Now()
+	for i, m := range members {
+		due := began.Add(spread * time.Duration(i) / time.Duration(len(members)))
+		time.Sleep(time.Until(due))
+		m.(*session.Session).Close(protocol.CloseDraining, "this node is stopping")
+	}
+	for s.sockets.Stats().Open > 0 && time.Now().Before(deadline) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.Close(max(0, time.Until(deadline)))
+}
+
+// Close ends the node: what is being said to Redis is finished, at most as long
+// as given and a little more; connections that are left end.
+func (s *server) Close(longest time.Duration) {
+	s.draining.Store(true)
+	s.sockets.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), longest+leaveWithin)
+	defer cancel()
+	s.hub.Close(ctx)
+	s.stopRun()
+	if err := s.broker.Leave(ctx); err != nil {
+		s.log.Warn("this node could not take its leave; the others will notice", "error", err)
+	}
+	_ = s.http.Close()
+	s.running.Wait()
+	s.closeAll()
+}
+
+// The node is the broker's listener: what comes of rooms and users is the
+// hub's, what comes of nodes its own.
+
+// Live passes on what was published in a room (broker.Listener).
+func (s *server) Live(name string, payload []byte) { s.hub.Live(name, payload) }
+
+// Following passes on that a room is heard from now on (broker.Listener).
+func (s *server) Following(name string) { s.hub.Following(name) }
+
+// News passes on what was published to the cluster (broker.Listener).
+func (s *server) News(payload []byte) { s.hub.News(payload) }
+
+// Lost passes on that what this node wrote is gone (broker.Listener).
+func (s *server) Lost() { s.hub.Lost() }
+
+// Reachable passes on whether Redis is within reach (broker.Listener).
+func (s *server) Reachable(up bool) { s.hub.Reachable(up) }
+
+// NodesFor returns the live nodes, this one first (session.Cluster).
+func (s *server) NodesFor(origin string) []protocol.Node { return s.peers.list(origin) }
+
+// Rooms lists the rooms with users online (session.Cluster).
+func (s *server) Rooms(ctx context.Context) ([]protocol.RoomCount, error) { return s.broker.Rooms(ctx) }
+
+// Nodes tells all users that the cluster changed (broker.Listener).
+func (s *server) Nodes(live []broker.NodeInfo) {
+	s.peers.set(live)
+	events := make(map[string]*room.Broadcast) // by the origin that clients came by
+	s.hub.Each(func(m room.Member) {
+		origin := m.(*session.Session).Origin()
+		b := events[origin]
+		if b == nil {
+			b = room.NewBroadcast(protocol.NodeList(s.peers.list(origin)))
+			events[origin] = b
+		}
+		m.Deliver(b)
+	})
+}

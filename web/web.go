@@ -1,0 +1,6 @@
+// Package web is a stand-in.
+package web
+
+import "net/http"
+
+func Handler() http.Handler { return http.NotFoundHandler() }
