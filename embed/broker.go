@@ -249,7 +249,9 @@ func (q *queue) writeTo(c net.Conn) {
 	for {
 		q.mu.Lock()
 		piece, closed := q.bytes, q.closed
-		q.bytes = spare[:0]
+		if len(piece) > 0 {
+			q.bytes, spare = spare, nil
+		}
 		q.mu.Unlock()
 		if len(piece) == 0 {
 			if closed {
@@ -262,8 +264,8 @@ func (q *queue) writeTo(c net.Conn) {
 			q.close()
 			return
 		}
-		if spare = piece; cap(spare) > keptPiece {
-			spare = nil
+		if cap(piece) <= keptPiece {
+			spare = piece[:0]
 		}
 	}
 }
