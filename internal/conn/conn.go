@@ -1,13 +1,8 @@
 package conn
 
 import (
-	"bufio"
-	"encoding/binary"
-	"io"
 	"net"
-	"net/http"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -19,8 +14,9 @@ type Conn struct {
 	net    net.Conn
 	raw    syscall.RawConn // nil where there is no socket to write to at once
 	loop   *loop
-	slot   int  // of the wheel
-	inside bool // a message has begun and not ended; the reader's own
+	slot   int            // of the wheel
+	in     input          // the reader's, and its worker's while that is at work
+	atWork sync.WaitGroup // a worker handles what the reader read
 
 	mu        sync.Mutex // guards the fields below
 	queue     [][]byte
@@ -206,10 +202,10 @@ func (c *Conn) writeOut() {
 const blockingChunk = 16 << 10
 
 // finish ends the connection after its reader, and tells the handler.
-func (c *Conn) finish(handler Handler, code int, reason string) {
+func (c *Conn) finish() {
+	handler, code, reason := c.in.handler, c.in.code, c.in.reason
 	c.mu.Lock()
-	ours := c.closing && c.code != 0
-	if ours {
+	if c.closing && c.code != 0 {
 		code, reason = c.code, c.reason
 	}
 	c.closing = true
@@ -228,18 +224,9 @@ func (c *Conn) flush() {
 	}
 }
 
-// discard reads without heed until the other side ends or the linger is over,
-// so that the close frame isn't lost by a reset of the connection for what was
-// still to be read (RFC 6455 section 7.1.1).
-func (c *Conn) discard() {
-	_, _ = io.CopyN(io.Discard, c.net, maxDiscard)
-}
-
-// maxDiscard bounds what is read after a refusal.
-const maxDiscard = 16 << 20
-
-// ping answers a ping, unless there are too many of them.
-func (c *Conn) ping(data string) error {
+// pong answers a ping, unless there are too many of them: only the last one
+// has to be (RFC 6455 section 5.5.3).
+func (c *Conn) pong(data []byte) {
 	c.mu.Lock()
 	if now := time.Now(); now.Sub(c.pongAt) > time.Second {
 		c.pongAt, c.pongs = now, 0
@@ -247,45 +234,17 @@ func (c *Conn) ping(data string) error {
 	c.pongs++
 	answer := c.pongs <= maxPongs
 	c.mu.Unlock()
-	c.heard()
 	if answer {
-		c.enqueue(frame(finPong, []byte(data)))
-	}
-	return nil
-}
-
-const finPong = 0x8a
-
-// heard extends the time for which nothing may be heard, unless a message has
-// begun: then that has to come to its end.
-func (c *Conn) heard() {
-	if !c.inside {
-		c.setReadDeadline(c.server.cfg.IdleAfter)
+		c.enqueue(frame(finPong, data))
 	}
 }
 
-// control takes a close frame that gorilla wrote: its answer to a client that
-// breaks RFC 6455.
-func (c *Conn) control(b []byte) {
+// echo answers the client's close with its own code (RFC 6455 section 5.5.1).
+func (c *Conn) echo(code int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
 		return
-	}
-	if len(b) >= 4 && b[0] == finClose {
-		c.code, c.reason = int(binary.BigEndian.Uint16(b[2:4])), string(b[4:])
-	}
-	c.pushLocked(append([]byte(nil), b...))
-	c.closing = true
-	_ = c.net.SetReadDeadline(time.Now().Add(c.server.cfg.Linger))
-}
-
-// echo answers the client's close with its own code (RFC 6455 section 5.5.1).
-func (c *Conn) echo(code int, _ string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing {
-		return nil
 	}
 	if code == noStatus {
 		c.pushLocked(frame(finClose, nil))
@@ -293,37 +252,7 @@ func (c *Conn) echo(code int, _ string) error {
 		c.pushLocked(closeFrame(code, ""))
 	}
 	c.closing = true
-	return nil
 }
 
 // noStatus stands for a close frame without a code (RFC 6455 section 7.4.1).
 const noStatus = 1005
-
-// tap is the response writer that gorilla is given, and then the connection
-// that it writes to: the answer to the handshake goes out directly, the rest by
-// the outbox.
-type tap struct {
-	http.ResponseWriter
-	net.Conn
-	out atomic.Pointer[Conn]
-}
-
-// Hijack takes the connection from net/http (http.Hijacker).
-func (t *tap) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	n, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
-	t.Conn, t.ResponseWriter = n, nil
-	return t, rw, err
-}
-
-// Write writes what gorilla writes by itself.
-func (t *tap) Write(b []byte) (int, error) {
-	c := t.out.Load()
-	if c == nil {
-		return t.Conn.Write(b)
-	}
-	c.control(b)
-	return len(b), nil
-}
-
-// SetWriteDeadline does nothing: the outbox has its own.
-func (t *tap) SetWriteDeadline(time.Time) error { return nil }

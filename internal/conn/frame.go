@@ -14,6 +14,7 @@ const (
 	finText  = 0x81
 	finClose = 0x88
 	finPing  = 0x89
+	finPong  = 0x8a
 )
 
 // Text makes a text frame of a payload in UTF-8, which is copied.

@@ -116,7 +116,7 @@ func newWriter() *writer {
 // write writes what the connection has waiting, as far as its socket takes it
 // now; a goroutine is left behind for the rest.
 func (w *writer) write(c *Conn) {
-	if c.raw == nil || !canWriteNow {
+	if c.raw == nil || !canDoNow {
 		go c.writeOut() // ends with the queue or the connection
 		return
 	}

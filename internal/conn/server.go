@@ -1,18 +1,18 @@
 // Package conn holds WebSocket connections that cost little while they rest,
 // and outboxes that never block who sends.
 //
-// A connection at rest is one goroutine, its reader, with a small buffer. What
-// is sent to it waits in its outbox and is written by one of a few loops that
-// all connections share; only a socket that takes nothing gets a goroutine to
-// wait for it, and one that falls too far behind is closed. gorilla/websocket
-// does the handshake and reads frames (RFC 6455); what it writes by itself,
-// pongs and closes, goes through the outbox too.
+// A connection at rest is one goroutine, its reader, with the smallest stack and
+// no buffer: what it reads it reads into a buffer borrowed for the moment, and
+// has a worker take it apart and handle it. What is sent waits in the
+// connection's outbox and is written by one of a few loops that all connections
+// share; only a socket that takes nothing gets a goroutine to wait for it, and
+// one that falls too far behind is closed. gorilla/websocket does the handshake
+// (RFC 6455 section 4); it could read frames too, but only by blocking deep in
+// its calls with a buffer of its own, at twice the memory for each connection.
 package conn
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -21,7 +21,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 )
@@ -93,6 +92,7 @@ type Server struct {
 	open    atomic.Int64
 	slow    atomic.Int64
 	panics  atomic.Int64
+	workers workers
 	stop    chan struct{}
 	ended   sync.WaitGroup // loops and the pinger
 
@@ -108,7 +108,7 @@ const tick = time.Second
 // NewServer starts the loops; Close ends them.
 func NewServer(cfg Config) *Server {
 	cfg.fill()
-	s := &Server{cfg: cfg, stop: make(chan struct{})}
+	s := &Server{cfg: cfg, stop: make(chan struct{}), workers: newWorkers()}
 	s.wheel = make([]map[*Conn]struct{}, max(1, int(cfg.PingEvery/tick)))
 	for range max(1, runtime.GOMAXPROCS(0)) {
 		l := newLoop(cfg.JoinEvery)
@@ -195,6 +195,7 @@ func (s *Server) remove(c *Conn) {
 func (s *Server) pingAll() {
 	step := time.NewTicker(min(tick, s.cfg.PingEvery))
 	defer step.Stop()
+	var waves wave
 	for {
 		select {
 		case <-s.stop:
@@ -211,117 +212,67 @@ func (s *Server) pingAll() {
 		for _, c := range due {
 			c.enqueue(pingFrame)
 		}
+		if waves.over(int(s.open.Load())) {
+			debug.FreeOSMemory()
+		}
 	}
 }
 
-// upgrader does no check of the origin: the caller has. The empty pool keeps
-// gorilla from holding net/http's write buffer for ever.
+// wave sees when a wave of connections has come or gone and it is quiet again.
+// The handshakes of thousands leave more garbage than their connections hold,
+// which the collector alone would keep for minutes: then it is given back.
+type wave struct {
+	settled int // connections when memory was last given back
+	last    int
+	calm    int // steps for which little has changed
+}
+
+// A wave is this many connections more or fewer; it is over when for so many
+// steps fewer than that part of them has come or gone.
+const (
+	waveSize = 250
+	waveCalm = 2
+	wavePart = 100
+)
+
+func (w *wave) over(open int) bool {
+	w.calm++
+	if abs(open-w.last) > open/wavePart {
+		w.calm = 0
+	}
+	w.last = open
+	if w.calm < waveCalm || abs(open-w.settled) < waveSize {
+		return false
+	}
+	w.settled = open
+	return true
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// upgrader does no check of the origin: the caller has.
 var upgrader = websocket.Upgrader{
-	ReadBufferSize:  readBuffer,
-	WriteBufferPool: &sync.Pool{},
-	CheckOrigin:     func(*http.Request) bool { return true },
+	CheckOrigin: func(*http.Request) bool { return true },
 	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 		text := strings.TrimPrefix(reason.Error(), "websocket: ")
 		http.Error(w, "this is the address of a WebSocket: "+text, status)
 	},
 }
 
-// readBuffer is what a reader at rest holds: commands are mostly smaller.
-const readBuffer = 512
-
 // Accept upgrades the request and serves the connection with the handler that
 // open makes for it. It returns once the connection's own goroutine runs, so
 // that what net/http holds for the request is freed. On an error the request
 // has been answered. open may send and close already.
 func (s *Server) Accept(w http.ResponseWriter, r *http.Request, open func(*Conn) Handler) error {
-	tap := &tap{ResponseWriter: w}
-	ws, err := upgrader.Upgrade(tap, r, nil)
+	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return err
 	}
-	c := newConn(s, tap.Conn, s.loops[s.next.Add(1)%uint32(len(s.loops))])
-	tap.out.Store(c)
+	c := newConn(s, ws.NetConn(), s.loops[s.next.Add(1)%uint32(len(s.loops))])
 	if !s.add(c) {
 		_ = c.net.Close()
 		return errors.New("the server is closed")
 	}
-	ws.SetReadLimit(s.cfg.ReadLimit)
-	ws.SetPingHandler(c.ping)
-	ws.SetPongHandler(func(string) error { c.heard(); return nil })
-	ws.SetCloseHandler(c.echo)
-	go c.read(ws, open) // ends with the connection; Close waits for it
-	return nil
-}
-
-// buffers hold messages while they are read and handled.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// keptBuffer is the largest buffer that goes back to the pool.
-const keptBuffer = 64 << 10
-
-// read is a connection's reader: its only goroutine while it rests.
-func (c *Conn) read(ws *websocket.Conn, open func(*Conn) Handler) {
-	var handler Handler
-	code, reason := websocket.CloseAbnormalClosure, ""
-	defer c.server.remove(c)
-	defer func() { c.finish(handler, code, reason) }()
-	defer func() {
-		if p := recover(); p != nil {
-			c.server.panics.Add(1)
-			c.server.cfg.Log.Error("a connection ended by a panic", "panic", p, "stack", string(debug.Stack()))
-			code, reason = websocket.CloseInternalServerErr, "internal error"
-			c.Close(code, reason)
-		}
-	}()
-	handler = open(c)
-	for {
-		err := c.readOne(ws, handler)
-		var closed *websocket.CloseError
-		switch {
-		case err == nil:
-			continue
-		case errors.As(err, &closed):
-			code, reason = closed.Code, closed.Text
-		case errors.Is(err, websocket.ErrReadLimit):
-			c.Close(websocket.CloseMessageTooBig, "a frame over the limit")
-			c.discard()
-		case c.isClosing():
-			c.discard()
-		}
-		return
-	}
-}
-
-// readOne reads one message and hands it over.
-func (c *Conn) readOne(ws *websocket.Conn, handler Handler) error {
-	c.setReadDeadline(c.server.cfg.IdleAfter)
-	kind, message, err := ws.NextReader()
-	if err != nil {
-		return err
-	}
-	c.inside = true
-	defer func() { c.inside = false }()
-	c.setReadDeadline(c.server.cfg.FrameTime)
-	if kind != websocket.TextMessage {
-		c.Close(websocket.CloseUnsupportedData, "only text frames are taken")
-		return io.EOF
-	}
-	buffer := buffers.Get().(*bytes.Buffer)
-	buffer.Reset()
-	defer func() {
-		if buffer.Cap() <= keptBuffer {
-			buffers.Put(buffer)
-		}
-	}()
-	if _, err := buffer.ReadFrom(message); err != nil {
-		return err
-	}
-	if !utf8.Valid(buffer.Bytes()) {
-		c.Close(websocket.CloseInvalidFramePayloadData, "the text is not UTF-8")
-		return io.EOF
-	}
-	if !c.isClosing() {
-		handler.Message(buffer.Bytes())
-	}
+	go c.read(open) // ends with the connection; Close waits for it
 	return nil
 }

@@ -18,8 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"example.com/chat/internal/protocol"
 )
 
@@ -73,6 +71,8 @@ type Hub struct {
 	work    sync.WaitGroup // goroutines of rooms
 	commits chan struct{}  // tickets for appending
 	reads   chan struct{}  // tickets for catching up
+	// sends and commands bound what users say, and what they ask for in all.
+	sends, commands pace
 
 	up atomic.Bool // Redis is within reach, as members were told
 
@@ -91,13 +91,13 @@ type User struct {
 	// ID never changes.
 	ID string
 
-	commands *rate.Limiter // all that it asks for, by cost
-	sends    *rate.Limiter // what it says; nil without a limit
+	conns int // guarded by the hub's lock
 
-	mu      sync.Mutex // guards the fields below
-	name    string
-	renamed bool // since its token was made
-	conns   int  // guarded by the hub's lock
+	mu       sync.Mutex // guards the fields below
+	name     string
+	renamed  bool   // since its token was made
+	commands bucket // all that it asks for, by cost
+	sends    bucket // what it says
 }
 
 // Public returns the user as others see it now.
@@ -127,6 +127,10 @@ func New(cfg Config, broker Broker) *Hub {
 		rooms:   make(map[string]*room),
 		users:   make(map[string]*User),
 		members: make(map[Member]*User),
+	}
+	if l := cfg.Limits; l.Rate > 0 {
+		h.sends = pace{l.Rate, float64(l.Burst)}
+		h.commands = pace{max(commandFactor*l.Rate, minCommandRate), float64(max(commandFactor*l.Burst, minCommandBurst))}
 	}
 	h.work.Go(h.tend) // ends with ctx; Close waits for it
 	return h

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"example.com/chat/internal/protocol"
 )
 
@@ -60,17 +58,29 @@ func nameError(err error) *protocol.Error {
 
 func (h *Hub) newUser(id, name string) *User {
 	u := &User{ID: id, name: name}
-	if l := h.cfg.Limits; l.Rate > 0 {
-		u.sends = rate.NewLimiter(rate.Limit(l.Rate), l.Burst)
-		u.commands = rate.NewLimiter(rate.Limit(max(commandFactor*l.Rate, minCommandRate)),
-			max(commandFactor*l.Burst, minCommandBurst))
-	}
+	u.sends.tokens, u.commands.tokens = h.sends.burst, h.commands.burst
 	return u
 }
 
-// Limiters returns what bounds the user on this node: the bucket of all its
-// commands, by their cost, and that of its messages; nil without a limit.
-func (u *User) Limiters() (commands, sends *rate.Limiter) { return u.commands, u.sends }
+// Take counts a command of the given cost, and a message if it is one. When the
+// user has asked for too much on this node it returns how long to wait, and
+// counts nothing; else 0.
+func (h *Hub) Take(u *User, cost int, message bool) time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := time.Now()
+	if wait := h.commands.wait(&u.commands, now, cost); wait > 0 {
+		return wait
+	}
+	if message {
+		if wait := h.sends.wait(&u.sends, now, 1); wait > 0 {
+			return wait
+		}
+		u.sends.tokens--
+	}
+	u.commands.tokens -= float64(cost)
+	return 0
+}
 
 // setClaimed takes the name that the claim left the user with; told is the one
 // that its token tells.

@@ -3,8 +3,6 @@ package session
 import (
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"example.com/chat/internal/protocol"
 )
 
@@ -28,11 +26,7 @@ func (s *Session) limit(command string) *protocol.Error {
 	if c, ok := costs[command]; ok {
 		cost = c
 	}
-	all, sends := s.user.Limiters()
-	wait := take(all, cost)
-	if wait == 0 && command == protocol.Send {
-		wait = take(sends, 1)
-	}
+	wait := s.node.Hub.Take(s.user, cost, command == protocol.Send)
 	if wait == 0 {
 		return nil
 	}
@@ -42,29 +36,12 @@ func (s *Session) limit(command string) *protocol.Error {
 	return err
 }
 
-// take takes from a bucket, or tells how long until it could; a nil bucket has
-// no limit.
-func take(bucket *rate.Limiter, cost int) time.Duration {
-	if bucket == nil {
-		return 0
-	}
-	r := bucket.ReserveN(time.Now(), cost)
-	if !r.OK() {
-		return time.Second // more than the bucket ever holds
-	}
-	wait := r.Delay()
-	if wait > 0 {
-		r.Cancel()
-	}
-	return wait
-}
-
 // strike counts a refusal, and ends the connection of who keeps on.
 func (s *Session) strike() {
-	if s.strikes == nil {
-		s.strikes = rate.NewLimiter(1, max(minStrikes, strikeFactor*s.node.Limits.Burst))
-	}
-	if !s.strikes.Allow() {
+	now := time.Now()
+	s.strikes = max(0, s.strikes-now.Sub(s.struck).Seconds()) + 1
+	s.struck = now
+	if s.strikes > float64(max(minStrikes, strikeFactor*s.node.Limits.Burst)) {
 		s.transport.Close(protocol.CloseAbuse, "you kept on although you were told to wait")
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/time/rate"
 
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/protocol"
@@ -82,9 +81,10 @@ type Session struct {
 
 	user     *room.User // nil before hello
 	claims   *identity.Claims
-	rooms    []string // joined
-	refusals int      // before hello
-	strikes  *rate.Limiter
+	rooms    []string    // joined
+	refusals int         // before hello
+	strikes  float64     // refusals for their rate; one a second is forgotten
+	struck   time.Time   // when the last was
 	deadline *time.Timer // for hello; nil after it
 
 	mark atomic.Pointer[string] // of the last rename

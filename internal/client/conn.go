@@ -1,0 +1,282 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/gorilla/websocket"
+
+	"example.com/chat/internal/protocol"
+)
+
+// ErrLost tells that the connection ended before the answer came, so whether
+// the command was obeyed is not known.
+var ErrLost = errors.New("the connection was lost")
+
+// Conn is one connection to one node, after its welcome. Read is called by one
+// goroutine at a time; the other methods may be called by any, at any time.
+type Conn struct {
+	url     string
+	ws      *websocket.Conn
+	line    *line
+	timing  Timing
+	welcome Welcome
+	done    chan struct{} // closed when the connection has ended
+
+	writing sync.Mutex // held while a frame is written; no other lock is taken under it
+
+	mu      sync.Mutex // guards the fields below
+	err     error      // why it ended, or will: the first failure
+	ended   bool
+	refs    uint64
+	replies map[string]func(Event)
+	pinger  *time.Timer
+}
+
+// Welcome returns what the node answered to hello.
+func (c *Conn) Welcome() Welcome { return c.welcome }
+
+// URL returns the base URL at which the node was reached.
+func (c *Conn) URL() string { return c.url }
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Write sends a command. Its reply comes out of Read, unless its Ref is one
+// that Request gave.
+func (c *Conn) Write(cmd Command) error {
+	data, err := json.Marshal(cmd)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", cmd.Type, err)
+	}
+	return c.WriteRaw(data)
+}
+
+// WriteRaw sends a text frame as it is, well formed or not.
+func (c *Conn) WriteRaw(frame []byte) error {
+	c.writing.Lock()
+	err := c.ws.SetWriteDeadline(time.Now().Add(c.timing.Write))
+	if err == nil {
+		err = c.ws.WriteMessage(websocket.TextMessage, frame)
+	}
+	c.writing.Unlock()
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrLost, err)
+		c.failed(err)
+		return err
+	}
+	return nil
+}
+
+// Request sends a command under a ref of its own. The reply, or the error, is
+// handed to reply by the goroutine in Read, in its place among the events;
+// when the connection ends before, reply is never called.
+func (c *Conn) Request(cmd Command, reply func(Event)) error {
+	c.mu.Lock()
+	c.refs++
+	cmd.Ref = "r" + strconv.FormatUint(c.refs, 36)
+	if c.replies == nil {
+		c.replies = make(map[string]func(Event))
+	}
+	c.replies[cmd.Ref] = reply
+	c.mu.Unlock()
+	err := c.Write(cmd)
+	if err != nil {
+		c.take(cmd.Ref)
+	}
+	return err
+}
+
+// Call sends a command and waits for its reply, which another goroutine must
+// Read. A node that does not answer within Timing.Reply is given up. The error
+// is ErrLost when the connection ended, and ctx's when that did.
+func (c *Conn) Call(ctx context.Context, cmd Command) (Event, error) {
+	answer := make(chan Event, 1)
+	if err := c.Request(cmd, func(e Event) { answer <- e }); err != nil {
+		return Event{}, err
+	}
+	timer := time.NewTimer(c.timing.Reply)
+	defer timer.Stop()
+	select {
+	case e := <-answer:
+		return e, nil
+	case <-ctx.Done():
+		return Event{}, ctx.Err()
+	case <-timer.C:
+		c.end(fmt.Errorf("the node did not answer %s within %s", cmd.Type, c.timing.Reply))
+		return Event{}, ErrLost
+	case <-c.done:
+		return Event{}, ErrLost
+	}
+}
+
+// take returns who waits for a reply, who then waits no more.
+func (c *Conn) take(ref string) func(Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	reply := c.replies[ref]
+	delete(c.replies, ref)
+	return reply
+}
+
+// Read returns the next event that answers no Request. It hands replies to who
+// asked for them, and swallows pongs. After an error the connection has ended:
+// a *ClosedError where the node closed it with a code.
+func (c *Conn) Read() (Event, error) {
+	for {
+		e, err := c.readAny()
+		if err != nil {
+			return Event{}, c.end(err)
+		}
+		if e.ref != "" {
+			if reply := c.take(e.ref); reply != nil {
+				reply(e)
+				continue
+			}
+		}
+		if e.Type != "pong" {
+			return e, nil
+		}
+	}
+}
+
+func (c *Conn) readAny() (Event, error) {
+	kind, frame, err := c.ws.ReadMessage()
+	if err != nil {
+		return Event{}, c.readError(err)
+	}
+	if kind != websocket.TextMessage {
+		return Event{}, errors.New("the node sent a binary frame, which the protocol does not know")
+	}
+	return decodeEvent(frame)
+}
+
+// readError puts a reader's error into words.
+func (c *Conn) readError(err error) error {
+	var closed *websocket.CloseError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
+		return &ClosedError{Code: closed.Code, Reason: closed.Text}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("%w: nothing was heard from the node for %s", ErrLost, time.Duration(c.line.silence.Load()))
+	case errors.Is(err, websocket.ErrReadLimit):
+		return fmt.Errorf("the node sent too large a frame: %w", err)
+	}
+	return fmt.Errorf("%w: %w", ErrLost, err)
+}
+
+// Close ends the connection and tells the node so.
+func (c *Conn) Close() {
+	bye := websocket.FormatCloseMessage(protocol.CloseNormal, "")
+	_ = c.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(closeWait))
+	_ = c.end(net.ErrClosed)
+}
+
+// closeWait bounds the courtesy of a close frame, and the wait for the node's
+// own after a write has failed.
+const closeWait = 250 * time.Millisecond
+
+// failed notes that a write failed. The reader may still find the node's close
+// frame, which says more than the failure, so it gets a moment for it.
+func (c *Conn) failed(err error) {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = err
+	}
+	c.mu.Unlock()
+	c.line.hurry(closeWait)
+}
+
+// end ends the connection, and returns why it ended: what the node said in its
+// close frame, else the first failure.
+func (c *Conn) end(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var said *ClosedError
+	if c.err == nil || (!c.ended && errors.As(err, &said)) {
+		c.err = err
+	}
+	if !c.ended {
+		c.ended = true
+		close(c.done)
+		if c.pinger != nil {
+			c.pinger.Stop()
+		}
+		_ = c.ws.Close()
+	}
+	return c.err
+}
+
+// over reports whether the connection has ended, or is about to.
+func (c *Conn) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err != nil
+}
+
+// watch begins the heartbeat.
+func (c *Conn) watch() {
+	c.line.silence.Store(int64(c.timing.Gone))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Each beat is a short call of a timer's goroutine; end stops the timer.
+	c.pinger = time.AfterFunc(c.timing.Ping, c.beat)
+}
+
+// beat asks for a sign of life when there was none for a while.
+func (c *Conn) beat() {
+	next := c.timing.Ping - c.line.quiet()
+	if next <= 0 {
+		if c.Write(Command{Type: protocol.Ping}) != nil {
+			return
+		}
+		next = c.timing.Ping
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.pinger.Reset(next)
+	}
+}
+
+// line is a network connection that knows when it was last heard from, and
+// gives up one that is silent for too long. Silence counts only while somebody
+// reads, and every byte ends it, so a long frame on a slow line is no silence.
+type line struct {
+	net.Conn
+	began   time.Time
+	silence atomic.Int64 // the longest of one Read, in ns; 0 for no bound
+	heard   atomic.Int64 // in ns since began
+}
+
+// Read reads, for as long as silence may last (io.Reader).
+func (l *line) Read(b []byte) (int, error) {
+	if bound := l.silence.Load(); bound > 0 {
+		if err := l.SetReadDeadline(time.Now().Add(time.Duration(bound))); err != nil {
+			return 0, err
+		}
+	}
+	n, err := l.Conn.Read(b)
+	if n > 0 {
+		l.heard.Store(int64(time.Since(l.began)))
+	}
+	return n, err
+}
+
+func (l *line) quiet() time.Duration {
+	return time.Since(l.began) - time.Duration(l.heard.Load())
+}
+
+// hurry ends a Read that is under way, and those to come, after a short wait.
+func (l *line) hurry(wait time.Duration) {
+	l.silence.Store(int64(wait))
+	_ = l.SetReadDeadline(time.Now().Add(wait))
+}

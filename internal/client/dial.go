@@ -1,0 +1,124 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/chat/internal/protocol"
+)
+
+// Bounds of what a node may make this process keep, and the sizes of buffers.
+const (
+	helloReadLimit = 1 << 20
+	maxReadLimit   = 256 << 20
+	// entryRest is what an entry holds beside its text, at the most.
+	entryRest = 4096
+	// readBuffer is small, as most events are; long frames go around it.
+	readBuffer = 1024
+)
+
+// writeBuffers are shared by all connections: each holds one only while it
+// writes.
+var writeBuffers sync.Pool
+
+// Dial connects to a node, says hello, and returns after its welcome. ctx bounds
+// that alone, not the connection's life. The error is an *UnreachableError, a
+// *protocol.Error where the node refused the hello, or a *ClosedError where it
+// closed the connection, each wrapped.
+func Dial(ctx context.Context, opts Options) (*Conn, error) {
+	opts.Timing.fill()
+	c, err := handshake(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.end(ctx.Err()) }) // interrupts the wait for welcome
+	err = c.hello(opts)
+	if !stop() && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		_ = c.end(err)
+		return nil, fmt.Errorf("hello at %s: %w", opts.URL, err)
+	}
+	c.watch()
+	return c, nil
+}
+
+// handshake opens the WebSocket.
+func handshake(ctx context.Context, opts Options) (*Conn, error) {
+	endpoint, err := Endpoint(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	dial := opts.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	c := &Conn{url: opts.URL, timing: opts.Timing, done: make(chan struct{})}
+	dialer := websocket.Dialer{
+		NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			raw, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			c.line = &line{Conn: raw, began: time.Now()}
+			return c.line, nil
+		},
+		Proxy:           http.ProxyFromEnvironment,
+		TLSClientConfig: opts.TLS,
+		ReadBufferSize:  readBuffer,
+		WriteBufferPool: &writeBuffers,
+	}
+	bounded, cancel := context.WithTimeout(ctx, opts.Timing.Handshake)
+	defer cancel()
+	ws, answer, err := dialer.DialContext(bounded, endpoint, nil)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		failed := &UnreachableError{URL: opts.URL, Err: err}
+		if answer != nil && errors.Is(err, websocket.ErrBadHandshake) {
+			failed.Status = answer.StatusCode
+		}
+		return nil, failed
+	}
+	ws.SetReadLimit(helloReadLimit)
+	c.ws = ws
+	return c, nil
+}
+
+// hello says hello and waits for the welcome.
+func (c *Conn) hello(opts Options) error {
+	c.line.silence.Store(int64(c.timing.Hello))
+	if err := c.Write(Command{Type: protocol.Hello, Name: opts.Name, Token: opts.Token, Auth: opts.Auth}); err != nil {
+		return err
+	}
+	e, err := c.readAny()
+	if err != nil {
+		return c.end(err)
+	}
+	if refused := e.Refused(); refused != nil {
+		return refused
+	}
+	if e.Type != "welcome" {
+		return fmt.Errorf("the node answered %q, not welcome", e.Type)
+	}
+	if err := e.Decode(&c.welcome); err != nil {
+		return err
+	}
+	if c.welcome.Version != protocol.Version {
+		return fmt.Errorf("the node speaks version %d of the protocol, this program %d", c.welcome.Version, protocol.Version)
+	}
+	// The longest that a node says is a joined of MaxRecovered entries; each
+	// character of a text may be escaped to six bytes.
+	joined := (6*int64(c.welcome.Limits.Text) + entryRest) * protocol.MaxRecovered
+	c.ws.SetReadLimit(min(max(joined, helloReadLimit), maxReadLimit))
+	return nil
+}

@@ -1,0 +1,262 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"example.com/chat/internal/protocol"
+)
+
+// ErrClosed tells that the Session was closed by its user.
+var ErrClosed = errors.New("the session is closed")
+
+// Session is a user's presence in the chat that outlives connections. When its
+// node is lost it goes on at another, with its rooms resumed where they were.
+// It ends with Close, or with an error that trying again can't mend.
+type Session struct {
+	opts   Options
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	done   chan struct{} // closed when run has returned
+
+	// mu is taken before a Conn's, and not held while anything is written or told.
+	mu      sync.Mutex // guards the fields below
+	err     error      // why it ended; nil while it lives
+	conn    *Conn      // nil while there is none
+	changed chan struct{}
+	rooms   map[string]*room
+	nodes   []protocol.Node
+	node    protocol.Node // where it is, or was last
+	user    protocol.User
+	token   string
+	pace    *rate.Limiter // nil without a limit
+}
+
+// Notice is news of a Session's connection.
+type Notice struct {
+	// Node is where the Session is now; where Err is set, where it was.
+	Node protocol.Node
+	// Err is why the connection was lost, or why a try to get another
+	// failed; the Session tries on. It is nil when there is a connection.
+	Err error
+	// Again tells that it is not the Session's first connection.
+	Again bool
+}
+
+// Open connects as Dial does, and begins a Session. A node that is not there, or
+// that refuses the hello, is an error; one that is full, or has lost Redis, is
+// tried again until ctx is done. ctx bounds only the opening.
+func Open(ctx context.Context, opts Options) (*Session, error) {
+	opts.Timing.fill()
+	s := &Session{opts: opts, done: make(chan struct{}), rooms: make(map[string]*room)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	c, err := s.connect(ctx, loss{}, 0)
+	if err != nil {
+		s.cancel()
+		return nil, err
+	}
+	go s.run(c) // owns the connections; stopped by Close or a final error; Close waits for it
+	return s, nil
+}
+
+// Close ends the Session and waits until it has. It must not be called from one
+// of the Session's handlers.
+func (s *Session) Close() {
+	s.fail(ErrClosed)
+	<-s.done
+}
+
+// Done is closed when the Session has ended; Err then says why.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err returns why the Session ended; nil while it lives.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// User returns who the Session is.
+func (s *Session) User() protocol.User {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.user
+}
+
+// Token returns the token by which the same user may come again.
+func (s *Session) Token() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token
+}
+
+// Node returns where the Session is, or was last while it looks for another.
+func (s *Session) Node() protocol.Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.node
+}
+
+// run holds a connection for as long as the Session lives.
+func (s *Session) run(c *Conn) {
+	defer close(s.done)
+	attempt := 0
+	for {
+		began := time.Now()
+		s.attach(c)
+		err := s.read(c)
+		s.detach(c)
+		if s.ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) >= s.opts.Timing.Stable {
+			attempt = 0
+		}
+		l := s.judge(err)
+		if !l.final {
+			s.notice(Notice{Node: s.Node(), Err: err, Again: true})
+			c, err = s.connect(s.ctx, l, attempt)
+			attempt++
+		}
+		if l.final || err != nil {
+			s.fail(err)
+			return
+		}
+	}
+}
+
+// fail ends the Session; the first error stays.
+func (s *Session) fail(err error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	c := s.conn
+	s.changeLocked()
+	s.mu.Unlock()
+	s.cancel()
+	if c != nil {
+		c.Close()
+	}
+}
+
+// attach takes a new connection and joins the Session's rooms on it.
+func (s *Session) attach(c *Conn) {
+	w := c.Welcome()
+	s.mu.Lock()
+	again := s.node != protocol.Node{}
+	s.conn, s.node, s.nodes, s.user, s.token = c, w.Node, w.Nodes, w.User, w.Token
+	s.paceLocked(w.Limits)
+	rooms := make([]*room, 0, len(s.rooms))
+	for _, r := range s.rooms {
+		r.lost()
+		rooms = append(rooms, r)
+	}
+	closed := s.err != nil
+	s.changeLocked()
+	s.mu.Unlock()
+	if closed {
+		c.Close() // Close came while there was no connection to close
+		return
+	}
+	s.notice(Notice{Node: w.Node, Again: again})
+	for _, r := range rooms {
+		s.join(c, r)
+	}
+}
+
+func (s *Session) detach(c *Conn) {
+	_ = c.end(ErrLost)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn = nil
+	s.changeLocked()
+}
+
+// paceLocked keeps this user's messages just under what the node takes, so that
+// hardly any is refused: a node closes who is refused too often.
+func (s *Session) paceLocked(l protocol.Limits) {
+	if l.Rate <= 0 {
+		s.pace = nil
+		return
+	}
+	const margin = 0.95 // for messages that the network brings closer together
+	per, burst := rate.Limit(l.Rate*margin), max(1, l.Burst-1)
+	if s.pace == nil {
+		s.pace = rate.NewLimiter(per, burst)
+		return
+	}
+	s.pace.SetLimit(per)
+	s.pace.SetBurst(burst)
+}
+
+// changeLocked wakes all who wait for the Session to become what they need.
+func (s *Session) changeLocked() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// waitLocked returns what is closed at the next change.
+func (s *Session) waitLocked() <-chan struct{} {
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+func (s *Session) notice(n Notice) {
+	if s.opts.OnNotice != nil {
+		s.opts.OnNotice(n)
+	}
+}
+
+// read reads a connection to its end.
+func (s *Session) read(c *Conn) error {
+	for {
+		e, err := c.Read()
+		if err == nil {
+			err = s.handle(c, e)
+		}
+		if err != nil {
+			return c.end(err)
+		}
+	}
+}
+
+// handle takes one event. An error is a node that breaks the protocol.
+func (s *Session) handle(c *Conn, e Event) error {
+	switch e.Type {
+	case "message":
+		entry, err := decodeEntry(e.Raw)
+		if err != nil {
+			return err
+		}
+		s.live(c, entry)
+		return nil
+	case "reset":
+		var r Reset
+		if err := e.Decode(&r); err != nil {
+			return err
+		}
+		s.reset(c, r.Room)
+		return nil
+	case "nodes":
+		var n Nodes
+		if err := e.Decode(&n); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.nodes = n.Nodes
+		s.mu.Unlock()
+	}
+	if s.opts.OnEvent != nil {
+		s.opts.OnEvent(e)
+	}
+	return nil
+}

@@ -1,0 +1,258 @@
+package conn
+
+import (
+	"encoding/binary"
+	"io"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+)
+
+// input takes a connection's bytes apart into messages (RFC 6455 section 5). It
+// holds nothing between messages.
+type input struct {
+	handler Handler
+	part    []byte // of a frame that is not whole yet
+	message []byte // the fragments so far of a message
+	text    bool   // a fragmented message has begun
+	late    bool   // the time for the message that has begun is running
+	ended   bool   // nothing more is read
+	code    int    // of the other side's close
+	reason  string
+}
+
+// Bits and opcodes of a frame's first two bytes (RFC 6455 section 5.2).
+const (
+	bitFin   = 0x80
+	bitsRSV  = 0x70
+	bitMask  = 0x80
+	lenMask  = 0x7f
+	opMask   = 0x0f
+	opCont   = 0x0
+	opText   = 0x1
+	opBinary = 0x2
+	opClose  = 0x8
+	opPing   = 0x9
+	opPong   = 0xa
+	// maxControl is the longest payload of a control frame (section 5.5).
+	maxControl = 125
+)
+
+// header is a frame's, whose payload is masked.
+type header struct {
+	fin    bool
+	op     byte
+	size   int // of the header itself
+	length int64
+	mask   [4]byte
+}
+
+// parseHeader reads a header; ok is false while it is not whole. What breaks
+// the protocol shows in code: the one to close with.
+func parseHeader(b []byte) (h header, code int, ok bool) {
+	if len(b) < 2 {
+		return h, 0, false
+	}
+	h.fin, h.op = b[0]&bitFin != 0, b[0]&opMask
+	h.length, h.size = int64(b[1]&lenMask), 2
+	control := h.op >= opClose
+	switch {
+	case b[0]&bitsRSV != 0, b[1]&bitMask == 0, h.op > opPong, h.op > opBinary && !control,
+		control && (!h.fin || h.length > maxControl):
+		return h, websocket.CloseProtocolError, true
+	}
+	switch h.length {
+	case 126:
+		if len(b) < 4 {
+			return h, 0, false
+		}
+		h.length, h.size = int64(binary.BigEndian.Uint16(b[2:])), 4
+	case 127:
+		if len(b) < 10 {
+			return h, 0, false
+		}
+		h.length, h.size = int64(binary.BigEndian.Uint64(b[2:])), 10
+		if h.length < 0 {
+			return h, websocket.CloseMessageTooBig, true
+		}
+	}
+	if len(b) < h.size+4 {
+		return h, 0, false
+	}
+	copy(h.mask[:], b[h.size:])
+	h.size += 4
+	return h, 0, true
+}
+
+func unmask(b []byte, mask [4]byte) {
+	for i := range b {
+		b[i] ^= mask[i&3]
+	}
+}
+
+// read is a connection's reader: its only goroutine while it rests.
+func (c *Conn) read(open func(*Conn) Handler) {
+	defer c.server.remove(c)
+	c.in.code = websocket.CloseAbnormalClosure
+	c.server.workers.do(job{conn: c, what: jobOpen, open: open})
+	read := c.reader()
+	for !c.in.ended {
+		buf, err := read()
+		if err != nil {
+			break
+		}
+		c.server.workers.do(job{conn: c, what: jobFeed, data: buf})
+	}
+	c.server.workers.do(job{conn: c, what: jobFinish})
+}
+
+// feed takes bytes apart and hands over the messages that are whole. It may
+// change them, and keeps none of them.
+func (c *Conn) feed(data []byte) {
+	in := &c.in
+	kept := len(in.part) > 0
+	if kept {
+		in.part = append(in.part, data...)
+		data = in.part
+	}
+	for len(data) > 0 && !in.ended {
+		h, code, ok := parseHeader(data)
+		if code == 0 && ok {
+			code = c.judge(h)
+		}
+		if code != 0 {
+			c.refuse(code)
+			return
+		}
+		if !ok || int64(len(data)-h.size) < h.length {
+			break
+		}
+		end := h.size + int(h.length)
+		payload := data[h.size:end:end]
+		data = data[end:]
+		unmask(payload, h.mask)
+		if code := c.frame(h, payload); code != 0 {
+			c.refuse(code)
+			return
+		}
+	}
+	switch {
+	case len(data) == 0 || in.ended:
+		in.part = nil
+	case !kept || len(data) < len(in.part):
+		in.part = append([]byte(nil), data...)
+	}
+	c.setTime()
+}
+
+// judge tells the code to close with before a frame's payload is there: nothing
+// is kept for what was only announced.
+func (c *Conn) judge(h header) int {
+	in := &c.in
+	switch {
+	case h.op == opBinary:
+		return websocket.CloseUnsupportedData
+	case h.op == opCont && !in.text, h.op == opText && in.text:
+		return websocket.CloseProtocolError
+	case h.op < opClose && int64(len(in.message))+h.length > c.server.cfg.ReadLimit:
+		return websocket.CloseMessageTooBig
+	}
+	return 0
+}
+
+// frame takes a whole frame; it returns the code to close with, or 0.
+func (c *Conn) frame(h header, payload []byte) int {
+	in := &c.in
+	switch h.op {
+	case opPing:
+		c.pong(payload)
+		return 0
+	case opPong:
+		return 0
+	case opClose:
+		return c.peerCloses(payload)
+	}
+	if !h.fin || in.text {
+		in.text = true
+		in.message = append(in.message, payload...)
+		if !h.fin {
+			return 0
+		}
+		payload = in.message
+		in.message, in.text = nil, false
+	}
+	in.late = false
+	if !utf8.Valid(payload) {
+		return websocket.CloseInvalidFramePayloadData
+	}
+	if !c.isClosing() {
+		in.handler.Message(payload)
+	}
+	return 0
+}
+
+// peerCloses takes the other side's close frame (RFC 6455 section 5.5.1).
+func (c *Conn) peerCloses(payload []byte) int {
+	in := &c.in
+	in.code = noStatus
+	if len(payload) > 0 {
+		if len(payload) == 1 {
+			return websocket.CloseProtocolError
+		}
+		in.code = int(binary.BigEndian.Uint16(payload))
+		if !goodCode(in.code) {
+			return websocket.CloseProtocolError
+		}
+		if !utf8.Valid(payload[2:]) {
+			return websocket.CloseInvalidFramePayloadData
+		}
+		in.reason = string(payload[2:])
+	}
+	in.ended = true
+	c.echo(in.code)
+	return 0
+}
+
+// goodCode tells whether a close frame may hold the code (RFC 6455 section 7.4,
+// and the registry of IANA).
+func goodCode(code int) bool {
+	switch {
+	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
+		return true
+	}
+	return false
+}
+
+var refusals = map[int]string{
+	websocket.CloseProtocolError:           "a frame that RFC 6455 does not allow",
+	websocket.CloseMessageTooBig:           "a frame over the limit",
+	websocket.CloseUnsupportedData:         "only text frames are taken",
+	websocket.CloseInvalidFramePayloadData: "the text is not UTF-8",
+}
+
+// refuse closes the connection, and reads on for a moment without heed, so that
+// the close frame isn't lost by a reset of the connection for what was still to
+// be read (RFC 6455 section 7.1.1).
+func (c *Conn) refuse(code int) {
+	c.Close(code, refusals[code])
+	c.in.part, c.in.message, c.in.ended = nil, nil, true
+	_, _ = io.CopyN(io.Discard, c.net, maxDiscard)
+}
+
+// maxDiscard bounds what is read after a refusal; the linger bounds the time.
+const maxDiscard = 16 << 20
+
+// setTime sets until when more must come: soon, and not extended by anything,
+// for the rest of a message that has begun; else within the idle time.
+func (c *Conn) setTime() {
+	in := &c.in
+	begun := in.text || len(in.part) > 0
+	switch {
+	case !begun:
+		in.late = false
+		c.setReadDeadline(c.server.cfg.IdleAfter)
+	case !in.late:
+		in.late = true
+		c.setReadDeadline(c.server.cfg.FrameTime)
+	}
+}

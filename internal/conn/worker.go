@@ -1,0 +1,87 @@
+package conn
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/gorilla/websocket"
+)
+
+// workers carry out what readers have read. A goroutine's stack grows with the
+// depth of its calls and is slow to shrink, so a reader that handled its
+// messages itself would hold 8 KiB and more for ever; this way it stays as
+// small as waiting is.
+type workers struct {
+	jobs chan job
+	idle atomic.Int32
+}
+
+// job is one thing to do for a connection.
+type job struct {
+	conn *Conn
+	what int
+	data []byte              // for jobFeed: borrowed from buffers
+	open func(*Conn) Handler // for jobOpen
+}
+
+const (
+	jobOpen   = iota // make the handler
+	jobFeed          // take apart what was read
+	jobFinish        // end the connection
+)
+
+// maxIdle is how many workers wait for more.
+const maxIdle = 64
+
+func newWorkers() workers { return workers{jobs: make(chan job)} }
+
+// do has the job done by a worker, and waits for it.
+func (w *workers) do(j job) {
+	j.conn.atWork.Add(1)
+	select {
+	case w.jobs <- j:
+	default:
+		go w.work(j, j.conn.server.stop) // ends when enough others are idle, or with stop
+	}
+	j.conn.atWork.Wait()
+}
+
+func (w *workers) work(j job, stop <-chan struct{}) {
+	for {
+		j.run()
+		if w.idle.Add(1) > maxIdle {
+			w.idle.Add(-1)
+			return
+		}
+		select {
+		case j = <-w.jobs:
+			w.idle.Add(-1)
+		case <-stop:
+			return
+		}
+	}
+}
+
+// run does the job. A panic is caught and ends the connection.
+func (j job) run() {
+	c := j.conn
+	defer c.atWork.Done()
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.panics.Add(1)
+			c.server.cfg.Log.Error("a connection ended by a panic", "panic", p, "stack", string(debug.Stack()))
+			c.Close(websocket.CloseInternalServerErr, "internal error")
+			c.in.ended = true
+		}
+	}()
+	switch j.what {
+	case jobOpen:
+		c.setReadDeadline(c.server.cfg.IdleAfter)
+		c.in.handler = j.open(c)
+	case jobFeed:
+		c.feed(j.data)
+		giveBack(j.data)
+	case jobFinish:
+		c.finish()
+	}
+}
