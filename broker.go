@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -54,6 +55,7 @@ func redisOptions(given string) (*redis.Options, error) {
 	opts.MinIdleConns = 2
 	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = redisDial, redisAnswer, redisAnswer
 	opts.PoolTimeout = redisAnswer
+	opts.DialerRetries = 1
 	opts.MaxRetries = -1 // what is tried again, and under which keys, is the hub's to know
 	opts.ContextTimeoutEnabled = true
 	opts.DisableIdentity = true
@@ -72,6 +74,7 @@ func openBroker(ctx context.Context, given string, cfg broker.Config) (b *broker
 	if err != nil {
 		return nil, nil, err
 	}
+	quiet.Do(func() { redis.SetLogger(discardLog{}) })
 	client := redis.NewClient(opts)
 	ctx, cancel := context.WithTimeout(ctx, redisAtStart)
 	defer cancel()
@@ -83,6 +86,15 @@ func openBroker(ctx context.Context, given string, cfg broker.Config) (b *broker
 	}
 	return b, func() { _ = client.Close() }, nil
 }
+
+// quiet keeps go-redis from writing to standard error, once for the process:
+// what goes wrong comes as an error, and is logged where it is met.
+var quiet sync.Once
+
+type discardLog struct{}
+
+// Printf drops what go-redis has to say.
+func (discardLog) Printf(context.Context, string, ...any) {}
 
 // explainRedis puts into words why a Redis can't be used.
 func explainRedis(addr string, err error) error {

@@ -449,6 +449,11 @@ func (p *peer) message(text string) frame {
 	}
 }
 
+// seen reports whether a user is in the list.
+func seen(list []user, id string) bool {
+	return slices.ContainsFunc(list, func(u user) bool { return u.ID == id })
+}
+
 // freePort finds a port that is free now.
 func freePort(t *testing.T) int {
 	t.Helper()

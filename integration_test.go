@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
 func TestHelloFromNode1ToNode2(t *testing.T) {
@@ -114,4 +116,124 @@ func TestAfterOnAnotherNodeRecoversAll(t *testing.T) {
 	if j.Head != j.Messages[len(j.Messages)-1].ID {
 		t.Errorf("head %s", j.Head)
 	}
+}
+
+// startNodes starts n nodes as processes of their own, joined by the Redis.
+func startNodes(t *testing.T, n int, redisURL string, args ...string) []*process {
+	t.Helper()
+	var list []*process
+	for i := range n {
+		list = append(list, startProgram(t, []string{"CHAT_REDIS=" + redisURL},
+			append([]string{"--addr=127.0.0.1:0", "--node-id=" + fmt.Sprintf("n%d", i+1)}, args...)...))
+	}
+	return list
+}
+
+func TestUsersOfAKilledNodeComeBackElsewhereAndMissNothing(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, redisURL string) {
+		nodes := startNodes(t, 3, redisURL, "--rate=0")
+		ann, bob := enter(t, nodes[0].url(1), "Ann", "lobby"), enter(t, nodes[1].url(1), "Bob", "lobby")
+		const before, after = 20, 40
+		var last frame
+		for i := range before {
+			bob.say("lobby", strconv.Itoa(i), strconv.Itoa(i))
+			last = ann.next("message")
+		}
+		nodes[0].signal(syscall.SIGKILL)
+		for i := before; i < after; i++ {
+			bob.say("lobby", strconv.Itoa(i), strconv.Itoa(i))
+		}
+		for range ann.frames { // until she sees that the connection is gone
+		}
+		again := dial(t, nodes[2].url(1))
+		if w := again.hello("token", ann.token); w.User != ann.me {
+			t.Fatalf("she was %v and is %v", ann.me, w.User)
+		}
+		j := again.join("lobby", "after", last.ID)
+		got := j.Messages
+		bob.say("lobby", "last", "last")
+		for got == nil || got[len(got)-1].Text != "last" {
+			got = append(got, again.next("message"))
+		}
+		if !j.Recovered {
+			t.Error("not recovered")
+		}
+		for i, m := range got {
+			if m.seq() != last.seq()+1+i {
+				t.Fatalf("after %s came %v", last.ID, got)
+			}
+		}
+	})
+}
+
+func TestANameIsHeldOnce(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, redisURL string) {
+		n1, n2 := startNode(t, redisURL), startNode(t, redisURL)
+		ann := dial(t, n1.url)
+		ann.hello("name", "Ann Ｓtraße")
+		bob := dial(t, n2.url)
+		for _, same := range []string{"Ann Ｓtraße", "aNN STRASSE", " ann ｓTRAßE "} {
+			bob.send("hello", "name", same)
+			bob.error("name_taken")
+		}
+		bob.hello("name", "Bob")
+		bob.send("rename", "name", "ANN STRASSE")
+		bob.error("name_taken")
+		ann.send("rename", "name", "Ännchen")
+		if f := ann.next("renamed"); f.User.Name != "Ännchen" || f.User.ID != ann.me.ID {
+			t.Fatalf("renamed: %s", f.raw)
+		}
+		bob.send("rename", "name", "Ann Strasse") // it is free now
+		bob.next("renamed")
+		// The name is free once its user is gone.
+		_ = ann.ws.Close()
+		eventually(t, "the name to be free", func() bool {
+			p := dial(t, n2.url)
+			defer p.ws.Close()
+			p.send("hello", "name", "ännchen")
+			return p.next("welcome", "error").Type == "welcome"
+		})
+	})
+}
+
+func TestPresenceOfAKilledNodesUsersEnds(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, redisURL string) {
+		nodes := startNodes(t, 2, redisURL)
+		bob := enter(t, nodes[1].url(1), "Bob", "lobby")
+		ann := enter(t, nodes[0].url(1), "Ann", "lobby")
+		for !seen(bob.next("presence").Joined, ann.me.ID) {
+		}
+		nodes[0].signal(syscall.SIGKILL)
+		killed := time.Now()
+		p := bob.next("presence")
+		for !seen(p.Left, ann.me.ID) {
+			p = bob.next("presence")
+		}
+		t.Logf("her presence ended %s after the kill", time.Since(killed).Round(100*time.Millisecond))
+		if p.Count != 1 || p.Left[0].Name != "Ann" {
+			t.Errorf("presence: %s", p.raw)
+		}
+		for f := bob.next("nodes"); len(f.Nodes) != 1; f = bob.next("nodes") {
+		}
+		// Her name is free again, too.
+		carl := dial(t, nodes[1].url(1))
+		carl.hello("name", "Ann")
+	})
+}
+
+// eachRedis runs a test on the embedded broker and on a real redis-server.
+func eachRedis(t *testing.T, test func(t *testing.T, redisURL string)) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		test(t, startTestBroker(t).URL())
+	})
+	t.Run("redis-server", func(t *testing.T) {
+		t.Parallel()
+		url, _ := startRedis(t)
+		test(t, url)
+	})
 }

@@ -1,6 +1,183 @@
-// Package web is a stand-in.
+// Package web serves the user interface: files as they stand beside this one,
+// inside the binary, without a build.
 package web
 
-import "net/http"
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+)
 
-func Handler() http.Handler { return http.NotFoundHandler() }
+//go:embed index.html assets
+var files embed.FS
+
+// policy lets a page load what this package serves and talk to any node of the
+// cluster, and nothing else: text of a message can't become script, whatever it
+// is (https://www.w3.org/TR/CSP3/).
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+
+// types are the media types by a file's ending; the system's own table is not
+// asked, so that every machine serves the same.
+var types = map[string]string{
+	".css":  "text/css; charset=utf-8",
+	".html": "text/html; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".svg":  "image/svg+xml",
+}
+
+// asset is one file, ready to be sent.
+type asset struct {
+	contentType string
+	etag        string // quoted; of the plain bytes
+	plain       []byte
+	gzipped     []byte // nil where that is no smaller
+}
+
+// site is every file by its path from the root.
+type site map[string]*asset
+
+// Handler returns the handler of the user interface: the page at / and
+// /r/{room}, what it is made of under /assets/, and 404 for all else.
+func Handler() http.Handler {
+	s, err := load(files)
+	if err != nil {
+		// The files are part of the binary, so the tests met this first.
+		panic("web: " + err.Error())
+	}
+	return s
+}
+
+func load(fsys fs.FS) (site, error) {
+	s := make(site)
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		contentType, ok := types[path.Ext(name)]
+		if !ok {
+			return fmt.Errorf("%s: a file of a kind that is not served", name)
+		}
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		s["/"+name], err = newAsset(contentType, data)
+		return err
+	})
+	return s, err
+}
+
+func newAsset(contentType string, data []byte) (*asset, error) {
+	hash := sha256.Sum256(data)
+	a := &asset{contentType: contentType, etag: `"` + hex.EncodeToString(hash[:12]) + `"`, plain: data}
+	var zipped bytes.Buffer
+	w, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	if zipped.Len() < len(data) {
+		a.gzipped = zipped.Bytes()
+	}
+	return a, nil
+}
+
+// ServeHTTP answers GET and HEAD. Paths are looked up, never walked, so there is
+// no way out of the tree.
+func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET is answered here", http.StatusMethodNotAllowed)
+		return
+	}
+	a := s.find(r.URL.Path)
+	if a == nil {
+		http.Error(w, "there is nothing at this address", http.StatusNotFound)
+		return
+	}
+	a.serve(w, r)
+}
+
+// find returns what is at a path; nil for nothing.
+func (s site) find(p string) *asset {
+	if strings.HasPrefix(p, "/assets/") {
+		return s[p]
+	}
+	if room, ok := strings.CutPrefix(p, "/r/"); p == "/" || ok && isRoomPath(room) {
+		return s["/index.html"]
+	}
+	return nil
+}
+
+// isRoomPath tells whether a path's rest may name a room. Whether there can be a
+// room of that name is for the node to say, in words, once the page is open.
+func isRoomPath(room string) bool {
+	return room != "" && room != "." && room != ".." && !strings.ContainsAny(room, "/\\")
+}
+
+func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Vary", "Accept-Encoding")
+	body, etag := a.plain, a.etag
+	if a.gzipped != nil && acceptsGzip(r.Header.Values("Accept-Encoding")) {
+		// Other bytes, so another strong tag (RFC 9110 section 8.8.3.3).
+		body, etag = a.gzipped, strings.TrimSuffix(a.etag, `"`)+`-gzip"`
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("ETag", etag)
+	if matches(r.Header.Values("If-None-Match"), etag) {
+		h.Del("Content-Encoding")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Content-Type", a.contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method == http.MethodGet {
+		_, _ = w.Write(body) // the browser may be gone
+	}
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3) as far as gzip is
+// concerned.
+func acceptsGzip(values []string) bool {
+	for _, element := range strings.Split(strings.Join(values, ","), ",") {
+		coding, params, err := mime.ParseMediaType(strings.TrimSpace(element))
+		if err != nil || coding != "gzip" {
+			continue
+		}
+		q, err := strconv.ParseFloat(params["q"], 64)
+		return params["q"] == "" || err == nil && q > 0
+	}
+	return false
+}
+
+// matches compares If-None-Match with a tag, weakly (RFC 9110 section 13.1.2).
+func matches(values []string, etag string) bool {
+	for _, tag := range strings.Split(strings.Join(values, ","), ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,363 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/spf13/pflag"
+
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/protocol"
+)
+
+const tailAbout = `chat tail ROOM: print a room as it goes on: time, name, text.
+`
+
+// tailFlags are those of chat tail alone.
+type tailFlags struct {
+	json   bool
+	after  string
+	newest int
+}
+
+// maxNewest is the most entries that -n asks for.
+const maxNewest = 1000
+
+// tailCommand carries out `chat tail`: it prints a room's entries until ctx is
+// done, whatever node it has to go on at. What is no entry (a gap, another node)
+// is a line on stderr. It returns a *UsageError for a command line that can't be
+// obeyed.
+func tailCommand(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
+	var c clientFlags
+	var t tailFlags
+	flags := pflag.NewFlagSet("chat tail", pflag.ContinueOnError)
+	flags.BoolVar(&t.json, "json", false, "print the entries as JSON, one a line")
+	flags.StringVar(&t.after, "after", "", "begin after the entry with this `ID`")
+	flags.IntVarP(&t.newest, "newest", "n", 50, "begin with the newest `count` entries, 1000 at most")
+	c.add(flags)
+	help, err := parseClient("tail", tailAbout, flags, args, stdout)
+	if err != nil || help {
+		return err
+	}
+	follow, room, err := t.check(flags)
+	if err != nil {
+		return err
+	}
+	opts, err := c.options()
+	if err != nil {
+		return err
+	}
+	p := &printer{stdout: stdout, stderr: stderr, json: t.json, local: time.Local, ended: make(chan struct{})}
+	opts.OnNotice = reporter(stderr)
+	opts.OnEvent = p.event
+	follow.Handle = p.update
+	return p.follow(ctx, opts, room, follow)
+}
+
+// check reads what the arguments and flags ask for.
+func (t *tailFlags) check(flags *pflag.FlagSet) (client.Follow, string, error) {
+	follow := client.Follow{Newest: t.newest}
+	if flags.NArg() != 1 {
+		return follow, "", usage("chat tail needs one room", "chat tail ROOM")
+	}
+	room, err := roomArg(flags.Arg(0))
+	if err != nil {
+		return follow, "", err
+	}
+	if t.newest < 0 || t.newest > maxNewest {
+		return follow, "", usage(fmt.Sprintf("-n %d is outside 0 to %d", t.newest, maxNewest), "give --after ID to begin further back")
+	}
+	if flags.Changed("after") {
+		if follow.After, err = protocol.ParseID(t.after); err != nil || follow.After.IsZero() {
+			return follow, "", usage(fmt.Sprintf("--after %q is no id of an entry", t.after), "give one as 1764000000000-17")
+		}
+		if flags.Changed("newest") {
+			return follow, "", usage("--after and -n contradict each other", "leave one out: both say where to begin")
+		}
+	}
+	return follow, room, nil
+}
+
+// printer writes what a session tells. Its methods are called by the session's
+// reader, one at a time.
+type printer struct {
+	stdout, stderr io.Writer
+	json           bool
+	local          *time.Location
+	shown          recent
+
+	over  bool
+	err   error         // why it is over; set before ended is closed
+	ended chan struct{} // closed when there is nothing more to print
+}
+
+// follow prints a room until ctx is done.
+func (p *printer) follow(ctx context.Context, opts client.Options, room string, f client.Follow) error {
+	session, err := client.Open(ctx, opts)
+	if err == nil {
+		defer session.Close()
+		err = session.Follow(ctx, room, f)
+	}
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case <-p.ended:
+			err = p.err
+		case <-session.Done():
+			err = session.Err()
+		}
+	}
+	if ctx.Err() != nil || errors.Is(err, errBroken) {
+		return nil
+	}
+	return explain(err)
+}
+
+// errBroken tells that whoever read the output has gone.
+var errBroken = errors.New("the output was closed")
+
+func (p *printer) end(err error) {
+	if !p.over {
+		p.over, p.err = true, err
+		close(p.ended)
+	}
+}
+
+// update prints one step of the room (client.Follow.Handle).
+func (p *printer) update(u client.Update) {
+	switch u.Kind {
+	case client.KindGap:
+		fmt.Fprintln(p.stderr, "chat: there is a gap: entries are missing before the next one")
+	case client.KindReset:
+		fmt.Fprintln(p.stderr, "chat: the room was reset: what follows is its new log")
+	case client.KindEnded:
+		p.end(u.Err)
+	case client.KindEntry:
+		p.entry(u.Entry)
+	}
+}
+
+func (p *printer) entry(e client.Entry) {
+	if p.over || !p.shown.add(e.ID) {
+		return
+	}
+	out := formatEntry(e, p.local)
+	if p.json {
+		out = formatJSON(e.Raw)
+	}
+	_, err := p.stdout.Write(out)
+	switch {
+	case err == nil:
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
+		p.end(errBroken)
+	default:
+		p.end(fmt.Errorf("write the output: %w", err))
+	}
+}
+
+// event tells what a silence means (client.Options.OnEvent).
+func (p *printer) event(e client.Event) {
+	var s client.Status
+	if e.Type != "status" || e.Decode(&s) != nil {
+		return
+	}
+	if s.Broker == "down" {
+		fmt.Fprintln(p.stderr, "chat: the node can't reach Redis: waiting")
+	} else {
+		fmt.Fprintln(p.stderr, "chat: the node reaches Redis again")
+	}
+}
+
+// reporter writes news of a session's connections, one line each: the loss of a
+// node and what it went on at, not each try between.
+func reporter(w io.Writer) func(client.Notice) {
+	waiting := ""
+	return func(n client.Notice) {
+		switch {
+		case n.Err == nil && n.Again:
+			fmt.Fprintf(w, "chat: moved to node %s at %s\n", clean(n.Node.ID), clean(n.Node.URL))
+			waiting = ""
+		case n.Err == nil:
+			waiting = ""
+		case waiting == "" && n.Again:
+			fmt.Fprintf(w, "chat: lost node %s: %s\n", clean(n.Node.ID), clean(n.Err.Error()))
+			waiting = "lost"
+		case waiting == "" || waiting == "lost":
+			fmt.Fprintf(w, "chat: trying again: %s\n", clean(n.Err.Error()))
+			waiting = "told"
+		}
+	}
+}
+
+// recent remembers the ids that were printed last, for entries that come again
+// after a reset.
+type recent struct {
+	known map[string]bool
+	ring  []string
+	next  int
+}
+
+// maxRecent is more than what comes at once after a reset.
+const maxRecent = 2 * protocol.MaxRecovered
+
+// add remembers an id; false when it is known.
+func (r *recent) add(id string) bool {
+	if r.known[id] {
+		return false
+	}
+	if r.known == nil {
+		r.known = make(map[string]bool)
+	}
+	r.known[id] = true
+	if len(r.ring) < maxRecent {
+		r.ring = append(r.ring, id)
+		return true
+	}
+	delete(r.known, r.ring[r.next])
+	r.ring[r.next] = id
+	r.next = (r.next + 1) % maxRecent
+	return true
+}
+
+// clock is how an entry's time is shown, in the local zone.
+const clock = "15:04:05"
+
+// formatEntry is an entry for people. Nothing of it can steer a terminal, and
+// the further lines of a text can't be taken for entries: they are indented.
+func formatEntry(e client.Entry, zone *time.Location) []byte {
+	indent := "\n" + strings.Repeat(" ", len(clock)+2)
+	text := strings.ReplaceAll(cleanText(e.Text), "\n", indent)
+	switch e.Kind {
+	case "":
+	case "edit":
+		text = "(edited " + clean(e.Target) + ") " + text
+	case "delete":
+		text = "(deleted " + clean(e.Target) + ")"
+	case "react":
+		done := "reacted to"
+		if !e.On {
+			done = "no longer reacts to"
+		}
+		text = "(" + done + " " + clean(e.Target) + ") " + clean(e.Emoji)
+	default:
+		text = "(" + clean(e.Kind) + ") " + text
+	}
+	at := time.UnixMilli(e.Time).In(zone).Format(clock)
+	return []byte(at + "  " + clean(e.User.Name) + "  " + text + "\n")
+}
+
+// formatJSON is an entry for programs: the same JSON, with what steers a
+// terminal as escapes. Such characters stand in strings alone.
+func formatJSON(raw jsontext.Value) []byte {
+	if !bytes.ContainsFunc(raw, steers) {
+		return append(raw.Clone(), '\n')
+	}
+	var b bytes.Buffer
+	for _, r := range string(raw) {
+		if steers(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
+}
+
+// steers reports whether a character makes a terminal do something else than
+// draw it where it stands: controls, and what changes the direction of text
+// (UAX #9) or ends a line.
+func steers(r rune) bool {
+	switch {
+	case unicode.IsControl(r), r == '\u061c', r == '\u200e', r == '\u200f',
+		'\u2028' <= r && r <= '\u202e', '\u2066' <= r && r <= '\u2069':
+		return true
+	}
+	return false
+}
+
+// clean makes one harmless line of what came from outside.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		return r
+	}, cleanText(s))
+}
+
+// cleanText strips what steers a terminal, with the parameters of escape
+// sequences, and keeps newlines and tabs.
+func cleanText(s string) string {
+	if !strings.ContainsFunc(s, steers) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r == '\x1b':
+			n = escapeLen(s)
+		case r == '\u009b':
+			n += parametersLen(s[n:])
+		case r == '\n' || r == '\t' || !steers(r):
+			b.WriteRune(r)
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// escapeLen is the length of the escape sequence that s begins with (ECMA-48
+// sections 5.3 and 5.4): ESC [ and parameters; ESC ] and the like, up to its
+// terminator; ESC and one character more.
+func escapeLen(s string) int {
+	rest := s[1:]
+	if rest == "" {
+		return 1
+	}
+	switch rest[0] {
+	case '[':
+		return 2 + parametersLen(rest[1:])
+	case ']', 'P', 'X', '^', '_':
+		for i, r := range rest {
+			switch {
+			case r == '\a':
+				return 1 + i + 1
+			case r == '\u009c':
+				return 1 + i + len("\u009c")
+			case strings.HasPrefix(rest[i:], "\x1b\\"):
+				return 1 + i + 2
+			case r == '\n':
+				return 1 + i // never ended: what follows is text
+			}
+		}
+		return 2 // never ended: only its introducer goes
+	}
+	if rest[0] >= ' ' && rest[0] < '\x7f' {
+		return 2
+	}
+	return 1
+}
+
+// parametersLen is the length of what follows a control sequence's introducer.
+func parametersLen(s string) int {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case '@' <= c && c <= '~':
+			return i + 1
+		case c < ' ' || c > '~':
+			return i
+		}
+	}
+	return len(s)
+}

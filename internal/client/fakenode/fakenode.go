@@ -1,0 +1,205 @@
+// Package fakenode holds nodes for tests of clients: they speak the protocol,
+// share their rooms in memory, and fail as they are told.
+package fakenode
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Cluster is what its nodes share: the rooms' logs and who is who.
+type Cluster struct {
+	// Limits are what the nodes tell in welcome; set before the first node.
+	Text, Burst int
+	Rate        float64
+
+	mu    sync.Mutex // guards the fields below, and the nodes' and peers' own
+	nodes []*Node
+	rooms map[string]*log
+	users map[string]user // by token
+	clock int64
+}
+
+type user struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+type log struct {
+	entries []entry
+	seq     int64
+	keys    map[string]entry // by user and key
+}
+
+type entry struct {
+	id   string
+	seq  int64
+	time int64
+	raw  json.RawMessage
+}
+
+// New begins a cluster without nodes.
+func New() *Cluster {
+	return &Cluster{Text: 4000, Burst: 1000, rooms: make(map[string]*log), users: make(map[string]user), clock: 1_764_000_000_000}
+}
+
+// Start adds a node, which ends with the test.
+func (c *Cluster) Start(t *testing.T) *Node {
+	t.Helper()
+	c.mu.Lock()
+	id := "n" + strconv.Itoa(len(c.nodes)+1)
+	c.mu.Unlock()
+	n := &Node{ID: id, cluster: c, peers: make(map[*peer]bool), thaw: make(chan struct{})}
+	n.listen(t)
+	c.mu.Lock()
+	c.nodes = append(c.nodes, n)
+	c.mu.Unlock()
+	return n
+}
+
+// Say enters a message as if another user had said it, and returns its id.
+func (c *Cluster) Say(room, text string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.logLocked(room)
+	e := c.appendLocked(l, room, user{"u-other", "Other"}, "other-"+strconv.FormatInt(l.seq, 10), text, "n0")
+	return e.id
+}
+
+// Publish passes an event to all members of a room, without entering it.
+func (c *Cluster) Publish(room string, raw string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.publishLocked(room, []byte(raw))
+}
+
+// Trim drops the oldest entries of a room but for keep.
+func (c *Cluster) Trim(room string, keep int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.logLocked(room)
+	l.entries = slices.Clone(l.entries[len(l.entries)-keep:])
+}
+
+// Wipe empties a room, whose ids start anew, and tells its members if told to.
+func (c *Cluster) Wipe(room string, tell bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rooms[room] = &log{keys: make(map[string]entry)}
+	c.clock += 1000
+	if tell {
+		c.publishLocked(room, []byte(fmt.Sprintf(`{"type":"reset","room":%q,"head":""}`, room)))
+	}
+}
+
+// Texts returns the texts in a room's log.
+func (c *Cluster) Texts(room string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var texts []string
+	for _, e := range c.logLocked(room).entries {
+		var m struct{ Text string }
+		_ = json.Unmarshal(e.raw, &m)
+		texts = append(texts, m.Text)
+	}
+	return texts
+}
+
+// Forget makes all tokens void, as a cluster does that lost its secret.
+func (c *Cluster) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.users)
+}
+
+func (c *Cluster) logLocked(room string) *log {
+	l := c.rooms[room]
+	if l == nil {
+		l = &log{keys: make(map[string]entry)}
+		c.rooms[room] = l
+	}
+	return l
+}
+
+func (c *Cluster) appendLocked(l *log, room string, u user, key, text, node string) entry {
+	l.seq++
+	c.clock++
+	e := entry{id: fmt.Sprintf("%d-%d", c.clock, l.seq), seq: l.seq, time: c.clock}
+	e.raw = mustJSON(map[string]any{
+		"id": e.id, "room": room, "key": key, "user": u, "text": text, "time": e.time, "node": node,
+	})
+	l.entries = append(l.entries, e)
+	l.keys[u.ID+" "+key] = e
+	c.publishLocked(room, append([]byte(`{"type":"message",`), e.raw[1:]...))
+	return e
+}
+
+func (c *Cluster) publishLocked(room string, frame []byte) {
+	for _, n := range c.nodes {
+		for p := range n.peers {
+			if p.rooms[room] {
+				p.push(frame)
+			}
+		}
+	}
+}
+
+func (c *Cluster) nodesLocked(self *Node) []map[string]string {
+	list := []map[string]string{{"id": self.ID, "url": self.URL}}
+	for _, n := range c.nodes {
+		if n != self && !n.dead {
+			list = append(list, map[string]string{"id": n.ID, "url": n.URL})
+		}
+	}
+	return list
+}
+
+// joined answers join: the newest 50, or all after a cursor.
+func (l *log) joined(room, after string) map[string]any {
+	list, recovered := l.entries[max(0, len(l.entries)-50):], false
+	if after != "" {
+		if i := slices.IndexFunc(l.entries, func(e entry) bool { return e.id == after }); i >= 0 && len(l.entries)-i-1 <= 1000 {
+			list, recovered = l.entries[i+1:], true
+		}
+	}
+	head := ""
+	if n := len(l.entries); n > 0 {
+		head = l.entries[n-1].id
+	}
+	return map[string]any{
+		"type": "joined", "room": room, "head": head, "recovered": recovered,
+		"messages": raws(list), "members": []user{}, "count": 0,
+	}
+}
+
+func (l *log) history(room, before string, limit int) map[string]any {
+	list := l.entries
+	if _, seq, ok := strings.Cut(before, "-"); ok {
+		n, _ := strconv.ParseInt(seq, 10, 64)
+		i := slices.IndexFunc(list, func(e entry) bool { return e.seq >= n })
+		list = list[:max(0, i)]
+	}
+	older := max(0, len(list)-limit)
+	return map[string]any{"type": "history", "room": room, "messages": raws(list[older:]), "more": older > 0}
+}
+
+func raws(list []entry) []json.RawMessage {
+	out := make([]json.RawMessage, len(list))
+	for i, e := range list {
+		out[i] = e.raw
+	}
+	return out
+}
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("fakenode: " + err.Error())
+	}
+	return b
+}

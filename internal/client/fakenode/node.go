@@ -1,0 +1,344 @@
+package fakenode
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// Command is what a client said.
+type Command struct {
+	Type, Room, After, Before, Name, Token, Auth, Text, Key string
+	Limit                                                  int
+	Ref                                                    json.RawMessage
+}
+
+// Fault is what a node does with one command instead of what it should.
+type Fault struct {
+	// Code answers the command with this error, and RetryAfter (ms).
+	Code       string
+	RetryAfter int
+	// Close closes the connection with this code, after obeying where Obey is
+	// set; Cut does so without a close frame.
+	Close int
+	Cut   bool
+	Obey  bool
+	// Raw is a frame that answers the command.
+	Raw string
+	// Silent answers nothing.
+	Silent bool
+}
+
+// Node is one node of a Cluster. The cluster's lock guards its fields.
+type Node struct {
+	ID, URL string
+
+	cluster *Cluster
+	server  *httptest.Server
+	peers   map[*peer]bool
+	dead    bool
+	frozen  bool
+	thaw    chan struct{} // closed when the node is no longer frozen
+	faulty  func(Command) *Fault
+	heard   []Command
+}
+
+// peer is one connection.
+type peer struct {
+	ws    *websocket.Conn
+	out   chan []byte
+	rooms map[string]bool
+	user  user
+	gone  chan struct{}
+}
+
+func (n *Node) listen(t *testing.T) {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ws", n.serve)
+	n.server = httptest.NewServer(mux)
+	n.URL = n.server.URL
+	t.Cleanup(func() { n.Kill(); n.server.Close() })
+}
+
+// Faulty lets f decide what happens to each command; nil ends that. f is called
+// one call at a time.
+func (n *Node) Faulty(f func(Command) *Fault) {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
+	n.faulty = f
+}
+
+// Heard returns the commands of a type that came so far.
+func (n *Node) Heard(kind string) []Command {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
+	var list []Command
+	for _, c := range n.heard {
+		if c.Type == kind {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// Peers returns how many connections there are.
+func (n *Node) Peers() int {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
+	return len(n.peers)
+}
+
+// Kill ends the node as the end of its process does.
+func (n *Node) Kill() {
+	n.cluster.mu.Lock()
+	n.dead = true
+	n.thawLocked()
+	var all []*peer
+	for p := range n.peers {
+		all = append(all, p)
+	}
+	n.cluster.mu.Unlock()
+	_ = n.server.Listener.Close()
+	for _, p := range all {
+		_ = p.ws.UnderlyingConn().Close()
+	}
+}
+
+// Freeze stops the node as SIGSTOP does: connections stay, and nothing is read,
+// answered or sent.
+func (n *Node) Freeze() {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
+	n.frozen = true
+}
+
+func (n *Node) thawLocked() {
+	if n.frozen {
+		n.frozen = false
+		close(n.thaw)
+	}
+}
+
+// ice waits while the node is frozen.
+func (n *Node) ice() {
+	n.cluster.mu.Lock()
+	frozen := n.frozen
+	n.cluster.mu.Unlock()
+	if frozen {
+		<-n.thaw
+	}
+}
+
+// Close closes all connections with a code; the node lives on.
+func (n *Node) Close(code int, reason string) {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
+	for p := range n.peers {
+		p.close(code, reason)
+	}
+}
+
+// Cut ends all connections without a word; the node lives on.
+func (n *Node) Cut() {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
+	for p := range n.peers {
+		_ = p.ws.UnderlyingConn().Close()
+	}
+}
+
+// Push sends a frame to all connections.
+func (n *Node) Push(frame string) {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
+	for p := range n.peers {
+		p.push([]byte(frame))
+	}
+}
+
+func (p *peer) push(frame []byte) {
+	select {
+	case p.out <- frame:
+	default: // a test that lets so much wait has lost it
+	}
+}
+
+func (p *peer) close(code int, reason string) {
+	_ = p.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(time.Second))
+	_ = p.ws.UnderlyingConn().Close()
+}
+
+func (n *Node) serve(w http.ResponseWriter, r *http.Request) {
+	n.ice()
+	var up websocket.Upgrader
+	ws, err := up.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	p := &peer{ws: ws, out: make(chan []byte, 10_000), rooms: make(map[string]bool), gone: make(chan struct{})}
+	n.cluster.mu.Lock()
+	dead := n.dead
+	n.peers[p] = true
+	n.cluster.mu.Unlock()
+	if dead {
+		_ = ws.Close()
+	}
+	go n.write(p) // ends with gone, which serve closes
+	n.read(p)
+	n.cluster.mu.Lock()
+	delete(n.peers, p)
+	n.cluster.mu.Unlock()
+	close(p.gone)
+	_ = ws.Close()
+}
+
+func (n *Node) write(p *peer) {
+	for {
+		select {
+		case frame := <-p.out:
+			n.ice()
+			if p.ws.WriteMessage(websocket.TextMessage, frame) != nil {
+				return
+			}
+		case <-p.gone:
+			return
+		}
+	}
+}
+
+func (n *Node) read(p *peer) {
+	for {
+		_, data, err := p.ws.ReadMessage()
+		if err != nil {
+			return
+		}
+		n.ice()
+		var c Command
+		if json.Unmarshal(data, &c) != nil {
+			p.push([]byte(`{"type":"error","code":"bad_json","message":"send JSON"}`))
+			continue
+		}
+		n.cluster.mu.Lock()
+		ok := n.commandLocked(p, c)
+		n.cluster.mu.Unlock()
+		if !ok {
+			return
+		}
+	}
+}
+
+// commandLocked answers a command, or does what a fault says; false ends the
+// connection.
+func (n *Node) commandLocked(p *peer, c Command) bool {
+	n.heard = append(n.heard, c)
+	var f *Fault
+	if n.faulty != nil {
+		f = n.faulty(c)
+	}
+	if f == nil {
+		n.reply(p, c, n.obeyLocked(p, c))
+		return true
+	}
+	if f.Obey {
+		n.obeyLocked(p, c)
+	}
+	switch {
+	case f.Cut:
+		_ = p.ws.UnderlyingConn().Close()
+		return false
+	case f.Close != 0:
+		p.close(f.Close, "told to")
+		return false
+	case f.Raw != "":
+		p.push([]byte(f.Raw))
+	case !f.Silent:
+		n.reply(p, c, refusal(f.Code, c, f.RetryAfter))
+	}
+	return true
+}
+
+func (n *Node) reply(p *peer, c Command, fields map[string]any) {
+	if c.Ref != nil {
+		fields["ref"] = c.Ref
+	}
+	p.push(mustJSON(fields))
+}
+
+func refusal(code string, c Command, retryAfter int) map[string]any {
+	fields := map[string]any{"type": "error", "code": code, "message": "refused: " + code, "room": c.Room, "key": c.Key}
+	if retryAfter > 0 {
+		fields["retry_after"] = retryAfter
+	}
+	return fields
+}
+
+func (n *Node) obeyLocked(p *peer, c Command) map[string]any {
+	l := n.cluster.logLocked(c.Room)
+	if c.Type != "hello" && p.user.ID == "" {
+		return refusal("hello_first", c, 0)
+	}
+	switch c.Type {
+	case "hello":
+		return n.helloLocked(p, c)
+	case "ping":
+		return map[string]any{"type": "pong"}
+	case "join":
+		p.rooms[c.Room] = true
+		return l.joined(c.Room, c.After)
+	case "leave":
+		delete(p.rooms, c.Room)
+		return map[string]any{"type": "left", "room": c.Room}
+	case "history":
+		return l.history(c.Room, c.Before, c.Limit)
+	case "send":
+		return n.sendLocked(p, c, l)
+	}
+	return refusal("unknown_type", c, 0)
+}
+
+func (n *Node) helloLocked(p *peer, c Command) map[string]any {
+	token := c.Token
+	u, known := n.cluster.users[token]
+	switch {
+	case token != "" && !known:
+		return refusal("unauthorized", c, 0)
+	case !known:
+		id := strconv.Itoa(len(n.cluster.users) + 1)
+		u = user{"u" + id, "guest-" + id}
+		token = fmt.Sprintf("token.%s.%d", id, n.cluster.clock)
+	}
+	if c.Name != "" {
+		u.Name = c.Name
+	}
+	n.cluster.users[token] = u
+	p.user = u
+	nodes := n.cluster.nodesLocked(n)
+	return map[string]any{
+		"type": "welcome", "user": u, "token": token, "node": nodes[0], "nodes": nodes, "version": 1,
+		"limits": map[string]any{"text": n.cluster.Text, "rooms": 100, "rate": n.cluster.Rate, "burst": n.cluster.Burst},
+	}
+}
+
+func (n *Node) sendLocked(p *peer, c Command, l *log) map[string]any {
+	switch {
+	case !p.rooms[c.Room]:
+		return refusal("not_joined", c, 0)
+	case len(c.Text) > n.cluster.Text:
+		return refusal("too_long", c, 0)
+	case slices.Contains([]string{c.Key, c.Text}, ""):
+		return refusal("bad_field", c, 0)
+	}
+	e, duplicate := l.keys[p.user.ID+" "+c.Key]
+	if !duplicate {
+		e = n.cluster.appendLocked(l, c.Room, p.user, c.Key, c.Text, n.ID)
+	}
+	return map[string]any{"type": "sent", "room": c.Room, "key": c.Key, "id": e.id, "time": e.time, "duplicate": duplicate}
+}

@@ -1,0 +1,165 @@
+// @ts-check
+// Joins what speaks (client), what is known (chat) and what draws (view).
+
+import { Chat } from "./chat.js";
+import { Client } from "./client.js";
+import * as keep from "./keep.js";
+import { NodeNumbers } from "./nodenumbers.js";
+import { Outbox } from "./outbox.js";
+import { Bar } from "./view/bar.js";
+import { Composer } from "./view/composer.js";
+import { byId, copyFrom, onFrame, setText } from "./view/dom.js";
+import { LogView, SLOW_MS, sentence } from "./view/log.js";
+import { NameLine } from "./view/name.js";
+import { PeopleView } from "./view/people.js";
+import { Pill } from "./view/pill.js";
+import { pathOf, RoomsView } from "./view/rooms.js";
+import { Sides } from "./view/sides.js";
+import { typingWords, wordsFor } from "./view/words.js";
+
+const LOBBY = "lobby";
+
+/** How often the list of rooms is asked for while the page is seen, in milliseconds. */
+const ROOMS_EVERY = 15_000;
+
+const outbox = new Outbox(await keep.claimShelf());
+const client = new Client({ url: location.origin, identity: keep.identity, outbox });
+const numbers = new NodeNumbers(keep.seenNodes(), keep.saveNodes);
+const chat = new Chat(client, numbers);
+
+const sides = new Sides(keep);
+const people = new PeopleView();
+const pill = new Pill(numbers);
+const rooms = new RoomsView(go);
+const bar = new Bar(() => (client.hurry(), client.start()));
+const name = new NameLine({ rename, done: () => composer.focus() });
+const composer = new Composer({
+	say,
+	typing: () => client.typing(chat.current),
+	changed: (text) => keep.saveDraft(chat.current, text),
+});
+const log = new LogView(numbers, {
+	older: () => chat.older(),
+	atEnd: () => chat.read(),
+	retry: (key) => client.retry(key),
+	discard: (key) => client.discard(key),
+});
+chat.looking = () => log.atEnd;
+
+/** What is drawn, by its part of the page. @type {Record<string, () => void>} */
+const drawings = {
+	room: () => {
+		const path = pathOf(chat.current) + location.hash;
+		if (location.pathname + location.hash !== path) history.replaceState(null, "", path);
+		composer.setRoom(chat.current, keep.draft(chat.current));
+	},
+	log: drawLog,
+	people: () => people.draw(chat.log.members, chat.log.count, client.user),
+	rooms: () => {
+		const { own, others } = chat.rows();
+		rooms.draw(chat.current, own, others);
+		const unread = own.reduce((sum, row) => sum + row.unread, 0);
+		document.title = `${unread ? `(${unread}) ` : ""}#${chat.current}`;
+	},
+	node: () => pill.draw(client.node, client.nodes, chat.state.state === "online", chat.current),
+	bar: () => bar.show(wordsFor(chat.situation())),
+	typing: drawTyping,
+	me: () => {
+		name.show(client.user?.name ?? "", keep.identity.load().name !== "");
+		composer.setLimit(client.limits.text);
+	},
+};
+
+/** Drawings that wait for the next frame; the rest are cheap, and due in hidden tabs too. */
+for (const part of ["log", "people", "node"]) drawings[part] = onFrame(drawings[part]);
+
+chat.addEventListener("change", (e) => drawings[/** @type {CustomEvent} */ (e).detail.part]());
+
+function drawLog() {
+	const room = chat.log;
+	const pending = client.pending(room.name);
+	log.draw(room, pending, client.user);
+	byId("older").hidden = !chat.fetching;
+	const bare = room.entries.length === 0 && pending.length === 0;
+	byId("empty").hidden = !bare || !(room.loaded || room.problem) || room.restarted;
+	setText(byId("empty-words"), room.problem ? sentence(room.problem) : "No one has said anything here yet.");
+	byId("empty-address").hidden = room.problem !== "";
+	byId("empty-back").hidden = room.problem === "" || room.name === LOBBY;
+	setText(byId("address"), location.origin + pathOf(room.name));
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let typingTimer;
+
+function drawTyping() {
+	clearTimeout(typingTimer);
+	const names = chat.log.typing;
+	setText(byId("typing"), typingWords(names));
+	if (names.length > 0) typingTimer = setTimeout(drawTyping, 500);
+}
+
+/** @param {string} text */
+function say(text) {
+	if (outbox.full) return false;
+	client.say(chat.current, text);
+	setTimeout(drawings.log, SLOW_MS + 50);
+	log.toEnd();
+	return true;
+}
+
+/** @param {string} wanted */
+async function rename(wanted) {
+	await client.rename(wanted);
+	chat.named();
+}
+
+/** @param {string} room */
+function go(room) {
+	if (room !== chat.current) history.pushState(null, "", pathOf(room));
+	sides.close();
+	chat.open(room);
+	composer.focus();
+}
+
+/** @returns {string} the room that the address names */
+function roomOfAddress() {
+	const [, room] = /^\/r\/([^/]+)\/?$/.exec(location.pathname) ?? [];
+	try {
+		return decodeURIComponent(room ?? "") || LOBBY;
+	} catch {
+		return room;
+	}
+}
+
+/** Links to rooms of this page open here; with a modifier, as the browser does. */
+document.addEventListener("click", (e) => {
+	const link = e.target instanceof Element ? e.target.closest("a") : null;
+	if (!link || link.target || link.origin !== location.origin || e.button !== 0) return;
+	if (e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || !link.pathname.startsWith("/r/")) return;
+	e.preventDefault();
+	go(decodeURIComponent(link.pathname.slice("/r/".length)));
+});
+
+byId("address-copy").addEventListener("click", () => copyFrom(byId("address-copy"), byId("address").textContent ?? ""));
+addEventListener("popstate", () => chat.open(roomOfAddress()));
+addEventListener("online", () => client.hurry());
+document.addEventListener("visibilitychange", () => {
+	if (document.hidden) return;
+	client.hurry();
+	if (log.atEnd) chat.read();
+	chat.refreshRooms();
+});
+setInterval(() => document.hidden || chat.state.state !== "online" || chat.refreshRooms(), ROOMS_EVERY);
+
+// Where the keyboard covers the page instead of shrinking it, the page shrinks itself.
+visualViewport?.addEventListener("resize", () => {
+	const { height = innerHeight, scale = 1 } = visualViewport ?? {};
+	const covered = scale === 1 && innerHeight - height > 1;
+	byId("app").style.setProperty("--height", covered ? `${height}px` : "");
+	if (covered) scrollTo(0, 0);
+});
+
+chat.open(roomOfAddress());
+client.start();
+// On a phone the keyboard would cover what one came to read.
+if (!matchMedia("(pointer: coarse)").matches) composer.focus();

@@ -1,0 +1,256 @@
+// @ts-check
+import { CLOSE } from "./wire.js";
+
+/**
+ * The times of a connection, in milliseconds. A frozen node is left after
+ * silence + pongWithin + tick at most, which must stay under ten seconds with
+ * the first retry included.
+ */
+export const TIMING = Object.freeze({
+	connectWithin: 3000,
+	silence: 3000, // of the node, before it is asked for a pong
+	pongWithin: 4000,
+	tick: 500,
+	firstRetry: 200, // most; each later one may take twice as long
+	longestRetry: 10_000,
+	drainSpread: 1000,
+	abuseWait: 5000, // least
+	steadyAfter: 5000, // of a connection, before its end counts as the first failure
+});
+
+/**
+ * @typedef {object} Closing Why a link does not try again by itself.
+ * @property {"ask" | "kicked"} why
+ * @property {string} reason the node's words; may be empty
+ *
+ * @typedef {(url: string) => WebSocket} Dial
+ */
+
+/**
+ * A connection to one of the nodes, and another one after it: it tries the
+ * nodes in turn, waits longer each round, and leaves a node that is silent.
+ *
+ * Events: `open`; `frame` (detail: the decoded object); `down` (the open
+ * connection ended); `waiting` (detail: {until, tries}); `trying`; `stopped`
+ * (detail: Closing).
+ */
+export class Link extends EventTarget {
+	#dial;
+	#timing;
+	#random;
+	/** @type {string[]} base URLs of nodes, the page's own first */
+	#urls;
+	#home;
+	#url;
+	/** @type {WebSocket | null} */
+	#socket = null;
+	#open = false;
+	#tries = 0;
+	#openedAt = 0;
+	#heardAt = 0;
+	#askedAt = 0;
+	#running = false;
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#timer;
+	/** @type {ReturnType<typeof setInterval> | undefined} */
+	#beat;
+
+	/**
+	 * @param {object} options
+	 * @param {string} options.url of the node that is tried first
+	 * @param {Dial} [options.dial]
+	 * @param {Partial<Record<keyof typeof TIMING, number>>} [options.timing]
+	 * @param {() => number} [options.random]
+	 */
+	constructor({ url, dial = (ws) => new WebSocket(ws), timing = {}, random = Math.random }) {
+		super();
+		this.#dial = dial;
+		this.#timing = { ...TIMING, ...timing };
+		this.#random = random;
+		this.#home = url;
+		this.#url = url;
+		this.#urls = [url];
+	}
+
+	/** The node that is, or is going to be, talked to. */
+	get url() {
+		return this.#url;
+	}
+
+	start() {
+		if (this.#running) return;
+		this.#running = true;
+		this.#tries = 0;
+		this.#connect();
+	}
+
+	stop() {
+		this.#running = false;
+		this.#drop();
+		clearTimeout(this.#timer);
+	}
+
+	/** Try at once, if waiting; else make sure that the connection lives. */
+	hurry() {
+		if (!this.#running) return;
+		if (!this.#socket) this.#connect();
+		else if (this.#open) this.#ask();
+	}
+
+	/** Leave this connection for a new one, as if it had broken. */
+	again() {
+		if (this.#socket) this.#lost(0, "");
+	}
+
+	/**
+	 * The nodes that live. The page's own stays the last resort.
+	 * @param {string[]} urls
+	 */
+	setNodes(urls) {
+		this.#urls = [...new Set([...urls, this.#home])];
+	}
+
+	/**
+	 * @param {object} command
+	 * @returns {boolean} whether there was a connection to give it to
+	 */
+	send(command) {
+		if (!this.#socket || !this.#open) return false;
+		this.#socket.send(JSON.stringify(command));
+		return true;
+	}
+
+	#connect() {
+		clearTimeout(this.#timer);
+		this.#emit("trying");
+		/** @type {WebSocket} */
+		let socket;
+		try {
+			socket = this.#dial(socketURL(this.#url));
+		} catch {
+			this.#socket = null;
+			this.#retry(0);
+			return;
+		}
+		this.#socket = socket;
+		const mine = () => this.#socket === socket;
+		socket.onopen = () => mine() && this.#opened();
+		socket.onmessage = (e) => mine() && this.#heard(e.data);
+		socket.onclose = (e) => mine() && this.#lost(e.code, e.reason);
+		this.#timer = setTimeout(() => mine() && this.#lost(0, ""), this.#timing.connectWithin);
+	}
+
+	#opened() {
+		clearTimeout(this.#timer);
+		this.#open = true;
+		this.#openedAt = this.#heardAt = Date.now();
+		this.#askedAt = 0;
+		this.#beat = setInterval(() => this.#watch(), this.#timing.tick);
+		this.#emit("open");
+	}
+
+	/** @param {unknown} data */
+	#heard(data) {
+		this.#heardAt = Date.now();
+		this.#askedAt = 0;
+		const frame = decode(data);
+		if (frame) this.#emit("frame", frame);
+	}
+
+	#watch() {
+		const now = Date.now();
+		if (this.#askedAt && now - this.#askedAt >= this.#timing.pongWithin) this.#lost(0, "");
+		else if (!this.#askedAt && now - this.#heardAt >= this.#timing.silence) this.#ask();
+	}
+
+	#ask() {
+		if (this.#askedAt) return;
+		this.#askedAt = Date.now();
+		this.send({ type: "ping" });
+	}
+
+	#drop() {
+		const socket = this.#socket;
+		clearInterval(this.#beat);
+		this.#socket = null;
+		this.#open = false;
+		if (!socket) return;
+		socket.onopen = socket.onmessage = socket.onclose = null;
+		socket.close();
+	}
+
+	/**
+	 * @param {number} code of the close frame; 0 when it was this side's doing
+	 * @param {string} reason
+	 */
+	#lost(code, reason) {
+		const wasOpen = this.#open;
+		clearTimeout(this.#timer);
+		this.#drop();
+		if (wasOpen && Date.now() - this.#openedAt >= this.#timing.steadyAfter) this.#tries = 0;
+		if (wasOpen) this.#emit("down");
+		if (!this.#running) return; // a listener of "down" stopped it
+		if (code === CLOSE.askUser || code === CLOSE.kicked) {
+			this.#running = false;
+			this.#emit("stopped", { why: code === CLOSE.kicked ? "kicked" : "ask", reason });
+			return;
+		}
+		this.#retry(code);
+	}
+
+	/** @param {number} code */
+	#retry(code) {
+		if (code !== CLOSE.slow && code !== CLOSE.abuse) this.#url = this.#next();
+		const wait = this.#wait(code);
+		this.#tries++;
+		this.#emit("waiting", { until: Date.now() + wait, tries: this.#tries });
+		this.#timer = setTimeout(() => this.#connect(), wait);
+	}
+
+	/** @param {number} code */
+	#wait(code) {
+		const t = this.#timing;
+		if (code === CLOSE.slow && this.#tries === 0) return 0;
+		if (code === CLOSE.draining) return this.#random() * t.drainSpread;
+		// Full jitter: anything up to a bound that doubles each time all nodes
+		// have been tried.
+		const rounds = Math.floor(this.#tries / this.#urls.length);
+		const wait = this.#random() * Math.min(t.longestRetry, t.firstRetry * 2 ** Math.min(rounds * 2, 16));
+		return code === CLOSE.abuse ? t.abuseWait + this.#random() * t.longestRetry : wait;
+	}
+
+	/** The node after the present one; the same where it is alone. */
+	#next() {
+		const at = this.#urls.indexOf(this.#url);
+		return this.#urls[(at + 1) % this.#urls.length];
+	}
+
+	/**
+	 * @param {string} name
+	 * @param {unknown} [detail]
+	 */
+	#emit(name, detail) {
+		this.dispatchEvent(new CustomEvent(name, { detail }));
+	}
+}
+
+/**
+ * @param {string} base "http://host:port"
+ */
+export function socketURL(base) {
+	return base.replace(/^http/, "ws").replace(/\/+$/, "") + "/ws";
+}
+
+/**
+ * @param {unknown} data
+ * @returns {{type: string} | null}
+ */
+function decode(data) {
+	if (typeof data !== "string") return null;
+	try {
+		const frame = JSON.parse(data);
+		return frame && typeof frame.type === "string" ? frame : null;
+	} catch {
+		return null;
+	}
+}

@@ -1,0 +1,64 @@
+// @ts-check
+import { byId, setText } from "./dom.js";
+
+/** @typedef {import("./words.js").Words} Words */
+
+/** A state that passes sooner is not worth a word, in milliseconds. */
+const LATE_MS = 600;
+
+/** The bar above the field: one sentence about how things stand. */
+export class Bar {
+	#bar = byId("bar");
+	#next = byId("bar-next");
+	#action = /** @type {HTMLButtonElement} */ (byId("bar-action"));
+	#link = /** @type {HTMLAnchorElement} */ (byId("bar-link"));
+	/** @type {Words | null} */
+	#words = null;
+	#since = 0;
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#timer;
+
+	/** @param {() => void} act what the button does */
+	constructor(act) {
+		this.#action.addEventListener("click", act);
+	}
+
+	/** @param {Words | null} words */
+	show(words) {
+		if (words?.text !== this.#words?.text) this.#since = Date.now();
+		this.#words = words;
+		this.#draw();
+	}
+
+	#draw() {
+		clearTimeout(this.#timer);
+		const words = this.#words;
+		if (words?.late && Date.now() - this.#since < LATE_MS) {
+			this.#timer = setTimeout(() => this.#draw(), LATE_MS);
+			return;
+		}
+		this.#bar.hidden = !words;
+		if (!words) return;
+		this.#bar.className = `bar ${words.tone}`;
+		setText(byId("bar-words"), words.text);
+		this.#drawNext(words.until);
+		this.#action.hidden = !words.action;
+		setText(this.#action, words.action ?? "");
+		this.#link.hidden = !words.link;
+		if (words.link) {
+			setText(this.#link, words.link.label);
+			this.#link.href = words.link.href;
+			this.#link.target = "_blank";
+			this.#link.rel = "noopener";
+		}
+	}
+
+	/** @param {number | undefined} until */
+	#drawNext(until) {
+		this.#next.hidden = until === undefined;
+		if (until === undefined) return;
+		const seconds = Math.ceil((until - Date.now()) / 1000);
+		setText(this.#next, seconds > 0 ? `Next try in ${seconds} s.` : "Trying…");
+		if (seconds > 0) this.#timer = setTimeout(() => this.#draw(), 250);
+	}
+}

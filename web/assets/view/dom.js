@@ -1,0 +1,94 @@
+// @ts-check
+
+/**
+ * The element of the page with this id.
+ * @template {HTMLElement} [T=HTMLElement]
+ * @param {string} id
+ * @returns {T}
+ */
+export function byId(id) {
+	const element = document.getElementById(id);
+	if (!element) throw new Error(`the page has no #${id}`);
+	return /** @type {T} */ (element);
+}
+
+/**
+ * A copy of what a template holds.
+ * @param {string} id
+ * @returns {HTMLElement}
+ */
+export function stamp(id) {
+	const template = /** @type {HTMLTemplateElement} */ (/** @type {unknown} */ (byId(id)));
+	const copy = template.content.firstElementChild?.cloneNode(true);
+	return /** @type {HTMLElement} */ (copy);
+}
+
+/**
+ * The element within another that the selector finds.
+ * @template {HTMLElement} [T=HTMLElement]
+ * @param {Element} root
+ * @param {string} selector
+ * @returns {T}
+ */
+export function part(root, selector) {
+	const element = root.querySelector(selector);
+	if (!element) throw new Error(`there is no ${selector}`);
+	return /** @type {T} */ (element);
+}
+
+/**
+ * Sets a text only where it changes, so that nothing is announced twice.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function setText(element, text) {
+	if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Puts children into an order with as few moves as it takes; a child that stays
+ * keeps its focus.
+ * @param {Element} parent
+ * @param {Element[]} children
+ */
+export function arrange(parent, children) {
+	const wanted = new Set(children);
+	for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+	let at = parent.firstElementChild;
+	for (const child of children) {
+		if (child === at) at = at.nextElementSibling;
+		else parent.insertBefore(child, at);
+	}
+}
+
+/**
+ * Runs a drawing once before the next frame, however often it is asked for.
+ * @param {() => void} draw
+ */
+export function onFrame(draw) {
+	let due = false;
+	return () => {
+		if (due) return;
+		due = true;
+		requestAnimationFrame(() => {
+			due = false;
+			draw();
+		});
+	};
+}
+
+/**
+ * Copies a text, and says on the button whether it went.
+ * @param {HTMLElement} button
+ * @param {string} text
+ */
+export async function copyFrom(button, text) {
+	const words = button.textContent;
+	try {
+		await navigator.clipboard.writeText(text);
+		button.textContent = "Copied";
+	} catch {
+		button.textContent = "Can't copy";
+	}
+	setTimeout(() => (button.textContent = words), 1500);
+}

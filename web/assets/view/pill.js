@@ -1,0 +1,68 @@
+// @ts-check
+import { byId, part, setText, stamp } from "./dom.js";
+import { pathOf } from "./rooms.js";
+
+/** @typedef {import("../wire.js").Node} Node */
+/** @typedef {import("../nodenumbers.js").NodeNumbers} NodeNumbers */
+
+/** The pill that says which node one is on, and the list of all nodes under it. */
+export class Pill {
+	#pill = /** @type {HTMLDetailsElement} */ (byId("pill"));
+	#numbers;
+
+	/** @param {NodeNumbers} numbers */
+	constructor(numbers) {
+		this.#numbers = numbers;
+		document.addEventListener("click", (e) => {
+			if (!this.#pill.contains(/** @type {globalThis.Node} */ (e.target))) this.#pill.open = false;
+		});
+		this.#pill.addEventListener("keydown", (e) => {
+			if (e.key !== "Escape" || !this.#pill.open) return;
+			e.stopPropagation();
+			this.#pill.open = false;
+			part(this.#pill, "summary").focus();
+		});
+	}
+
+	/**
+	 * @param {Node | null} node the one that is, or was last, talked to
+	 * @param {Node[]} nodes
+	 * @param {boolean} online
+	 * @param {string} room
+	 */
+	draw(node, nodes, online, room) {
+		this.#pill.hidden = !node;
+		if (!node) return;
+		this.#pill.className = `pill ${this.#numbers.colour(node.id)}${online ? "" : " away"}`;
+		setText(byId("pill-words"), `Node ${this.#numbers.of(node.id)}`);
+		part(this.#pill, "summary").title = online ? `Connected to ${node.id}` : `Not connected; last to ${node.id}`;
+		const sorted = [...nodes].sort((a, b) => this.#numbers.of(a.id) - this.#numbers.of(b.id));
+		byId("pill-nodes").replaceChildren(...sorted.map((one) => this.#row(one, one.id === node.id && online, room)));
+	}
+
+	/**
+	 * @param {Node} node
+	 * @param {boolean} here
+	 * @param {string} room
+	 */
+	#row({ id, url }, here, room) {
+		const row = stamp("t-node");
+		const link = /** @type {HTMLAnchorElement} */ (part(row, "a"));
+		link.classList.add(this.#numbers.colour(id));
+		if (here) link.setAttribute("aria-current", "true");
+		if (/^https?:/.test(url)) link.href = url.replace(/\/+$/, "") + pathOf(room);
+		link.target = "_blank";
+		link.rel = "noopener";
+		setText(part(row, ".node-name"), `Node ${this.#numbers.of(id)}`);
+		setText(part(row, ".node-url"), here ? "you are here" : hostOf(url));
+		return row;
+	}
+}
+
+/**
+ * @param {string} url
+ * @returns {string} "localhost:8081"
+ */
+export function hostOf(url) {
+	return URL.canParse(url) ? new URL(url).host : url;
+}

@@ -1,0 +1,103 @@
+// @ts-check
+// The wire's shapes and numbers, as the protocol's page has them.
+
+/**
+ * @typedef {{id: string, name: string}} User
+ * @typedef {{id: string, url: string}} Node
+ * @typedef {{text: number, rooms: number, rate: number, burst: number}} Limits
+ * @typedef {{room: string, count: number}} RoomCount
+ *
+ * @typedef {object} Entry One entry of a room's log.
+ * @property {string} id `"<ms>-<seq>"`
+ * @property {string} room
+ * @property {string} key
+ * @property {User} user
+ * @property {string} text
+ * @property {number} time milliseconds since the epoch
+ * @property {string} node the node that took it
+ * @property {"edit" | "delete" | "react"} [kind]
+ * @property {string} [target] the id that an edit, deletion or reaction is about
+ *
+ * @typedef {object} Welcome
+ * @property {User} user
+ * @property {string} token
+ * @property {Node} node
+ * @property {Node[]} nodes
+ * @property {Limits} limits
+ *
+ * @typedef {object} Joined
+ * @property {string} room
+ * @property {string} head
+ * @property {boolean} recovered
+ * @property {Entry[]} messages
+ * @property {User[]} members
+ * @property {number} count
+ *
+ * @typedef {object} Moderated
+ * @property {string} action
+ * @property {string} [room]
+ * @property {User} [user]
+ * @property {number} [until]
+ * @property {User} by
+ * @property {string} [reason]
+ *
+ * @typedef {object} Refusal The event `error`.
+ * @property {string} code
+ * @property {string} message
+ * @property {string} [room]
+ * @property {string} [key]
+ * @property {number} [retry_after] milliseconds
+ */
+
+/** What a node means by closing the connection. */
+export const CLOSE = Object.freeze({
+	draining: 1012,
+	full: 1013,
+	askUser: 4001,
+	kicked: 4003,
+	slow: 4008,
+	abuse: 4009,
+});
+
+/** For how long a room remembers a key at least, in milliseconds. */
+export const KEY_KEPT_MS = 10 * 60 * 1000;
+
+/** How many entries one `history` may ask for. */
+export const HISTORY_MAX = 200;
+
+/**
+ * The place of an entry in its room: what ids of one room are compared by.
+ * @param {string} id
+ * @returns {number} 0 for an id that is none
+ */
+export function seqOf(id) {
+	const seq = Number(id.slice(id.indexOf("-") + 1));
+	return Number.isSafeInteger(seq) ? seq : 0;
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * The length of a text as the limit counts it.
+ * @param {string} text
+ */
+export function bytesOf(text) {
+	return encoder.encode(text).length;
+}
+
+/** Sixteen random bytes in hex; unlike randomUUID there without TLS too. */
+export function newKey() {
+	const bytes = crypto.getRandomValues(new Uint8Array(16));
+	return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+/** A node's refusal of a command, as a promise's rejection. */
+export class Refused extends Error {
+	/** @param {Refusal} refusal */
+	constructor(refusal) {
+		super(refusal.message);
+		this.name = "Refused";
+		this.code = refusal.code;
+		this.retryAfter = refusal.retry_after ?? 0;
+	}
+}

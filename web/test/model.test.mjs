@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NodeNumbers } from "../assets/nodenumbers.js";
+import { RoomLog } from "../assets/roomlog.js";
+import { layOut } from "../assets/view/layout.js";
+import { wordsFor } from "../assets/view/words.js";
+import { bytesOf, seqOf } from "../assets/wire.js";
+
+const NOON = new Date(2026, 10, 24, 12).getTime();
+
+const entry = (seq, more = {}) => ({
+	id: `${NOON + seq}-${seq}`, room: "r", key: `k${seq}`, user: { id: "u", name: "U" }, text: `text ${seq}`, time: NOON + seq * 1000,
+	node: "node-1", ...more,
+});
+const seqs = (log) => log.entries.map(({ id }) => seqOf(id));
+
+test("entries stand by seq, each once, however they come", () => {
+	const log = new RoomLog("r");
+	log.add([entry(3), entry(1)]);
+	log.add([entry(2), entry(3), entry(1)]);
+	assert.deepEqual(seqs(log), [1, 2, 3]);
+});
+
+test("edits and deletions count, whether they come after or before what they are about", () => {
+	const log = new RoomLog("r");
+	log.add([entry(5), entry(6), entry(7, { kind: "edit", target: entry(5).id, text: "better" })]);
+	log.add([entry(8, { kind: "delete", target: entry(6).id }), entry(9, { kind: "delete", target: entry(4).id })]);
+	log.add([entry(4)]);
+	assert.deepEqual(seqs(log), [5]);
+	assert.equal(log.entries[0].text, "better");
+});
+
+test("the oldest are forgotten and can be had again", () => {
+	const log = new RoomLog("r");
+	log.add([1, 2, 3, 4].map((seq) => entry(seq)));
+	log.trim(2);
+	assert.deepEqual([seqs(log), log.more], [[3, 4], true]);
+	log.addOlder([entry(1), entry(2)], false);
+	assert.deepEqual([seqs(log), log.more], [[1, 2, 3, 4], false]);
+});
+
+test("a gap stands before the first entry after it", () => {
+	const log = new RoomLog("r");
+	const arrival = { asked: "r", room: "r", members: [], count: 0, again: false, gap: false, restarted: false };
+	log.arrive({ ...arrival, messages: [entry(1)] });
+	log.arrive({ ...arrival, messages: [entry(900)], again: true, gap: true });
+	const kinds = layOut(log, [], null).map(({ kind }) => kind);
+	assert.deepEqual(kinds, ["day", "message", "gap", "message"]);
+	log.arrive({ ...arrival, messages: [entry(2)], again: true, restarted: true });
+	assert.deepEqual(layOut(log, [], null).map(({ kind }) => kind), ["restart", "day", "message"]);
+});
+
+test("one person's messages within five minutes are one group", () => {
+	const log = new RoomLog("r");
+	const other = { id: "v", name: "V" };
+	log.add([entry(1), entry(2), entry(3, { node: "node-2" }), entry(4, { user: other }), entry(5, { user: other, time: NOON + 400e3 })]);
+	const items = layOut(log, [], null).filter(({ kind }) => kind === "message");
+	assert.deepEqual(items.map(({ first }) => first), [true, false, false, true, true]);
+	assert.deepEqual(items.map(({ crossed }) => crossed), [true, false, true, true, true]);
+});
+
+test("a pending message comes last and becomes the entry with its key", () => {
+	const log = new RoomLog("r");
+	log.add([entry(1)]);
+	const pending = { key: "k2", room: "r", text: "t", written: NOON, tried: 0, failed: "" };
+	assert.equal(layOut(log, [pending], null).at(-1).key, "k2");
+	log.add([entry(2)]);
+	assert.equal(layOut(log, [], null).at(-1).was, "k2");
+});
+
+test("nodes keep their numbers when others die", () => {
+	const kept = [];
+	const numbers = new NodeNumbers([], (ids) => kept.push(ids));
+	numbers.see(["b", "c", "a"]);
+	assert.equal(numbers.see(["c"]), false);
+	assert.deepEqual(["a", "b", "c", "d"].map((id) => numbers.of(id)), [1, 2, 3, 0]);
+	assert.deepEqual(kept, [["a", "b", "c"]]);
+});
+
+test("a node's own number counts before its place", () => {
+	const numbers = new NodeNumbers([], () => {});
+	numbers.see(["node-3", "node-10"]);
+	assert.deepEqual(["node-3", "node-10", "node-2"].map((id) => numbers.of(id)), [3, 10, 2]);
+	assert.equal(numbers.colour("node-10"), "node-2");
+	numbers.see(["host-8080", "host-8081"]);
+	assert.equal(numbers.of("host-8080") > 0, true);
+});
+
+test("a text's length is that of its bytes", () => {
+	assert.equal(bytesOf("aé€😀"), 1 + 2 + 3 + 4);
+});
+
+test("the bar says the gravest thing, word for word", () => {
+	const calm = { state: { state: "online" }, brokerUp: true, moved: null, moderated: null, lostName: "", alone: false, elsewhere: null };
+	const words = (change) => wordsFor({ ...calm, ...change })?.text ?? null;
+	assert.equal(words({}), null);
+	assert.equal(words({ alone: true }), "You are the only one here.");
+	assert.equal(words({ moved: { from: 2, to: 3, whole: true }, alone: true }), "Node 2 went away. You are on node 3 now; nothing was lost.");
+	assert.equal(words({ brokerUp: false, alone: true }), "The servers can't reach each other right now. What you write is kept.");
+	assert.equal(words({ state: { state: "connecting" }, brokerUp: false }), "Connecting…");
+	assert.equal(words({ state: { state: "offline" } }), "Offline. What you write is kept and goes out when you are back.");
+	const moderated = { action: "ban", by: { id: "m", name: "Mo" }, reason: "spam" };
+	assert.equal(words({ state: { state: "kicked", reason: "" }, moderated }), "Mo banned you: spam.");
+});
