@@ -1,0 +1,239 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestClusterOfThreeProcesses(t *testing.T) {
+	t.Parallel()
+	c := startProgram(t, nil, "--nodes=3", "--addr=127.0.0.1:0")
+	urls := []string{c.url(1), c.url(2), c.url(3)}
+	ann, bob := enter(t, urls[0], "Ann", "lobby"), enter(t, urls[1], "Bob", "lobby")
+	ann.say("lobby", "Hello!", "1")
+	last := bob.message("Hello!")
+
+	// A killed node is reported and comes back on its port.
+	pid := processOn(t, urls[1])
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+	began := time.Now()
+	again := dial(t, urls[2])
+	again.hello("token", bob.token)
+	if j := again.join("lobby", "after", last.ID); !j.Recovered {
+		t.Errorf("joined: %s", j.raw)
+	}
+	t.Logf("the killed node's user was elsewhere after %s", time.Since(began).Round(time.Millisecond))
+	ann.say("lobby", "Still there?", "2")
+	again.message("Still there?")
+	eventually(t, "the report", func() bool { return strings.Contains(c.errs(), "node 2 ended (signal: killed)") })
+	eventually(t, "the node to be back", func() bool {
+		res, err := http.Get(urls[1] + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		return res.StatusCode == 200
+	})
+
+	// Ctrl-C ends everything within a second and leaves no process behind, not
+	// even one that is stopped.
+	pids := []int{processOn(t, urls[0]), processOn(t, urls[1]), processOn(t, urls[2])}
+	_ = syscall.Kill(pids[2], syscall.SIGSTOP)
+	began = time.Now()
+	c.signal(syscall.SIGINT)
+	if status := c.wait(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("Ctrl-C took %s", took)
+	}
+	for _, pid := range pids {
+		if syscall.Kill(pid, 0) == nil {
+			t.Errorf("process %d is left", pid)
+		}
+	}
+}
+
+// processOn asks the system which child listens on the URL's port: the nodes of
+// a cluster tell nobody their process id.
+func processOn(t *testing.T, url string) int {
+	t.Helper()
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	eventually(t, "the process on port "+port, func() bool {
+		pid = listener(t, port)
+		return pid != 0
+	})
+	return pid
+}
+
+func TestEndOfTheParentEndsTheNodes(t *testing.T) {
+	t.Parallel()
+	c := startProgram(t, nil, "--nodes=2", "--addr=127.0.0.1:0")
+	pids := []int{processOn(t, c.url(1)), processOn(t, c.url(2))}
+	c.signal(syscall.SIGKILL)
+	for _, pid := range pids {
+		eventually(t, "the end of process "+strconv.Itoa(pid), func() bool { return syscall.Kill(pid, 0) != nil })
+	}
+}
+
+func TestSIGTERMDrains(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	env := []string{"CHAT_REDIS=" + b.URL()}
+	n1 := startProgram(t, env, "--addr=127.0.0.1:0", "--node-id=one")
+	n2 := startProgram(t, env, "--addr=127.0.0.1:0", "--node-id=two")
+	ann, bob := enter(t, n1.url(1), "Ann", "lobby"), enter(t, n2.url(1), "Bob", "lobby")
+	ann.say("lobby", "Hello!", "1")
+	last := bob.message("Hello!")
+	n2.signal(syscall.SIGTERM)
+	bob.closes(1012)
+	again := dial(t, n1.url(1))
+	again.hello("token", bob.token)
+	if j := again.join("lobby", "after", last.ID); !j.Recovered {
+		t.Errorf("joined: %s", j.raw)
+	}
+	if status := n2.wait(); status != 0 {
+		t.Errorf("exit status %d: %s", status, n2.errs())
+	}
+}
+
+func TestReadyzWhileDraining(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	n := startNode(t, b.URL())
+	var answer struct {
+		Ready bool
+		Error struct{ Code, Message string }
+	}
+	if status := getJSON(t, n.url+"/readyz", &answer); status != 200 || !answer.Ready {
+		t.Errorf("/readyz: %d %v", status, answer)
+	}
+	if status := getJSON(t, n.url+"/healthz", &answer); status != 200 {
+		t.Errorf("/healthz: %d", status)
+	}
+	n.draining.Store(true)
+	if status := getJSON(t, n.url+"/readyz", &answer); status != 503 || !strings.Contains(answer.Error.Message, "draining") {
+		t.Errorf("/readyz: %d %v", status, answer)
+	}
+}
+
+// What can't be started says why in one line, and never listens.
+func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	old := fakeRedis(t, func(command string) string {
+		if command == "PING" {
+			return "+PONG\r\n"
+		}
+		return "-ERR unknown command '" + command + "'\r\n"
+	})
+	locked := startTestBroker(t)
+	free := "127.0.0.1:" + strconv.Itoa(freePort(t))
+	for _, c := range []struct {
+		name   string
+		args   []string
+		status int
+		words  []string
+	}{
+		{"a taken port", []string{"--addr", taken.Addr().String()}, 1, []string{"already", "--addr"}},
+		{"a taken port of a cluster", []string{"--nodes=3", "--addr", taken.Addr().String()}, 1, []string{"in use", "--addr"}},
+		{"a taken port of the broker", []string{"--addr=127.0.0.1:0", "--broker-addr", taken.Addr().String()}, 1, []string{"already", "--broker-addr"}},
+		{"no Redis there", []string{"--addr=127.0.0.1:0", "--redis", free}, 1, []string{"refused", "is it running"}},
+		{"no Redis there for a cluster", []string{"--nodes=2", "--addr=127.0.0.1:0", "--redis", free}, 1, []string{"refused", "is it running"}},
+		{"a Redis that wants a password", []string{"--addr=127.0.0.1:0", "--redis", locked.Addr()}, 1, []string{"NOAUTH", "give it in the URL"}},
+		{"a wrong password", []string{"--addr=127.0.0.1:0", "--redis", "redis://:guess@" + locked.Addr()}, 1, []string{"WRONGPASS", "password"}},
+		{"a Redis without streams", []string{"--addr=127.0.0.1:0", "--redis", old}, 1, []string{"too old for streams"}},
+		{"no such host", []string{"--addr=127.0.0.1:0", "--redis", "nowhere.invalid:6379"}, 1, []string{"nowhere.invalid"}},
+		{"no Redis's URL", []string{"--redis", "http://localhost"}, 2, []string{"redis://"}},
+		{"a cluster's addresses", []string{"--redis", "a:1,b:2"}, 2, []string{"single Redis"}},
+		{"broker-addr and redis", []string{"--redis", free, "--broker-addr", ":6390"}, 2, []string{"contradict"}},
+		{"nodes and node-id", []string{"--nodes=3", "--node-id=x"}, 2, []string{"--node-id"}},
+		{"nodes and advertise", []string{"--nodes=3", "--advertise=https://x.org"}, 2, []string{"--advertise"}},
+		{"no nodes", []string{"--nodes=0"}, 2, []string{"--nodes"}},
+		{"an unknown flag", []string{"--autocert=x"}, 2, []string{"unknown flag", "--help"}},
+		{"an unknown command", []string{"bench"}, 2, []string{"unknown command", "--help"}},
+		{"an argument too many", []string{"--nodes=1", "x"}, 2, []string{"unknown command"}},
+		{"a number that is none", []string{"--history=many"}, 2, []string{"history"}},
+		{"no address", []string{"--addr=8080"}, 2, []string{"--addr"}},
+		{"a namespace that breaks keys", []string{"--namespace={x}"}, 2, []string{"--namespace"}},
+		{"an origin with a path", []string{"--origin=https://x.org/y"}, 2, []string{"--origin"}},
+		{"a short secret", []string{"--secret=abc"}, 2, []string{"--secret"}},
+		{"a short JWT key", []string{"--addr=127.0.0.1:0", "--jwt-key=abc"}, 1, []string{"--jwt-key"}},
+		{"past the last port", []string{"--nodes=3", "--addr=:65534"}, 2, []string{"65535"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := startProgram(t, nil, c.args...)
+			if status := p.wait(); status != c.status {
+				t.Errorf("exit status %d, want %d", status, c.status)
+			}
+			lines := strings.Split(strings.TrimSpace(p.errs()), "\n")
+			last := lines[len(lines)-1]
+			if !strings.HasPrefix(last, "chat: ") || p.out() != "" || strings.Contains(p.errs(), "goroutine ") || strings.Contains(p.errs(), "guess") {
+				t.Errorf("stderr: %s\nstdout: %s", p.errs(), p.out())
+			}
+			for _, word := range c.words {
+				if !strings.Contains(last, word) {
+					t.Errorf("%q does not say %q", last, word)
+				}
+			}
+		})
+	}
+}
+
+// fakeRedis answers each command as told; it returns its address.
+func fakeRedis(t *testing.T, answer func(command string) string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() { // ends with the listener
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go serveFake(c, answer) // ends with the connection
+		}
+	}()
+	return l.Addr().String()
+}
+
+func TestEnvironmentAndFlags(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL(), "CHAT_ADDR=127.0.0.1:0", "CHAT_TEXT_LIMIT=77", "CHAT_RATE=5", "CHAT_NODE_ID=env"}, "--rate=6")
+	c := dial(t, p.url(1))
+	if w := c.hello(); w.Limits.Text != 77 || w.Limits.Rate != 6 || w.Nodes[0].ID != "env" {
+		t.Errorf("welcome: %s", w.raw)
+	}
+	bad := startProgram(t, []string{"CHAT_HISTORY=lots"})
+	if status := bad.wait(); status != 2 || !strings.Contains(bad.errs(), "CHAT_HISTORY") {
+		t.Errorf("%d: %s", status, bad.errs())
+	}
+}
+
+func TestVersionAndHelp(t *testing.T) {
+	t.Parallel()
+	for _, arg := range []string{"version", "--version", "--help", "-h"} {
+		p := startProgram(t, nil, arg)
+		if status := p.wait(); status != 0 || !strings.HasPrefix(p.out(), "chat") || p.errs() != "" {
+			t.Errorf("%s: %d %q %q", arg, status, p.out(), p.errs())
+		}
+	}
+}
