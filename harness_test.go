@@ -423,7 +423,11 @@ func (p *peer) join(room string, fields ...any) frame {
 func enter(t *testing.T, url, name, room string) *peer {
 	t.Helper()
 	p := dial(t, url)
-	p.hello("name", name)
+	if name == "" {
+		p.hello()
+	} else {
+		p.hello("name", name)
+	}
 	p.join(room)
 	return p
 }
