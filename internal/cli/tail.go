@@ -319,7 +319,7 @@ func cleanText(s string) string {
 
 // escapeLen is the length of the escape sequence that s begins with (ECMA-48
 // sections 5.3 and 5.4): ESC [ and parameters; ESC ] and the like, up to its
-// terminator; ESC and one character more.
+// terminator; ESC and a character more, or several.
 func escapeLen(s string) int {
 	rest := s[1:]
 	if rest == "" {
@@ -343,10 +343,15 @@ func escapeLen(s string) int {
 		}
 		return 2 // never ended: only its introducer goes
 	}
-	if rest[0] >= ' ' && rest[0] < '\x7f' {
-		return 2
+	for i := range len(rest) { // intermediate characters, then a final one
+		switch c := rest[i]; {
+		case c < ' ' || c > '~':
+			return 1 + i
+		case c >= '0':
+			return 1 + i + 1
+		}
 	}
-	return 1
+	return len(s)
 }
 
 // parametersLen is the length of what follows a control sequence's introducer.

@@ -154,7 +154,7 @@ func (s *Session) paced(ctx context.Context) error {
 	pace := s.pace
 	s.mu.Unlock()
 	if pace == nil {
-		return nil
+		return ctx.Err()
 	}
 	return sleep(ctx, pace.Reserve().Delay())
 }

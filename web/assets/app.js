@@ -84,6 +84,7 @@ function drawLog() {
 	byId("empty").hidden = !bare || !(room.loaded || room.problem) || room.restarted;
 	setText(byId("empty-words"), room.problem ? sentence(room.problem) : "No one has said anything here yet.");
 	byId("empty-address").hidden = room.problem !== "";
+	byId("composer").inert = room.problem !== "" && !room.loaded;
 	byId("empty-back").hidden = room.problem === "" || room.name === LOBBY;
 	setText(byId("address"), location.origin + pathOf(room.name));
 }

@@ -171,7 +171,9 @@ export class Client extends EventTarget {
 
 	/** @param {string} key */
 	retry(key) {
+		const room = this.#outbox.get(key)?.room;
 		this.#sender.retry(key);
+		if (room) this.join(room); // a no-op, but where it could not be joined
 	}
 
 	/** @param {string} key */
@@ -365,6 +367,7 @@ export class Client extends EventTarget {
 			return;
 		}
 		this.#rooms.delete(room);
+		this.#sender.barred(room, refusal.message);
 		this.#emit("refused", { room, refusal });
 	}
 

@@ -7,13 +7,15 @@ const COLOURS = 8;
 const MOST = 64;
 
 /**
- * Gives nodes the numbers and colours that they keep. A node whose id ends in a
- * small number ("node-2") has that one; else they are counted in the order of
- * their ids, those gone included, so that none changes when another dies.
+ * Gives nodes the numbers and colours that they keep. Where each id ends in a
+ * small number of its own ("node-2"), that is the node's; else they are counted
+ * in the order of their ids, those gone included, so that none changes when
+ * another dies.
  */
 export class NodeNumbers {
 	/** @type {string[]} */
 	#ids;
+	#numbered;
 	#save;
 
 	/**
@@ -22,6 +24,7 @@ export class NodeNumbers {
 	 */
 	constructor(ids, save) {
 		this.#ids = ids.slice(0, MOST);
+		this.#numbered = numbered(this.#ids);
 		this.#save = save;
 	}
 
@@ -33,6 +36,7 @@ export class NodeNumbers {
 		const fresh = ids.filter((id) => !this.#ids.includes(id));
 		if (fresh.length === 0) return false;
 		this.#ids = [...this.#ids, ...fresh].slice(-MOST).sort(byNumber);
+		this.#numbered = numbered(this.#ids);
 		this.#save(this.#ids);
 		return true;
 	}
@@ -42,9 +46,7 @@ export class NodeNumbers {
 	 * @returns {number} from 1; 0 for a node that was never seen
 	 */
 	of(id) {
-		const own = ownNumber(id);
-		if (own && this.#ids.every((other) => other === id || ownNumber(other) !== own)) return own;
-		return this.#ids.indexOf(id) + 1;
+		return this.#numbered ? ownNumber(id) : this.#ids.indexOf(id) + 1;
 	}
 
 	/**
@@ -57,7 +59,19 @@ export class NodeNumbers {
 	}
 }
 
-/** @param {string} id */
+/**
+ * Whether each of the ids has a number of its own.
+ * @param {string[]} ids
+ */
+function numbered(ids) {
+	const numbers = new Set(ids.map(ownNumber));
+	return ids.length > 0 && numbers.size === ids.length && !numbers.has(0);
+}
+
+/**
+ * @param {string} id
+ * @returns {number} 0 for none
+ */
 function ownNumber(id) {
 	return Number(/(?:^|\D)([1-9]\d?)$/.exec(id)?.[1] ?? 0);
 }

@@ -108,6 +108,16 @@ export class Sender extends EventTarget {
 		}
 	}
 
+	/**
+	 * The room can't be joined, so nothing gets there.
+	 * @param {string} room
+	 * @param {string} reason
+	 */
+	barred(room, reason) {
+		this.parted(room);
+		for (const entry of this.#outbox.of(room)) if (!entry.failed) this.#fail(entry, reason);
+	}
+
 	/** The servers reach each other again: no use in waiting longer. */
 	hurry() {
 		for (const [name, lane] of this.#lanes) {

@@ -14,7 +14,8 @@ import (
 
 // Cluster is what its nodes share: the rooms' logs and who is who.
 type Cluster struct {
-	// Limits are what the nodes tell in welcome; set before the first node.
+	// Text, Burst and Rate are the limits that the nodes tell in welcome; set
+	// before the first node.
 	Text, Burst int
 	Rate        float64
 
@@ -22,6 +23,7 @@ type Cluster struct {
 	nodes []*Node
 	rooms map[string]*log
 	users map[string]user // by token
+	made  int             // users
 	clock int64
 }
 

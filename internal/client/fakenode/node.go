@@ -16,8 +16,8 @@ import (
 // Command is what a client said.
 type Command struct {
 	Type, Room, After, Before, Name, Token, Auth, Text, Key string
-	Limit                                                  int
-	Ref                                                    json.RawMessage
+	Limit                                                   int
+	Ref                                                     json.RawMessage
 }
 
 // Fault is what a node does with one command instead of what it should.
@@ -311,7 +311,8 @@ func (n *Node) helloLocked(p *peer, c Command) map[string]any {
 	case token != "" && !known:
 		return refusal("unauthorized", c, 0)
 	case !known:
-		id := strconv.Itoa(len(n.cluster.users) + 1)
+		n.cluster.made++
+		id := strconv.Itoa(n.cluster.made)
 		u = user{"u" + id, "guest-" + id}
 		token = fmt.Sprintf("token.%s.%d", id, n.cluster.clock)
 	}

@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.com/chat/internal/client/fakenode"
+)
+
+// send runs `chat send` against a node.
+func send(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	err = sendCommand(t.Context(), args, strings.NewReader(stdin), &out, &errs)
+	return out.String(), errs.String(), err
+}
+
+func TestSendWords(t *testing.T) {
+	c := fakenode.New()
+	n := c.Start(t)
+	for _, args := range [][]string{
+		{"Lobby", "Hello,", "all  of you", "--url", n.URL},
+		{"--url", n.URL, "lobby", "--", "-n", "is a flag"},
+		{"lobby", "--url=" + n.URL, "two\nlines"},
+	} {
+		stdout, stderr, err := send(t, "not read", args...)
+		if err != nil || stderr != "" || !strings.HasSuffix(stdout, "\n") || strings.Count(stdout, "\n") != 1 || !strings.Contains(stdout, "-") {
+			t.Errorf("%q: %q, %q, %v", args, stdout, stderr, err)
+		}
+	}
+	if got, want := c.Texts("lobby"), []string{"Hello, all  of you", "-n is a flag", "two\nlines"}; !slices.Equal(got, want) {
+		t.Errorf("the log holds %q", got)
+	}
+}
+
+func TestSendLines(t *testing.T) {
+	t.Setenv("CHAT_NAME", "Ann")
+	c := fakenode.New()
+	n := c.Start(t)
+	t.Setenv("CHAT_URL", n.URL)
+	input := "one\r\n\n  two\n" + strings.Repeat("x", 5000) + "\nthree\n" + strings.Repeat("y", maxLine+1) + "\nfour"
+	stdout, stderr, err := send(t, input, "lobby")
+	if err == nil || err.Error() != "2 of 6 lines were not sent: see above" {
+		t.Errorf("got %v", err)
+	}
+	if want := []string{"one", "  two", "three", "four"}; !slices.Equal(c.Texts("lobby"), want) || strings.Count(stdout, "\n") != len(want) {
+		t.Errorf("the log holds %q; printed %q", c.Texts("lobby"), stdout)
+	}
+	lines := strings.Split(stderr, "\n")
+	if len(lines) != 3 || !strings.HasPrefix(lines[0], "line 4: too_long") || !strings.HasPrefix(lines[1], "line 6: too_long") {
+		t.Errorf("stderr: %q", stderr)
+	}
+	if hello := n.Heard("hello"); len(hello) != 1 || hello[0].Name != "Ann" {
+		t.Errorf("hello: %+v", hello)
+	}
+}
+
+func TestSendLinesKeepTheirOrderThroughFaults(t *testing.T) {
+	c := fakenode.New()
+	n1 := c.Start(t)
+	c.Start(t)
+	n := 0
+	n1.Faulty(func(cmd fakenode.Command) *fakenode.Fault {
+		if cmd.Type != "send" {
+			return nil
+		}
+		switch n++; n {
+		case 10:
+			return &fakenode.Fault{Code: "unavailable"}
+		case 20:
+			return &fakenode.Fault{Obey: true, Cut: true}
+		}
+		return nil
+	})
+	var input strings.Builder
+	var want []string
+	for i := range 50 {
+		fmt.Fprintln(&input, i)
+		want = append(want, fmt.Sprint(i))
+	}
+	stdout, stderr, err := send(t, input.String(), "lobby", "--url", n1.URL)
+	if err != nil || strings.Count(stdout, "\n") != 50 {
+		t.Errorf("printed %q, %v", stdout, err)
+	}
+	if !slices.Equal(c.Texts("lobby"), want) {
+		t.Errorf("the log holds %q", c.Texts("lobby"))
+	}
+	if !strings.Contains(stderr, "lost node n1") || !strings.Contains(stderr, "moved to node n2") {
+		t.Errorf("stderr: %q", stderr)
+	}
+}
+
+func TestSendFails(t *testing.T) {
+	c := fakenode.New()
+	n := c.Start(t)
+	n.Faulty(func(cmd fakenode.Command) *fakenode.Fault {
+		switch {
+		case cmd.Name == "Taken":
+			return &fakenode.Fault{Code: "name_taken"}
+		case cmd.Room == "locked" && cmd.Type == "send":
+			return &fakenode.Fault{Code: "locked"}
+		case cmd.Auth != "":
+			return &fakenode.Fault{Close: 4001}
+		}
+		return nil
+	})
+	jwt := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`)) + ".e30.c2ln"
+	for _, test := range []struct {
+		args  []string
+		stdin string
+		want  string
+	}{
+		{[]string{"lobby", "hi", "--url", "http://127.0.0.1:1"}, "", "can't reach a node at http://127.0.0.1:1: connection refused: is it running? give --url"},
+		{[]string{"lobby", "hi", "--url", n.URL, "--token", "void"}, "", "give another --token"},
+		{[]string{"lobby", "hi", "--url", n.URL, "--token", jwt}, "", "told to: give --token"},
+		{[]string{"lobby", "hi", "--url", n.URL, "--name", "Taken"}, "", "give another --name"},
+		{[]string{"locked", "hi", "--url", n.URL}, "", "locked"},
+		{[]string{"locked", "--url", n.URL}, "one\ntwo\n", "line 1: locked"},
+	} {
+		stdout, _, err := send(t, test.stdin, test.args...)
+		var misuse *UsageError
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") || errors.As(err, &misuse) || stdout != "" {
+			t.Errorf("%q: %q, %v", test.args, stdout, err)
+		}
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	run := map[string]func(context.Context, []string, io.Reader, io.Writer, io.Writer) error{"send": sendCommand, "tail": tailCommand}
+	for _, args := range [][]string{
+		{"send"}, {"send", "no room!"}, {"send", ".hidden", "x"}, {"send", "lobby", "x", "--nonsense"},
+		{"send", "lobby", ""}, {"send", "lobby", "x", "--url", "localhost:8080"}, {"send", "lobby", "x", "--url"},
+		{"tail"}, {"tail", "a", "b"}, {"tail", "a", "-n", "1001"}, {"tail", "a", "-n", "-1"}, {"tail", "a", "-n", "x"},
+		{"tail", "a", "--after", "17"}, {"tail", "a", "--after", ""}, {"tail", "a", "--after", "1-1", "-n", "5"}, {"tail", strings.Repeat("a", 65)},
+	} {
+		var stdout, stderr bytes.Buffer
+		err := run[args[0]](t.Context(), args[1:], strings.NewReader(""), &stdout, &stderr)
+		var misuse *UsageError
+		if !errors.As(err, &misuse) || misuse.Hint == "" || stdout.Len()+stderr.Len() > 0 {
+			t.Errorf("%q: %v, printed %q %q", args, err, stdout.String(), stderr.String())
+		}
+	}
+	for _, command := range []string{"send", "tail"} {
+		var stdout bytes.Buffer
+		err := run[command](t.Context(), []string{"--help"}, nil, &stdout, nil)
+		if err != nil || !strings.HasPrefix(stdout.String(), "chat "+command) || !strings.Contains(stdout.String(), "--url URL") {
+			t.Errorf("%v, printed %q", err, stdout.String())
+		}
+	}
+}
+
+func TestInterruptedSend(t *testing.T) {
+	c := fakenode.New()
+	n := c.Start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	n.Faulty(func(cmd fakenode.Command) *fakenode.Fault {
+		if cmd.Type != "send" {
+			return nil
+		}
+		cancel()
+		return &fakenode.Fault{Silent: true}
+	})
+	err := sendCommand(ctx, []string{"lobby", "hi", "--url", n.URL}, nil, io.Discard, io.Discard)
+	if err == nil || !strings.HasPrefix(err.Error(), "interrupted: it is not known") {
+		t.Errorf("got %v", err)
+	}
+	// With nothing on its way, the wait for a line is all that ends.
+	n.Faulty(nil)
+	ctx, cancel = context.WithCancel(t.Context())
+	in, out := io.Pipe()
+	defer out.Close()
+	ended := make(chan error)
+	go func() { // ends with ctx, and is waited for below
+		ended <- sendCommand(ctx, []string{"lobby", "--url", n.URL}, in, io.Discard, io.Discard)
+	}()
+	if _, err := out.Write([]byte("one\n")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the line", func() bool { return slices.Contains(c.Texts("lobby"), "one") })
+	cancel()
+	if err := <-ended; err != nil && !strings.HasPrefix(err.Error(), "line 1: interrupted") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestIsJWT(t *testing.T) {
+	t.Parallel()
+	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	for token, want := range map[string]bool{
+		part(`{"alg":"HS256","typ":"JWT"}`) + ".e30.c2ln": true,
+		part(`{"typ":"JWT"}`) + ".e30.c2ln":               false,
+		part(`{"alg":"HS256"}`) + ".e30":                  false,
+		"g1.abc.def":                                      false,
+		"":                                                false,
+	} {
+		if isJWT(token) != want {
+			t.Errorf("%q: %t", token, !want)
+		}
+	}
+}
+
+func TestReadLine(t *testing.T) {
+	t.Parallel()
+	in := bufio.NewReaderSize(strings.NewReader("ab\r\n\n"+strings.Repeat("x", 40)+"\nend"), 16)
+	for _, want := range []struct {
+		text string
+		size int
+	}{{"ab", 2}, {"", 0}, {strings.Repeat("x", 22), 41}, {"end", 3}} {
+		text, size, err := readLine(in, 20)
+		if text != want.text || size != want.size || (err != nil && err != io.EOF) {
+			t.Errorf("got %q, %d, %v; want %v", text, size, err, want)
+		}
+	}
+}

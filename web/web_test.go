@@ -1,0 +1,291 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+)
+
+// handler is the one that the tests share.
+var handler = sync.OnceValue(Handler)
+
+// get asks the handler directly, so that no mux cleans the path before. Headers
+// are pairs.
+func get(t *testing.T, method, path string, headers ...string) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(method, "/", nil)
+	r.URL = &url.URL{Path: path}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	handler().ServeHTTP(w, r)
+	return w.Result()
+}
+
+func read(t *testing.T, r io.Reader) []byte {
+	t.Helper()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestPaths(t *testing.T) {
+	t.Parallel()
+	const html, js, none = "text/html; charset=utf-8", "text/javascript; charset=utf-8", ""
+	for path, want := range map[string]string{
+		"/":                         html,
+		"/r/lobby":                  html,
+		"/r/A room that can't be":   html, // the node says so, in words
+		"/assets/app.js":            js,
+		"/assets/view/log.js":       js,
+		"/assets/style/base.css":    "text/css; charset=utf-8",
+		"/assets/icon.svg":          "image/svg+xml",
+		"/r":                        none,
+		"/r/":                       none,
+		"/r/lobby/":                 none,
+		"/r/a/b":                    none,
+		"/r/..":                     none,
+		"/r/../web.go":              none,
+		"/index.html":               none,
+		"/lobby":                    none,
+		"/assets":                   none,
+		"/assets/":                  none,
+		"/assets/view":              none,
+		"/assets/none.js":           none,
+		"/assets/../index.html":     none,
+		"/assets/../../web/web.go":  none,
+		"/assets/..\\..\\go.mod":    none,
+		"/assets//app.js":           none,
+		"//assets/app.js":           none,
+		"/assets/app.js\x00":        none,
+		"/web.go":                   none,
+		"":                          none,
+		"/assets/./app.js":          none,
+		"/r/%2e%2e":                 html, // a name like another, once decoded already
+		"/assets/%2e%2e/index.html": none,
+	} {
+		resp := get(t, "GET", path)
+		if want == none {
+			if body := read(t, resp.Body); resp.StatusCode != 404 || len(body) > 100 || bytes.Contains(body, []byte("<")) {
+				t.Errorf("GET %q: status %d and %q, want a short 404", path, resp.StatusCode, body)
+			}
+			continue
+		}
+		if got := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || got != want {
+			t.Errorf("GET %q: status %d, type %q; want 200, %q", path, resp.StatusCode, got, want)
+		}
+	}
+}
+
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"} {
+		resp := get(t, method, "/")
+		if resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s: status %d, Allow %q", method, resp.StatusCode, resp.Header.Get("Allow"))
+		}
+	}
+	head, full := get(t, "HEAD", "/assets/app.js"), get(t, "GET", "/assets/app.js")
+	if n := len(read(t, head.Body)); n != 0 || head.StatusCode != 200 {
+		t.Errorf("HEAD: status %d and %d bytes", head.StatusCode, n)
+	}
+	for _, name := range []string{"Content-Length", "Content-Type", "Etag"} {
+		if got, want := head.Header.Get(name), full.Header.Get(name); got != want || got == "" {
+			t.Errorf("HEAD says %s %q, GET %q", name, got, want)
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/", "/r/lobby", "/assets/app.js", "/none"} {
+		h := get(t, "GET", path).Header
+		for name, want := range map[string]string{
+			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+			"X-Content-Type-Options":  "nosniff",
+			"Referrer-Policy":         "no-referrer",
+		} {
+			if got := h.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+	}
+}
+
+func TestRevalidation(t *testing.T) {
+	t.Parallel()
+	for _, encoding := range []string{"", "gzip"} {
+		first := get(t, "GET", "/assets/app.js", "Accept-Encoding", encoding)
+		etag := first.Header.Get("ETag")
+		if first.Header.Get("Cache-Control") != "no-cache" || etag == "" {
+			t.Fatalf("headers %v", first.Header)
+		}
+		for match, want := range map[string]int{
+			etag: 304, "W/" + etag: 304, `"other", ` + etag: 304, "*": 304,
+			`"other"`: 200, strings.Trim(etag, `"`): 200, "": 200,
+		} {
+			resp := get(t, "GET", "/assets/app.js", "Accept-Encoding", encoding, "If-None-Match", match)
+			if resp.StatusCode != want {
+				t.Errorf("If-None-Match %s: status %d, want %d", match, resp.StatusCode, want)
+			}
+			if want == 304 && (len(read(t, resp.Body)) > 0 || resp.Header.Get("ETag") != etag) {
+				t.Errorf("If-None-Match %s: a 304 with a body or another tag", match)
+			}
+		}
+	}
+	one, other := get(t, "GET", "/assets/app.js").Header.Get("ETag"), get(t, "GET", "/assets/chat.js").Header.Get("ETag")
+	if one == other {
+		t.Errorf("two files have the tag %s", one)
+	}
+}
+
+func TestCompression(t *testing.T) {
+	t.Parallel()
+	plain := get(t, "GET", "/assets/client.js")
+	want := read(t, plain.Body)
+	if plain.Header.Get("Content-Encoding") != "" || plain.Header.Get("Vary") != "Accept-Encoding" {
+		t.Errorf("headers %v", plain.Header)
+	}
+	for accept, zipped := range map[string]bool{
+		"gzip": true, "deflate, gzip, br": true, "br;q=1.0, gzip;q=0.8": true, "GZIP": true,
+		"gzip;q=0": false, "identity": false, "br": false, "gzip;q=x": false, "*": false,
+	} {
+		resp := get(t, "GET", "/assets/client.js", "Accept-Encoding", accept)
+		if got := resp.Header.Get("Content-Encoding") == "gzip"; got != zipped {
+			t.Errorf("Accept-Encoding %q: gzip is %v", accept, got)
+			continue
+		}
+		body := read(t, resp.Body)
+		if zipped {
+			if resp.Header.Get("ETag") == plain.Header.Get("ETag") || len(body) > len(want)/2 {
+				t.Errorf("Accept-Encoding %q: %d of %d bytes, tag %s", accept, len(body), len(want), resp.Header.Get("ETag"))
+			}
+			r, err := gzip.NewReader(bytes.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body = read(t, r)
+		}
+		if !bytes.Equal(body, want) {
+			t.Errorf("Accept-Encoding %q: other bytes", accept)
+		}
+	}
+}
+
+func TestUnknownKindIsRefused(t *testing.T) {
+	t.Parallel()
+	if _, err := load(fstest.MapFS{"assets/notes.txt": {}}); err == nil {
+		t.Error("a file of a kind that has no media type was taken")
+	}
+}
+
+// each calls f with every embedded file that ends in ext.
+func each(t *testing.T, ext string, f func(name, text string)) {
+	t.Helper()
+	n := 0
+	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(name) != ext {
+			return err
+		}
+		n++
+		data, err := fs.ReadFile(files, name)
+		f(name, string(data))
+		return err
+	})
+	if err != nil || n == 0 {
+		t.Fatalf("%d files, %v", n, err)
+	}
+}
+
+// What people write must never become markup or script, so nothing that could
+// make it so is in the scripts at all.
+func TestScriptsMakeNoMarkup(t *testing.T) {
+	t.Parallel()
+	bad := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|` +
+		`createContextualFragment|DOMParser|srcdoc|setHTML|javascript:|setTimeout\(["'` + "`]")
+	each(t, ".js", func(name, text string) {
+		if found := bad.FindString(text); found != "" {
+			t.Errorf("%s holds %s", name, found)
+		}
+	})
+}
+
+// The policy forbids script and style inside the page: then none may be there.
+func TestPageKeepsItsPolicy(t *testing.T) {
+	t.Parallel()
+	bad := regexp.MustCompile(`(?i)<script>|<style|\sstyle=|\son[a-z]+=|javascript:|(?:src|href)="(?:https?:)?//`)
+	each(t, ".html", func(name, text string) {
+		if found := bad.FindString(text); found != "" {
+			t.Errorf("%s holds %s", name, found)
+		}
+		for _, ref := range regexp.MustCompile(`(?:src|href)="(/assets/[^"]*)"`).FindAllStringSubmatch(text, -1) {
+			if get(t, "GET", ref[1]).StatusCode != 200 {
+				t.Errorf("%s asks for %s, which is not there", name, ref[1])
+			}
+		}
+	})
+}
+
+// The module that speaks knows no page; those that draw know no socket.
+func TestModulesKeepApart(t *testing.T) {
+	t.Parallel()
+	imports := regexp.MustCompile(`(?m)^(?:import|export) .*?["'](\.[^"']*)["'];$`)
+	each(t, ".js", func(name, text string) {
+		view := strings.HasPrefix(name, "assets/view/")
+		if !strings.HasPrefix(text, "// @ts-check\n") {
+			t.Errorf("%s is not checked for types", name)
+		}
+		if strings.Count(text, "\n") > 500 {
+			t.Errorf("%s has more than 500 lines", name)
+		}
+		if view && regexp.MustCompile(`\bWebSocket\b|\bfetch\(|from "\.\./(client|link|sender)\.js"`).MatchString(text) {
+			t.Errorf("%s draws, and speaks to the server too", name)
+		}
+		for _, speaks := range []string{"client.js", "link.js", "sender.js", "outbox.js", "roomlog.js", "wire.js"} {
+			if name == "assets/"+speaks && regexp.MustCompile(`\bdocument\b|\bwindow\b|/view/`).MatchString(text) {
+				t.Errorf("%s speaks, and knows the page too", name)
+			}
+		}
+		for _, m := range imports.FindAllStringSubmatch(text, -1) {
+			path := "/" + filepath.ToSlash(filepath.Join(filepath.Dir(name), m[1]))
+			if get(t, "GET", path).StatusCode != 200 {
+				t.Errorf("%s imports %s, which is not there", name, m[1])
+			}
+		}
+	})
+}
+
+// TestClientModule runs the scripts' own tests, which need node.
+func TestClientModule(t *testing.T) {
+	t.Parallel()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("node is not there, and CI needs it for the tests of the scripts")
+		}
+		t.Skip("node is not there: the tests of the scripts are left out")
+	}
+	tests, err := filepath.Glob("test/*.test.mjs")
+	if err != nil || len(tests) == 0 {
+		t.Fatalf("no tests of the scripts: %v", err)
+	}
+	out, err := exec.CommandContext(t.Context(), node, append([]string{"--test"}, tests...)...).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
