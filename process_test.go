@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
+// It measures time, so it runs while no other test does.
 func TestClusterOfThreeProcesses(t *testing.T) {
-	t.Parallel()
 	c := startProgram(t, nil, "--nodes=3", "--addr=127.0.0.1:0")
 	urls := []string{c.url(1), c.url(2), c.url(3)}
 	ann, bob := enter(t, urls[0], "Ann", "lobby"), enter(t, urls[1], "Bob", "lobby")

@@ -33,7 +33,7 @@ const (
 	// come soon again.
 	livedWell = 10 * time.Second
 	// quickEnd is how long children may take to end after Ctrl-C.
-	quickEnd = 600 * time.Millisecond
+	quickEnd = 500 * time.Millisecond
 	// inOrder is how long lines of ready nodes are held back, so that they
 	// come in order.
 	inOrder = 3 * time.Second

@@ -253,10 +253,10 @@ func TestModulesKeepApart(t *testing.T) {
 		if strings.Count(text, "\n") > 500 {
 			t.Errorf("%s has more than 500 lines", name)
 		}
-		if view && regexp.MustCompile(`\bWebSocket\b|\bfetch\(|from "\.\./(client|link|sender)\.js"`).MatchString(text) {
+		if view && regexp.MustCompile(`\bWebSocket\b|\bfetch\(|from "\.\./(calls|client|link|sender)\.js"`).MatchString(text) {
 			t.Errorf("%s draws, and speaks to the server too", name)
 		}
-		for _, speaks := range []string{"client.js", "link.js", "sender.js", "outbox.js", "roomlog.js", "wire.js"} {
+		for _, speaks := range []string{"calls.js", "client.js", "link.js", "sender.js", "outbox.js", "roomlog.js", "wire.js"} {
 			if name == "assets/"+speaks && regexp.MustCompile(`\bdocument\b|\bwindow\b|/view/`).MatchString(text) {
 				t.Errorf("%s speaks, and knows the page too", name)
 			}

@@ -105,7 +105,7 @@ func explain(err error) error {
 	case errors.Is(err, context.Canceled) && errors.Is(err, client.ErrUnknown):
 		return fmt.Errorf("interrupted: %w", client.ErrUnknown)
 	case errors.Is(err, context.Canceled):
-		return errors.New("interrupted before anything was sent")
+		return errors.New("interrupted before it was sent")
 	case errors.As(err, &absent):
 		return fmt.Errorf("%s: is it running? give --url", clean(absent.Error()))
 	case errors.As(err, &closed) && closed.Code == protocol.CloseNoHello:
@@ -122,10 +122,10 @@ const sendAbout = `chat send ROOM [TEXT...]: say one thing; without TEXT, each l
 Prints the id of each message. A text with a word that begins with "-" comes after "--".
 `
 
-// sendCommand carries out `chat send`: it says the text of the arguments, or
+// Send carries out `chat send`: it says the text of the arguments, or
 // each line of stdin, in a room, and prints the id of each message. It returns a
 // *UsageError for a command line that can't be obeyed.
-func sendCommand(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+func Send(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	var c clientFlags
 	flags := pflag.NewFlagSet("chat send", pflag.ContinueOnError)
 	c.add(flags)

@@ -19,7 +19,7 @@ import (
 func send(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	err = sendCommand(t.Context(), args, strings.NewReader(stdin), &out, &errs)
+	err = Send(t.Context(), args, strings.NewReader(stdin), &out, &errs)
 	return out.String(), errs.String(), err
 }
 
@@ -134,7 +134,7 @@ func TestSendFails(t *testing.T) {
 }
 
 func TestWrongUsage(t *testing.T) {
-	run := map[string]func(context.Context, []string, io.Reader, io.Writer, io.Writer) error{"send": sendCommand, "tail": tailCommand}
+	run := map[string]func(context.Context, []string, io.Reader, io.Writer, io.Writer) error{"send": Send, "tail": Tail}
 	for _, args := range [][]string{
 		{"send"}, {"send", "no room!"}, {"send", ".hidden", "x"}, {"send", "lobby", "x", "--nonsense"},
 		{"send", "lobby", ""}, {"send", "lobby", "x", "--url", "localhost:8080"}, {"send", "lobby", "x", "--url"},
@@ -168,7 +168,7 @@ func TestInterruptedSend(t *testing.T) {
 		cancel()
 		return &fakenode.Fault{Silent: true}
 	})
-	err := sendCommand(ctx, []string{"lobby", "hi", "--url", n.URL}, nil, io.Discard, io.Discard)
+	err := Send(ctx, []string{"lobby", "hi", "--url", n.URL}, nil, io.Discard, io.Discard)
 	if err == nil || !strings.HasPrefix(err.Error(), "interrupted: it is not known") {
 		t.Errorf("got %v", err)
 	}
@@ -179,7 +179,7 @@ func TestInterruptedSend(t *testing.T) {
 	defer out.Close()
 	ended := make(chan error)
 	go func() { // ends with ctx, and is waited for below
-		ended <- sendCommand(ctx, []string{"lobby", "--url", n.URL}, in, io.Discard, io.Discard)
+		ended <- Send(ctx, []string{"lobby", "--url", n.URL}, in, io.Discard, io.Discard)
 	}()
 	if _, err := out.Write([]byte("one\n")); err != nil {
 		t.Fatal(err)

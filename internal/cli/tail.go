@@ -32,11 +32,11 @@ type tailFlags struct {
 // maxNewest is the most entries that -n asks for.
 const maxNewest = 1000
 
-// tailCommand carries out `chat tail`: it prints a room's entries until ctx is
+// Tail carries out `chat tail`: it prints a room's entries until ctx is
 // done, whatever node it has to go on at. What is no entry (a gap, another node)
 // is a line on stderr. It returns a *UsageError for a command line that can't be
 // obeyed.
-func tailCommand(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
+func Tail(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
 	var c clientFlags
 	var t tailFlags
 	flags := pflag.NewFlagSet("chat tail", pflag.ContinueOnError)
@@ -317,6 +317,9 @@ func cleanText(s string) string {
 	return b.String()
 }
 
+// maxEscape bounds how far the end of an escape sequence is looked for.
+const maxEscape = 1024
+
 // escapeLen is the length of the escape sequence that s begins with (ECMA-48
 // sections 5.3 and 5.4): ESC [ and parameters; ESC ] and the like, up to its
 // terminator; ESC and a character more, or several.
@@ -329,7 +332,7 @@ func escapeLen(s string) int {
 	case '[':
 		return 2 + parametersLen(rest[1:])
 	case ']', 'P', 'X', '^', '_':
-		for i, r := range rest {
+		for i, r := range rest[:min(len(rest), maxEscape)] {
 			switch {
 			case r == '\a':
 				return 1 + i + 1

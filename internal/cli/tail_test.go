@@ -65,7 +65,7 @@ func tail(t *testing.T, args ...string) *tailing {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &tailing{stop: cancel, ended: make(chan error, 1)}
 	go func() { // ends with ctx; interrupt waits for it
-		p.ended <- tailCommand(ctx, args, nil, &p.stdout, &p.stderr)
+		p.ended <- Tail(ctx, args, nil, &p.stdout, &p.stderr)
 	}()
 	t.Cleanup(cancel)
 	return p

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -167,6 +169,8 @@ func (c *Conn) readError(err error) error {
 		return &ClosedError{Code: closed.Code, Reason: closed.Text}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Errorf("%w: nothing was heard from the node for %s", ErrLost, time.Duration(c.line.silence.Load()))
+	case closed != nil, errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return fmt.Errorf("%w: the node broke it off", ErrLost)
 	case errors.Is(err, websocket.ErrReadLimit):
 		return fmt.Errorf("the node sent too large a frame: %w", err)
 	}

@@ -68,9 +68,9 @@ type Hub struct {
 	log     *slog.Logger
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
-	work    sync.WaitGroup // goroutines of rooms
-	commits chan struct{}  // tickets for appending
-	reads   chan struct{}  // tickets for catching up
+	work    tasks
+	commits chan struct{} // tickets for appending
+	reads   chan struct{} // tickets for catching up
 	// sends and commands bound what users say, and what they ask for in all.
 	sends, commands pace
 
@@ -147,7 +147,7 @@ func (h *Hub) Close(ctx context.Context) {
 		r.drain(ctx)
 	}
 	h.cancel()
-	h.work.Wait()
+	h.work.end()
 }
 
 func (h *Hub) allLocked() []*room {

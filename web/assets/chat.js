@@ -22,6 +22,9 @@ const FOLLOWED = 20;
 /** How many older messages are asked for at once. */
 const PAGE = 100;
 
+/** The list of rooms is not asked for more often, in milliseconds. */
+const REFRESH_MS = 5000;
+
 /** For how long the bar tells that one was carried to another node, in milliseconds. */
 const MOVED_MS = 5000;
 
@@ -46,6 +49,7 @@ export class Chat extends EventTarget {
 	#numbers;
 	#brokerUp = true;
 	#fetching = false;
+	#refreshedAt = 0;
 	/** @type {{from: number, to: number} | null} until the room is joined again */
 	#moving = null;
 	/** @type {Situation["moved"]} */
@@ -116,6 +120,8 @@ export class Chat extends EventTarget {
 	}
 
 	async refreshRooms() {
+		if (Date.now() - this.#refreshedAt < REFRESH_MS) return;
+		this.#refreshedAt = Date.now();
 		try {
 			this.listed = await this.#client.listRooms();
 			this.#changed("rooms");
@@ -211,7 +217,7 @@ export class Chat extends EventTarget {
 	#welcomed({ nodes, node, from, lost }) {
 		this.#sawNodes(nodes);
 		this.#moving = from ? { from: this.#numbers.of(from.id), to: this.#numbers.of(node.id) } : null;
-		if (lost) this.#lostName = keep.identity.load().name;
+		this.#lostName = lost ? keep.identity.load().name : "";
 		if (lost) keep.identity.save({ name: "" });
 		this.#moderated = null;
 		this.#changed("me", "bar", "log");

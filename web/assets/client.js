@@ -1,4 +1,5 @@
 // @ts-check
+import { Calls, GONE, LATE } from "./calls.js";
 import { Link } from "./link.js";
 import { Outbox } from "./outbox.js";
 import { Sender } from "./sender.js";
@@ -40,21 +41,16 @@ import { HISTORY_MAX, Refused, seqOf } from "./wire.js";
  * @typedef {object} Followed
  * @property {string} cursor the newest id that was passed on; ""
  * @property {ReturnType<typeof setTimeout>} [timer] of the next try to join
- *
- * @typedef {object} Call A command that waits for its answer.
- * @property {(reply: any) => void} done
- * @property {(refusal: Refusal) => void} refused
- * @property {ReturnType<typeof setTimeout>} timer
  */
 
 /** In milliseconds. */
-const CALLS = Object.freeze({ answerWithin: 8000, tryAgain: 1000, typingEvery: 3000 });
+const TIMES = Object.freeze({ answerWithin: 8000, tryAgain: 1000, typingEvery: 3000 });
 
 /** Refusals of join and hello that pass by themselves. */
-const PASSING = new Set(["unavailable", "rate_limited", "internal"]);
+const PASSING = new Set(["unavailable", "rate_limited", "internal", LATE]);
 
-/** The code of this side's own refusal: the connection went before the answer. */
-const GONE = "gone";
+/** So many times hello is said to a node that can't answer it now. */
+const HELLOS = 3;
 
 /** @type {IdentityStore} */
 const FORGETFUL = { load: () => ({ token: "", name: "" }), save: () => {} };
@@ -85,16 +81,15 @@ export class Client extends EventTarget {
 	#outbox;
 	#sender;
 	#calls;
+	#times;
 	#online = false;
 	/** @type {Refusal | undefined} why a hello is not going to work */
 	#barred;
 	/** @type {Refusal | undefined} why the chosen name could not be had */
 	#lostName;
 	#tries = 0;
-	#ref = 0;
+	#hellos = 0; // refused by the node that is talked to
 	#typedAt = 0;
-	/** @type {Map<number, Call>} */
-	#waiting = new Map();
 	/** @type {Map<string, Followed>} */
 	#rooms = new Map();
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -108,15 +103,16 @@ export class Client extends EventTarget {
 	 * @param {import("./link.js").Dial} [options.dial]
 	 * @param {object} [options.timing] of the link
 	 * @param {object} [options.sending] times of the sender
-	 * @param {Partial<typeof CALLS>} [options.calls]
+	 * @param {Partial<typeof TIMES>} [options.times]
 	 * @param {() => number} [options.random]
 	 */
-	constructor({ url, identity = FORGETFUL, outbox = new Outbox(), dial, timing, sending, calls, random }) {
+	constructor({ url, identity = FORGETFUL, outbox = new Outbox(), dial, timing, sending, times, random }) {
 		super();
 		this.#identity = identity;
 		this.#outbox = outbox;
-		this.#calls = { ...CALLS, ...calls };
+		this.#times = { ...TIMES, ...times };
 		this.#link = new Link({ url, dial, timing, random });
+		this.#calls = new Calls((command) => this.#link.send(command), this.#times.answerWithin);
 		this.#sender = new Sender(outbox, (command) => this.#online && this.#link.send(command), sending);
 		this.#sender.addEventListener("change", (e) => this.#emit("outbox", detailOf(e)));
 		this.#listen();
@@ -192,7 +188,7 @@ export class Client extends EventTarget {
 	/** @param {string} room */
 	typing(room) {
 		const now = Date.now();
-		if (!this.#online || now - this.#typedAt < this.#calls.typingEvery) return;
+		if (!this.#online || now - this.#typedAt < this.#times.typingEvery) return;
 		this.#typedAt = now;
 		this.#link.send({ type: "typing", room });
 	}
@@ -224,7 +220,10 @@ export class Client extends EventTarget {
 
 	#listen() {
 		const link = this.#link;
-		link.addEventListener("open", () => this.#hello(true));
+		link.addEventListener("open", () => {
+			this.#hellos = 0;
+			this.#hello(true);
+		});
 		link.addEventListener("frame", (e) => this.#frame(detailOf(e)));
 		link.addEventListener("down", () => this.#down());
 		link.addEventListener("waiting", (e) => {
@@ -247,19 +246,14 @@ export class Client extends EventTarget {
 		this.#online = false;
 		clearTimeout(this.#helloTimer);
 		this.#sender.parted();
-		const waiting = [...this.#waiting.values()];
-		this.#waiting.clear();
-		for (const call of waiting) {
-			clearTimeout(call.timer);
-			call.refused({ code: GONE, message: "the connection broke: try again" });
-		}
+		this.#calls.end();
 	}
 
 	/** @param {import("./link.js").Closing} closing */
 	#stopped({ why, reason }) {
 		const late = why === "ask" && !this.#barred; // no more than a slow hello
 		if (late) {
-			this.#helloTimer = setTimeout(() => this.#link.start(), this.#calls.tryAgain);
+			this.#helloTimer = setTimeout(() => this.#link.start(), this.#times.tryAgain);
 			return;
 		}
 		this.#emit("state", { state: why, reason: this.#barred?.message ?? reason });
@@ -270,7 +264,7 @@ export class Client extends EventTarget {
 		const { token, name } = this.#identity.load();
 		if (named) this.#lostName = undefined;
 		const hello = { type: "hello", ...(token && { token }), ...(named && name && { name }) };
-		this.#call(hello, (welcome) => this.#welcome(welcome), (refusal) => {
+		this.#calls.make(hello, (welcome) => this.#welcome(welcome), (refusal) => {
 			if (refusal.code === "unauthorized" && token) {
 				if (this.#identity.load().token === token) this.#identity.save({ token: "" });
 				this.#hello(named);
@@ -286,7 +280,9 @@ export class Client extends EventTarget {
 		if (refusal.code === GONE) return;
 		if (PASSING.has(refusal.code)) {
 			if (refusal.code === "unavailable") this.#emit("status", { broker: "down" });
-			this.#helloTimer = setTimeout(() => this.#hello(true), refusal.retry_after ?? this.#calls.tryAgain);
+			// Another node may do better.
+			if (refusal.code === LATE || ++this.#hellos >= HELLOS) return this.#link.again();
+			this.#helloTimer = setTimeout(() => this.#hello(true), refusal.retry_after ?? this.#times.tryAgain);
 			return;
 		}
 		this.#barred = refusal;
@@ -326,7 +322,7 @@ export class Client extends EventTarget {
 		if (!followed || !this.#online) return;
 		clearTimeout(followed.timer);
 		const after = followed.cursor;
-		this.#call(
+		this.#calls.make(
 			{ type: "join", room, ...(after && { after }) },
 			(joined) => this.#joined(room, after, joined),
 			(refusal) => this.#joinRefused(room, refusal),
@@ -362,7 +358,7 @@ export class Client extends EventTarget {
 		const followed = this.#rooms.get(room);
 		if (!followed || refusal.code === GONE) return;
 		if (PASSING.has(refusal.code)) {
-			const wait = refusal.retry_after ?? this.#calls.tryAgain;
+			const wait = refusal.retry_after ?? this.#times.tryAgain;
 			followed.timer = setTimeout(() => this.#enter(room), wait);
 			return;
 		}
@@ -373,13 +369,7 @@ export class Client extends EventTarget {
 
 	/** @param {any} frame */
 	#frame(frame) {
-		const call = this.#waiting.get(frame.ref);
-		if (call) {
-			this.#waiting.delete(frame.ref);
-			clearTimeout(call.timer);
-			if (frame.type === "error") call.refused(frame);
-			else call.done(frame);
-		}
+		this.#calls.answer(frame);
 		this.#event(frame);
 	}
 
@@ -457,24 +447,9 @@ export class Client extends EventTarget {
 	#request(command) {
 		return new Promise((resolve, reject) => {
 			const refuse = (/** @type {Refusal} */ refusal) => reject(new Refused(refusal));
-			if (this.#online) this.#call(command, resolve, refuse);
+			if (this.#online) this.#calls.make(command, resolve, refuse);
 			else refuse({ code: "unavailable", message: "you are offline: try again when you are back" });
 		});
-	}
-
-	/**
-	 * @param {object} command
-	 * @param {(reply: any) => void} done
-	 * @param {(refusal: Refusal) => void} refused
-	 */
-	#call(command, done, refused) {
-		const ref = ++this.#ref;
-		const timer = setTimeout(() => {
-			this.#waiting.delete(ref);
-			refused({ code: "unavailable", message: "the node did not answer: try again" });
-		}, this.#calls.answerWithin);
-		this.#waiting.set(ref, { done, refused, timer });
-		this.#link.send({ ...command, ref });
 	}
 
 	/**

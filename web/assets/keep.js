@@ -9,30 +9,32 @@ const OUTBOX = "chat.outbox.";
 const RECENT_MOST = 12;
 
 /** How long a page waits for its predecessor to let go of the tab's outbox. */
-const CLAIM_MS = 1000;
+const CLAIM_MS = 300;
+
+/** @typedef {"localStorage" | "sessionStorage"} Store All tabs' and this tab's. */
 
 /**
- * @param {Storage} storage
+ * @param {Store} store
  * @param {string} key
  * @returns {any}
  */
-function read(storage, key) {
+function read(store, key) {
 	try {
-		return JSON.parse(storage.getItem(key) ?? "null");
+		return JSON.parse(window[store].getItem(key) ?? "null");
 	} catch {
 		return null;
 	}
 }
 
 /**
- * @param {Storage} storage
+ * @param {Store} store
  * @param {string} key
  * @param {unknown} value null to forget it
  */
-function write(storage, key, value) {
+function write(store, key, value) {
 	try {
-		if (value === null) storage.removeItem(key);
-		else storage.setItem(key, JSON.stringify(value));
+		if (value === null) window[store].removeItem(key);
+		else window[store].setItem(key, JSON.stringify(value));
 	} catch {
 		// Full or forbidden: the page goes on with what it has in memory.
 	}
@@ -41,35 +43,35 @@ function write(storage, key, value) {
 /** Who one is, the same in all tabs. @type {import("./client.js").IdentityStore} */
 export const identity = {
 	load() {
-		const known = read(localStorage, "chat.identity");
+		const known = read("localStorage", "chat.identity");
 		return { token: String(known?.token ?? ""), name: String(known?.name ?? "") };
 	},
 	save(change) {
-		write(localStorage, "chat.identity", { ...identity.load(), ...change });
+		write("localStorage", "chat.identity", { ...identity.load(), ...change });
 	},
 };
 
 /** @returns {string[]} rooms visited, the last one first */
 export function recentRooms() {
-	const rooms = read(localStorage, "chat.recent");
+	const rooms = read("localStorage", "chat.recent");
 	return Array.isArray(rooms) ? rooms.filter((room) => typeof room === "string") : [];
 }
 
 /** @param {string} room */
 export function visited(room) {
 	const rooms = [room, ...recentRooms().filter((other) => other !== room)];
-	write(localStorage, "chat.recent", rooms.slice(0, RECENT_MOST));
+	write("localStorage", "chat.recent", rooms.slice(0, RECENT_MOST));
 }
 
 /** @returns {string[]} */
 export function seenNodes() {
-	const ids = read(sessionStorage, "chat.nodes");
+	const ids = read("sessionStorage", "chat.nodes");
 	return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : [];
 }
 
 /** @param {string[]} ids */
 export function saveNodes(ids) {
-	write(sessionStorage, "chat.nodes", ids);
+	write("sessionStorage", "chat.nodes", ids);
 }
 
 /**
@@ -77,7 +79,7 @@ export function saveNodes(ids) {
  * @param {string} side
  */
 export function folded(side) {
-	return read(localStorage, `chat.folded.${side}`) === true;
+	return read("localStorage", `chat.folded.${side}`) === true;
 }
 
 /**
@@ -85,12 +87,12 @@ export function folded(side) {
  * @param {boolean} away
  */
 export function fold(side, away) {
-	write(localStorage, `chat.folded.${side}`, away || null);
+	write("localStorage", `chat.folded.${side}`, away || null);
 }
 
 /** @param {string} room */
 export function draft(room) {
-	return String(read(sessionStorage, `chat.draft.${room}`) ?? "");
+	return String(read("sessionStorage", `chat.draft.${room}`) ?? "");
 }
 
 /**
@@ -98,7 +100,7 @@ export function draft(room) {
  * @param {string} text
  */
 export function saveDraft(room, text) {
-	write(sessionStorage, `chat.draft.${room}`, text || null);
+	write("sessionStorage", `chat.draft.${room}`, text || null);
 }
 
 /**
@@ -109,19 +111,20 @@ export function saveDraft(room, text) {
  * @returns {Promise<Shelf>}
  */
 export async function claimShelf() {
-	const mine = String(read(sessionStorage, "chat.tab") ?? "");
+	const mine = String(read("sessionStorage", "chat.tab") ?? "");
 	const id = mine && (await lock(OUTBOX + mine, CLAIM_MS)) ? mine : freshId();
 	if (id !== mine) await lock(OUTBOX + id, CLAIM_MS);
-	write(sessionStorage, "chat.tab", id);
+	write("sessionStorage", "chat.tab", id);
 	/** @type {Pending[]} */
 	const list = [];
 	for (const key of shelves()) {
 		if (key !== OUTBOX + id && !(navigator.locks && (await lock(key, 0)))) continue;
-		list.push(...(read(localStorage, key) ?? []).filter(isPending));
-		write(localStorage, key, null);
+		const left = read("localStorage", key);
+		if (Array.isArray(left)) list.push(...left.filter(isPending));
+		write("localStorage", key, null);
 	}
 	list.sort((a, b) => a.written - b.written);
-	const save = (/** @type {Pending[]} */ all) => write(localStorage, OUTBOX + id, all.length ? all : null);
+	const save = (/** @type {Pending[]} */ all) => write("localStorage", OUTBOX + id, all.length ? all : null);
 	save(list);
 	return { load: () => list, save };
 }

@@ -84,10 +84,12 @@ export class RoomLog {
 	}
 
 	/**
-	 * Forgets the oldest entries: what is kept is bounded.
+	 * Forgets the oldest entries: what is kept is bounded. It does so in larger
+	 * pieces, so that not every new entry moves all others on the page.
 	 * @param {number} most
 	 */
 	trim(most) {
+		if (this.entries.length < most * 1.1) return;
 		const extra = this.entries.splice(0, Math.max(0, this.entries.length - most));
 		for (const entry of extra) {
 			this.#bySeq.delete(seqOf(entry.id));

@@ -146,6 +146,13 @@ test("a hello that the servers can't answer is said again", async () => {
 	assert.deepEqual(client.log.status.map(({ broker }) => broker), ["down", "down", "up"]);
 });
 
+test("a hello that one node can't answer for long is said to another", async () => {
+	const client = await joined();
+	cluster.answer = (command) => (command.type === "hello" && command.node === "node-2" ? refusal("unavailable") : undefined);
+	cluster.fell("node-1", "dead");
+	await until(() => client.node.id === "node-3", "it is on the third node");
+});
+
 test("a hello that is refused for good asks the user", async () => {
 	cluster.answer = (command) => (command.type === "hello" ? refusal("unauthorized") : undefined);
 	const client = cluster.client();

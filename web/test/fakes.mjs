@@ -18,7 +18,7 @@ export async function until(condition, what) {
 const QUICK = {
 	timing: { connectWithin: 60, silence: 40, pongWithin: 40, tick: 5, firstRetry: 2, longestRetry: 10, drainSpread: 5, abuseWait: 5 },
 	sending: { answerWithin: 60, retryAfter: 5, longestRetry: 10 },
-	calls: { tryAgain: 5, typingEvery: 20 },
+	times: { tryAgain: 5, typingEvery: 20 },
 };
 
 const LIMITS = { text: 4000, rooms: 100, rate: 10, burst: 30 };

@@ -20,6 +20,7 @@ const GROUP_MS = 5 * 60 * 1000;
  * @property {Pending} [pending]
  * @property {import("../roomlog.js").Gap} [gap]
  * @property {boolean} [first] of a group
+ * @property {boolean} [last] of a group
  * @property {boolean} [crossed] taken by another node than the one before it
  */
 
@@ -53,5 +54,8 @@ export function layOut(log, pending, me) {
 		items.push({ key: one.key, kind: "pending", time: one.written, pending: one, first });
 		first = false;
 	}
+	// Told here, because a style sheet that asks for the next element is slow on
+	// a thousand of them.
+	items.forEach((item, i) => (item.last = !items[i + 1] || items[i + 1].first !== false));
 	return items;
 }

@@ -125,9 +125,9 @@ export class LogView {
 	 * What of an item can change while its entry stays.
 	 * @param {Item} item
 	 */
-	#markOf({ kind, first, crossed, entry, pending, time }) {
-		if (pending) return `p${first}${pending.failed}${Date.now() - pending.written > SLOW_MS}`;
-		if (entry) return `m${first}${crossed}${this.#numbers.of(entry.node)}`;
+	#markOf({ kind, first, last, crossed, entry, pending, time }) {
+		if (pending) return `p${first}${last}${pending.failed}${Date.now() - pending.written > SLOW_MS}`;
+		if (entry) return `m${first}${last}${crossed}${this.#numbers.of(entry.node)}`;
 		return kind === "day" ? dayName(time) : kind;
 	}
 
@@ -152,12 +152,12 @@ export class LogView {
 	 * @param {Item} item
 	 * @param {User | null} me
 	 */
-	#drawMessage(element, { entry, pending, first, crossed, time }, me) {
+	#drawMessage(element, { entry, pending, first, last, crossed, time }, me) {
 		const user = entry?.user ?? me ?? { id: "", name: "" };
 		const node = entry ? this.#numbers.of(entry.node) : 0;
 		const state = pending ? (pending.failed ? " failed" : " pending") : "";
 		const colour = entry ? this.#numbers.colour(entry.node) : "node-gone";
-		element.className = `message ${first ? "first" : "next"} ${colour}${state}`;
+		element.className = `message ${first ? "first" : "next"}${last ? " last" : ""} ${colour}${state}`;
 		const number = part(element, ".message-node");
 		setText(number, crossed && node ? String(node) : "");
 		number.title = node ? `Taken by node ${node}` : "";
@@ -216,7 +216,9 @@ export class LogView {
 			if (this.#log.children[middle].getBoundingClientRect().bottom < edge) low = middle + 1;
 			else high = middle;
 		}
-		const element = this.#log.children[low];
+		/** @type {Element | null} a message: a day's line moves when older ones come */
+		let element = this.#log.children[low] ?? null;
+		while (element && !element.matches(".message")) element = element.nextElementSibling;
 		if (element) this.#place = { element, top: element.getBoundingClientRect().top };
 	}
 

@@ -4,8 +4,11 @@ import { byId, part } from "./dom.js";
 /** As in the style sheets: below it the sides are sheets. */
 const WIDE = matchMedia("(min-width: 900px)");
 
-/** How a finger must move to open or close a sheet, in pixels. */
-const SWIPE = Object.freeze({ edge: 28, least: 56 });
+/**
+ * How a finger must move to open or close a sheet, in pixels. At the screen's
+ * very edges swipes are the browser's: back and forth.
+ */
+const SWIPE = Object.freeze({ edge: 24, least: 64 });
 
 /**
  * @typedef {object} Fold Where it is kept that a side is folded away.
@@ -73,16 +76,28 @@ export class Sides {
 		this.#shade.hidden = !this.#talk.inert;
 	}
 
+	/** @param {boolean} right */
+	#swiped(right) {
+		const toEnd = right === (getComputedStyle(this.#app).direction === "ltr");
+		if (!this.#sheet) this.#open(toEnd ? "rooms" : "people");
+		else if (this.#sheet === (toEnd ? "people" : "rooms")) this.close();
+	}
+
 	#watchSwipes() {
-		let from = { x: 0, y: 0 };
-		document.addEventListener("touchstart", ({ touches: [t] }) => (from = { x: t.clientX, y: t.clientY }), { passive: true });
-		document.addEventListener("touchend", ({ changedTouches: [t] }) => {
-			const x = t.clientX - from.x;
-			if (WIDE.matches || Math.abs(x) < SWIPE.least || Math.abs(x) < 2 * Math.abs(t.clientY - from.y)) return;
-			if (this.#sheet) {
-				if (this.#sheet === "rooms" ? x < 0 : x > 0) this.close();
-			} else if (x > 0 && from.x < SWIPE.edge) this.#open("rooms");
-			else if (x < 0 && from.x > innerWidth - SWIPE.edge) this.#open("people");
+		/** @type {{x: number, y: number} | null} */
+		let from = null;
+		document.addEventListener("touchstart", ({ touches, target }) => {
+			const { clientX: x, clientY: y } = touches[0];
+			const others = touches.length > 1 || x < SWIPE.edge || x > innerWidth - SWIPE.edge;
+			const scrolls = target instanceof Element && target.closest("pre, input, textarea");
+			from = WIDE.matches || others || scrolls ? null : { x, y };
+		}, { passive: true });
+		document.addEventListener("touchend", ({ changedTouches: [end] }) => {
+			if (!from) return;
+			const x = end.clientX - from.x;
+			const across = Math.abs(x) > SWIPE.least && Math.abs(x) > 2 * Math.abs(end.clientY - from.y);
+			from = null;
+			if (across) this.#swiped(x > 0);
 		}, { passive: true });
 	}
 }

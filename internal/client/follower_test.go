@@ -1,0 +1,114 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 10 * time.Second
+
+// quick are timings for tests; Ping < Gone holds as in the defaults.
+var quick = Timing{
+	Ping: 50 * time.Millisecond, Gone: 300 * time.Millisecond,
+	Handshake: 300 * time.Millisecond, Hello: 300 * time.Millisecond, Reply: time.Second,
+	Spread: 20 * time.Millisecond, First: 5 * time.Millisecond, Abuse: 20 * time.Millisecond,
+	Backoff: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s for %s", patience, what)
+		}
+	}
+}
+
+// follower is a Session and what it was told.
+type follower struct {
+	*Session
+	mu      sync.Mutex // guards the fields below
+	told    []string   // texts of entries, and "gap", "reset", "ended"
+	notices []Notice
+}
+
+func (f *follower) update(u Update) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	word := map[Kind]string{KindEntry: u.Entry.Text, KindGap: "gap", KindReset: "reset", KindEnded: "ended"}[u.Kind]
+	f.told = append(f.told, word)
+}
+
+func (f *follower) seen() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.told)
+}
+
+// losses are the errors that the Session told of.
+func (f *follower) losses() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []string
+	for _, n := range f.notices {
+		if n.Err != nil {
+			all = append(all, n.Err.Error())
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+func (f *follower) wants(t *testing.T, want ...string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d updates", len(want)), func() bool { return len(f.seen()) >= len(want) })
+	if got := f.seen(); !slices.Equal(got, want) {
+		t.Fatalf("told %q, want %q", got, want)
+	}
+}
+
+func open(t *testing.T, opts Options) *follower {
+	t.Helper()
+	f := new(follower)
+	opts.Timing = quick
+	opts.OnNotice = func(n Notice) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.notices = append(f.notices, n)
+	}
+	s, err := Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Session = s
+	t.Cleanup(s.Close)
+	return f
+}
+
+func (f *follower) follow(t *testing.T, room string, newest int) {
+	t.Helper()
+	if err := f.Follow(t.Context(), room, Follow{Newest: newest, Handle: f.update}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func numbers(from, to int) []string {
+	var list []string
+	for i := from; i <= to; i++ {
+		list = append(list, fmt.Sprint(i))
+	}
+	return list
+}
+
+func (f *follower) say(t *testing.T, room, text string) Sent {
+	t.Helper()
+	sent, err := f.Send(t.Context(), room, text, NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sent
+}

@@ -1,0 +1,67 @@
+// @ts-check
+
+/** @typedef {import("./wire.js").Refusal} Refusal */
+
+/** Codes of this side's own refusals: the connection, or the time, went first. */
+export const GONE = "gone";
+export const LATE = "late";
+
+/**
+ * @typedef {object} Call A command that waits for its answer.
+ * @property {(reply: any) => void} done
+ * @property {(refusal: Refusal) => void} refused
+ * @property {ReturnType<typeof setTimeout>} timer
+ */
+
+/** The commands that wait for an answer: each gets exactly one. */
+export class Calls {
+	#transmit;
+	#within;
+	#ref = 0;
+	/** @type {Map<number, Call>} */
+	#waiting = new Map();
+
+	/**
+	 * @param {(command: object) => void} transmit
+	 * @param {number} within milliseconds an answer comes
+	 */
+	constructor(transmit, within) {
+		this.#transmit = transmit;
+		this.#within = within;
+	}
+
+	/**
+	 * @param {object} command
+	 * @param {(reply: any) => void} done
+	 * @param {(refusal: Refusal) => void} refused
+	 */
+	make(command, done, refused) {
+		const ref = ++this.#ref;
+		const timer = setTimeout(() => {
+			this.#waiting.delete(ref);
+			refused({ code: LATE, message: "the node did not answer: try again" });
+		}, this.#within);
+		this.#waiting.set(ref, { done, refused, timer });
+		this.#transmit({ ...command, ref });
+	}
+
+	/** @param {any} frame that may be an answer */
+	answer(frame) {
+		const call = this.#waiting.get(frame.ref);
+		if (!call) return;
+		this.#waiting.delete(frame.ref);
+		clearTimeout(call.timer);
+		if (frame.type === "error") call.refused(frame);
+		else call.done(frame);
+	}
+
+	/** No more answers come on this connection. */
+	end() {
+		const waiting = [...this.#waiting.values()];
+		this.#waiting.clear();
+		for (const call of waiting) {
+			clearTimeout(call.timer);
+			call.refused({ code: GONE, message: "the connection broke: try again" });
+		}
+	}
+}
