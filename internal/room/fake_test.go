@@ -1,0 +1,307 @@
+package room_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
+)
+
+const patience = 20 * time.Second
+
+// eventually polls until ok is true.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s for %s", patience, what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+var errAway = errors.New("redis is away")
+
+// fakeBroker is a Redis in memory whose published hints pass through a fault.
+type fakeBroker struct {
+	hub *room.Hub
+
+	mu     sync.Mutex // guards the fields below
+	logs   map[string][]protocol.Entry
+	keys   map[string]protocol.ID
+	seqs   map[string]int64
+	away   bool
+	reads  int
+	hints  int
+	fault  func(n int, payload []byte) [][]byte // what of the n-th hint arrives
+	lostOK bool                                 // the reply of the next append is lost
+}
+
+func newFake() *fakeBroker {
+	return &fakeBroker{logs: map[string][]protocol.Entry{}, keys: map[string]protocol.ID{}, seqs: map[string]int64{}}
+}
+
+func (f *fakeBroker) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+	f.mu.Lock()
+	if f.away {
+		f.mu.Unlock()
+		return nil, errAway
+	}
+	var receipts []protocol.Receipt
+	var added [][]byte
+	for _, d := range drafts {
+		key := name + "|" + d.User + "|" + d.Key
+		if id, ok := f.keys[key]; ok {
+			receipts = append(receipts, protocol.Receipt{ID: id, Time: id.MS, Duplicate: true})
+			continue
+		}
+		f.seqs[name]++
+		id := protocol.ID{MS: 1000 + f.seqs[name], Seq: f.seqs[name]}
+		raw := protocol.AppendEntry(nil, id, name, d.Tail)
+		f.logs[name] = append(f.logs[name], protocol.Entry{ID: id, Raw: raw})
+		f.keys[key] = id
+		added = append(added, raw)
+		receipts = append(receipts, protocol.Receipt{ID: id, Time: id.MS})
+	}
+	var out [][]byte
+	if len(added) > 0 {
+		out = f.faultedLocked(bytes.Join(added, []byte("\n")))
+	}
+	lost := f.lostOK
+	f.lostOK = false
+	f.mu.Unlock()
+	for _, payload := range out {
+		f.hub.Live(name, payload)
+	}
+	if lost {
+		return nil, context.DeadlineExceeded
+	}
+	return receipts, nil
+}
+
+func (f *fakeBroker) faultedLocked(payload []byte) [][]byte {
+	f.hints++
+	if f.fault == nil {
+		return [][]byte{payload}
+	}
+	return f.fault(f.hints, payload)
+}
+
+func (f *fakeBroker) read(name string) ([]protocol.Entry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reads++
+	if f.away {
+		return nil, errAway
+	}
+	return slices.Clone(f.logs[name]), nil
+}
+
+func (f *fakeBroker) Newest(_ context.Context, name string, n int) ([]protocol.Entry, bool, error) {
+	list, err := f.read(name)
+	from := max(0, len(list)-n)
+	return list[from:], from > 0, err
+}
+
+func (f *fakeBroker) Before(_ context.Context, name string, id protocol.ID, n int) ([]protocol.Entry, bool, error) {
+	list, err := f.read(name)
+	end := slices.IndexFunc(list, func(e protocol.Entry) bool { return e.ID.Seq >= id.Seq })
+	if end < 0 {
+		end = len(list)
+	}
+	from := max(0, end-n)
+	return list[from:end], from > 0, err
+}
+
+func (f *fakeBroker) After(_ context.Context, name string, cursor protocol.ID, n int) ([]protocol.Entry, bool, bool, error) {
+	list, err := f.read(name)
+	if err != nil {
+		return nil, false, false, err
+	}
+	from := 0
+	if cursor.IsZero() {
+		if len(list) > 0 && list[0].ID.Seq != 1 {
+			return nil, false, false, nil
+		}
+	} else {
+		i := slices.IndexFunc(list, func(e protocol.Entry) bool { return e.ID == cursor })
+		if i < 0 {
+			return nil, false, false, nil
+		}
+		from = i + 1
+	}
+	list = list[from:]
+	return list[:min(n, len(list))], true, len(list) > n, nil
+}
+
+func (f *fakeBroker) Heads(_ context.Context, rooms []string) ([]protocol.ID, error) {
+	heads := make([]protocol.ID, len(rooms))
+	for i, name := range rooms {
+		list, err := f.read(name)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) > 0 {
+			heads[i] = list[len(list)-1].ID
+		}
+	}
+	return heads, nil
+}
+
+func (f *fakeBroker) Follow(name string) { go f.hub.Following(name) }
+func (f *fakeBroker) Unfollow(string)    {}
+func (f *fakeBroker) Instance() string   { return "n~1" }
+
+func (f *fakeBroker) Publish(_ context.Context, name string, payload []byte) error {
+	f.hub.Live(name, payload)
+	return nil
+}
+
+func (f *fakeBroker) Here(context.Context, string, string, []protocol.Change) (int, error) {
+	return 0, nil
+}
+func (f *fakeBroker) Vacate(context.Context, string, string) error             { return nil }
+func (f *fakeBroker) Present(context.Context, string) ([]protocol.User, error) { return nil, nil }
+
+func (f *fakeBroker) Claim(_ context.Context, _, name string, _ bool) (string, error) {
+	return name, nil
+}
+func (f *fakeBroker) Rename(_ context.Context, _, name, _ string) (string, error) { return name, nil }
+func (f *fakeBroker) Release(_ string, _ bool, done func(error))                  { go done(nil) }
+func (f *fakeBroker) Rules(context.Context, string) (map[string]string, error)    { return nil, nil }
+func (f *fakeBroker) Rule(context.Context, string, string, string, []byte) error  { return nil }
+
+// fakeMember keeps what it is handed.
+type fakeMember struct {
+	mu     sync.Mutex // guards the fields below
+	events []protocol.Event
+}
+
+func (m *fakeMember) Deliver(b *room.Broadcast) { m.take(b.Event) }
+func (m *fakeMember) Expel(string)              {}
+
+func (m *fakeMember) take(e protocol.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.events = append(m.events, e)
+}
+
+// seqs are those of the messages so far; a reset is a -1.
+func (m *fakeMember) seqs() []int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []int64
+	for _, e := range m.events {
+		switch e.Name {
+		case "message":
+			id, _ := protocol.EntryID(e.Body)
+			list = append(list, id.Seq)
+		case "reset":
+			list = append(list, -1)
+		}
+	}
+	return list
+}
+
+// got polls until the messages are exactly these.
+func (m *fakeMember) got(t *testing.T, want []int64) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !slices.Equal(m.seqs(), want) {
+		if time.Now().After(deadline) {
+			t.Fatalf("got %v, want %v", m.seqs(), want)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func count(from, to int64) []int64 {
+	var list []int64
+	for i := from; i <= to; i++ {
+		list = append(list, i)
+	}
+	return list
+}
+
+// rig is a hub on a fake broker.
+type rig struct {
+	t *testing.T
+	*fakeBroker
+	keys int
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	f := newFake()
+	f.hub = room.New(room.Config{Node: "n", Limits: protocol.Limits{Text: 100, Rooms: 10}}, f)
+	t.Cleanup(func() { f.hub.Close(context.Background()) })
+	return &rig{t: t, fakeBroker: f}
+}
+
+func (r *rig) enter(name string) (*fakeMember, *room.User) {
+	r.t.Helper()
+	m := &fakeMember{}
+	u, err := r.hub.Enter(r.t.Context(), m, name, name, false)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return m, u
+}
+
+func (r *rig) join(m *fakeMember, u *room.User, after protocol.ID) {
+	r.t.Helper()
+	if err := r.hub.Join(r.t.Context(), m, u, "lobby", after, m.take); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// say sends through the hub and waits for the receipt.
+func (r *rig) say(m *fakeMember) (protocol.Receipt, *protocol.Error) {
+	r.t.Helper()
+	r.keys++
+	return r.sayKey(m, strconv.Itoa(r.keys))
+}
+
+func (r *rig) sayKey(m *fakeMember, key string) (protocol.Receipt, *protocol.Error) {
+	r.t.Helper()
+	type outcome struct {
+		r   protocol.Receipt
+		err *protocol.Error
+	}
+	done := make(chan outcome, 1)
+	r.hub.Send(m, "lobby", false, protocol.Message(protocol.User{ID: "u"}, key, "x", "n"), func(rec protocol.Receipt, err *protocol.Error) {
+		done <- outcome{rec, err}
+	})
+	select {
+	case o := <-done:
+		return o.r, o.err
+	case <-time.After(patience):
+		r.t.Fatal("no receipt")
+		return protocol.Receipt{}, nil
+	}
+}
+
+// other has another node append, whose hint passes through the fault as well.
+func (r *rig) other(n int) {
+	r.t.Helper()
+	for range n {
+		r.keys++
+		if _, err := r.Append(r.t.Context(), "lobby", []protocol.Draft{protocol.Message(protocol.User{ID: "o"}, strconv.Itoa(r.keys), "x", "o")}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package room_test
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/protocol"
+)
+
+// What is published may be lost, late, twice or rubbish; members must not notice
+// but by a little delay.
+func TestFaultyHintsAreMadeGoodFromTheLog(t *testing.T) {
+	t.Parallel()
+	none := [][]byte(nil)
+	var kept []byte
+	for name, fault := range map[string]func(n int, p []byte) [][]byte{
+		"each third is lost": func(n int, p []byte) [][]byte { return map[bool][][]byte{true: none, false: {p}}[n%3 == 0] },
+		"each comes twice":   func(_ int, p []byte) [][]byte { return [][]byte{p, p} },
+		"two change their places": func(n int, p []byte) [][]byte {
+			if n%2 == 1 {
+				kept = p
+				return none
+			}
+			return [][]byte{p, kept}
+		},
+		"rubbish before each": func(_ int, p []byte) [][]byte {
+			return [][]byte{
+				[]byte("rubbish"), []byte("{"), []byte(`{"id":"99-99"`), []byte(`{"id":"x","room":"lobby"}`), nil,
+				[]byte(`{"id":"9999999-500","room":"lobby","time":1,"text":"forged"}`), bytes.Repeat([]byte("{"), 5<<20), p,
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			m, u := r.enter("ann")
+			r.join(m, u, protocol.ID{})
+			r.set(func() { r.fault = fault })
+			r.other(100)
+			m.got(t, count(1, 100))
+		})
+	}
+}
+
+// The last message before a silence has none after it that could show the hole:
+// the audit finds it.
+func TestALostLastHintIsFoundByTheAudit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m, u := r.enter("ann")
+	r.join(m, u, protocol.ID{})
+	r.set(func() { r.fault = func(int, []byte) [][]byte { return nil } })
+	began := time.Now()
+	r.other(1)
+	m.got(t, count(1, 1))
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	// What this node sent itself is missed much sooner.
+	began = time.Now()
+	if _, err := r.say(m); err != nil {
+		t.Fatal(err)
+	}
+	m.got(t, count(1, 2))
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("its own took %s", took)
+	}
+}
+
+func TestAWipedOrRolledBackLogIsTold(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(f *fakeBroker){
+		"wiped": func(f *fakeBroker) { f.logs["lobby"], f.seqs["lobby"], f.keys = nil, 0, map[string]protocol.ID{} },
+		"rolled back": func(f *fakeBroker) {
+			f.logs["lobby"] = f.logs["lobby"][:7]
+			f.seqs["lobby"] = 7
+		},
+		"rolled back and gone on": func(f *fakeBroker) {
+			f.logs["lobby"] = f.logs["lobby"][:9]
+			e := protocol.ID{MS: 99_999, Seq: 10}
+			f.logs["lobby"] = append(f.logs["lobby"], protocol.Entry{ID: e, Raw: protocol.AppendEntry(nil, e, "lobby", []byte(`"text":"other"}`))})
+			f.seqs["lobby"] = 10
+		},
+		"trimmed past what was followed": func(f *fakeBroker) {
+			f.logs["lobby"] = f.logs["lobby"][:0:0]
+			e := protocol.ID{MS: 99_999, Seq: 50}
+			f.logs["lobby"] = append(f.logs["lobby"], protocol.Entry{ID: e, Raw: protocol.AppendEntry(nil, e, "lobby", []byte(`"text":"other"}`))})
+			f.seqs["lobby"] = 50
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			m, u := r.enter("ann")
+			r.join(m, u, protocol.ID{})
+			r.other(10)
+			m.got(t, count(1, 10))
+			r.set(func() { change(r.fakeBroker) })
+			eventually(t, "the reset", func() bool { s := m.seqs(); return s[len(s)-1] == -1 })
+			var head int64
+			r.set(func() { head = r.seqs["lobby"] })
+			r.other(3)
+			m.got(t, append(append(count(1, 10), -1), count(head+1, head+3)...))
+		})
+	}
+}
+
+func TestAnAppendWithoutAnswerIsTriedAgainUnderItsKey(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m, u := r.enter("ann")
+	r.join(m, u, protocol.ID{})
+	r.set(func() { r.lostOK = true })
+	rec, err := r.say(m)
+	if err != nil || rec.ID.Seq != 1 {
+		t.Fatalf("%v %v", rec, err)
+	}
+	m.got(t, count(1, 1))
+	r.set(func() { r.away = true })
+	if _, err := r.sayKey(m, "kept"); err == nil || err.Code != protocol.CodeUnavailable {
+		t.Fatalf("while Redis is away: %v", err)
+	}
+	r.set(func() { r.away = false })
+	if rec, err := r.sayKey(m, "kept"); err != nil || rec.ID.Seq != 2 || rec.Duplicate {
+		t.Fatalf("%v %v", rec, err)
+	}
+	m.got(t, count(1, 2))
+}
+
+// Between history and live there is no hole and nothing twice, whenever one
+// joins.
+func TestJoiningWhileMessagesFlowLeavesNoHole(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first, u := r.enter("first")
+	r.join(first, u, protocol.ID{})
+	stop := make(chan struct{})
+	var flow sync.WaitGroup
+	flow.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				r.other(1)
+			}
+		}
+	})
+	const joiners = 50
+	var members [joiners]*fakeMember
+	for i := range members {
+		m, u := r.enter(strings.Repeat("m", i+1))
+		r.join(m, u, protocol.ID{MS: 1001, Seq: 1}) // which may not have been said yet
+		members[i] = m
+	}
+	eventually(t, "some messages", func() bool { return len(first.seqs()) > 500 })
+	close(stop)
+	flow.Wait()
+	var last int64
+	r.set(func() { last = r.seqs["lobby"] })
+	eventually(t, "the last message", func() bool { s := first.seqs(); return s[len(s)-1] == last })
+	for i, m := range members {
+		eventually(t, "the last message", func() bool { s := m.seqs(); return len(s) > 0 && s[len(s)-1] == last })
+		next := int64(0)
+		m.mu.Lock()
+		for _, e := range m.events {
+			switch e.Name {
+			case "joined":
+				// Every entry of the answer, then on from there.
+				for part := range bytes.SplitSeq(e.Body, []byte(`"id":"`)) {
+					if ms, rest, ok := bytes.Cut(part, []byte("-")); ok && len(ms) > 3 && len(ms) < 8 {
+						seq, _, _ := bytes.Cut(rest, []byte(`"`))
+						id, err := protocol.ParseID(string(ms) + "-" + string(seq))
+						if err != nil {
+							continue
+						}
+						if next != 0 && id.Seq != next {
+							t.Fatalf("joiner %d: in joined %d follows %d", i, id.Seq, next-1)
+						}
+						next = id.Seq + 1
+					}
+				}
+			case "message":
+				id, _ := protocol.EntryID(e.Body)
+				if next != 0 && id.Seq != next {
+					t.Fatalf("joiner %d: %d follows %d", i, id.Seq, next-1)
+				}
+				next = id.Seq + 1
+			}
+		}
+		m.mu.Unlock()
+	}
+}
+
+// A thousand who come back at once must not cost a read each.
+func TestManyWhoComeBackCostFewReads(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m, u := r.enter("ann")
+	r.join(m, u, protocol.ID{})
+	r.other(900)
+	m.got(t, count(1, 900))
+	again := newRigOn(t, r)
+	var all sync.WaitGroup
+	for i := range 1000 {
+		m, u := again.enter("u" + strings.Repeat("x", i%7) + string(rune('a'+i%26)))
+		all.Go(func() { again.join(m, u, protocol.ID{MS: 1001 + int64(i%800), Seq: 1 + int64(i%800)}) })
+	}
+	all.Wait()
+	again.set(func() {
+		if again.reads < 2 || again.reads > 10 {
+			t.Errorf("1,000 joins cost %d reads", again.reads)
+		}
+	})
+}
+
+// newRigOn is another node on the same log.
+func newRigOn(t *testing.T, r *rig) *rig {
+	t.Helper()
+	other := newRig(t)
+	r.set(func() { other.logs, other.seqs, other.fakeBroker.keys = r.logs, r.seqs, r.fakeBroker.keys })
+	return &rig{t: t, fakeBroker: other.fakeBroker}
+}
