@@ -101,7 +101,7 @@ export class Chat extends EventTarget {
 	async older() {
 		const log = this.log;
 		const before = log.entries[0]?.id;
-		if (this.#fetching || !log.more || !before || log.entries.length >= KEPT_AT_MOST) return;
+		if (this.state.state !== "online" || this.#fetching || !log.more || !before || log.entries.length >= KEPT_AT_MOST) return;
 		this.#fetching = true;
 		this.#changed("log");
 		try {

@@ -6,7 +6,7 @@ import { CLOSE } from "./wire.js";
  * silence + pongWithin + tick at most, which must stay under ten seconds with
  * the first retry included.
  */
-export const TIMING = Object.freeze({
+const TIMING = Object.freeze({
 	connectWithin: 3000,
 	silence: 3000, // of the node, before it is asked for a pong
 	pongWithin: 4000,
@@ -70,11 +70,6 @@ export class Link extends EventTarget {
 		this.#home = url;
 		this.#url = url;
 		this.#urls = [url];
-	}
-
-	/** The node that is, or is going to be, talked to. */
-	get url() {
-		return this.#url;
 	}
 
 	start() {
@@ -237,7 +232,7 @@ export class Link extends EventTarget {
 /**
  * @param {string} base "http://host:port"
  */
-export function socketURL(base) {
+function socketURL(base) {
 	return base.replace(/^http/, "ws").replace(/\/+$/, "") + "/ws";
 }
 

@@ -2,7 +2,7 @@
 import { newKey } from "./wire.js";
 
 /** More than this can't wait to be sent: what is kept is bounded. */
-export const OUTBOX_MAX = 200;
+const OUTBOX_MAX = 200;
 
 /**
  * @typedef {object} Pending Something said that has no place in the log yet.

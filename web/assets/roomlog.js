@@ -13,6 +13,9 @@ import { seqOf } from "./wire.js";
 /** For how long a `typing` counts, in milliseconds. */
 const TYPING_MS = 5000;
 
+/** So many members are listed, as the nodes do it. */
+const LISTED = 500;
+
 /** What this page knows of one room. It knows neither page nor socket. */
 export class RoomLog {
 	/** @type {Entry[]} by seq */
@@ -29,7 +32,7 @@ export class RoomLog {
 	problem = "";
 	/** @type {Map<number, Gap>} by the seq of the entry after the gap */
 	gaps = new Map();
-	/** @type {Map<string, User>} by id; 500 at most */
+	/** @type {Map<string, User>} by id; LISTED at most */
 	members = new Map();
 	/** How many are here, listed or not. */
 	count = 0;
@@ -63,15 +66,12 @@ export class RoomLog {
 	/**
 	 * Puts entries where they belong; those that are known already are replaced.
 	 * @param {Entry[]} entries
-	 * @returns {number} how many of them are new to the eye
 	 */
 	add(entries) {
-		let added = 0;
 		for (const entry of entries) {
 			if (entry.kind) this.#change(entry);
-			else if (this.#put(entry)) added++;
+			else this.#put(entry);
 		}
-		return added;
 	}
 
 	/**
@@ -110,7 +110,7 @@ export class RoomLog {
 	/** @param {{joined: User[], left: User[], count: number}} presence */
 	presence({ joined, left, count }) {
 		for (const user of left) this.members.delete(user.id);
-		for (const user of joined) if (this.members.size < 500) this.members.set(user.id, user);
+		for (const user of joined) if (this.members.size < LISTED) this.members.set(user.id, user);
 		this.count = count;
 	}
 
@@ -140,13 +140,11 @@ export class RoomLog {
 	#put(entry) {
 		const seq = seqOf(entry.id);
 		const change = this.#changes.get(seq);
-		if (change?.kind === "delete") return false;
+		if (change?.kind === "delete") return;
 		if (change) entry = { ...entry, text: change.text };
 		const known = this.#bySeq.has(seq);
 		this.#bySeq.set(seq, entry);
-		const at = this.#place(seq);
-		this.entries.splice(at, known ? 1 : 0, entry);
-		return !known;
+		this.entries.splice(this.#place(seq), known ? 1 : 0, entry);
 	}
 
 	/** @param {Entry} entry an edit, a deletion, or what this page does not know */

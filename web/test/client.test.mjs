@@ -62,7 +62,7 @@ test("a send without an answer is sent again under its key through another node"
 });
 
 test("a send that a living node leaves unanswered is sent again", async () => {
-	const client = await joined();
+	const client = await joined({ sending: { answerWithin: 20 } });
 	let times = 0;
 	cluster.answer = (command) => (command.type === "send" && ++times === 1 ? null : undefined);
 	client.say("lobby", "hello");
@@ -165,7 +165,7 @@ test("a hello that is refused for good asks the user", async () => {
 });
 
 test("a frozen node is left for another", async () => {
-	const client = await joined();
+	const client = await joined({ timing: { silence: 20, pongWithin: 20, tick: 5, firstRetry: 2 } });
 	cluster.ill.set("node-1", "frozen");
 	client.say("lobby", "hello");
 	await until(() => client.pending("lobby").length === 0, "it is said elsewhere");
@@ -173,7 +173,7 @@ test("a frozen node is left for another", async () => {
 });
 
 test("a node that takes no connection is passed over", async () => {
-	const client = await joined();
+	const client = await joined({ timing: { connectWithin: 200, firstRetry: 2 } });
 	cluster.ill.set("node-2", "hanging");
 	cluster.fell("node-1", "dead");
 	await until(() => client.node.id === "node-3", "the third one is reached");

@@ -1,11 +1,21 @@
 // A cluster of nodes that is no more than what the client can see of one: it
 // keeps rooms' logs, takes each key once, and fails in the ways nodes fail.
 
+import { webcrypto } from "node:crypto";
 import { Client } from "../assets/client.js";
+
+// What every browser has, node 18 has not.
+globalThis.crypto ??= webcrypto;
+globalThis.CustomEvent ??= class extends Event {
+	constructor(name, { detail } = {}) {
+		super(name);
+		this.detail = detail;
+	}
+};
 
 /** Polls until the condition holds; the deadline is far beyond what is needed. */
 export async function until(condition, what) {
-	const deadline = Date.now() + 5000;
+	const deadline = Date.now() + 20_000;
 	for (;;) {
 		const value = condition();
 		if (value) return value;
@@ -14,11 +24,11 @@ export async function until(condition, what) {
 	}
 }
 
-/** Times in which a test does not have to wait. */
+/** Waits that a test need not sit through. What a node may take stays as it is: a busy machine is no dead node. */
 const QUICK = {
-	timing: { connectWithin: 60, silence: 40, pongWithin: 40, tick: 5, firstRetry: 2, longestRetry: 10, drainSpread: 5, abuseWait: 5 },
-	sending: { answerWithin: 60, retryAfter: 5, longestRetry: 10 },
-	times: { tryAgain: 5, typingEvery: 20 },
+	timing: { firstRetry: 2, longestRetry: 10, drainSpread: 5, abuseWait: 5 },
+	sending: { retryAfter: 5, longestRetry: 10 },
+	times: { tryAgain: 5 },
 };
 
 const LIMITS = { text: 4000, rooms: 100, rate: 10, burst: 30 };

@@ -65,7 +65,7 @@ export class Composer {
 	#submit() {
 		const text = this.#text();
 		if (!text || bytesOf(text) > this.#limit) return;
-		if (!this.#hooks.say(text)) return;
+		if (!this.#hooks.say(text)) return this.#note("Too much waits to be sent already. Keep this until it is gone.", true);
 		this.#field.value = "";
 		this.#hooks.changed("");
 		this.#draw();
@@ -76,14 +76,22 @@ export class Composer {
 		return this.#field.value.replace(/^\s*\n|\s+$/g, "");
 	}
 
+	/**
+	 * @param {string} words
+	 * @param {boolean} refused
+	 */
+	#note(words, refused) {
+		this.#counter.hidden = words === "";
+		this.#counter.classList.toggle("over", refused);
+		setText(this.#counter, words);
+	}
+
 	#draw() {
 		const bytes = bytesOf(this.#text());
 		const over = bytes > this.#limit;
 		this.#send.disabled = bytes === 0 || over;
-		this.#counter.hidden = bytes < this.#limit * NEAR;
-		this.#counter.classList.toggle("over", over);
 		const count = `${bytes.toLocaleString()} of ${this.#limit.toLocaleString()} bytes`;
-		setText(this.#counter, over ? `Too long: ${count}` : count);
+		this.#note(bytes < this.#limit * NEAR ? "" : over ? `Too long: ${count}` : count, over);
 		this.#field.style.height = "auto";
 		this.#field.style.height = `${this.#field.scrollHeight}px`;
 	}

@@ -88,6 +88,8 @@ export class LogView {
 		arrange(this.#log, [...kept.values()].map(({ element }) => element));
 		this.#settle();
 		this.#drawJump(log.unread);
+		// Where all fits on the screen, no scrolling would ask for more.
+		if (log.more && this.#scroll.scrollHeight <= this.#scroll.clientHeight) this.#hooks.older();
 	}
 
 	/**

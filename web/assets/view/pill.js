@@ -63,6 +63,6 @@ export class Pill {
  * @param {string} url
  * @returns {string} "localhost:8081"
  */
-export function hostOf(url) {
+function hostOf(url) {
 	return URL.canParse(url) ? new URL(url).host : url;
 }
