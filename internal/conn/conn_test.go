@@ -361,15 +361,18 @@ func TestFramesNeverMixNorChangeTheirPlaces(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{OutboxLimit: 64 << 20})
 	r := s.raw(t)
-	_ = r.Conn.(*net.TCPConn).SetReadBuffer(2048)
+	_ = r.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
 	c := <-s.conns
 	const frames = 10_000
 	go func() { // ends when all is queued
 		for i := range frames {
-			c.Send(Text(fmt.Appendf(nil, "%d:%s", i, strings.Repeat("y", i%700))))
+			c.Send(Text(fmt.Appendf(nil, "%d:%s", i, strings.Repeat("y", i%3000))))
 		}
 	}()
 	for i := range frames {
+		if i == 0 {
+			eventually(t, "the socket to be full", func() bool { return c.Pending() > 1<<20 })
+		}
 		if i%97 == 0 {
 			_, _ = r.Write(masked(0x89, "ping")) // its pong comes between
 		}
@@ -377,7 +380,7 @@ func TestFramesNeverMixNorChangeTheirPlaces(t *testing.T) {
 		for err == nil && head == finPong {
 			head, payload, err = r.frame()
 		}
-		if want := fmt.Sprintf("%d:%s", i, strings.Repeat("y", i%700)); err != nil || head != finText || string(payload) != want {
+		if want := fmt.Sprintf("%d:%s", i, strings.Repeat("y", i%3000)); err != nil || head != finText || string(payload) != want {
 			t.Fatalf("frame %d: %x %.40q %v", i, head, payload, err)
 		}
 	}

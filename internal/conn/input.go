@@ -3,6 +3,7 @@ package conn
 import (
 	"encoding/binary"
 	"io"
+	"net"
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
@@ -236,6 +237,10 @@ var refusals = map[int]string{
 func (c *Conn) refuse(code int) {
 	c.Close(code, refusals[code])
 	c.in.part, c.in.message, c.in.ended = nil, nil, true
+	c.flush()
+	if tcp, ok := c.net.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite() // the server ends it first (section 7.1.1)
+	}
 	_, _ = io.CopyN(io.Discard, c.net, maxDiscard)
 }
 
