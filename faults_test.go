@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"os/exec"
 	"strconv"
 	"sync"
 	"syscall"
@@ -14,6 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/client"
+	"example.com/chat/internal/redistest"
+
+	"example.com/chat/internal/poll"
 )
 
 // checked is a load whose every message is followed from its sender to every
@@ -89,7 +90,7 @@ func (c *checked) run(n int, fault func(stop <-chan struct{})) {
 // id, in the order of the log, and nothing else.
 func (c *checked) verify() {
 	c.t.Helper()
-	eventually(c.t, "every member to have all", func() bool {
+	poll.Until(c.t, "every member to have all", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, list := range c.got {
@@ -133,16 +134,12 @@ func (c *checked) verify() {
 // Redis may cut every connection at any time, and forget its scripts.
 func TestNothingIsLostWhileRedisCutsConnections(t *testing.T) {
 	t.Parallel()
-	redisURL, _ := startRedis(t)
+	server := redistest.Start(t)
 	var urls []string
 	for range 3 {
-		urls = append(urls, startNode(t, redisURL, "--rate=0").url)
+		urls = append(urls, startNode(t, server.URL, "--rate=0").url)
 	}
-	u, err := url.Parse(redisURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin := redis.NewClient(&redis.Options{Addr: u.Host})
+	admin := redis.NewClient(&redis.Options{Addr: server.Addr})
 	defer admin.Close()
 	c := startChecked(t, urls)
 	c.run(150, func(stop <-chan struct{}) {
@@ -171,40 +168,24 @@ func TestNothingIsLostWhileRedisCutsConnections(t *testing.T) {
 // there, and what was not goes out under its key.
 func TestNothingIsLostWhenRedisIsKilled(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	args := []string{"--dir", dir, "--appendonly", "yes", "--appendfsync", "always"}
-	redisURL, first := startRedis(t, args...)
-	u, err := url.Parse(redisURL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	var urls []string
 	for range 3 {
-		urls = append(urls, startNode(t, redisURL, "--rate=0").url)
+		urls = append(urls, startNode(t, server.URL, "--rate=0").url)
 	}
 	c := startChecked(t, urls)
 	c.run(40, nil)
-	_ = first.Process.Kill()
-	_, _ = first.Process.Wait()
-	down := dial(t, urls[0])
+	server.Kill()
 	again := make(chan struct{})
 	go func() { // ends with the load, which the test waits for
 		defer close(again)
 		c.run(40, nil) // under keys that were taken: each a duplicate
 	}()
-	eventually(t, "the node to notice", func() bool {
+	poll.Until(t, "the node to notice", func() bool {
 		var answer frame
 		return getJSON(t, urls[0]+"/readyz", &answer) == 503
 	})
-	_ = down.ws.Close()
-	second := exec.Command("redis-server", append([]string{"--port", u.Port(), "--bind", "127.0.0.1", "--save", ""}, args...)...)
-	if err := second.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = second.Process.Kill()
-		_, _ = second.Process.Wait()
-	})
+	server.Restart()
 	<-again
 	c.verify()
 }
@@ -220,7 +201,7 @@ func TestNothingIsLostWhenANodeIsKilledUnderLoad(t *testing.T) {
 	}
 	c := startChecked(t, urls)
 	c.run(100, func(stop <-chan struct{}) {
-		eventually(t, "the load to flow", func() bool {
+		poll.Until(t, "the load to flow", func() bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return len(c.accepted) > 60

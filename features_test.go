@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"example.com/chat/embed"
+
+	"example.com/chat/internal/poll"
 )
 
 func TestWelcomeTellsWhatAClientNeeds(t *testing.T) {
@@ -15,7 +17,7 @@ func TestWelcomeTellsWhatAClientNeeds(t *testing.T) {
 	n1 := startNode(t, b.URL(), "--node-id=one", "--text-limit=123")
 	n2 := startNode(t, b.URL(), "--node-id=two", "--advertise=https://two.example.org")
 	p := dial(t, n1.url)
-	eventually(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x")) == 2 })
+	poll.Until(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x")) == 2 })
 	w := p.hello("ref", "r1")
 	if w.Ref != "r1" || w.User.ID == "" || !strings.HasPrefix(w.User.Name, "guest-") || w.Token == "" || w.Version != 1 {
 		t.Errorf("welcome: %s", w.raw)
@@ -178,7 +180,7 @@ func TestRoomsAndNodesAreListed(t *testing.T) {
 	enter(t, n.url, "Ann", "busy")
 	bob := enter(t, n.url, "Bob", "busy")
 	bob.join("quiet")
-	eventually(t, "the rooms", func() bool {
+	poll.Until(t, "the rooms", func() bool {
 		bob.send("rooms")
 		f := bob.next("rooms")
 		var api frame

@@ -18,10 +18,11 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/embed"
 	"example.com/chat/internal/cli"
+
+	"example.com/chat/internal/poll"
 )
 
 // asProgram makes the test binary be the program itself, so that tests can
@@ -34,22 +35,6 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
-}
-
-// patience is how long a test waits for what has to come. Nothing sleeps so
-// long: all waiting polls or reads.
-const patience = 20 * time.Second
-
-// eventually polls until ok is true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", patience, what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // startTestBroker starts an embedded broker for one test.
@@ -193,8 +178,8 @@ func (p *process) wait() int {
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(patience):
-		p.t.Fatalf("the program did not end within %s", patience)
+	case <-time.After(poll.Patience):
+		p.t.Fatalf("the program did not end within %s", poll.Patience)
 		return -1
 	}
 }
@@ -203,7 +188,7 @@ func (p *process) wait() int {
 func (p *process) url(k int) string {
 	p.t.Helper()
 	var url string
-	eventually(p.t, "the line of node "+strconv.Itoa(k), func() bool {
+	poll.Until(p.t, "the line of node "+strconv.Itoa(k), func() bool {
 		for line := range strings.Lines(p.out()) {
 			if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "node "+strconv.Itoa(k)+"  "); ok {
 				url = rest
@@ -352,7 +337,7 @@ func (p *peer) next(types ...string) frame {
 			return f
 		}
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(poll.Patience)
 	defer timer.Stop()
 	for {
 		select {
@@ -368,7 +353,7 @@ func (p *peer) next(types ...string) frame {
 			}
 			p.passed = append(p.passed, f)
 		case <-timer.C:
-			p.t.Fatalf("no %v within %s", types, patience)
+			p.t.Fatalf("no %v within %s", types, poll.Patience)
 		}
 	}
 }
@@ -386,7 +371,7 @@ func (p *peer) error(code string) frame {
 // closes waits for the close, which must have the code.
 func (p *peer) closes(code int) {
 	p.t.Helper()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(poll.Patience)
 	defer timer.Stop()
 	for {
 		select {
@@ -399,7 +384,7 @@ func (p *peer) closes(code int) {
 			}
 			return
 		case <-timer.C:
-			p.t.Fatalf("no close within %s", patience)
+			p.t.Fatalf("no close within %s", poll.Patience)
 		}
 	}
 }
@@ -467,36 +452,6 @@ func freePort(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return ports[0]
-}
-
-// startRedis starts a real redis-server for one test. Without one the test is
-// skipped, but not in CI, where it must be there.
-func startRedis(t *testing.T, args ...string) (url string, p *exec.Cmd) {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("redis-server is not installed, and CI=true insists on it")
-		}
-		t.Skip("redis-server is not installed: tests with a real Redis are skipped")
-	}
-	port := strconv.Itoa(freePort(t))
-	cmd := exec.Command(path, append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, args...)...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_, _ = cmd.Process.Wait()
-	})
-	addr := "127.0.0.1:" + port
-	eventually(t, "redis-server", func() bool {
-		c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
-		defer c.Close()
-		err := c.Ping(context.Background()).Err()
-		return err == nil || strings.Contains(err.Error(), "NOAUTH")
-	})
-	return "redis://" + addr, cmd
 }
 
 // getJSON reads a route.

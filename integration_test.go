@@ -7,6 +7,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/chat/internal/poll"
+
+	"example.com/chat/internal/redistest"
 )
 
 func TestHelloFromNode1ToNode2(t *testing.T) {
@@ -189,7 +193,7 @@ func TestANameIsHeldOnce(t *testing.T) {
 		bob.next("renamed")
 		// The name is free once its user is gone.
 		_ = ann.ws.Close()
-		eventually(t, "the name to be free", func() bool {
+		poll.Until(t, "the name to be free", func() bool {
 			p := dial(t, n2.url)
 			defer p.ws.Close()
 			p.send("hello", "name", "ännchen")
@@ -233,7 +237,6 @@ func eachRedis(t *testing.T, test func(t *testing.T, redisURL string)) {
 	})
 	t.Run("redis-server", func(t *testing.T) {
 		t.Parallel()
-		url, _ := startRedis(t)
-		test(t, url)
+		test(t, redistest.Start(t).URL)
 	})
 }

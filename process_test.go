@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/chat/internal/poll"
 )
 
 // It measures time, so it runs while no other test does.
@@ -30,8 +32,8 @@ func TestClusterOfThreeProcesses(t *testing.T) {
 	t.Logf("the killed node's user was elsewhere after %s", time.Since(began).Round(time.Millisecond))
 	ann.say("lobby", "Still there?", "2")
 	again.message("Still there?")
-	eventually(t, "the report", func() bool { return strings.Contains(c.errs(), "node 2 ended (signal: killed)") })
-	eventually(t, "the node to be back", func() bool {
+	poll.Until(t, "the report", func() bool { return strings.Contains(c.errs(), "node 2 ended (signal: killed)") })
+	poll.Until(t, "the node to be back", func() bool {
 		res, err := http.Get(urls[1] + "/readyz")
 		if err != nil {
 			return false
@@ -68,7 +70,7 @@ func processOn(t *testing.T, url string) int {
 		t.Fatal(err)
 	}
 	var pid int
-	eventually(t, "the process on port "+port, func() bool {
+	poll.Until(t, "the process on port "+port, func() bool {
 		pid = listener(t, port)
 		return pid != 0
 	})
@@ -81,7 +83,7 @@ func TestEndOfTheParentEndsTheNodes(t *testing.T) {
 	pids := []int{processOn(t, c.url(1)), processOn(t, c.url(2))}
 	c.signal(syscall.SIGKILL)
 	for _, pid := range pids {
-		eventually(t, "the end of process "+strconv.Itoa(pid), func() bool { return syscall.Kill(pid, 0) != nil })
+		poll.Until(t, "the end of process "+strconv.Itoa(pid), func() bool { return syscall.Kill(pid, 0) != nil })
 	}
 }
 

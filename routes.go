@@ -130,11 +130,7 @@ func (s *server) serveMessages(w http.ResponseWriter, r *http.Request) {
 		s.writeUnavailable(w, err)
 		return
 	}
-	raws := make([][]byte, len(list))
-	for i, e := range list {
-		raws[i] = e.Raw
-	}
-	writeBody(w, http.StatusOK, protocol.Histories(name, raws, more).Body)
+	writeBody(w, http.StatusOK, protocol.Histories(name, list, more).Body)
 }
 
 // page reads ?before= and ?limit=, whose rules are those of history.
@@ -160,7 +156,7 @@ func page(r *http.Request) (before protocol.ID, limit int, bad *protocol.Error) 
 
 func (s *server) writeUnavailable(w http.ResponseWriter, err error) {
 	s.log.Warn("a request could not be answered", "error", err)
-	writeError(w, protocol.Errorf(protocol.CodeUnavailable, "the servers can't reach each other right now: try again"))
+	writeError(w, protocol.ErrUnavailable)
 }
 
 // writeError answers {"error":{"code","message"}} with the status of its code.

@@ -10,21 +10,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/poll"
 )
-
-const patience = 20 * time.Second
-
-// eventually polls until ok is true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", patience, what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
 
 func start(t *testing.T, cfg BrokerConfig) *Broker {
 	t.Helper()
@@ -90,7 +78,7 @@ func TestAFrozenSubscriberIsNotFelt(t *testing.T) {
 		t.Fatal(err)
 	}
 	rdb := client(t, b.URL())
-	eventually(t, "the subscription", func() bool {
+	poll.Until(t, "the subscription", func() bool {
 		n, err := rdb.PubSubNumSub(t.Context(), "news").Result()
 		return err == nil && n["news"] == 1
 	})
@@ -110,7 +98,7 @@ func TestAFrozenSubscriberIsNotFelt(t *testing.T) {
 	if worst := took[len(took)-1]; worst > 2*time.Second {
 		t.Errorf("another client waited %s", worst)
 	}
-	eventually(t, "the frozen one to be cut off", func() bool {
+	poll.Until(t, "the frozen one to be cut off", func() bool {
 		n, err := rdb.PubSubNumSub(t.Context(), "news").Result()
 		return err == nil && n["news"] == 0
 	})
@@ -144,5 +132,5 @@ func TestCloseEndsAllThatTheBrokerBegan(t *testing.T) {
 	_ = sub.Close()
 	_ = c.Close()
 	b.Close()
-	eventually(t, "all goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
+	poll.Until(t, "all goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
 }

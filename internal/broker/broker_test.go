@@ -4,36 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/embed"
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/protocol"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/redistest"
 )
-
-const patience = 20 * time.Second
-
-// eventually polls until ok is true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", patience, what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
 
 // each runs the suite's test on the embedded broker and on a real Redis.
 func each(t *testing.T, test func(t *testing.T, url string)) {
@@ -49,36 +34,8 @@ func each(t *testing.T, test func(t *testing.T, url string)) {
 	})
 	t.Run("redis-server", func(t *testing.T) {
 		t.Parallel()
-		test(t, realRedis(t))
+		test(t, redistest.Start(t).URL)
 	})
-}
-
-func realRedis(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("redis-server is not installed, and CI=true insists on it")
-		}
-		t.Skip("redis-server is not installed: tests with a real Redis are skipped")
-	}
-	ports, err := embed.FreePorts("127.0.0.1", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
-	cmd := exec.Command(path, "--port", strconv.Itoa(ports[0]), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_, _ = cmd.Process.Wait()
-	})
-	c := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
-	defer c.Close()
-	eventually(t, "redis-server", func() bool { return c.Ping(t.Context()).Err() == nil })
-	return "redis://" + addr
 }
 
 // heard is a listener that keeps what it is told.
@@ -110,7 +67,7 @@ func (h *heard) Reachable(up bool)            { h.note(func() { h.up = up }) }
 // has polls a condition on what was heard.
 func (h *heard) has(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	eventually(t, what, func() bool {
+	poll.Until(t, what, func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return ok()
@@ -357,11 +314,11 @@ func TestPresenceIsWorthAsMuchAsItsLease(t *testing.T) {
 		n1.stop()
 		n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby p1\n-b Bob") })
 		n2.has(t, "one node", func() bool { return len(n2.nodes) == 1 })
-		eventually(t, "the name to be free", func() bool {
+		poll.Until(t, "the name to be free", func() bool {
 			_, err := n2.Claim(t.Context(), "x", "BOB", false)
 			return err == nil
 		})
-		eventually(t, "nothing to be left of the dead node", func() bool {
+		poll.Until(t, "nothing to be left of the dead node", func() bool {
 			left, err := n2.rdb.Keys(t.Context(), "test:*n1~*").Result()
 			return err == nil && len(left) == 0
 		})
@@ -422,7 +379,7 @@ func TestALostLeaseIsNoticed(t *testing.T) {
 			t.Error("the instance is still the same")
 		}
 		// The secret is put back, so that tokens hold.
-		eventually(t, "the secret", func() bool {
+		poll.Until(t, "the secret", func() bool {
 			n, err := b.rdb.Exists(t.Context(), "test:{cluster}:secret").Result()
 			return err == nil && n == 1
 		})

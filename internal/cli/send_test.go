@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"example.com/chat/internal/client/fakenode"
+
+	"example.com/chat/internal/poll"
 )
 
 // send runs `chat send` against a node.
@@ -184,7 +186,7 @@ func TestInterruptedSend(t *testing.T) {
 	if _, err := out.Write([]byte("one\n")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the line", func() bool { return slices.Contains(c.Texts("lobby"), "one") })
+	poll.Until(t, "the line", func() bool { return slices.Contains(c.Texts("lobby"), "one") })
 	cancel()
 	if err := <-ended; err != nil && !strings.HasPrefix(err.Error(), "line 1: interrupted") {
 		t.Errorf("got %v", err)

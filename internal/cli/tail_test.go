@@ -15,19 +15,12 @@ import (
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/client/fakenode"
 	"example.com/chat/internal/protocol"
+
+	"example.com/chat/internal/poll"
 )
 
 // patience is how long a test waits for what must come.
 const patience = 10 * time.Second
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", patience, what)
-		}
-	}
-}
 
 // output is a writer that can be read while it is written to.
 type output struct {
@@ -93,7 +86,7 @@ func (p *tailing) texts() []string {
 
 func (p *tailing) wants(t *testing.T, want ...string) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d lines", len(want)), func() bool { return len(p.texts()) >= len(want) })
+	poll.Until(t, fmt.Sprintf("%d lines", len(want)), func() bool { return len(p.texts()) >= len(want) })
 	if got := p.texts(); !slices.Equal(got, want) {
 		t.Fatalf("printed %q, want %q", got, want)
 	}
@@ -184,9 +177,9 @@ func TestTailJSON(t *testing.T) {
 	n := c.Start(t)
 	c.Say("lobby", "old")
 	p := tail(t, "--json", "lobby", "--url", n.URL)
-	eventually(t, "the old one", func() bool { return strings.Contains(p.stdout.String(), "old") })
+	poll.Until(t, "the old one", func() bool { return strings.Contains(p.stdout.String(), "old") })
 	c.Say("lobby", "<b>\u202e\u009b31m\x1b[31m\n é")
-	eventually(t, "the new one", func() bool { return strings.Count(p.stdout.String(), "\n") == 2 })
+	poll.Until(t, "the new one", func() bool { return strings.Count(p.stdout.String(), "\n") == 2 })
 	for i, l := range p.stdout.lines() {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(l), &fields); err != nil {
@@ -211,15 +204,15 @@ func TestTailEnds(t *testing.T) {
 		p.stdout.mu.Lock()
 		p.stdout.err = broken
 		p.stdout.mu.Unlock()
-		eventually(t, "the join", func() bool { return n.Peers() == 1 && len(n.Heard("join")) > 0 })
-		eventually(t, "the end", func() bool { c.Say("lobby", "x"); return len(p.ended) == 1 })
+		poll.Until(t, "the join", func() bool { return n.Peers() == 1 && len(n.Heard("join")) > 0 })
+		poll.Until(t, "the end", func() bool { c.Say("lobby", "x"); return len(p.ended) == 1 })
 		if err := <-p.ended; err != nil {
 			t.Errorf("%v: %v", broken, err)
 		}
-		eventually(t, "the leave", func() bool { return n.Peers() == 0 })
+		poll.Until(t, "the leave", func() bool { return n.Peers() == 0 })
 	}
 	p := tail(t, "lobby", "--url", n.URL, "-n", "0")
-	eventually(t, "the join", func() bool { return len(n.Heard("join")) == 3 })
+	poll.Until(t, "the join", func() bool { return len(n.Heard("join")) == 3 })
 	n.Close(4003, "for \x1b[31mspam")
 	if err := <-p.ended; err == nil || err.Error() != "removed by a moderator: for spam" {
 		t.Errorf("kicked: %v", err)

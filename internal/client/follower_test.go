@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"example.com/chat/internal/poll"
 )
 
 // patience is how long a test waits for what must come.
@@ -18,15 +20,6 @@ var quick = Timing{
 	Handshake: 300 * time.Millisecond, Hello: 300 * time.Millisecond, Reply: time.Second,
 	Spread: 20 * time.Millisecond, First: 5 * time.Millisecond, Abuse: 20 * time.Millisecond,
 	Backoff: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", patience, what)
-		}
-	}
 }
 
 // follower is a Session and what it was told.
@@ -65,7 +58,7 @@ func (f *follower) losses() string {
 
 func (f *follower) wants(t *testing.T, want ...string) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d updates", len(want)), func() bool { return len(f.seen()) >= len(want) })
+	poll.Until(t, fmt.Sprintf("%d updates", len(want)), func() bool { return len(f.seen()) >= len(want) })
 	if got := f.seen(); !slices.Equal(got, want) {
 		t.Fatalf("told %q, want %q", got, want)
 	}

@@ -11,6 +11,8 @@ import (
 
 	"example.com/chat/internal/client/fakenode"
 	"example.com/chat/internal/protocol"
+
+	"example.com/chat/internal/poll"
 )
 
 func TestFollowGoesOnAtAnotherNode(t *testing.T) {
@@ -118,7 +120,7 @@ func TestGapAndReset(t *testing.T) {
 		return nil
 	})
 	n1.Cut()
-	eventually(t, "a try to come back", func() bool { return len(n1.Heard("hello")) > 1 })
+	poll.Until(t, "a try to come back", func() bool { return len(n1.Heard("hello")) > 1 })
 	for i := 2; i <= 100; i++ {
 		c.Say("lobby", fmt.Sprint(i))
 	}
@@ -392,7 +394,7 @@ func TestSlowHandlerIsNoSilence(t *testing.T) {
 	}
 	c.Say("lobby", "1")
 	before := pings()
-	eventually(t, "more silence than is allowed", func() bool {
+	poll.Until(t, "more silence than is allowed", func() bool {
 		return pings() > before+int(quick.Gone/quick.Ping)+1
 	})
 	c.Say("lobby", "2")
@@ -410,7 +412,7 @@ func TestCloseWhileLookingForANode(t *testing.T) {
 	f := open(t, Options{URL: n.URL})
 	f.follow(t, "lobby", 50)
 	n.Kill()
-	eventually(t, "a failed try", func() bool { return strings.Contains(f.losses(), "refused") })
+	poll.Until(t, "a failed try", func() bool { return strings.Contains(f.losses(), "refused") })
 	waiting := make(chan error)
 	go func() { // ends with the Session, and is waited for below
 		_, err := f.Send(context.Background(), "lobby", "text", "k")

@@ -17,21 +17,9 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"example.com/chat/internal/poll"
 )
-
-const patience = 20 * time.Second
-
-// eventually polls until ok is true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", patience, what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
 
 // echo sends back what it gets, and tells how it was closed.
 type echo struct {
@@ -124,7 +112,7 @@ func masked(head byte, payload string) []byte {
 
 // frame reads one frame of the server.
 func (r *raw) frame() (head byte, payload []byte, err error) {
-	_ = r.SetReadDeadline(time.Now().Add(patience))
+	_ = r.SetReadDeadline(time.Now().Add(poll.Patience))
 	var b [2]byte
 	if _, err := io.ReadFull(r.in, b[:]); err != nil {
 		return 0, nil, err
@@ -275,7 +263,7 @@ func TestAMessageWithoutAnEndIsCutOff(t *testing.T) {
 			_, _ = r.Write(masked(0x01, "begun"))
 			began := time.Now()
 			go func() { _, _ = io.Copy(io.Discard, r.in) }() // ends with the connection
-			eventually(t, "the end", func() bool {
+			poll.Until(t, "the end", func() bool {
 				if again != nil {
 					_ = r.SetWriteDeadline(time.Now().Add(time.Second))
 				}
@@ -290,7 +278,7 @@ func TestAMessageWithoutAnEndIsCutOff(t *testing.T) {
 	// A header that stops in the middle.
 	r := s.raw(t)
 	_, _ = r.Write([]byte{0x81})
-	_ = r.SetReadDeadline(time.Now().Add(patience))
+	_ = r.SetReadDeadline(time.Now().Add(poll.Patience))
 	if _, err := io.ReadAll(r.in); err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("half a header: %v", err)
 	}
@@ -371,7 +359,7 @@ func TestFramesNeverMixNorChangeTheirPlaces(t *testing.T) {
 	}()
 	for i := range frames {
 		if i == 0 {
-			eventually(t, "the socket to be full", func() bool { return c.Pending() > 1<<20 })
+			poll.Until(t, "the socket to be full", func() bool { return c.Pending() > 1<<20 })
 		}
 		if i%97 == 0 {
 			_, _ = r.Write(masked(0x89, "ping")) // its pong comes between
@@ -474,14 +462,14 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "the connections", func() bool { return s.Stats().Open == 50 })
+	poll.Until(t, "the connections", func() bool { return s.Stats().Open == 50 })
 	s.Close()
 	clients.Wait()
 	web.Close()
 	if s.Stats().Open != 0 {
 		t.Errorf("open: %d", s.Stats().Open)
 	}
-	eventually(t, "all goroutines to end", func() bool { return runtime.NumGoroutine() <= before+1 })
+	poll.Until(t, "all goroutines to end", func() bool { return runtime.NumGoroutine() <= before+1 })
 }
 
 // FuzzFeed cuts any bytes in two places: there must be no panic, and the same

@@ -67,7 +67,7 @@ func (w Welcomed) Event() Event { return encode("welcome", w) }
 
 // Joined makes the reply to join. messages are entries as the log holds them,
 // oldest first; members lists MaxListed at most.
-func Joined(room string, head ID, recovered bool, messages [][]byte, members []User, count int) Event {
+func Joined(room string, head ID, recovered bool, messages []Entry, members []User, count int) Event {
 	b := make([]byte, 0, 256+total(messages)+48*len(members))
 	b = append(b, `{"room":"`...)
 	b = append(b, room...)
@@ -86,7 +86,7 @@ func Joined(room string, head ID, recovered bool, messages [][]byte, members []U
 
 // Histories makes the reply to history: entries as the log holds them, oldest
 // first, and whether older ones exist.
-func Histories(room string, messages [][]byte, more bool) Event {
+func Histories(room string, messages []Entry, more bool) Event {
 	b := make([]byte, 0, 64+len(room)+total(messages))
 	b = append(b, `{"room":"`...)
 	b = append(b, room...)
@@ -97,21 +97,21 @@ func Histories(room string, messages [][]byte, more bool) Event {
 	return Event{Name: "history", Body: append(b, '}')}
 }
 
-func total(list [][]byte) int {
+func total(list []Entry) int {
 	n := 0
-	for _, raw := range list {
-		n += len(raw) + 1
+	for _, e := range list {
+		n += len(e.Raw) + 1
 	}
 	return n
 }
 
-func appendList(b []byte, list [][]byte) []byte {
+func appendList(b []byte, list []Entry) []byte {
 	b = append(b, '[')
-	for i, raw := range list {
+	for i, e := range list {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, raw...)
+		b = append(b, e.Raw...)
 	}
 	return append(b, ']')
 }

@@ -87,5 +87,13 @@ type Change struct {
 	Here bool
 }
 
-// ErrNameTaken is answered when somebody else who is online holds the name.
-var ErrNameTaken = Errorf(CodeNameTaken, "somebody who is online has this name: choose another")
+// Errors that many commands can meet. They are shared and never changed: an
+// answer that names a room or a key is a copy.
+var (
+	// ErrNameTaken is answered when somebody else who is online holds the name.
+	ErrNameTaken = Errorf(CodeNameTaken, "somebody who is online has this name: choose another")
+	// ErrNotJoined is answered to what only a member of the room may ask for.
+	ErrNotJoined = Errorf(CodeNotJoined, "join the room first")
+	// ErrUnavailable is answered while Redis can't be reached.
+	ErrUnavailable = Errorf(CodeUnavailable, "the servers can't reach each other right now: try again")
+)

@@ -35,16 +35,12 @@ const (
 func (h *Hub) Send(m Member, name string, moderator bool, d protocol.Draft, done func(protocol.Receipt, *protocol.Error)) {
 	r := h.find(name)
 	if r == nil {
-		done(protocol.Receipt{}, notJoined())
+		done(protocol.Receipt{}, protocol.ErrNotJoined)
 		return
 	}
 	if err := r.submit(m, moderator, submission{d, done}); err != nil {
 		done(protocol.Receipt{}, err)
 	}
-}
-
-func notJoined() *protocol.Error {
-	return protocol.Errorf(protocol.CodeNotJoined, "join the room first")
 }
 
 func (r *room) submit(m Member, moderator bool, s submission) *protocol.Error {
@@ -55,7 +51,7 @@ func (r *room) submit(m Member, moderator bool, s submission) *protocol.Error {
 	defer r.mu.Unlock()
 	u, ok := r.members[m]
 	if !ok {
-		return notJoined()
+		return protocol.ErrNotJoined
 	}
 	if !moderator {
 		if err := r.rules.speak(u.ID, &r.spoken); err != nil {
@@ -63,7 +59,7 @@ func (r *room) submit(m Member, moderator bool, s submission) *protocol.Error {
 		}
 	}
 	if len(r.queue) >= queueDrafts {
-		return unavailable()
+		return protocol.ErrUnavailable
 	}
 	r.queue = append(r.queue, s)
 	if !r.committing {
@@ -161,7 +157,7 @@ func (r *room) fail(batch []submission, err error) {
 	r.queue = nil
 	r.mu.Unlock()
 	for _, s := range batch {
-		s.done(protocol.Receipt{}, unavailable())
+		s.done(protocol.Receipt{}, protocol.ErrUnavailable)
 	}
 }
 

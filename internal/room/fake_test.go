@@ -12,21 +12,9 @@ import (
 
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
+
+	"example.com/chat/internal/poll"
 )
-
-const patience = 20 * time.Second
-
-// eventually polls until ok is true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", patience, what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
 
 var errAway = errors.New("redis is away")
 
@@ -220,7 +208,7 @@ func (m *fakeMember) seqs() []int64 {
 // got polls until the messages are exactly these.
 func (m *fakeMember) got(t *testing.T, want []int64) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(poll.Patience)
 	for !slices.Equal(m.seqs(), want) {
 		if time.Now().After(deadline) {
 			t.Fatalf("got %v, want %v", m.seqs(), want)
@@ -289,7 +277,7 @@ func (r *rig) sayKey(m *fakeMember, key string) (protocol.Receipt, *protocol.Err
 	select {
 	case o := <-done:
 		return o.r, o.err
-	case <-time.After(patience):
+	case <-time.After(poll.Patience):
 		r.t.Fatal("no receipt")
 		return protocol.Receipt{}, nil
 	}

@@ -324,11 +324,8 @@ func (r *room) catchUp() {
 			return
 		}
 		if err != nil {
-			timer := time.NewTimer(wait/2 + rand.N(wait))
-			select {
-			case <-timer.C:
-			case <-h.ctx.Done():
-				timer.Stop()
+			h.pause(wait/2 + rand.N(wait))
+			if h.ctx.Err() != nil {
 				return
 			}
 			wait = min(2*wait, time.Second)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"example.com/chat/internal/protocol"
+
+	"example.com/chat/internal/poll"
 )
 
 // What is published may be lost, late, twice or rubbish; members must not notice
@@ -98,7 +100,7 @@ func TestAWipedOrRolledBackLogIsTold(t *testing.T) {
 			r.other(10)
 			m.got(t, count(1, 10))
 			r.set(func() { change(r.fakeBroker) })
-			eventually(t, "the reset", func() bool { s := m.seqs(); return s[len(s)-1] == -1 })
+			poll.Until(t, "the reset", func() bool { s := m.seqs(); return s[len(s)-1] == -1 })
 			var head int64
 			r.set(func() { head = r.seqs["lobby"] })
 			r.other(3)
@@ -155,14 +157,14 @@ func TestJoiningWhileMessagesFlowLeavesNoHole(t *testing.T) {
 		r.join(m, u, protocol.ID{MS: 1001, Seq: 1}) // which may not have been said yet
 		members[i] = m
 	}
-	eventually(t, "some messages", func() bool { return len(first.seqs()) > 500 })
+	poll.Until(t, "some messages", func() bool { return len(first.seqs()) > 500 })
 	close(stop)
 	flow.Wait()
 	var last int64
 	r.set(func() { last = r.seqs["lobby"] })
-	eventually(t, "the last message", func() bool { s := first.seqs(); return s[len(s)-1] == last })
+	poll.Until(t, "the last message", func() bool { s := first.seqs(); return s[len(s)-1] == last })
 	for i, m := range members {
-		eventually(t, "the last message", func() bool { s := m.seqs(); return len(s) > 0 && s[len(s)-1] == last })
+		poll.Until(t, "the last message", func() bool { s := m.seqs(); return len(s) > 0 && s[len(s)-1] == last })
 		next := int64(0)
 		m.mu.Lock()
 		for _, e := range m.events {

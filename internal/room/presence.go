@@ -187,13 +187,7 @@ func (r *room) loadPresence() {
 		}
 		r.mu.Unlock()
 		if err != nil {
-			timer := time.NewTimer(presenceRetry)
-			select {
-			case <-timer.C:
-			case <-r.hub.ctx.Done():
-				timer.Stop()
-				return
-			}
+			r.hub.pause(presenceRetry)
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (h *Hub) enter(ctx context.Context, name string) (*room, *protocol.Error) {
 			return r, nil
 		case <-ctx.Done():
 			r.leaveDoor()
-			return nil, unavailable()
+			return nil, protocol.ErrUnavailable
 		}
 	}
 }
@@ -123,10 +123,6 @@ func (r *room) leaveDoor() {
 	r.mu.Lock()
 	r.joining--
 	r.mu.Unlock()
-}
-
-func unavailable() *protocol.Error {
-	return protocol.Errorf(protocol.CodeUnavailable, "the servers can't reach each other right now: try again")
 }
 
 // join tries once to answer from memory; done is false when something was read
@@ -148,7 +144,7 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, r
 		if want == wantNothing {
 			r.enterLocked(m, u)
 			members, count := r.membersLocked()
-			reply(protocol.Joined(r.name, r.log.head, recovered, raws(list), members, count))
+			reply(protocol.Joined(r.name, r.log.head, recovered, list, members, count))
 			r.mu.Unlock()
 			return true, nil
 		}
@@ -165,7 +161,7 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, r
 			looked = true
 		}
 		if err != nil {
-			return false, unavailable()
+			return false, protocol.ErrUnavailable
 		}
 	}
 }

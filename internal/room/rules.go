@@ -167,7 +167,7 @@ func (h *Hub) Moderate(ctx context.Context, c protocol.Command, by protocol.User
 	}
 	if err := h.broker.Rule(ctx, c.Room, d.Field, value, append([]byte{payloadRule}, payload...)); err != nil {
 		h.log.Error("a moderator's decision could not be kept", "action", c.Action, "error", err)
-		return d.Moderated, unavailable()
+		return d.Moderated, protocol.ErrUnavailable
 	}
 	return d.Moderated, nil
 }

@@ -73,11 +73,3 @@ func (t *tail) holds(id protocol.ID) (int, bool) {
 func (t *tail) newest(n int) []protocol.Entry {
 	return t.list[max(0, len(t.list)-n):]
 }
-
-func raws(list []protocol.Entry) [][]byte {
-	out := make([][]byte, len(list))
-	for i, e := range list {
-		out[i] = e.Raw
-	}
-	return out
-}

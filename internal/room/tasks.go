@@ -1,6 +1,9 @@
 package room
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // tasks are the goroutines of a hub, which all end before it does.
 type tasks struct {
@@ -25,4 +28,14 @@ func (t *tasks) end() {
 	t.ended = true
 	t.mu.Unlock()
 	t.running.Wait()
+}
+
+// pause waits, or until the hub ends.
+func (h *Hub) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-h.ctx.Done():
+	}
 }

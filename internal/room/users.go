@@ -53,7 +53,7 @@ func nameError(err error) *protocol.Error {
 	if errors.Is(err, protocol.ErrNameTaken) {
 		return protocol.ErrNameTaken
 	}
-	return unavailable()
+	return protocol.ErrUnavailable
 }
 
 func (h *Hub) newUser(id, name string) *User {
@@ -211,13 +211,13 @@ const typedKept = 1000
 func (h *Hub) Typing(ctx context.Context, m Member, name string) *protocol.Error {
 	r := h.find(name)
 	if r == nil {
-		return notJoined()
+		return protocol.ErrNotJoined
 	}
 	r.mu.Lock()
 	u, ok := r.members[m]
 	if !ok {
 		r.mu.Unlock()
-		return notJoined()
+		return protocol.ErrNotJoined
 	}
 	if time.Since(r.typed[u.ID]) < typingEvery {
 		r.mu.Unlock()
@@ -233,7 +233,7 @@ func (h *Hub) Typing(ctx context.Context, m Member, name string) *protocol.Error
 		return protocol.Errorf(protocol.CodeInternal, "the user can't be written down")
 	}
 	if h.broker.Publish(ctx, name, append([]byte{payloadTyping}, payload...)) != nil {
-		return unavailable()
+		return protocol.ErrUnavailable
 	}
 	return nil
 }
@@ -332,12 +332,7 @@ func (h *Hub) Lost() {
 func (h *Hub) reclaim(users []*User) {
 	for _, u := range users {
 		for h.ctx.Err() == nil && h.reclaimOne(u) != nil {
-			timer := time.NewTimer(presenceRetry)
-			select {
-			case <-timer.C:
-			case <-h.ctx.Done():
-				timer.Stop()
-			}
+			h.pause(presenceRetry)
 		}
 	}
 }

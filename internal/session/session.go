@@ -193,12 +193,12 @@ func (s *Session) obey(ctx context.Context, c protocol.Command) *protocol.Error 
 	case protocol.Rooms:
 		list, err := s.node.Cluster.Rooms(ctx)
 		if err != nil {
-			return unavailable()
+			return protocol.ErrUnavailable
 		}
 		s.transport.Reply(c.Ref, protocol.RoomList(list))
 	case protocol.Members:
 		if !s.joined(c.Room) {
-			return notJoined()
+			return protocol.ErrNotJoined
 		}
 		members, count := s.node.Hub.Members(c.Room)
 		s.transport.Reply(c.Ref, protocol.MemberList(c.Room, members, count))
@@ -210,14 +210,6 @@ func (s *Session) obey(ctx context.Context, c protocol.Command) *protocol.Error 
 		s.transport.Reply(c.Ref, protocol.Pong())
 	}
 	return nil
-}
-
-func unavailable() *protocol.Error {
-	return protocol.Errorf(protocol.CodeUnavailable, "the servers can't reach each other right now: try again")
-}
-
-func notJoined() *protocol.Error {
-	return protocol.Errorf(protocol.CodeNotJoined, "join the room first")
 }
 
 func (s *Session) joined(name string) bool { return slices.Contains(s.rooms, name) }
@@ -242,7 +234,7 @@ func (s *Session) join(ctx context.Context, c protocol.Command) *protocol.Error 
 func (s *Session) leave(c protocol.Command) *protocol.Error {
 	i := slices.Index(s.rooms, c.Room)
 	if i < 0 {
-		return notJoined()
+		return protocol.ErrNotJoined
 	}
 	s.rooms = slices.Delete(s.rooms, i, i+1)
 	s.node.Hub.Leave(s, c.Room)
@@ -252,7 +244,7 @@ func (s *Session) leave(c protocol.Command) *protocol.Error {
 
 func (s *Session) send(c protocol.Command) *protocol.Error {
 	if !s.joined(c.Room) {
-		return notJoined()
+		return protocol.ErrNotJoined
 	}
 	if err := protocol.Text(c.Text, s.node.Limits.Text); err != nil {
 		return err
@@ -297,17 +289,13 @@ func (s *Session) done() {
 
 func (s *Session) history(ctx context.Context, c protocol.Command) *protocol.Error {
 	if !s.joined(c.Room) {
-		return notJoined()
+		return protocol.ErrNotJoined
 	}
 	list, more, err := s.node.Hub.History(ctx, c.Room, c.Before, c.Limit)
 	if err != nil {
-		return unavailable()
+		return protocol.ErrUnavailable
 	}
-	raws := make([][]byte, len(list))
-	for i, e := range list {
-		raws[i] = e.Raw
-	}
-	s.transport.Reply(c.Ref, protocol.Histories(c.Room, raws, more))
+	s.transport.Reply(c.Ref, protocol.Histories(c.Room, list, more))
 	return nil
 }
 
