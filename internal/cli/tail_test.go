@@ -19,9 +19,6 @@ import (
 	"example.com/chat/internal/poll"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 10 * time.Second
-
 // output is a writer that can be read while it is written to.
 type output struct {
 	mu  sync.Mutex // guards the fields below

@@ -11,9 +11,6 @@ import (
 	"example.com/chat/internal/poll"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 10 * time.Second
-
 // quick are timings for tests; Ping < Gone holds as in the defaults.
 var quick = Timing{
 	Ping: 50 * time.Millisecond, Gone: 300 * time.Millisecond,
