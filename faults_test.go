@@ -211,3 +211,28 @@ func TestNothingIsLostWhenANodeIsKilledUnderLoad(t *testing.T) {
 	})
 	c.verify()
 }
+
+// A node that was frozen for longer than its lease wakes up, takes a new one,
+// and catches up; its members and their presence are as before.
+func TestAFrozenNodeWakesUp(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	nodes := startNodes(t, 2, b.URL())
+	ann, bob := enter(t, nodes[0].url(1), "Ann", "lobby"), enter(t, nodes[1].url(1), "Bob", "lobby")
+	for !seen(bob.next("presence").Joined, ann.me.ID) {
+	}
+	nodes[0].signal(syscall.SIGSTOP)
+	for !seen(bob.next("presence").Left, ann.me.ID) {
+	}
+	bob.say("lobby", "said meanwhile", "1")
+	nodes[0].signal(syscall.SIGCONT)
+	ann.message("said meanwhile")
+	for !seen(bob.next("presence").Joined, ann.me.ID) {
+	}
+	ann.say("lobby", "awake", "1")
+	bob.message("awake")
+	bob.send("members", "room", "lobby")
+	if f := bob.next("members"); f.Count != 2 || !seen(f.Members, ann.me.ID) {
+		t.Errorf("members: %s", f.raw)
+	}
+}

@@ -205,13 +205,13 @@ func (c *cluster) keep(i int, stop <-chan struct{}) error {
 	ready := false
 	for {
 		began := time.Now()
-		was, last, err := c.runOnce(i)
+		was, held, err := c.runOnce(i)
 		if c.isEnding() || closed(stop) {
 			return nil
 		}
 		ready = ready || was
 		if !ready {
-			return fmt.Errorf("node %d did not start (%s): %s", i+1, ended(err), last)
+			return c.notStarted(i, held, err)
 		}
 		if time.Since(began) > livedWell {
 			wait = restartAfter
@@ -226,6 +226,19 @@ func (c *cluster) keep(i int, stop <-chan struct{}) error {
 		}
 		wait = min(2*wait, restartMax)
 	}
+}
+
+// notStarted makes the error of a node that has never been ready of the last
+// line that it wrote; what it wrote before is passed on.
+func (c *cluster) notStarted(i int, held []string, err error) error {
+	if len(held) == 0 {
+		return fmt.Errorf("node %d did not start: %s", i+1, ended(err))
+	}
+	last := len(held) - 1
+	for _, line := range held[:last] {
+		c.passOn(i, line)
+	}
+	return fmt.Errorf("node %d did not start: %s", i+1, strings.TrimPrefix(held[last], "chat: "))
 }
 
 func closed(stop <-chan struct{}) bool {
@@ -245,9 +258,13 @@ func ended(err error) string {
 	return err.Error()
 }
 
-// runOnce runs one node's process to its end. It tells whether it got ready,
-// and the last line that it wrote to standard error.
-func (c *cluster) runOnce(i int) (ready bool, last string, err error) {
+// heldLines bounds what is kept of a node's errors until it is ready.
+const heldLines = 200
+
+// runOnce runs one node's process to its end. It tells whether it got ready, and
+// the lines that it wrote to standard error before: they are passed on when it
+// is, so that a cluster that can't start says why once, and not once a node.
+func (c *cluster) runOnce(i int) (ready bool, held []string, err error) {
 	cmd := exec.Command(c.exe, slices.Concat([]string{
 		"--addr=" + net.JoinHostPort(c.host, strconv.Itoa(c.ports[i])),
 		"--node-id=" + "node-" + strconv.Itoa(i+1),
@@ -255,40 +272,52 @@ func (c *cluster) runOnce(i int) (ready bool, last string, err error) {
 	cmd.Env = c.childEnv()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return false, "", err
+		return false, nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return false, "", err
+		return false, nil, err
 	}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
-		return false, "", err
+		return false, nil, err
 	}
 	c.mu.Lock()
 	if c.ending {
 		c.mu.Unlock()
-		return false, "", nil
+		return false, nil, nil
 	}
 	if err := cmd.Start(); err != nil {
 		c.mu.Unlock()
-		return false, "", err
+		return false, nil, err
 	}
 	c.children[i], c.stdins[i] = cmd, stdin
 	c.mu.Unlock()
 	var readers sync.WaitGroup
-	readers.Go(func() { // ends with the child's output, which is waited for
+	var lines sync.Mutex // guards ready and held
+	readers.Go(func() {  // ends with the child's output, which is waited for
 		eachLine(stdout, func(line string) {
 			if strings.HasPrefix(line, "node ") {
+				lines.Lock()
 				ready = true
+				for _, line := range held {
+					c.passOn(i, line)
+				}
+				held = nil
+				lines.Unlock()
 				c.isReady(i, line)
 			}
 		})
 	})
 	readers.Go(func() { // as above
 		eachLine(stderr, func(line string) {
-			last = line
-			c.report("node-" + strconv.Itoa(i+1) + ": " + line)
+			lines.Lock()
+			defer lines.Unlock()
+			if !ready && len(held) < heldLines {
+				held = append(held, line)
+				return
+			}
+			c.passOn(i, line)
 		})
 	})
 	readers.Wait()
@@ -296,7 +325,7 @@ func (c *cluster) runOnce(i int) (ready bool, last string, err error) {
 	c.mu.Lock()
 	c.children[i], c.stdins[i] = nil, nil
 	c.mu.Unlock()
-	return ready, last, err
+	return ready, held, err
 }
 
 // childEnv is a node's environment: what is the cluster's own is left out.
@@ -362,6 +391,11 @@ func (c *cluster) release() {
 	defer c.mu.Unlock()
 	c.held = false
 	c.printLocked()
+}
+
+// passOn prints a line that a node wrote to its standard error.
+func (c *cluster) passOn(i int, line string) {
+	c.report("node-" + strconv.Itoa(i+1) + ": " + line)
 }
 
 func (c *cluster) report(line string) {
