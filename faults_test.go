@@ -218,7 +218,8 @@ func TestAFrozenNodeWakesUp(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t)
 	nodes := startNodes(t, 2, b.URL())
-	ann, bob := enter(t, nodes[0].url(1), "Ann", "lobby"), enter(t, nodes[1].url(1), "Bob", "lobby")
+	bob := enter(t, nodes[1].url(1), "Bob", "lobby")
+	ann := enter(t, nodes[0].url(1), "Ann", "lobby")
 	for !seen(bob.next("presence").Joined, ann.me.ID) {
 	}
 	nodes[0].signal(syscall.SIGSTOP)

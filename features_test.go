@@ -39,9 +39,13 @@ func TestPresenceTypingAndRenameReachTheOthers(t *testing.T) {
 	b := startTestBroker(t)
 	n1, n2 := startNode(t, b.URL()), startNode(t, b.URL())
 	ann := enter(t, n1.url, "Ann", "lobby")
+	for !seen(ann.next("presence").Joined, ann.me.ID) {
+	}
 	bob := dial(t, n2.url)
 	bob.hello("name", "Bob")
-	bob.join("lobby")
+	if j := bob.join("lobby"); j.Count != 2 || !seen(j.Members, ann.me.ID) || !seen(j.Members, bob.me.ID) {
+		t.Errorf("joined: %s", j.raw)
+	}
 	f := ann.next("presence")
 	for !seen(f.Joined, bob.me.ID) {
 		f = ann.next("presence")

@@ -18,11 +18,17 @@ type Conn struct {
 	in     input          // the reader's, and its worker's while that is at work
 	atWork sync.WaitGroup // a worker handles what the reader read
 
-	mu        sync.Mutex // guards the fields below
-	queue     [][]byte
-	sent      int  // bytes of queue[0] that are written
-	waiting   int  // bytes in queue that are not
-	flight    int  // bytes of queue that are being written just now
+	mu      sync.Mutex // guards the fields below
+	queue   [][]byte
+	sent    int // bytes of queue[0] that are written
+	waiting int // bytes in queue that are not
+	flight  int // bytes of queue that are being written just now
+	// answers are the bytes of answers since the queue was last empty: they
+	// don't count as what the client reads too slowly, for it asked for them.
+	answers int
+	// drained is closed when the queue is within its limit again; nil while
+	// nobody waits for that.
+	drained   chan struct{}
 	scheduled bool // a loop or a goroutine has the queue in its care
 	closing   bool // a close frame is in the queue, or was
 	broken    bool // writing failed
@@ -47,6 +53,49 @@ func newConn(s *Server, n net.Conn, l *loop) *Conn {
 // Send puts a frame into the outbox. After a close it does nothing.
 func (c *Conn) Send(f Frame) { c.enqueue(f.b) }
 
+// Answer puts a frame into the outbox that answers what the client sent: however
+// large, it does not count towards the bound past which a slow client is closed.
+// In return no more is read from a client that has too many answers waiting.
+func (c *Conn) Answer(f Frame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing || c.broken {
+		return
+	}
+	c.answers += len(f.b)
+	c.pushLocked(f.b)
+}
+
+// awaitRoom waits until the outbox is within its limit, so that a client takes
+// the answers that it has before it asks for more.
+func (c *Conn) awaitRoom() {
+	c.mu.Lock()
+	if c.waiting <= c.server.cfg.OutboxLimit || c.closing || c.broken {
+		c.mu.Unlock()
+		return
+	}
+	drained := make(chan struct{})
+	c.drained = drained
+	c.mu.Unlock()
+	timer := time.NewTimer(c.server.cfg.IdleAfter)
+	defer timer.Stop()
+	select {
+	case <-drained:
+	case <-timer.C:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.overrunLocked()
+	}
+}
+
+// tellDrainedLocked lets go on who waits for room in the outbox.
+func (c *Conn) tellDrainedLocked() {
+	if c.drained != nil && (c.waiting <= c.server.cfg.OutboxLimit || c.closing || c.broken) {
+		close(c.drained)
+		c.drained = nil
+	}
+}
+
 // Close sends a close frame after all that was sent before, gives the client a
 // moment to answer, and ends the connection. Only the first call counts.
 func (c *Conn) Close(code int, reason string) {
@@ -62,6 +111,7 @@ func (c *Conn) closeLocked(code int, reason string) {
 	c.code, c.reason = code, reason
 	c.pushLocked(closeFrame(code, reason))
 	c.closing = true
+	c.tellDrainedLocked()
 	_ = c.net.SetReadDeadline(time.Now().Add(c.server.cfg.Linger))
 }
 
@@ -97,7 +147,7 @@ func (c *Conn) enqueue(b []byte) {
 	if c.closing || c.broken {
 		return
 	}
-	if c.waiting+len(b) > c.server.cfg.OutboxLimit && c.waiting > 0 {
+	if c.waiting+len(b) > c.server.cfg.OutboxLimit+c.answers && c.waiting > 0 {
 		c.overrunLocked()
 		return
 	}
@@ -108,6 +158,9 @@ func (c *Conn) enqueue(b []byte) {
 // but for the rest of a frame that has begun, and the close frame is sent for
 // what it is worth.
 func (c *Conn) overrunLocked() {
+	if c.closing {
+		return
+	}
 	c.server.slow.Add(1)
 	keep, bytes := 0, -c.sent
 	for keep < len(c.queue) && (bytes < 0 || bytes < c.flight) {
@@ -178,9 +231,10 @@ func (c *Conn) wrote(n int, err error) (left int) {
 		_ = c.net.Close() // the reader ends
 	}
 	if c.waiting == 0 {
-		c.queue = nil
+		c.queue, c.answers = nil, 0
 		c.scheduled = false
 	}
+	c.tellDrainedLocked()
 	return c.waiting
 }
 

@@ -344,6 +344,33 @@ func TestASlowReaderIsClosedAndOthersAreServed(t *testing.T) {
 	}
 }
 
+// What a client asked for may be larger than what may wait for a slow one: it is
+// not closed for that, but nothing more is read from it until it has taken it.
+func TestLargeAnswersAreNoSlowReading(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{OutboxLimit: 64 << 10})
+	r := s.raw(t)
+	_ = r.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	c := <-s.conns
+	const size = 16 << 20
+	c.Answer(Text(make([]byte, size)))
+	poll.Until(t, "the socket to be full", func() bool { return c.Pending() > 1<<20 })
+	for range 10 {
+		c.Send(Text([]byte("live")))
+	}
+	if _, payload, err := r.frame(); err != nil || len(payload) != size {
+		t.Fatalf("%d bytes, %v", len(payload), err)
+	}
+	for range 10 {
+		if _, payload, err := r.frame(); err != nil || string(payload) != "live" {
+			t.Fatalf("%s %v", payload, err)
+		}
+	}
+	if s.Stats().Slow != 0 {
+		t.Error("it was closed")
+	}
+}
+
 // However the socket takes what is sent, it comes out in order and whole.
 func TestFramesNeverMixNorChangeTheirPlaces(t *testing.T) {
 	t.Parallel()

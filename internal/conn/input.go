@@ -188,6 +188,7 @@ func (c *Conn) frame(h header, payload []byte) int {
 	}
 	if !c.isClosing() {
 		in.handler.Message(payload)
+		c.awaitRoom()
 	}
 	return 0
 }

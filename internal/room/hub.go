@@ -80,6 +80,9 @@ type Hub struct {
 	rooms   map[string]*room
 	users   map[string]*User
 	members map[Member]*User
+	// leaving are the rooms that were let go and not given back yet, each with
+	// what is closed then.
+	leaving map[string]chan struct{}
 	rules   rules
 	spoken  map[string]time.Time // when each user said something last, in slow mode
 	outages uint64               // counts Redis's comings and goings
@@ -127,6 +130,7 @@ func New(cfg Config, broker Broker) *Hub {
 		rooms:   make(map[string]*room),
 		users:   make(map[string]*User),
 		members: make(map[Member]*User),
+		leaving: make(map[string]chan struct{}),
 	}
 	if l := cfg.Limits; l.Rate > 0 {
 		h.sends = pace{l.Rate, float64(l.Burst)}
@@ -177,7 +181,7 @@ func (h *Hub) follow(name string) *room {
 	defer h.mu.Unlock()
 	r := h.rooms[name]
 	if r == nil {
-		r = newRoom(h, name)
+		r = newRoom(h, name, h.leaving[name])
 		h.rooms[name] = r
 		h.broker.Follow(name)
 	}
@@ -207,23 +211,32 @@ func (h *Hub) letGo(r *room) {
 	defer h.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.members) > 0 || r.joining > 0 || len(r.queue) > 0 || r.committing || r.flushing || len(r.dirty) > 0 ||
+	if h.leaving[r.name] != nil || len(r.members) > 0 || r.joining > 0 || len(r.queue) > 0 || r.committing || r.flushing || len(r.dirty) > 0 ||
 		time.Since(r.emptySince) < idleRoom {
 		return
 	}
 	r.closeLocked()
 	delete(h.rooms, r.name)
 	h.broker.Unfollow(r.name)
-	h.work.Go(func() { // one call, bounded by its deadline; Close waits for it
-		ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
-		defer cancel()
-		if h.find(r.name) != nil {
-			return
-		}
-		if err := h.broker.Vacate(ctx, h.broker.Instance(), r.name); err != nil {
-			h.log.Warn("an empty room could not be given back", "room", r.name, "error", err)
-		}
-	})
+	done := make(chan struct{})
+	h.leaving[r.name] = done
+	h.work.Go(func() { h.giveBack(r.name, done) }) // one call; the end of the hub waits for it
+}
+
+// giveBack takes away what this node has written about a room that was let go.
+// If it is followed again meanwhile, that room waits before it writes anew.
+func (h *Hub) giveBack(name string, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
+	defer cancel()
+	if err := h.broker.Vacate(ctx, h.broker.Instance(), name); err != nil {
+		h.log.Warn("an empty room could not be given back", "room", name, "error", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	close(done)
+	if h.leaving[name] == done {
+		delete(h.leaving, name)
+	}
 }
 
 // audit compares the heads of all followed rooms with their logs.

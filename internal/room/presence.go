@@ -33,7 +33,8 @@ const maxEarlyDeltas = 1000
 // mirror is who is in the room on all nodes, as Redis has it. It is used under
 // its room's lock.
 type mirror struct {
-	users map[string]string // id to name
+	users  map[string]string // id to name
+	loaded chan struct{}     // closed once users is known
 	// loading tells that users is being read, again that it has to be once
 	// more; deltas that come meanwhile wait in early.
 	loading, again bool
@@ -119,6 +120,12 @@ func (r *room) retryPresence() {
 }
 
 func (r *room) writePresence(changes []protocol.Change) error {
+	if r.vacated != nil {
+		select {
+		case <-r.vacated:
+		case <-r.hub.ctx.Done():
+		}
+	}
 	select {
 	case r.hub.reads <- struct{}{}:
 		defer func() { <-r.hub.reads }()
@@ -223,7 +230,8 @@ func (r *room) replaceLocked(users []protocol.User) {
 		}
 	}
 	if p.users == nil {
-		p.users = make(map[string]string, len(users))
+		p.users = now // those who join see them in the answer
+		close(p.loaded)
 	}
 	for id, name := range now {
 		r.hereLocked(id, name)

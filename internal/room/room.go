@@ -28,7 +28,10 @@ type room struct {
 	expected   int64         // the newest seq that Redis told this node of
 	watching   bool          // a timer waits for expected to arrive
 
-	present  mirror
+	present mirror
+	// vacated is closed when what this node had written about the room before
+	// it was let go has been taken away; nil where there was nothing.
+	vacated  <-chan struct{}
 	local    map[string]*localUser
 	dirty    map[string]struct{} // users whose presence has to be written
 	flushing bool
@@ -45,14 +48,15 @@ type localUser struct {
 	conns int
 }
 
-func newRoom(h *Hub, name string) *room {
+func newRoom(h *Hub, name string, vacated <-chan struct{}) *room {
 	return &room{
-		name: name, hub: h,
+		name: name, hub: h, vacated: vacated,
 		members:    make(map[Member]*User),
 		emptySince: time.Now(),
 		local:      make(map[string]*localUser),
 		dirty:      make(map[string]struct{}),
 		log:        follower{synced: make(chan struct{})},
+		present:    mirror{loaded: make(chan struct{})},
 	}
 }
 
@@ -96,7 +100,8 @@ func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after pr
 	}
 }
 
-// enter returns the room once its log is followed; the room is kept until
+// enter returns the room once its log is followed and it is known who is in it;
+// the room is kept until
 // leaveDoor.
 func (h *Hub) enter(ctx context.Context, name string) (*room, *protocol.Error) {
 	for {
@@ -107,15 +112,17 @@ func (h *Hub) enter(ctx context.Context, name string) (*room, *protocol.Error) {
 			continue // it was let go just now; follow makes it anew
 		}
 		r.joining++
-		synced := r.log.synced
+		synced, loaded := r.log.synced, r.present.loaded
 		r.mu.Unlock()
-		select {
-		case <-synced:
-			return r, nil
-		case <-ctx.Done():
-			r.leaveDoor()
-			return nil, protocol.ErrUnavailable
+		for _, known := range []chan struct{}{synced, loaded} {
+			select {
+			case <-known:
+			case <-ctx.Done():
+				r.leaveDoor()
+				return nil, protocol.ErrUnavailable
+			}
 		}
+		return r, nil
 	}
 }
 

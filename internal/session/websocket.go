@@ -41,7 +41,7 @@ func (s *socket) Deliver(b *room.Broadcast) {
 
 // Reply hands over an answer (Transport): its ref stands in the frame.
 func (s *socket) Reply(ref jsontext.Value, e protocol.Event) {
-	s.conn.Send(encodeFrame(e.WithRef(ref)).(conn.Frame))
+	s.conn.Answer(encodeFrame(e.WithRef(ref)).(conn.Frame))
 }
 
 // Close ends the connection (Transport).
