@@ -1,0 +1,152 @@
+package identity
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+func TestGuestsTokens(t *testing.T) {
+	t.Parallel()
+	secret := []byte("a secret that the nodes share")
+	g := Guest{ID: NewGuest(), Name: "Ann é\"|"}
+	token := Sign(secret, g)
+	if got, err := Verify(secret, token); err != nil || got != g {
+		t.Errorf("%v %v", got, err)
+	}
+	text, signature, _ := strings.Cut(token, ".")
+	other := Sign(secret, Guest{ID: "another", Name: "x"})
+	otherText, _, _ := strings.Cut(other, ".")
+	for name, bad := range map[string]string{
+		"empty": "", "no dot": text, "truncated": token[:len(token)-1], "longer": token + "A", "another's body": otherText + "." + signature,
+		"no signature": text + ".", "a signature of nothing": "." + signature, "upper case": strings.ToUpper(token), "huge": strings.Repeat("a", 1<<20) + "." + signature,
+		"of another cluster": Sign([]byte("another secret"), g), "a JWT": "eyJhbGciOiJub25lIn0.e30.", "without an id": Sign(secret, Guest{Name: "x"}),
+	} {
+		if got, err := Verify(secret, bad); !errors.Is(err, ErrToken) {
+			t.Errorf("%s: %v %v", name, got, err)
+		}
+	}
+	if NewGuest() == NewGuest() {
+		t.Error("two guests have one id")
+	}
+}
+
+// publicFile writes a public key as operators have it.
+func publicFile(t *testing.T, key any) string {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestJWTsOfEachKindOfKey(t *testing.T) {
+	t.Parallel()
+	rsaKey, err1 := rsa.GenerateKey(rand.Reader, 2048)
+	ecKey, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	edPublic, edKey, err3 := ed25519.GenerateKey(rand.Reader)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	secret := strings.Repeat("s", 32)
+	claims := jwt.MapClaims{"sub": "u", "name": "Ann", "rooms": []string{"a"}, "mod": true}
+	for name, c := range map[string]struct {
+		config string
+		method jwt.SigningMethod
+		key    any
+	}{
+		"HMAC":    {secret, jwt.SigningMethodHS256, []byte(secret)},
+		"RSA":     {publicFile(t, &rsaKey.PublicKey), jwt.SigningMethodRS256, rsaKey},
+		"ECDSA":   {publicFile(t, &ecKey.PublicKey), jwt.SigningMethodES256, ecKey},
+		"Ed25519": {publicFile(t, edPublic), jwt.SigningMethodEdDSA, edKey},
+	} {
+		v, err := NewVerifier(c.config)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		token, err := jwt.NewWithClaims(c.method, claims).SignedString(c.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := v.Verify(token)
+		if err != nil || got.ID != "u" || got.Name != "Ann" || !got.Moderator || !got.MayEnter("a") || got.MayEnter("b") {
+			t.Errorf("%s: %+v %v", name, got, err)
+		}
+		if name == "HMAC" {
+			continue
+		}
+		// The public key is no HMAC secret.
+		public, err := os.ReadFile(c.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Verify(forged); !errors.Is(err, ErrJWT) {
+			t.Errorf("%s: a forged token holds: %v", name, err)
+		}
+	}
+}
+
+func TestJWTsThatDoNotHold(t *testing.T) {
+	t.Parallel()
+	secret := strings.Repeat("s", 32)
+	v, err := NewVerifier(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(claims jwt.MapClaims) string {
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	for name, token := range map[string]string{
+		"empty": "", "rubbish": "a.b.c", "expired": sign(jwt.MapClaims{"sub": "u", "exp": 1}),
+		"not yet": sign(jwt.MapClaims{"sub": "u", "nbf": time.Now().Add(time.Hour).Unix()}), "no sub": sign(jwt.MapClaims{"name": "x"}),
+		"truncated": sign(jwt.MapClaims{"sub": "u"})[:30],
+	} {
+		if c, err := v.Verify(token); !errors.Is(err, ErrJWT) {
+			t.Errorf("%s: %+v %v", name, c, err)
+		}
+	}
+	for _, sub := range []string{"a b", "a|b", "é", strings.Repeat("x", 65), "a\nb"} {
+		c, err := v.Verify(sign(jwt.MapClaims{"sub": sub}))
+		if err != nil || strings.ContainsAny(c.ID, "| \n") || len(c.ID) > 64 || c.MayEnter("any") == false {
+			t.Errorf("%q became %+v, %v", sub, c, err)
+		}
+	}
+}
+
+func TestKeysThatAreNone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.pem")
+	if err := os.WriteFile(path, []byte("no key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"", "short", path} {
+		if _, err := NewVerifier(key); err == nil || !strings.Contains(err.Error(), "--jwt-key") {
+			t.Errorf("%q: %v", key, err)
+		}
+	}
+}

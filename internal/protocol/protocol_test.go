@@ -1,0 +1,219 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestIDsAreReadInOneForm(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"1764000000000-17", "0-1", "1-0", "999999999999999-999999999999999"} {
+		if id, err := ParseID(s); err != nil || id.String() != s {
+			t.Errorf("%q became %q, %v", s, id, err)
+		}
+	}
+	for _, s := range []string{"", "-", "1", "1-", "-1", "1-1-1", "01-1", "1-01", "+1-1", "1--1", " 1-1", "1-1 ", "1-1\n", "1e3-1", "0x1-1",
+		"1-1000000000000000", "٣-1", "1-" + strings.Repeat("9", 30)} {
+		if id, err := ParseID(s); err == nil {
+			t.Errorf("%q was taken for %v", s, id)
+		}
+	}
+	if (ID{}).String() != "" || !(ID{}).IsZero() {
+		t.Error("the zero id is not empty")
+	}
+}
+
+func FuzzParseID(f *testing.F) {
+	f.Add("1764000000000-17")
+	f.Add("1-")
+	f.Fuzz(func(t *testing.T, s string) {
+		if id, err := ParseID(s); err == nil && !id.IsZero() && id.String() != s {
+			t.Errorf("%q became %q", s, id)
+		}
+	})
+}
+
+func TestRoomNames(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{"lobby": "lobby", "LoBBy-9_.x": "lobby-9_.x", "-": "-", "a": "a", strings.Repeat("a", 64): strings.Repeat("a", 64)} {
+		if got, err := Room(s); err != nil || got != want {
+			t.Errorf("%q became %q, %v", s, got, err)
+		}
+	}
+	// The Kelvin sign folds to k elsewhere: not here.
+	for _, s := range []string{"", ".", ".a", "a b", "a:b", "a{b}", "a*", "a\n", "../a", "ä", "\u212a", "a\x00", strings.Repeat("a", 65)} {
+		if got, err := Room(s); err == nil || err.Code != CodeBadRoom {
+			t.Errorf("%q became %q, %v", s, got, err)
+		}
+	}
+}
+
+func TestUserNames(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"Ann": "Ann", "  Ann \t": "Ann", "Ann B. O-C_9": "Ann B. O-C_9", "e\u0301": "é", "李小龙": "李小龙", "عمر": "عمر",
+		"हिन्दी": "हिन्दी", strings.Repeat("é", 32): strings.Repeat("é", 32), strings.Repeat("e\u0301", 32): strings.Repeat("é", 32), "٣": "٣",
+	} {
+		if got, err := Name(s); err != nil || got != want {
+			t.Errorf("%q became %q, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", " ", "\u00a0", "a  b", "a\tb", "a\nb", "a\u00a0b", "a\u202eb", "a\u200bb", "a\u200db", "a\ufe0fb", "\u3164", "a\u034fb",
+		"\u0301a", "a \u0301", "😀", "<b>", "a|b", "a\x00b", "a/b", strings.Repeat("a", 33), strings.Repeat("a", 5000), "a\xff"} {
+		if got, err := Name(s); err == nil || err.Code != CodeBadName {
+			t.Errorf("%q became %q, %v", s, got, err)
+		}
+	}
+	for _, same := range [][2]string{{"Ann", "aNN"}, {"Straße", "STRASSE"}, {"Ａｎｎ", "ann"}, {"\u212a", "k"}, {"é", "E\u0301"}, {"ﬁx", "FIX"}, {"Σας", "ΣΑΣ"}} {
+		if FoldName(same[0]) != FoldName(same[1]) {
+			t.Errorf("%q and %q are not the same", same[0], same[1])
+		}
+	}
+	if FoldName("Ann") == FoldName("Anne") {
+		t.Error("two names are the same")
+	}
+	for range 100 {
+		if name, err := Name(GuestName()); err != nil || !strings.HasPrefix(name, "guest-") {
+			t.Fatalf("%q %v", name, err)
+		}
+	}
+}
+
+func TestTextsAndKeys(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]Code{
+		"a": "", "a\n\tb": "", "😀x\u202e": "", strings.Repeat("é", 5): "",
+		"": CodeBadField, "a\x00": CodeBadField, "a\r": CodeBadField, "\x1b[0m": CodeBadField, "a\u0085": CodeBadField, "a\x7f": CodeBadField, "\xff": CodeBadField,
+		strings.Repeat("é", 6): CodeTooLong,
+	} {
+		if err := Text(s, 10); (err == nil) != (want == "") || err != nil && err.Code != want {
+			t.Errorf("%q: %v, want %q", s, err, want)
+		}
+	}
+	for s, good := range map[string]bool{"a": true, "a b\n\x00": true, strings.Repeat("é", 64): true, "": false, strings.Repeat("a", 65): false, strings.Repeat("a", 1<<20): false} {
+		if err := Key(s); (err == nil) != good {
+			t.Errorf("%.70q: %v", s, err)
+		}
+	}
+}
+
+func TestCommandsAreDecoded(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		frame string
+		want  Command
+	}{
+		{`{"type":"hello"}`, Command{Type: Hello}},
+		{`{"type":"hello","name":"x","token":"t","auth":"a"}`, Command{Type: Hello, Name: "x", HasName: true, Token: "t", Auth: "a"}},
+		{`{"type":"hello","name":null,"room":5}`, Command{Type: Hello}},
+		{`{"type":"join","room":"Lobby","after":"5-3"}`, Command{Type: Join, Room: "lobby", After: ID{5, 3}}},
+		{`{"type":"join","room":"lobby","after":""}`, Command{Type: Join, Room: "lobby"}},
+		{`{"room":"r","key":"k","text":"\u00e9","type":"send","Text":1}`, Command{Type: Send, Room: "r", Key: "k", Text: "é"}},
+		{`{"type":"history","room":"r"}`, Command{Type: History, Room: "r", Limit: 50}},
+		{`{"type":"history","room":"r","limit":2e1,"before":"1-1"}`, Command{Type: History, Room: "r", Limit: 20, Before: ID{1, 1}}},
+		{`{"type":"moderate","action":"mute","user":"u","seconds":5,"reason":"x"}`,
+			Command{Type: Moderate, Action: Mute, User: "u", Seconds: 5, Reason: "x"}},
+		{` {"type" : "ping" , "ref" : -5 } `, Command{Type: Ping, Ref: []byte("-5")}},
+		{`{"type":"ping","ref":"a\"b"}`, Command{Type: Ping, Ref: []byte(`"a\"b"`)}},
+		{`{"type":"ping","text":5,"room":[],"limit":{}}`, Command{Type: Ping}},
+	} {
+		got, err := DecodeFrame([]byte(c.frame))
+		a, _ := json.Marshal(got)
+		b, _ := json.Marshal(c.want)
+		if err != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s: %s %v, want %s", c.frame, a, err, b)
+		}
+	}
+	// An error still names what the command was about.
+	c, err := DecodeFrame([]byte(`{"type":"send","room":"lobby","text":5,"key":"k","ref":"r"}`))
+	if err == nil || err.Code != CodeBadField || c.Key != "k" || c.Room != "lobby" || string(c.Ref) != `"r"` {
+		t.Errorf("%+v %v", c, err)
+	}
+	if c, err := DecodeCommand("join", []byte(`{"room":"x"}`)); err != nil || c.Type != Join || c.Room != "x" {
+		t.Errorf("%+v %v", c, err)
+	}
+}
+
+func FuzzDecodeFrame(f *testing.F) {
+	f.Add([]byte(`{"type":"send","room":"lobby","text":"x","key":"k","ref":1}`))
+	f.Add([]byte(`{"type":"join","room":"a","after":"1-1"}`))
+	f.Add([]byte(`{"type":"moderate","action":"ban","user":"u","seconds":1e400}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := DecodeFrame(data)
+		if err != nil {
+			if Codes[err.Code].Status == 0 || err.Message == "" {
+				t.Errorf("an error outside of the table: %v", err)
+			}
+			return
+		}
+		if !utf8.ValidString(c.Text) || !utf8.ValidString(c.Key) || len(c.Room) > MaxRoomLen {
+			t.Errorf("%q became %+v", data, c)
+		}
+		if c.Ref != nil && !json.Valid(Pong().WithRef(c.Ref).AppendFrame(nil)) {
+			t.Errorf("%q: the ref breaks the answer", data)
+		}
+	})
+}
+
+// hard is text that breaks careless encoders.
+const hard = "\"\\ \n\t</script>\u2028 é 😀 \u202e"
+
+func TestEventsAreJSONWithTheirTypeFirst(t *testing.T) {
+	t.Parallel()
+	u := User{ID: "u", Name: hard}
+	e := Entry{ID: ID{5, 7}}
+	e.Raw = AppendEntry(nil, e.ID, "lobby", Message(u, hard, hard, "n").Tail)
+	for _, ev := range []Event{
+		Welcomed{User: u}.Event(), Joined("lobby", e.ID, true, []Entry{e, e}, []User{u, u}, 2), Joined("lobby", ID{}, false, nil, nil, 0),
+		Histories("lobby", []Entry{e}, true), Left("lobby"), Sent("lobby", hard, e.ID, 5, false), e.Event(), TypingIn("lobby", u),
+		Presence("lobby", []User{u}, nil, 1), Renamed(u), RoomList(nil), MemberList("lobby", nil, 0), NodeList(nil), Status(true),
+		Reset("lobby", ID{}), Moderated{Action: Lock}.Event(), Pong(), ErrNotJoined.Event(),
+	} {
+		for _, ref := range []string{"", `"r"`, "5"} {
+			with := ev
+			if ref != "" {
+				with = ev.WithRef([]byte(ref))
+			}
+			frame := with.AppendFrame(nil)
+			var got map[string]any
+			if err := json.Unmarshal(frame, &got); err != nil || got["type"] != ev.Name || !bytes.HasPrefix(frame, []byte(`{"type":"`)) {
+				t.Errorf("%s: %v %s", ev.Name, err, frame)
+			}
+			if bytes.Contains(frame, []byte(":null")) {
+				t.Errorf("%s holds a null: %s", ev.Name, frame)
+			}
+			if _, has := got["ref"]; has != (ref != "") {
+				t.Errorf("%s: ref %q in %s", ev.Name, ref, frame)
+			}
+		}
+	}
+	var got struct {
+		ID, Key, Text, Node, Room string
+		User                      User
+		Time                      int64
+	}
+	if err := json.Unmarshal(e.Raw, &got); err != nil || got.Text != hard || got.Key != hard || got.User != u || got.ID != "5-7" || got.Time != 5 || got.Room != "lobby" {
+		t.Errorf("%v %+v", err, got)
+	}
+}
+
+func TestAnEntryIsKnownByItsMark(t *testing.T) {
+	t.Parallel()
+	mine := Message(User{ID: "u"}, "k", "x", "n")
+	forged := Message(User{ID: "v"}, "other", string(mine.Mark()), "n")
+	if !bytes.Contains(mine.Tail, mine.Mark()) || bytes.Contains(forged.Tail, mine.Mark()) {
+		t.Errorf("%s %s", mine.Tail, forged.Tail)
+	}
+	raw := AppendEntry(nil, ID{5, 7}, "r", mine.Tail)
+	if id, ok := EntryID(raw); !ok || id != (ID{5, 7}) {
+		t.Errorf("%v %v", id, ok)
+	}
+	for _, s := range []string{"", "{", `{"id":"`, `{"id":"1-1`, `{"id":"x"}`, `{"room":"r","id":"1-1"}`, `{"id":"` + strings.Repeat("1", 100) + `"}`} {
+		if id, ok := EntryID([]byte(s)); ok {
+			t.Errorf("%q was taken for %v", s, id)
+		}
+	}
+}
