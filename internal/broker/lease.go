@@ -86,7 +86,7 @@ func (b *Broker) beatLoop(ctx context.Context) {
 			first = false
 		}
 		b.health.setBeat(err)
-		if b.health.silent() {
+		if err == nil && b.health.silent() { // a beat that fails sends no probe
 			b.log.Warn("the subscription brings nothing any more; making a new one")
 			b.sub.restart()
 		}
