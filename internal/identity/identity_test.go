@@ -38,7 +38,7 @@ func TestGuestsTokens(t *testing.T) {
 			t.Errorf("%s: %v %v", name, got, err)
 		}
 	}
-	if NewGuest() == NewGuest() {
+	if first, second := NewGuest(), NewGuest(); first == second {
 		t.Error("two guests have one id")
 	}
 }
