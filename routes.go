@@ -68,7 +68,10 @@ func (s *server) serveWS(w http.ResponseWriter, r *http.Request) {
 // deaf is the handler of a connection that is closed as soon as it is made.
 type deaf struct{}
 
-func (deaf) Message([]byte)     {}
+// Message heeds nothing (conn.Handler).
+func (deaf) Message([]byte) {}
+
+// Closed has nothing to end (conn.Handler).
 func (deaf) Closed(int, string) {}
 
 func (s *server) serveReady(w http.ResponseWriter, _ *http.Request) {

@@ -204,11 +204,6 @@ func (b *Broker) Publish(ctx context.Context, room string, payload []byte) error
 	return b.rdb.Publish(ctx, b.keys.room("live", room), payload).Err()
 }
 
-// Announce sends news to the cluster's channel.
-func (b *Broker) Announce(ctx context.Context, payload []byte) error {
-	return b.rdb.Publish(ctx, b.keys.cluster("news"), payload).Err()
-}
-
 // Follow asks for what is published in the room; Listener.Following tells when
 // that has begun. It never waits.
 func (b *Broker) Follow(room string) { b.sub.want(b.keys.room("live", room), true) }

@@ -35,13 +35,6 @@ func (b *Broker) Run(ctx context.Context, listener Listener) {
 // Redis what it publishes itself; else why it is not.
 func (b *Broker) Ready() error { return b.health.reason() }
 
-// Live returns the live nodes as last heard, in the order of their ids.
-func (b *Broker) Live() []NodeInfo {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.live
-}
-
 // hurry has the next beat come at once.
 func (b *Broker) hurry() {
 	select {

@@ -122,9 +122,6 @@ func (c *Conn) Pending() int {
 	return c.waiting
 }
 
-// RemoteAddr is the address of the other side.
-func (c *Conn) RemoteAddr() string { return c.net.RemoteAddr().String() }
-
 func (c *Conn) isClosing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

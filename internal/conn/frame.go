@@ -20,9 +20,6 @@ const (
 // Text makes a text frame of a payload in UTF-8, which is copied.
 func Text(payload []byte) Frame { return Frame{frame(finText, payload)} }
 
-// Len is the number of bytes that the frame takes on the wire.
-func (f Frame) Len() int { return len(f.b) }
-
 func frame(head byte, payload []byte) []byte {
 	b := make([]byte, 0, len(payload)+10)
 	b = append(b, head)

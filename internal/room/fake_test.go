@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -208,13 +209,9 @@ func (m *fakeMember) seqs() []int64 {
 // got polls until the messages are exactly these.
 func (m *fakeMember) got(t *testing.T, want []int64) {
 	t.Helper()
-	deadline := time.Now().Add(poll.Patience)
-	for !slices.Equal(m.seqs(), want) {
-		if time.Now().After(deadline) {
-			t.Fatalf("got %v, want %v", m.seqs(), want)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+	poll.Until(t, fmt.Sprintf("%d messages up to %d", len(want), want[len(want)-1]), func() bool {
+		return slices.Equal(m.seqs(), want)
+	})
 }
 
 func count(from, to int64) []int64 {

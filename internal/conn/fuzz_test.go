@@ -1,0 +1,50 @@
+package conn
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// FuzzFeed cuts any bytes in two places: there must be no panic, and the same
+// messages must come out however they were cut.
+func FuzzFeed(f *testing.F) {
+	f.Add(append(masked(0x81, "hello"), masked(0x01, "a")...), 3, 9)
+	f.Add(append(masked(0x01, "a"), masked(0x80, "b")...), 1, 2)
+	f.Add([]byte{0x81, 0xfe, 0, 5, 1, 2, 3, 4, 5}, 2, 4)
+	f.Fuzz(func(t *testing.T, data []byte, i, j int) {
+		if i < 0 || j < i || j > len(data) {
+			return
+		}
+		whole := feedAll(data)
+		if cut := feedAll(data[:i], data[i:j], data[j:]); cut != whole {
+			t.Errorf("whole %q, cut %q", whole, cut)
+		}
+	})
+}
+
+type collect struct{ got strings.Builder }
+
+func (c *collect) Message(data []byte) { fmt.Fprintf(&c.got, "%q ", data) }
+func (c *collect) Closed(int, string)  {}
+
+// feedAll feeds pieces to a connection that leads nowhere, and tells what came
+// out and how it closed.
+func feedAll(pieces ...[]byte) string {
+	near, far := net.Pipe()
+	_ = far.Close()
+	cfg := Config{ReadLimit: 50}
+	cfg.fill()
+	h := &collect{}
+	c := newConn(&Server{cfg: cfg}, near, newLoop(time.Hour))
+	c.in.handler = h
+	for _, p := range pieces {
+		if !c.in.ended && len(p) > 0 {
+			c.feed(bytes.Clone(p))
+		}
+	}
+	return fmt.Sprintf("%s%d %d", h.got.String(), c.code, c.in.code)
+}
