@@ -206,6 +206,29 @@ func (m *fakeMember) seqs() []int64 {
 	return list
 }
 
+// last is the seq of the newest entry that it knows of, by a message or by the
+// answer to its join.
+func (m *fakeMember) last() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range slices.Backward(m.events) {
+		switch e.Name {
+		case "message":
+			id, _ := protocol.EntryID(e.Body)
+			return id.Seq
+		case "joined":
+			_, rest, _ := bytes.Cut(e.Body, []byte(`"head":"`))
+			head, _, _ := bytes.Cut(rest, []byte(`"`))
+			id, err := protocol.ParseID(string(head))
+			if err != nil {
+				return 0
+			}
+			return id.Seq
+		}
+	}
+	return 0
+}
+
 // got polls until the messages are exactly these.
 func (m *fakeMember) got(t *testing.T, want []int64) {
 	t.Helper()

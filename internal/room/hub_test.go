@@ -164,7 +164,7 @@ func TestJoiningWhileMessagesFlowLeavesNoHole(t *testing.T) {
 	r.set(func() { last = r.seqs["lobby"] })
 	poll.Until(t, "the last message", func() bool { s := first.seqs(); return s[len(s)-1] == last })
 	for i, m := range members {
-		poll.Until(t, "the last message", func() bool { s := m.seqs(); return len(s) > 0 && s[len(s)-1] == last })
+		poll.Until(t, "the last message", func() bool { return m.last() == last })
 		next := int64(0)
 		m.mu.Lock()
 		for _, e := range m.events {
