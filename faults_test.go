@@ -237,3 +237,28 @@ func TestAFrozenNodeWakesUp(t *testing.T) {
 		t.Errorf("members: %s", f.raw)
 	}
 }
+
+// Nodes are replaced one after the other under load, as in a rolling restart:
+// each drains, and ends with status 0.
+func TestNothingIsLostWhileNodesAreReplaced(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	nodes := startNodes(t, 2, b.URL(), "--rate=0")
+	c := startChecked(t, []string{nodes[0].url(1), nodes[1].url(1)})
+	c.run(200, func(<-chan struct{}) {
+		for round, old := range nodes {
+			poll.Until(t, "the load to flow", func() bool {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				return len(c.accepted) > 100*(round+1)
+			})
+			fresh := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--addr=127.0.0.1:0", "--rate=0", "--node-id="+fmt.Sprintf("new%d", round))
+			fresh.url(1)
+			old.signal(syscall.SIGTERM)
+			if status := old.wait(); status != 0 {
+				t.Errorf("a drained node ended with %d: %s", status, old.errs())
+			}
+		}
+	})
+	c.verify()
+}
