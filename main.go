@@ -222,7 +222,6 @@ func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Sig
 		Drain:  opts.Drain,
 		Stdout: stdout,
 		Stderr: stderr,
-		Log:    log,
 	}, signals)
 }
 

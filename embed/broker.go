@@ -4,10 +4,12 @@
 package embed
 
 import (
+	"bufio"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -31,6 +33,9 @@ type BrokerConfig struct {
 	QueueLimit int
 	// Log takes what an operator should know.
 	Log *slog.Logger
+
+	maxClients int           // default maxClients
+	patience   time.Duration // with a client that gives no password; default strangerPatience
 }
 
 // Bounds of the broker.
@@ -39,13 +44,19 @@ const (
 	maxClients    = 10_000
 	passwordBytes = 24
 	pieceSize     = 16 << 10
-	acceptPause   = 50 * time.Millisecond
+	// keptPiece is the largest buffer that a queue keeps for reuse.
+	keptPiece   = 256 << 10
+	acceptPause = 50 * time.Millisecond
+	// lastWords is how long a client has to take what waits for it when
+	// miniredis has ended the connection, as after QUIT.
+	lastWords = time.Second
 )
 
 // Broker is a miniredis behind a listener of its own. A client that stops
 // reading would freeze all of miniredis, which writes to it under a lock: so
 // each connection is joined to it through a pipe that is always read, and what
-// the client doesn't take waits in a bounded queue.
+// the client doesn't take waits in a bounded queue. Keys with a time to live
+// never expire, since miniredis has no clock that moves by itself.
 type Broker struct {
 	cfg      BrokerConfig
 	redis    *miniredis.Miniredis
@@ -68,6 +79,12 @@ func StartBroker(cfg BrokerConfig) (*Broker, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.maxClients == 0 {
+		cfg.maxClients = maxClients
+	}
+	if cfg.patience == 0 {
+		cfg.patience = strangerPatience
+	}
 	if cfg.Password == "" {
 		var b [passwordBytes]byte
 		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
@@ -78,7 +95,7 @@ func StartBroker(cfg BrokerConfig) (*Broker, error) {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("the embedded broker can't listen on %s: another program does already: choose another --broker-addr", cfg.Addr)
 	case err != nil:
-		return nil, fmt.Errorf("the embedded broker can't listen on %s: %w: choose another --broker-addr", cfg.Addr, err)
+		return nil, fmt.Errorf("the embedded broker can't listen on %s: %w: choose another --broker-addr", cfg.Addr, plain(err))
 	}
 	b := &Broker{cfg: cfg, redis: miniredis.NewMiniRedis(), listener: listener, clients: make(map[net.Conn]struct{})}
 	b.redis.RequireAuth(cfg.Password)
@@ -120,6 +137,7 @@ func (b *Broker) accept() {
 			continue
 		}
 		if !b.add(c) {
+			_, _ = io.WriteString(c, "-ERR max number of clients reached\r\n") // fits the socket's empty buffer
 			_ = c.Close()
 			continue
 		}
@@ -130,7 +148,7 @@ func (b *Broker) accept() {
 func (b *Broker) add(c net.Conn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || len(b.clients) >= maxClients {
+	if b.closed || len(b.clients) >= b.cfg.maxClients {
 		return false
 	}
 	b.clients[c] = struct{}{}
@@ -154,48 +172,53 @@ func (b *Broker) serve(client net.Conn) {
 	var copiers sync.WaitGroup
 	copiers.Go(func() { // what the client says; ends with either connection
 		defer redis.Close()
-		copyAll(redis, client)
+		b.hear(client, redis, q)
 	})
 	copiers.Go(func() { // what waits for the client; ends with the queue or the client
 		defer client.Close()
 		q.writeTo(client)
 	})
-	buf := make([]byte, pieceSize)
-	for {
-		n, err := redis.Read(buf)
-		if n > 0 && !q.add(buf[:n]) {
-			if q.overrun.Load() {
-				b.cfg.Log.Warn("a client of the embedded broker reads too slowly and is cut off", "limit", b.cfg.QueueLimit)
-			}
-			break
-		}
-		if err != nil {
-			break
-		}
+	if fill(q, redis) {
+		_ = client.SetWriteDeadline(time.Now().Add(lastWords))
+	} else {
+		b.cfg.Log.Warn("a client of the embedded broker reads too slowly and is cut off", "limit", b.cfg.QueueLimit)
+		_ = client.Close()
 	}
 	q.close()
 	_ = redis.Close()
-	_ = client.SetDeadline(time.Now()) // the copiers end
 	copiers.Wait()
 }
 
-func copyAll(to, from net.Conn) {
+// hear passes on what a client says, first as a stranger's.
+func (b *Broker) hear(client, redis net.Conn, q *queue) {
+	_ = client.SetReadDeadline(time.Now().Add(b.cfg.patience))
+	in := bufio.NewReader(client)
+	if err := admit(redis, in, b.cfg.Password); err != nil {
+		if errors.Is(err, errProtocol) {
+			q.add([]byte("-ERR Protocol error\r\n"))
+		}
+		return
+	}
+	_ = client.SetReadDeadline(time.Time{})
+	_, _ = in.WriteTo(redis)
+}
+
+// fill queues what comes from a connection until it ends; false when the queue
+// has overrun before.
+func fill(q *queue, from net.Conn) bool {
 	buf := make([]byte, pieceSize)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 {
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
+		if n > 0 && !q.add(buf[:n]) {
+			return !q.overrun.Load()
 		}
 		if err != nil {
-			return
+			return true
 		}
 	}
 }
 
-// queue holds what waits for a client. It is written by one goroutine and read
-// by another.
+// queue holds what waits for a client. One goroutine takes from it.
 type queue struct {
 	limit   int
 	overrun atomic.Bool
@@ -203,6 +226,7 @@ type queue struct {
 
 	mu     sync.Mutex // guards the fields below
 	bytes  []byte
+	taken  int // bytes that are being written
 	closed bool
 }
 
@@ -215,7 +239,7 @@ func (q *queue) add(b []byte) bool {
 	if q.closed {
 		return false
 	}
-	if len(q.bytes)+len(b) > q.limit {
+	if len(q.bytes)+q.taken+len(b) > q.limit {
 		q.overrun.Store(true)
 		q.closeLocked()
 		return false
@@ -252,6 +276,7 @@ func (q *queue) writeTo(c net.Conn) {
 		if len(piece) > 0 {
 			q.bytes, spare = spare, nil
 		}
+		q.taken = len(piece)
 		q.mu.Unlock()
 		if len(piece) == 0 {
 			if closed {
@@ -269,6 +294,3 @@ func (q *queue) writeTo(c net.Conn) {
 		}
 	}
 }
-
-// keptPiece is the largest buffer that a queue keeps for reuse.
-const keptPiece = 256 << 10

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -59,8 +58,6 @@ type ClusterConfig struct {
 	// Stdout gets a line for each ready node, Stderr what they and their
 	// parent have to report.
 	Stdout, Stderr io.Writer
-	// Log takes what an operator should know.
-	Log *slog.Logger
 }
 
 // cluster is a running one.
@@ -205,7 +202,7 @@ func (c *cluster) keep(i int, stop <-chan struct{}) error {
 	ready := false
 	for {
 		began := time.Now()
-		was, held, err := c.runOnce(i)
+		was, held, err := c.runOnce(i, !ready)
 		if c.isEnding() || closed(stop) {
 			return nil
 		}
@@ -258,43 +255,23 @@ func ended(err error) string {
 	return err.Error()
 }
 
+// errEnding is why no process starts any more.
+var errEnding = errors.New("the cluster is ending")
+
 // heldLines bounds what is kept of a node's errors until it is ready.
 const heldLines = 200
 
-// runOnce runs one node's process to its end. It tells whether it got ready, and
-// the lines that it wrote to standard error before: they are passed on when it
-// is, so that a cluster that can't start says why once, and not once a node.
-func (c *cluster) runOnce(i int) (ready bool, held []string, err error) {
-	cmd := exec.Command(c.exe, slices.Concat([]string{
-		"--addr=" + net.JoinHostPort(c.host, strconv.Itoa(c.ports[i])),
-		"--node-id=" + "node-" + strconv.Itoa(i+1),
-	}, c.cfg.Args)...)
-	cmd.Env = c.childEnv()
-	stdin, err := cmd.StdinPipe()
+// runOnce runs one node's process to its end. It tells whether it got ready. With
+// hold it keeps the lines that the process wrote to standard error before, which
+// are passed on when it is ready, so that a cluster that can't start says why
+// once, and not once a node.
+func (c *cluster) runOnce(i int, hold bool) (ready bool, held []string, err error) {
+	cmd, stdout, stderr, err := c.start(i)
 	if err != nil {
 		return false, nil, err
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return false, nil, err
-	}
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		return false, nil, err
-	}
-	c.mu.Lock()
-	if c.ending {
-		c.mu.Unlock()
-		return false, nil, nil
-	}
-	if err := cmd.Start(); err != nil {
-		c.mu.Unlock()
-		return false, nil, err
-	}
-	c.children[i], c.stdins[i] = cmd, stdin
-	c.mu.Unlock()
 	var readers sync.WaitGroup
-	var lines sync.Mutex // guards ready and held
+	var lines sync.Mutex // guards ready and held; locked before c.mu
 	readers.Go(func() {  // ends with the child's output, which is waited for
 		eachLine(stdout, func(line string) {
 			if strings.HasPrefix(line, "node ") {
@@ -313,7 +290,7 @@ func (c *cluster) runOnce(i int) (ready bool, held []string, err error) {
 		eachLine(stderr, func(line string) {
 			lines.Lock()
 			defer lines.Unlock()
-			if !ready && len(held) < heldLines {
+			if hold && !ready && len(held) < heldLines {
 				held = append(held, line)
 				return
 			}
@@ -326,6 +303,35 @@ func (c *cluster) runOnce(i int) (ready bool, held []string, err error) {
 	c.children[i], c.stdins[i] = nil, nil
 	c.mu.Unlock()
 	return ready, held, err
+}
+
+// start starts one node's process, unless the cluster is ending.
+func (c *cluster) start(i int) (cmd *exec.Cmd, stdout, stderr io.Reader, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending {
+		return nil, nil, nil, errEnding
+	}
+	cmd = exec.Command(c.exe, slices.Concat([]string{
+		"--addr=" + net.JoinHostPort(c.host, strconv.Itoa(c.ports[i])),
+		"--node-id=" + "node-" + strconv.Itoa(i+1),
+	}, c.cfg.Args)...)
+	cmd.Env = c.childEnv()
+	stdin, err := cmd.StdinPipe() // only its end tells the child something
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if stdout, err = cmd.StdoutPipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	if stderr, err = cmd.StderrPipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, nil, err
+	}
+	c.children[i], c.stdins[i] = cmd, stdin
+	return cmd, stdout, stderr, nil
 }
 
 // childEnv is a node's environment: what is the cluster's own is left out.
@@ -420,9 +426,7 @@ func (c *cluster) end(drain bool, keepers *sync.WaitGroup, signals <-chan os.Sig
 		if cmd == nil {
 			continue
 		}
-		if drain {
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-		} else {
+		if !drain || cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows knows no SIGTERM
 			_ = c.stdins[i].Close()
 		}
 	}
