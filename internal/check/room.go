@@ -1,0 +1,320 @@
+package check
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"example.com/chat/internal/protocol"
+)
+
+// room is all that the history tells of one room.
+type room struct {
+	v     *verifier
+	name  string
+	log   []entry // as it stood in the end
+	wiped []int64
+	said  map[name2]*said
+	order []*said // in the order of their first sending
+	views map[string]*view
+	conns map[connection]*sendings
+	// first is when anybody knew of an entry first.
+	first map[protocol.ID]int64
+
+	at   map[protocol.ID]*entry // the log, by id
+	gone map[protocol.ID]bool   // deleted, as far as anybody told
+}
+
+// sendings are what one connection sent to the room.
+type sendings struct {
+	count int
+	place map[string]int // of the last sending of each key
+}
+
+// kindDelete is the kind of an entry that tells of a deletion.
+const kindDelete = "delete"
+
+// said is one thing that a user means to say, under its key.
+type said struct {
+	key          name2
+	text         string
+	kind, target string
+	began        int64 // the first sending
+	times        int   // how often it was sent
+	only         connection
+	place        int // among what only sent
+
+	acks   int
+	acked  int64 // the first acknowledgement
+	id     protocol.ID
+	fresh  int // acknowledgements that were no duplicates
+	freshC connection
+	freshP int // its place among what freshC sent
+}
+
+func (r *room) violate(rule Rule, format string, args ...any) {
+	r.v.violate(rule, r.name, format, args...)
+}
+
+// wipes counts the times that the log may have lost entries.
+func (r *room) wipes() int { return len(r.wiped) + len(r.v.wiped) }
+
+// wipedAfter reports whether the log may have lost what was in it at a time.
+func (r *room) wipedAfter(at int64) bool {
+	after := func(t int64) bool { return t >= at }
+	return slices.ContainsFunc(r.wiped, after) || slices.ContainsFunc(r.v.wiped, after)
+}
+
+func (r *room) view(client string) *view {
+	w := r.views[client]
+	if w == nil {
+		w = &view{room: r, client: client}
+		r.views[client] = w
+	}
+	return w
+}
+
+func (r *room) send(rec *Record) {
+	k := name2{rec.User, rec.Key}
+	s := r.said[k]
+	c := connection{rec.Client, rec.Conn}
+	sends := r.conns[c]
+	if sends == nil {
+		sends = &sendings{place: make(map[string]int)}
+		r.conns[c] = sends
+	}
+	sends.count++
+	sends.place[rec.Key] = sends.count
+	if s == nil {
+		s = &said{
+			key: k, text: rec.Text, kind: rec.Kind, target: rec.Target, began: rec.At,
+			only: c, place: sends.count, acked: math.MaxInt64,
+		}
+		r.said[k] = s
+		r.order = append(r.order, s)
+		r.v.report.Sent++
+	} else if s.text != rec.Text || s.kind != rec.Kind || s.target != rec.Target {
+		r.violate(RuleInvented, "%s sends %q twice with different texts: the history can't be judged", rec.User, rec.Key)
+	}
+	s.times++
+}
+
+func (r *room) sent(rec *Record) {
+	s := r.said[name2{rec.User, rec.Key}]
+	if s == nil {
+		r.violate(RuleInvented, "%s was acknowledged %q, which it did not send", rec.Client, rec.Key)
+		return
+	}
+	rep := r.v.report
+	if rec.Duplicate {
+		rep.Duplicates++
+	} else {
+		s.fresh++
+		s.freshC = connection{rec.Client, rec.Conn}
+		if sends := r.conns[s.freshC]; sends != nil {
+			s.freshP = sends.place[rec.Key]
+		}
+		if s.fresh > 1 && !r.wipedAfter(s.acked) {
+			r.violate(RuleTwice, "%s was told twice that its %q is new", rec.User, rec.Key)
+		}
+	}
+	s.acks++
+	if s.acks == 1 {
+		s.acked = rec.At
+		rep.Acknowledged++
+		rep.Waited = max(rep.Waited, time.Duration(rec.At-s.began))
+	}
+	if rec.ID == "" {
+		if !rec.Duplicate {
+			r.violate(RuleID, "%s was acknowledged %q without an id", rec.User, rec.Key)
+		}
+		return
+	}
+	id, err := protocol.ParseID(rec.ID)
+	if err != nil {
+		r.violate(RuleID, "%s was acknowledged %q as %q", rec.User, rec.Key, rec.ID)
+		return
+	}
+	if !s.id.IsZero() && s.id != id && !r.wipedAfter(s.acked) {
+		r.violate(RuleID, "%s was acknowledged %q as %s and as %s", rec.User, rec.Key, s.id, id)
+	}
+	s.id = id
+	r.known(id, rec.At)
+}
+
+// known notes when somebody knew of an entry.
+func (r *room) known(id protocol.ID, at int64) {
+	if old, ok := r.first[id]; !ok || at < old {
+		r.first[id] = at
+	}
+}
+
+func (r *room) verify() {
+	r.indexLog()
+	for _, s := range r.order {
+		if s.acks == 0 {
+			r.v.report.Unknown++
+		}
+	}
+	r.verifyLog()
+	r.verifyAcknowledged()
+	r.verifyOrder()
+	r.verifyTime()
+	r.verifyViews()
+}
+
+func (r *room) indexLog() {
+	r.at = make(map[protocol.ID]*entry, len(r.log))
+	r.gone = make(map[protocol.ID]bool)
+	for i := range r.log {
+		r.at[r.log[i].id] = &r.log[i]
+		r.deletion(&r.log[i])
+	}
+	for _, w := range r.views {
+		for i := range w.seen {
+			for j := range w.seen[i].list {
+				r.deletion(&w.seen[i].list[j])
+			}
+		}
+	}
+}
+
+func (r *room) deletion(e *entry) {
+	if e.kind == kindDelete {
+		if id, err := protocol.ParseID(e.target); err == nil {
+			r.gone[id] = true
+		}
+	}
+}
+
+// goneBetween reports whether all entries between two places were deleted.
+func (r *room) goneBetween(a, b int64, gone map[int64]bool) bool {
+	for seq := a + 1; seq < b; seq++ {
+		if !gone[seq] {
+			return false
+		}
+	}
+	return true
+}
+
+// goneSeqs are the places of what was deleted.
+func (r *room) goneSeqs() map[int64]bool {
+	seqs := make(map[int64]bool, len(r.gone))
+	for id := range r.gone {
+		seqs[id.Seq] = true
+	}
+	return seqs
+}
+
+// verifyLog checks the log by itself.
+func (r *room) verifyLog() {
+	gone := r.goneSeqs()
+	keys := make(map[name2]protocol.ID, len(r.log))
+	for i := range r.log {
+		e := &r.log[i]
+		if e.bad {
+			r.violate(RuleLog, "an entry without a good id")
+			continue
+		}
+		if old, ok := keys[e.key]; ok {
+			r.violate(RuleTwice, "the log holds %q of %s as %s and as %s", e.key.key, e.key.user, old, e.id)
+		}
+		keys[e.key] = e.id
+		r.verifySaid(e, "the log")
+		if i == 0 {
+			continue
+		}
+		before := &r.log[i-1]
+		switch {
+		case e.id.Seq <= before.id.Seq || e.id.MS < before.id.MS:
+			r.violate(RuleLog, "%s follows %s in the log", e.id, before.id)
+		case !r.goneBetween(before.id.Seq, e.id.Seq, gone):
+			r.violate(RuleLog, "the log has a hole between %s and %s", before.id, e.id)
+		}
+	}
+}
+
+// verifySaid checks that an entry is what its user sent.
+func (r *room) verifySaid(e *entry, where string) {
+	s := r.said[e.key]
+	switch {
+	case s == nil:
+		r.violate(RuleInvented, "%s holds %s, which %q did not send as %q", where, e.id, e.key.user, e.key.key)
+	case s.text != e.text || s.kind != e.kind || s.target != e.target:
+		r.violate(RuleInvented, "%s holds %s otherwise than %q sent it as %q", where, e.id, e.key.user, e.key.key)
+	case !s.id.IsZero() && s.id != e.id && r.wipes() == 0:
+		r.violate(RuleID, "%q of %s was acknowledged as %s, and %s holds it as %s", e.key.key, e.key.user, s.id, where, e.id)
+	}
+}
+
+// verifyAcknowledged checks that what was acknowledged is in the log.
+func (r *room) verifyAcknowledged() {
+	var oldest int64 = 1 // without a log, nothing has left its old end
+	if len(r.log) > 0 {
+		oldest = r.log[0].id.Seq
+	}
+	for _, s := range r.order {
+		if s.acks == 0 || s.id.IsZero() || r.wipedAfter(s.began) {
+			continue
+		}
+		if e := r.at[s.id]; e != nil {
+			if e.key != s.key {
+				r.violate(RuleLost, "%q of %s was acknowledged as %s, which is %q of %s", s.key.key, s.key.user, s.id, e.key.key, e.key.user)
+			}
+			continue
+		}
+		if s.id.Seq >= oldest && !r.gone[s.id] {
+			r.violate(RuleLost, "%q of %s was acknowledged as %s, which the log does not hold", s.key.key, s.key.user, s.id)
+		}
+	}
+}
+
+// verifyOrder checks that what one connection sent kept its order. Where a key
+// was sent more than once it is its acknowledgement as new that tells which
+// sending was taken.
+func (r *room) verifyOrder() {
+	type taken struct {
+		place int
+		e     *entry
+	}
+	byConn := make(map[connection][]taken)
+	for i := range r.log {
+		e := &r.log[i]
+		s := r.said[e.key]
+		switch {
+		case s == nil:
+		case s.fresh == 1:
+			byConn[s.freshC] = append(byConn[s.freshC], taken{s.freshP, e})
+		case s.times == 1:
+			byConn[s.only] = append(byConn[s.only], taken{s.place, e})
+		}
+	}
+	for c, list := range byConn {
+		for i := 1; i < len(list); i++ {
+			if list[i].place < list[i-1].place {
+				r.violate(RuleOrder, "connection %d of %s sent %q before %q, and %s comes after %s", c.conn, c.client,
+					list[i].e.key.key, list[i-1].e.key.key, list[i].e.id, list[i-1].e.id)
+			}
+		}
+	}
+}
+
+// verifyTime checks that what was acknowledged before another was sent has the
+// lower id.
+func (r *room) verifyTime() {
+	var earliest int64 = math.MaxInt64 // acknowledgement of what stands higher
+	var higher *entry
+	for i := len(r.log) - 1; i >= 0; i-- {
+		e := &r.log[i]
+		s := r.said[e.key]
+		if s == nil {
+			continue
+		}
+		if earliest < s.began {
+			r.violate(RuleTime, "%s was acknowledged before %s was sent", higher.id, e.id)
+		}
+		if s.acks > 0 && s.id == e.id && s.acked < earliest {
+			earliest, higher = s.acked, e
+		}
+	}
+}
