@@ -59,6 +59,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return cli.Send(ctx, args, stdin, stdout, stderr)
 		}
 		return cli.Tail(ctx, args, stdin, stdout, stderr)
+	case "verify":
+		return cli.Verify(args, stdin, stdout)
 	case "version":
 		return version(stdout)
 	case "":
@@ -69,7 +71,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	return &cli.UsageError{
 		Message: fmt.Sprintf("unknown command %q", command),
-		Hint:    "the commands are send, tail and version; chat --help tells more",
+		Hint:    "the commands are send, tail, verify and version; chat --help tells more",
 	}
 }
 

@@ -356,7 +356,7 @@ func TestHistoriesAreWrittenAndRead(t *testing.T) {
 	if err != nil || !slices.Equal(list, again) {
 		t.Errorf("%v", err)
 	}
-	for _, bad := range []string{`{"op":"sung"}`, `{"op":"log","id":5}`, `nothing`, `{"op":"log","colour":"red"}`, strings.Repeat("x", 2<<20)} {
+	for _, bad := range []string{`{"op":"sung"}`, `{"op":"log","id":5}`, `nothing`, `{"op":"log","colour":"red"}`, strings.Repeat("x", 9<<20)} {
 		if _, err := check.Read(strings.NewReader(bad)); err == nil {
 			t.Errorf("%.40q was read", bad)
 		}

@@ -128,8 +128,8 @@ func Write(w io.Writer, list []Record) error {
 	return nil
 }
 
-// maxLine bounds one line of a history: the longest text, escaped, and more.
-const maxLine = 1 << 20
+// maxLine bounds one line of a history: the longest text (1 MiB), escaped, and more.
+const maxLine = 8 << 20
 
 // Read reads JSON lines. Its errors name the line.
 func Read(r io.Reader) ([]Record, error) {

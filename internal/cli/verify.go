@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"example.com/chat/internal/check"
+)
+
+const verifyAbout = `chat verify FILE...: check histories in JSON lines, as tests write them: that no
+acknowledged message was lost, none doubled, none out of order, and that nobody
+had a hole that they were not told of. - is standard input.
+`
+
+// Verify carries out `chat verify`: it prints what each history holds and which
+// promises were not kept. Its error tells that there was one, or that a file
+// could not be read.
+func Verify(args []string, stdin io.Reader, stdout io.Writer) error {
+	flags := pflag.NewFlagSet("chat verify", pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	help := flags.BoolP("help", "h", false, "")
+	if err := flags.Parse(args); err != nil {
+		return usage(clean(err.Error()), "chat verify FILE...")
+	}
+	if *help {
+		fmt.Fprint(stdout, verifyAbout)
+		return nil
+	}
+	if flags.NArg() == 0 {
+		return usage("chat verify needs a file", "chat verify FILE..., or - for standard input")
+	}
+	bad := 0
+	for _, name := range flags.Args() {
+		report, err := verifyFile(name, stdin)
+		if err != nil {
+			return fmt.Errorf("%s: %w", clean(name), err)
+		}
+		if !report.OK() {
+			bad++
+		}
+		printReport(stdout, name, report)
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d histories break a promise: see above", bad, flags.NArg())
+	}
+	return nil
+}
+
+func verifyFile(name string, stdin io.Reader) (*check.Report, error) {
+	in := stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			var path *os.PathError
+			if errors.As(err, &path) {
+				err = path.Err
+			}
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	list, err := check.Read(in)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, errors.New("it holds no record: give a history in JSON lines")
+	}
+	return check.Verify(list), nil
+}
+
+func printReport(w io.Writer, name string, r *check.Report) {
+	verdict := "every promise was kept"
+	if !r.OK() {
+		verdict = "BROKEN PROMISES"
+	}
+	fmt.Fprintf(w, "%s: %s\n", clean(name), verdict)
+	fmt.Fprintf(w, "  sent %d, acknowledged %d, unknown %d; in the logs %d, heard %d\n", r.Sent, r.Acknowledged, r.Unknown, r.Entries, r.Heard)
+	fmt.Fprintf(w, "  connections lost %d, duplicates %d, gaps told %d, resets told %d\n", r.Lost, r.Duplicates, r.Gaps, r.Resets)
+	fmt.Fprintf(w, "  longest wait for an acknowledgement %s, longest behind others %s\n", r.Waited, r.Behind)
+	for _, v := range r.Violations {
+		fmt.Fprintf(w, "  %s\n", clean(v.String()))
+	}
+	all := 0
+	for _, n := range r.Found {
+		all += n
+	}
+	if more := all - len(r.Violations); more > 0 {
+		fmt.Fprintf(w, "  and %d more\n", more)
+	}
+}
