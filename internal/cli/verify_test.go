@@ -38,7 +38,7 @@ func TestVerify(t *testing.T) {
 		{[]string{"-"}, kept, "-: every promise was kept", ""},
 		{[]string{good, bad}, "", `lost: room "lobby": "1" of u was acknowledged as 1000-1, which the log does not hold`, "1 of 2 histories break a promise"},
 		{[]string{write("empty", "")}, "", "", "holds no record"},
-		{[]string{write("rubbish", kept + "rubbish\n")}, "", "", "line 7 is no record"},
+		{[]string{write("rubbish", kept+"rubbish\n")}, "", "", "line 7 is no record"},
 		{[]string{filepath.Join(dir, "none")}, "", "", "no such file"},
 		{nil, "", "", "needs a file"},
 		{[]string{"--loud"}, "", "", "unknown flag"},
