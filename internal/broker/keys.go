@@ -23,6 +23,10 @@ func (k keyspace) room(kind, room string) string {
 	return k.prefix + ":{" + strconv.Itoa(int(h.Sum32()%partitions)) + "}:" + kind + ":" + room
 }
 
+// LogKey is the Redis key of a room's log (a stream), for tools and tests that
+// look at it from outside.
+func LogKey(namespace, room string) string { return keyspace{namespace}.room("log", room) }
+
 // cluster returns the name of a key or channel that is not of one room.
 func (k keyspace) cluster(name string) string { return k.prefix + ":{cluster}:" + name }
 

@@ -1,0 +1,136 @@
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/broker"
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+)
+
+// Fleet is many clients with one history.
+type Fleet struct {
+	Clients []*Client
+	History *check.History
+
+	rooms map[string]bool
+}
+
+// NewFleet begins a fleet without clients.
+func NewFleet() *Fleet {
+	return &Fleet{History: check.NewHistory(), rooms: make(map[string]bool)}
+}
+
+// Add starts another client of the fleet, with the fleet's history.
+func (f *Fleet) Add(cfg Config) *Client {
+	cfg.History = f.History
+	for _, name := range cfg.Rooms {
+		f.rooms[name] = true
+	}
+	c := Start(cfg)
+	f.Clients = append(f.Clients, c)
+	return c
+}
+
+// settleEvery is how often Finish looks.
+const settleEvery = 20 * time.Millisecond
+
+// Finish lets the clients say nothing new, waits until each is content with
+// what the logs hold, or ctx is done, adds the logs to the history, and returns
+// it. A client that is not content by then is shown by the check.
+func (f *Fleet) Finish(ctx context.Context, rdb redis.UniversalClient, namespace string) ([]check.Record, error) {
+	for _, c := range f.Clients {
+		c.Hush()
+	}
+	var logs []check.Record
+	for {
+		list, heads, err := ReadLogs(context.WithoutCancel(ctx), rdb, namespace, f.rooms)
+		if err == nil {
+			logs = list
+		}
+		if err == nil && f.content(heads) {
+			break
+		}
+		if ctx.Err() != nil {
+			if err != nil {
+				return nil, err
+			}
+			break
+		}
+		pause(ctx, settleEvery)
+	}
+	for _, c := range f.Clients {
+		c.End()
+	}
+	f.History.Add(logs...)
+	return f.History.Records(), nil
+}
+
+func (f *Fleet) content(heads map[string]string) bool {
+	for _, c := range f.Clients {
+		if !c.Content(heads) {
+			return false
+		}
+	}
+	return true
+}
+
+// Close ends all clients.
+func (f *Fleet) Close() {
+	for _, c := range f.Clients {
+		c.quit()
+	}
+	for _, c := range f.Clients {
+		c.Close()
+	}
+}
+
+// ReadLogs reads rooms' logs from Redis itself, past all nodes, and the id of
+// the newest entry of each. What is not one of the chat's entries is left out.
+func ReadLogs(ctx context.Context, rdb redis.UniversalClient, namespace string, rooms map[string]bool) (list []check.Record, heads map[string]string, err error) {
+	heads = make(map[string]string)
+	for name := range rooms {
+		found, err := rdb.XRange(ctx, broker.LogKey(namespace, name), "-", "+").Result()
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the log of %q: %w", name, err)
+		}
+		for _, x := range found {
+			raw, _ := x.Values["m"].(string)
+			var m client.Entry
+			if json.Unmarshal([]byte(raw), &m) != nil || m.ID != x.ID {
+				continue
+			}
+			r := entryRecord(m)
+			r.Op = check.OpLog
+			list = append(list, r)
+			heads[name] = x.ID
+		}
+	}
+	return list, heads, nil
+}
+
+// Dialer connects to nodes at real addresses. urls gives those that may be
+// there now; each try goes to another one, the first at random.
+func Dialer(random *rand.Rand, urls func() []string, timing client.Timing) func(context.Context, string, int) (Wire, error) {
+	start := 0
+	return func(ctx context.Context, token string, try int) (Wire, error) {
+		list := urls()
+		if len(list) == 0 {
+			return nil, context.DeadlineExceeded
+		}
+		if try == 0 {
+			start = random.IntN(len(list))
+		}
+		c, err := client.Dial(ctx, client.Options{URL: list[(start+try)%len(list)], Token: token, Timing: timing})
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+}

@@ -1,0 +1,414 @@
+// Package load is the clients that a chat is tried with: they talk, listen,
+// lose their connections, resume, change nodes, send again what was not
+// acknowledged, and write down all of it in a check.History.
+//
+// They trust the nodes on purpose: nothing is put in order, filtered or made
+// good on their side, so that whatever a node does wrong stands in the history.
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/protocol"
+)
+
+// Wire is a connection that was welcomed; *client.Conn is one. Read is called
+// by one goroutine, the others by any; Close ends a Read under way.
+type Wire interface {
+	Write(client.Command) error
+	Read() (client.Event, error)
+	Close()
+	Welcome() client.Welcome
+}
+
+// Config is what a Client needs to know.
+type Config struct {
+	// Name tells the clients of a history apart.
+	Name string
+	// Rooms are those that it is in; it talks in each of them.
+	Rooms []string
+	// Dial connects to a node of its choice; try counts the tries in a row
+	// that failed.
+	Dial func(ctx context.Context, token string, try int) (Wire, error)
+	// History takes what the client does and hears.
+	History *check.History
+	// Random decides what the client does; nobody else may use it.
+	Random *rand.Rand
+	// Every is the mean time between two messages; 0 for one who only listens.
+	Every time.Duration
+	// Window is how many of its messages may be unacknowledged; 0 means 1.
+	Window int
+	// Switch is the mean time after which it changes its node by itself; 0 for
+	// never.
+	Switch time.Duration
+}
+
+// Timings of a client.
+const (
+	// tick is how often it looks for something to do.
+	tick = 5 * time.Millisecond
+	// retryAfter is the longest it waits before it repeats what was refused,
+	// redialAfter before it dials again.
+	retryAfter  = 200 * time.Millisecond
+	redialAfter = 200 * time.Millisecond
+	// answerWithin is how long a node may leave a message unanswered.
+	answerWithin = 20 * time.Second
+)
+
+// Client is one user on one connection at a time.
+type Client struct {
+	cfg  Config
+	quit context.CancelFunc
+	all  sync.WaitGroup
+
+	mu      sync.Mutex // guards the fields below; held while a command is written
+	wire    Wire
+	conn    int // counts connections
+	user    protocol.User
+	token   string
+	rooms   map[string]*place
+	pending []*message // not acknowledged, in the order of their first sending
+	count   int
+	silent  bool
+	ended   bool
+	next    time.Time // when it says something next
+	change  time.Time // when it changes its node next
+}
+
+// place is what a client knows of a room.
+type place struct {
+	joined bool
+	last   string    // the id of the newest entry that it has heard
+	again  time.Time // when a refused join is tried again; zero where none was
+}
+
+// message is one that was not acknowledged yet.
+type message struct {
+	room, key, text string
+	conn            int // on which it was written last
+	written         time.Time
+	again           time.Time // when it is written again; zero while an answer may come
+}
+
+// Start begins a client, which goes on until Close.
+func Start(cfg Config) *Client {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Client{cfg: cfg, quit: cancel, rooms: make(map[string]*place)}
+	for _, name := range cfg.Rooms {
+		c.rooms[name] = new(place)
+	}
+	c.all.Go(func() { c.listen(ctx) }) // ends with ctx; Close waits
+	c.all.Go(func() { c.act(ctx) })    // ends with ctx; Close waits
+	return c
+}
+
+// Hush lets the client say nothing new; what is not acknowledged it sends on.
+func (c *Client) Hush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.silent = true
+}
+
+// Content reports whether all that it said is acknowledged, and it has heard
+// the newest entry of each room: heads are their ids.
+func (c *Client) Content(heads map[string]string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, p := range c.rooms {
+		if !p.joined || p.last != heads[name] {
+			return false
+		}
+	}
+	return len(c.pending) == 0
+}
+
+// State says in words how far the client is, for tests that wait in vain.
+func (c *Client) State() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s, connection %d (alive %t), %d not acknowledged;", c.cfg.Name, c.conn, c.wire != nil, len(c.pending))
+	for _, name := range c.cfg.Rooms {
+		fmt.Fprintf(&s, " %s: joined %t, last %q;", name, c.rooms[name].joined, c.rooms[name].last)
+	}
+	return s.String()
+}
+
+// End writes down that the client has all that there is, as Content must have
+// said. What it hears later is not written down.
+func (c *Client) End() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range c.cfg.Rooms {
+		c.record(check.Record{Op: check.OpEnd, Room: name})
+	}
+	c.ended = true
+}
+
+// Close ends the client and waits until it has ended.
+func (c *Client) Close() {
+	c.quit()
+	c.mu.Lock()
+	wire := c.wire
+	c.mu.Unlock()
+	if wire != nil {
+		wire.Close()
+	}
+	c.all.Wait()
+}
+
+// Cut ends the connection as if the network had; the client comes back.
+func (c *Client) Cut() {
+	c.mu.Lock()
+	wire := c.wire
+	c.mu.Unlock()
+	if wire != nil {
+		wire.Close()
+	}
+}
+
+// record writes records down as this client's; mu is held.
+func (c *Client) record(list ...check.Record) {
+	if c.ended {
+		return
+	}
+	for i := range list {
+		list[i].Client, list[i].Conn = c.cfg.Name, c.conn
+	}
+	c.cfg.History.Add(list...)
+}
+
+// listen connects, and reads what comes, again and again.
+func (c *Client) listen(ctx context.Context) {
+	for try := 0; ctx.Err() == nil; try++ {
+		c.mu.Lock()
+		token := c.token
+		wait := upTo(c.cfg.Random, redialAfter)
+		c.mu.Unlock()
+		wire, err := c.cfg.Dial(ctx, token, try)
+		if err != nil {
+			pause(ctx, wait)
+			continue
+		}
+		try = -1
+		c.welcomed(wire)
+		if ctx.Err() != nil {
+			wire.Close()
+		}
+		for {
+			e, err := wire.Read()
+			if err != nil {
+				break
+			}
+			c.hear(e)
+		}
+		wire.Close()
+		c.lost()
+		pause(ctx, wait/4)
+	}
+}
+
+func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func (c *Client) welcomed(wire Wire) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := wire.Welcome()
+	c.wire, c.user, c.token = wire, w.User, w.Token
+	c.conn++
+	if c.cfg.Switch > 0 {
+		c.change = time.Now().Add(upTo(c.cfg.Random, 2*c.cfg.Switch))
+	}
+	for _, name := range c.cfg.Rooms {
+		c.join(name)
+	}
+}
+
+func (c *Client) join(name string) {
+	p := c.rooms[name]
+	p.again = time.Time{}
+	_ = c.wire.Write(client.Command{Type: protocol.Join, Room: name, After: p.last, Ref: p.last})
+}
+
+func (c *Client) lost() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wire = nil
+	for _, p := range c.rooms {
+		p.joined, p.again = false, time.Time{}
+	}
+	c.record(check.Record{Op: check.OpLost})
+}
+
+// act says things, repeats what was refused, and changes nodes.
+func (c *Client) act(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		c.mu.Lock()
+		now := time.Now()
+		if c.wire != nil {
+			c.actLocked(now)
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (c *Client) actLocked(now time.Time) {
+	if c.cfg.Switch > 0 && !c.silent && now.After(c.change) {
+		c.change = now.Add(time.Hour)
+		go c.wire.Close() // may wait for the other side; nothing waits for it
+		return
+	}
+	for name, p := range c.rooms {
+		if !p.again.IsZero() && now.After(p.again) {
+			c.join(name)
+		}
+	}
+	for _, m := range c.pending {
+		switch {
+		case !m.again.IsZero() && now.After(m.again) && c.rooms[m.room].joined:
+			c.write(m)
+		case m.again.IsZero() && m.conn == c.conn && now.Sub(m.written) > answerWithin:
+			go c.wire.Close() // as above: a node that answers nothing is left
+			m.written = now
+		}
+	}
+	if c.cfg.Every <= 0 || c.silent || now.Before(c.next) || len(c.pending) >= max(1, c.cfg.Window) {
+		return
+	}
+	name := c.cfg.Rooms[c.cfg.Random.IntN(len(c.cfg.Rooms))]
+	if !c.rooms[name].joined {
+		return
+	}
+	c.next = now.Add(upTo(c.cfg.Random, 2*c.cfg.Every))
+	c.count++
+	m := &message{room: name, key: fmt.Sprintf("%s-%d", c.cfg.Name, c.count)}
+	m.text = fmt.Sprintf("%s says %d%s", c.cfg.Name, c.count, strings.Repeat(".", c.cfg.Random.IntN(80)))
+	c.pending = append(c.pending, m)
+	c.write(m)
+}
+
+// write sends a message, the first time or once more.
+func (c *Client) write(m *message) {
+	m.conn, m.written, m.again = c.conn, time.Now(), time.Time{}
+	c.record(check.Record{Op: check.OpSend, Room: m.room, User: c.user.ID, Key: m.key, Text: m.text})
+	_ = c.wire.Write(client.Command{Type: protocol.Send, Room: m.room, Key: m.key, Text: m.text})
+}
+
+// hear takes what a node said.
+func (c *Client) hear(e client.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch e.Type {
+	case "message":
+		var m client.Entry
+		if json.Unmarshal(e.Raw, &m) == nil {
+			c.record(entryRecord(m))
+			if p := c.rooms[m.Room]; p != nil {
+				p.last = m.ID
+			}
+		}
+	case "sent":
+		var s client.Sent
+		if json.Unmarshal(e.Raw, &s) == nil {
+			c.sent(s)
+		}
+	case "joined":
+		var j client.Joined
+		if json.Unmarshal(e.Raw, &j) == nil && c.rooms[j.Room] != nil {
+			c.joined(j, e)
+		}
+	case "reset":
+		var r client.Reset
+		if json.Unmarshal(e.Raw, &r) == nil && c.rooms[r.Room] != nil {
+			p := c.rooms[r.Room]
+			c.record(check.Record{Op: check.OpReset, Room: r.Room, Head: r.Head})
+			p.last, p.joined = "", false
+			c.join(r.Room)
+		}
+	case "error":
+		if refused := e.Refused(); refused != nil {
+			c.refused(refused)
+		}
+	}
+}
+
+func entryRecord(m client.Entry) check.Record {
+	return check.Record{
+		Op: check.OpMessage, Room: m.Room, ID: m.ID, Key: m.Key, User: m.User.ID, Text: m.Text, Kind: m.Kind, Target: m.Target,
+	}
+}
+
+func (c *Client) joined(j client.Joined, e client.Event) {
+	p := c.rooms[j.Room]
+	var ref struct{ Ref string }
+	_ = json.Unmarshal(e.Raw, &ref) // what the join went out with as after
+	list := []check.Record{{
+		Op: check.OpJoined, Room: j.Room, After: ref.Ref, Head: j.Head, Recovered: j.Recovered, Count: len(j.Messages),
+	}}
+	if !j.Recovered {
+		p.last = ""
+	}
+	for _, raw := range j.Messages {
+		var m client.Entry
+		if err := json.Unmarshal(raw, &m); err != nil {
+			continue // as a message that is missing
+		}
+		p.last = m.ID
+		list = append(list, entryRecord(m))
+	}
+	p.joined = true
+	c.record(list...)
+	for _, m := range c.pending {
+		if m.room == j.Room && m.conn != c.conn {
+			c.write(m)
+		}
+	}
+}
+
+func (c *Client) sent(s client.Sent) {
+	c.record(check.Record{Op: check.OpSent, Room: s.Room, User: c.user.ID, Key: s.Key, ID: s.ID, Duplicate: s.Duplicate})
+	for i, m := range c.pending {
+		if m.key == s.Key && m.room == s.Room {
+			c.pending = append(c.pending[:i:i], c.pending[i+1:]...)
+			return
+		}
+	}
+}
+
+func (c *Client) refused(r *protocol.Error) {
+	again := time.Now().Add(time.Duration(r.RetryAfter)*time.Millisecond + upTo(c.cfg.Random, retryAfter))
+	for _, m := range c.pending {
+		if m.key == r.Key && m.room == r.Room {
+			c.record(check.Record{Op: check.OpRefused, Room: r.Room, User: c.user.ID, Key: r.Key, Code: string(r.Code)})
+			m.again = again
+			return
+		}
+	}
+	if p := c.rooms[r.Room]; p != nil && !p.joined {
+		p.again = again
+	}
+}
