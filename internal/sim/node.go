@@ -1,0 +1,333 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/broker"
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
+	"example.com/chat/internal/session"
+)
+
+// node is one node of the chat: everything but its HTTP server.
+type node struct {
+	id  string
+	net *network
+
+	mu     sync.Mutex // guards the fields below
+	random *rand.Rand
+	life   *life // nil while it is dead
+	frozen bool
+	lossy  bool // hints get lost, late and repeated
+}
+
+// life is a node's from its start to its death.
+type life struct {
+	n       *node
+	rdb     *redis.Client
+	hub     *room.Hub
+	session *session.Node
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	late    []func() // hints that come late; used by the broker's goroutine alone
+	lossy   func() (drop, repeat, late bool)
+
+	mu    sync.Mutex // guards the field below
+	wires map[*wire]bool
+}
+
+const namespace = "chat"
+
+// start brings the node to life, however long Redis lets it wait.
+func (n *node) start(ctx context.Context, log *slog.Logger) error {
+	l := &life{n: n, rdb: n.net.client(), wires: make(map[*wire]bool), lossy: n.faults}
+	var b *broker.Broker
+	for {
+		var err error
+		b, err = broker.New(ctx, broker.Config{Client: l.rdb, Namespace: namespace, History: 10_000, Node: broker.NodeInfo{ID: n.id}, Log: log})
+		if err == nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			_ = l.rdb.Close()
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	limits := protocol.Limits{Text: 4000, Rooms: 100}
+	l.hub = room.New(room.Config{Node: n.id, Limits: limits, Log: log}, b)
+	l.session = &session.Node{
+		ID: n.id, Hub: l.hub, Cluster: alone{n.id}, Limits: limits, Secret: []byte("the same for all nodes, 32 bytes"), Log: log,
+	}
+	run, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	l.running.Go(func() { b.Run(run, l) })
+	n.mu.Lock()
+	n.life = l
+	n.mu.Unlock()
+	return nil
+}
+
+// kill ends the node at once: what it was saying may arrive or not, and it says
+// nothing more.
+func (n *node) kill() {
+	n.mu.Lock()
+	l := n.life
+	n.life, n.frozen = nil, false
+	n.mu.Unlock()
+	if l == nil {
+		return
+	}
+	n.net.setCut(true)
+	n.net.server.each(n.net, func(k *link) { n.net.server.drop(k, false) })
+	l.cutAll()
+	l.stop()
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	l.hub.Close(gone)
+	l.running.Wait()
+	_ = l.rdb.Close()
+	n.net.setCut(false)
+	n.net.freeze(false)
+}
+
+// freeze stops all that comes to the node and leaves it, as SIGSTOP does.
+func (n *node) freeze(on bool) {
+	n.mu.Lock()
+	l := n.life
+	n.frozen = on
+	n.mu.Unlock()
+	n.net.freeze(on)
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for w := range l.wires {
+		w.freeze(on)
+	}
+}
+
+// faults decides what befalls a hint.
+func (n *node) faults() (drop, repeat, late bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.lossy {
+		return false, false, false
+	}
+	x := n.random.Float64()
+	return x < 0.2, x > 0.8, x > 0.4 && x < 0.6
+}
+
+// A life is its broker's listener; hints pass through the faults.
+
+// Live passes on what was published in a room (broker.Listener).
+func (l *life) Live(name string, payload []byte) {
+	drop, repeat, late := l.lossy()
+	held := l.late
+	l.late = nil
+	switch {
+	case drop:
+	case late && len(held) == 0:
+		l.late = append(l.late, func() { l.hub.Live(name, payload) })
+	default:
+		l.hub.Live(name, payload)
+		if repeat {
+			l.hub.Live(name, payload)
+		}
+	}
+	for _, f := range held {
+		f()
+	}
+}
+
+// Following passes on that a room is heard (broker.Listener).
+func (l *life) Following(name string) { l.hub.Following(name) }
+
+// News passes on what was published to the cluster (broker.Listener).
+func (l *life) News(payload []byte) { l.hub.News(payload) }
+
+// Nodes is not of interest here (broker.Listener).
+func (l *life) Nodes([]broker.NodeInfo) {}
+
+// Lost passes on that the lease was lost (broker.Listener).
+func (l *life) Lost() { l.hub.Lost() }
+
+// Reachable passes on whether Redis is there (broker.Listener).
+func (l *life) Reachable(up bool) { l.hub.Reachable(up) }
+
+// alone is a cluster that clients don't follow: they know the nodes.
+type alone struct{ id string }
+
+// NodesFor names the one node (session.Cluster).
+func (a alone) NodesFor(string) []protocol.Node { return []protocol.Node{{ID: a.id}} }
+
+// Rooms lists none (session.Cluster).
+func (a alone) Rooms(context.Context) ([]protocol.RoomCount, error) { return nil, nil }
+
+// wire is a client's connection to a node, both ends of it: the session's
+// transport there, and the load's wire here.
+type wire struct {
+	life    *life
+	up      *queue[[]byte]
+	down    *queue[client.Event]
+	welcome client.Welcome
+	session *session.Session
+	heard   time.Time // used by the reader alone
+}
+
+var errGone = errors.New("the connection was lost")
+
+// connect opens a connection, and says hello.
+func (n *node) connect(ctx context.Context, random *rand.Rand, token string) (*wire, error) {
+	n.mu.Lock()
+	l, frozen := n.life, n.frozen
+	n.mu.Unlock()
+	if l == nil {
+		return nil, errRefused
+	}
+	w := &wire{
+		life: l,
+		up:   newQueue[[]byte](rand.New(rand.NewPCG(random.Uint64(), 1)), usual),
+		down: newQueue[client.Event](rand.New(rand.NewPCG(random.Uint64(), 2)), usual),
+	}
+	w.session = session.New(l.session, transport{w}, "http://sim")
+	l.mu.Lock()
+	l.wires[w] = true
+	l.mu.Unlock()
+	if frozen {
+		w.freeze(true)
+	}
+	go w.serve() // ends with the wire
+	if err := w.Write(client.Command{Type: protocol.Hello, Token: token}); err != nil {
+		return nil, err
+	}
+	until := time.Now().Add(3 * time.Second)
+	e, err := w.down.get(func() time.Time { return until })
+	if err == nil && e.Type != "welcome" {
+		err = errGone
+	}
+	if err == nil {
+		err = json.Unmarshal(e.Raw, &w.welcome)
+	}
+	if err != nil || ctx.Err() != nil {
+		w.Close()
+		return nil, errGone
+	}
+	return w, nil
+}
+
+// serve is the node's reader of the connection.
+func (w *wire) serve() {
+	forever := func() time.Time { return time.Time{} }
+	for {
+		frame, err := w.up.get(forever)
+		if err != nil {
+			break
+		}
+		w.session.Command(protocol.DecodeFrame(frame))
+	}
+	w.session.End()
+	w.life.mu.Lock()
+	delete(w.life.wires, w)
+	w.life.mu.Unlock()
+}
+
+func (w *wire) freeze(on bool) {
+	w.up.freeze(on)
+	w.down.freeze(on)
+}
+
+// cut ends the connection, and loses what was under way.
+func (w *wire) cut() {
+	w.up.end(io.EOF, true)
+	w.down.end(errGone, true)
+}
+
+func (l *life) cutAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for w := range l.wires {
+		w.cut()
+	}
+}
+
+// Write sends a command (load.Wire).
+func (w *wire) Write(c client.Command) error {
+	frame, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	if !w.up.put(frame) {
+		return errGone
+	}
+	return nil
+}
+
+// patience is how long a client hears nothing before it asks, and gone how
+// long before it leaves (as client.Timing's Ping and Gone).
+const (
+	patience = 3 * time.Second
+	gone     = 8 * time.Second
+)
+
+// Read returns what comes next, and leaves a node that is silent (load.Wire).
+func (w *wire) Read() (client.Event, error) {
+	asked := false
+	for began := time.Now(); ; {
+		until := began.Add(patience)
+		if asked {
+			until = began.Add(gone)
+		}
+		e, err := w.down.get(func() time.Time { return until })
+		switch {
+		case err == nil && e.Type == "pong":
+			began, asked = time.Now(), false
+		case err == nil:
+			return e, nil
+		case asked || errors.Is(err, errGone):
+			return e, errGone
+		default:
+			asked = true
+			_ = w.Write(client.Command{Type: protocol.Ping})
+		}
+	}
+}
+
+// Close ends the connection from the client's side (load.Wire).
+func (w *wire) Close() {
+	w.up.end(io.EOF, false)
+	w.up.freeze(false)
+	w.down.end(errGone, true)
+}
+
+// Welcome is the answer to hello (load.Wire).
+func (w *wire) Welcome() client.Welcome { return w.welcome }
+
+// transport is the wire as its session sees it.
+type transport struct{ *wire }
+
+// Deliver hands over an event (session.Transport).
+func (t transport) Deliver(b *room.Broadcast) { t.say(b.Event) }
+
+// Reply hands over an answer (session.Transport).
+func (t transport) Reply(ref jsontext.Value, e protocol.Event) { t.say(e.WithRef(ref)) }
+
+// Close ends the connection after what was handed over (session.Transport).
+func (t transport) Close(int, string) { t.down.end(errGone, false) }
+
+func (w *wire) say(e protocol.Event) {
+	w.down.put(client.Event{Type: e.Name, Raw: e.AppendFrame(nil)})
+}

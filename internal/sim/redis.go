@@ -1,0 +1,161 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// redisServer is the embedded broker, and the network in front of it.
+type redisServer struct {
+	mini *miniredis.Miniredis
+
+	mu     sync.Mutex // guards the fields below
+	random *rand.Rand
+	links  map[*link]bool
+	away   bool
+	offset time.Duration // of its clock
+}
+
+// link is one connection from a node to it.
+type link struct {
+	node       *network
+	near, far  *conn
+	serverSide net.Conn
+}
+
+// network is one node's way to Redis.
+type network struct {
+	server *redisServer
+
+	mu      sync.Mutex // guards the fields below
+	latency latency
+	cut     bool // new connections fail
+	frozen  bool
+}
+
+var usual = latency{100 * time.Microsecond, 2 * time.Millisecond}
+
+func startRedis(random *rand.Rand) *redisServer {
+	return &redisServer{mini: miniredis.NewMiniRedis(), random: random, links: make(map[*link]bool)}
+}
+
+var errRefused = errors.New("connection refused")
+
+// dial is a node's way to a connection.
+func (n *network) dial(context.Context, string, string) (net.Conn, error) {
+	s := n.server
+	n.mu.Lock()
+	l, cut, frozen := n.latency, n.cut, n.frozen
+	n.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cut || s.away {
+		return nil, errRefused
+	}
+	inside, err := s.mini.Dial()
+	if err != nil {
+		return nil, err
+	}
+	near, far := pipe(s.random, l)
+	k := &link{node: n, near: near, far: far, serverSide: inside}
+	s.links[k] = true
+	go s.copy(k, far, inside) // both end with the link
+	go s.copy(k, inside, far)
+	if frozen {
+		k.freeze(true)
+	}
+	return near, nil
+}
+
+// copy carries one direction until it ends, and then ends the link.
+func (s *redisServer) copy(k *link, to io.Writer, from io.Reader) {
+	_, _ = io.Copy(to, from)
+	_ = k.serverSide.Close()
+	s.drop(k, false)
+}
+
+// drop ends a link. What is under way arrives, unless lose.
+func (s *redisServer) drop(k *link, lose bool) {
+	s.mu.Lock()
+	delete(s.links, k)
+	s.mu.Unlock()
+	k.near.in.end(io.EOF, lose)
+	k.near.out.end(io.EOF, lose)
+}
+
+func (k *link) freeze(on bool) {
+	k.near.in.freeze(on)
+	k.near.out.freeze(on)
+}
+
+// each calls f for the links of one node, or of all with nil.
+func (s *redisServer) each(n *network, f func(*link)) {
+	s.mu.Lock()
+	var list []*link
+	for k := range s.links {
+		if n == nil || k.node == n {
+			list = append(list, k)
+		}
+	}
+	s.mu.Unlock()
+	for _, k := range list {
+		f(k)
+	}
+}
+
+func (n *network) setCut(on bool) {
+	n.mu.Lock()
+	n.cut = on
+	n.mu.Unlock()
+}
+
+func (n *network) freeze(on bool) {
+	n.mu.Lock()
+	n.frozen = on
+	n.mu.Unlock()
+	n.server.each(n, func(k *link) { k.freeze(on) })
+}
+
+func (n *network) slow(l latency) {
+	n.mu.Lock()
+	n.latency = l
+	n.mu.Unlock()
+	n.server.each(n, func(k *link) {
+		k.near.in.slow(l)
+		k.near.out.slow(l)
+	})
+}
+
+func (s *redisServer) setAway(on bool) {
+	s.mu.Lock()
+	s.away = on
+	s.mu.Unlock()
+}
+
+// tick moves the clock of Redis, which stands still once it was set.
+func (s *redisServer) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.offset != 0 {
+		s.mini.SetTime(time.Now().Add(s.offset))
+	}
+}
+
+// client makes a client like the one that the program makes.
+func (n *network) client() *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Addr: "redis", Dialer: n.dial, Protocol: 2, PoolSize: 48, MaxRetries: -1, DialerRetries: 1,
+		DialTimeout: 2 * time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second, PoolTimeout: 2 * time.Second,
+		ContextTimeoutEnabled: true, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+}

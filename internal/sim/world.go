@@ -1,0 +1,200 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/load"
+)
+
+// Config says what a run is made of; what is zero gets its default.
+type Config struct {
+	// Seed decides what breaks and when.
+	Seed uint64
+	// For is how long things break; default 8 s of virtual time.
+	For time.Duration
+	// Log takes what the nodes say.
+	Log *slog.Logger
+}
+
+// Sizes of a run.
+const (
+	nodes       = 3
+	clients     = 5
+	defaultFor  = 8 * time.Second
+	settledIn   = 40 * time.Second
+	betweenMost = 1500 * time.Millisecond
+)
+
+// world is one run.
+type world struct {
+	cfg    Config
+	random *rand.Rand
+	redis  *redisServer
+	nodes  []*node
+	fleet  *load.Fleet
+	log    *slog.Logger
+
+	mu    sync.Mutex // guards the field below
+	story []string   // what broke, when
+	began time.Time
+}
+
+// Result is what a run came to.
+type Result struct {
+	// History is what the clients saw, Story what broke, a line each.
+	History []check.Record
+	Story   []string
+}
+
+// Run runs one world to its end. It must be called inside a synctest bubble,
+// and leaves no goroutine behind.
+func Run(cfg Config) (*Result, error) {
+	if cfg.For == 0 {
+		cfg.For = defaultFor
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	w := &world{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0)), log: cfg.Log, began: time.Now()}
+	w.redis = startRedis(w.fork())
+	defer w.redis.mini.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ticking := w.keepTime(ctx)
+	for i := range nodes {
+		n := &node{id: fmt.Sprintf("n%d", i+1), net: &network{server: w.redis, latency: usual}, random: w.fork()}
+		w.nodes = append(w.nodes, n)
+		if err := n.start(ctx, w.log); err != nil {
+			return nil, err
+		}
+	}
+	w.people()
+	w.break_()
+	w.heal()
+	finish, done := context.WithTimeout(ctx, settledIn)
+	defer done()
+	outside := (&network{server: w.redis, latency: usual}).client()
+	list, err := w.fleet.Finish(finish, outside, namespace)
+	_ = outside.Close()
+	w.fleet.Close()
+	for _, n := range w.nodes {
+		n.kill()
+	}
+	cancel()
+	ticking.Wait()
+	// A client that is closed while it dials leaves that connection open.
+	w.redis.each(nil, func(k *link) { w.redis.drop(k, true) })
+	// What is still under way arrives; past the end of a run no time passes.
+	sleep(context.Background(), time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{History: list, Story: w.story}, nil
+}
+
+// fork makes a source of its own for a part of the world, so that what one part
+// draws does not change what another does.
+func (w *world) fork() *rand.Rand { return rand.New(rand.NewPCG(w.random.Uint64(), 3)) }
+
+// keepTime moves the clock of Redis.
+func (w *world) keepTime(ctx context.Context) *sync.WaitGroup {
+	var ticking sync.WaitGroup
+	ticking.Go(func() { // ends with ctx; Run waits for it
+		for sleep(ctx, 50*time.Millisecond) {
+			w.redis.tick()
+		}
+	})
+	return &ticking
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// people starts the clients, most of whom talk.
+func (w *world) people() {
+	w.fleet = load.NewFleet()
+	for i := range clients {
+		dialing := w.fork()
+		cfg := load.Config{
+			Name: fmt.Sprintf("c%d", i+1), Rooms: []string{"lobby"}, Random: w.fork(),
+			Every: 100 * time.Millisecond, Window: 1 + i, Switch: 6 * time.Second,
+			Dial: func(ctx context.Context, token string, _ int) (load.Wire, error) {
+				wire, err := w.nodes[dialing.IntN(nodes)].connect(ctx, dialing, token)
+				if err != nil {
+					return nil, err // not a nil *wire in an interface
+				}
+				return wire, nil
+			},
+		}
+		if i == 0 {
+			cfg.Every, cfg.Switch = 0, 0
+			cfg.Rooms = []string{"lobby", "side"}
+		}
+		if i == 1 {
+			cfg.Rooms = []string{"lobby", "side"}
+		}
+		w.fleet.Add(cfg)
+	}
+}
+
+func (w *world) tell(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.story = append(w.story, fmt.Sprintf("%8s  ", time.Since(w.began).Round(time.Millisecond))+fmt.Sprintf(format, args...))
+}
+
+// break_ breaks one thing after the other, or several at once, and mends each
+// after a while.
+func (w *world) break_() {
+	var mending sync.WaitGroup
+	ctx := context.Background()
+	end := time.Now().Add(w.cfg.For)
+	sleep(ctx, 500*time.Millisecond) // some have said something by then
+	for time.Now().Before(end) {
+		f := faults[w.random.IntN(len(faults))]
+		if f.rare && w.random.IntN(4) > 0 {
+			continue
+		}
+		n := w.nodes[w.random.IntN(nodes)]
+		long := 50*time.Millisecond + time.Duration(w.random.Int64N(int64(f.longest)))
+		random := w.fork()
+		mending.Go(func() { // ends when mended; waited for below
+			w.tell("%s at %s for %s", f.name, n.id, long)
+			f.do(w, n, random, func() { sleep(ctx, long) })
+		})
+		sleep(ctx, time.Duration(w.random.Int64N(int64(betweenMost))))
+	}
+	mending.Wait()
+}
+
+// heal makes sure that nothing stays broken.
+func (w *world) heal() {
+	w.redis.setAway(false)
+	for _, n := range w.nodes {
+		n.mu.Lock()
+		dead := n.life == nil
+		n.lossy = false
+		n.mu.Unlock()
+		n.net.setCut(false)
+		n.net.slow(usual)
+		n.freeze(false)
+		if dead {
+			_ = n.start(context.Background(), w.log)
+		}
+	}
+	w.tell("all is mended")
+}
