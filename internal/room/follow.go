@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sort"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -69,10 +70,25 @@ const (
 	wantOlder        // only the log knows it
 )
 
+// looked is what was read of the log for a cursor that memory does not know.
+type looked struct {
+	caughtUp bool // the log was read to its end since the cursor came
+	read     bool // the entries after the cursor were
+	known    bool // the log held the cursor, and no more after it than are recovered
+	list     []protocol.Entry
+	head     protocol.ID // the newest entry that members had been handed before
+}
+
+// other reports whether the log that was read is another one than members have
+// been handed: what they had last would stand in it after the cursor.
+func (l *looked) other() bool {
+	i := sort.Search(len(l.list), func(i int) bool { return l.list[i].ID.Seq >= l.head.Seq })
+	return l.known && (i == len(l.list) || l.list[i].ID != l.head)
+}
+
 // since answers a cursor: the entries after it and whether they are all, or
-// what has to be read first. older is what the log held after the cursor, nil
-// when it did not know it, and counts once looked is true.
-func (f *follower) since(after protocol.ID, older []protocol.Entry, looked bool) (list []protocol.Entry, recovered bool, w want) {
+// what has to be read first. What was read already is in l.
+func (f *follower) since(after protocol.ID, l *looked) (list []protocol.Entry, recovered bool, w want) {
 	newest := f.tail.newest(protocol.NewestCount)
 	if after.IsZero() {
 		return newest, false, wantNothing
@@ -81,15 +97,15 @@ func (f *follower) since(after protocol.ID, older []protocol.Entry, looked bool)
 		return f.tail.list[i+1:], true, wantNothing
 	}
 	switch {
-	case looked && older == nil:
-		return newest, false, wantNothing
-	case looked:
-		if list, ok := f.splice(after, older); ok {
+	case l.read && l.known && !l.other() && after.Seq < f.head.Seq:
+		if list, ok := f.splice(after, l.list); ok {
 			return list, true, wantNothing
 		}
 		return newest, false, wantNothing
-	case after.Seq > f.head.Seq:
+	case !l.caughtUp && (after.Seq >= f.head.Seq || l.read && l.known):
 		return nil, false, wantNewer
+	case l.read, after.Seq >= f.head.Seq:
+		return newest, false, wantNothing
 	}
 	first := f.tail.at(0)
 	if first < len(f.tail.list) && after.Seq < f.tail.list[first].ID.Seq && !f.tail.whole {
@@ -124,17 +140,14 @@ func (f *follower) splice(after protocol.ID, older []protocol.Entry) ([]protocol
 	return list, len(list) <= protocol.MaxRecovered
 }
 
-// readOlder reads what the log holds after the cursor; nil when it does not
-// know the cursor or holds more than is recovered.
-func (r *room) readOlder(ctx context.Context, after protocol.ID) ([]protocol.Entry, error) {
+// readOlder reads what the log holds after the cursor.
+func (r *room) readOlder(ctx context.Context, after protocol.ID, l *looked) error {
+	r.mu.Lock()
+	l.head = r.log.head
+	r.mu.Unlock()
 	list, found, more, err := r.hub.broker.After(ctx, r.name, after, protocol.MaxRecovered)
-	if err != nil || !found || more {
-		return nil, err
-	}
-	if list == nil {
-		list = []protocol.Entry{}
-	}
-	return list, nil
+	l.read, l.known, l.list = true, found && !more, list
+	return err
 }
 
 // extend fills the tail with older entries. However many ask, the log is read

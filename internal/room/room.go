@@ -135,8 +135,7 @@ func (r *room) leaveDoor() {
 // join tries once to answer from memory; done is false when something was read
 // from the log in the meantime and it has to be tried again.
 func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, reply func(protocol.Event)) (done bool, failed *protocol.Error) {
-	var older []protocol.Entry
-	var looked bool
+	var l looked
 	for {
 		r.mu.Lock()
 		if r.closed {
@@ -147,7 +146,7 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, r
 			r.mu.Unlock()
 			return false, err
 		}
-		list, recovered, want := r.log.since(after, older, looked)
+		list, recovered, want := r.log.since(after, &l)
 		if want == wantNothing {
 			r.enterLocked(m, u)
 			members, count := r.membersLocked()
@@ -160,12 +159,11 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, r
 		switch want {
 		case wantNewer:
 			err = r.catchUpNow(ctx)
-			looked = true
+			l = looked{caughtUp: true} // and look again
 		case wantTail:
 			err = r.extend(ctx)
 		case wantOlder:
-			older, err = r.readOlder(ctx, after)
-			looked = true
+			err = r.readOlder(ctx, after, &l)
 		}
 		if err != nil {
 			return false, protocol.ErrUnavailable
