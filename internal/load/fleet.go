@@ -49,14 +49,21 @@ func (f *Fleet) Finish(ctx context.Context, rdb redis.UniversalClient, namespace
 		c.Hush()
 	}
 	var logs []check.Record
-	for {
+	for settled := false; ; {
 		list, heads, err := ReadLogs(context.WithoutCancel(ctx), rdb, namespace, f.rooms)
 		if err == nil {
 			logs = list
 		}
+		// What was acknowledged while the log was read may be in no view yet:
+		// so all must be content with what is read once they were.
 		if err == nil && f.content(heads) {
-			break
+			if settled {
+				break
+			}
+			settled = true
+			continue
 		}
+		settled = false
 		if ctx.Err() != nil {
 			if err != nil {
 				return nil, err
