@@ -66,11 +66,7 @@ func (n *node) start(ctx context.Context, log *slog.Logger) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	limits := protocol.Limits{Text: 4000, Rooms: 100}
-	l.hub = room.New(room.Config{Node: n.id, Limits: limits, Log: log}, b)
-	l.session = &session.Node{
-		ID: n.id, Hub: l.hub, Cluster: alone{n.id}, Limits: limits, Secret: []byte("the same for all nodes, 32 bytes"), Log: log,
-	}
+	l.serve(b, log)
 	run, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.running.Go(func() { b.Run(run, l) })
@@ -78,6 +74,15 @@ func (n *node) start(ctx context.Context, log *slog.Logger) error {
 	n.life = l
 	n.mu.Unlock()
 	return nil
+}
+
+// serve makes the hub and what its sessions share.
+func (l *life) serve(b room.Broker, log *slog.Logger) {
+	limits := protocol.Limits{Text: 4000, Rooms: 100}
+	l.hub = room.New(room.Config{Node: l.n.id, Limits: limits, Log: log}, b)
+	l.session = &session.Node{
+		ID: l.n.id, Hub: l.hub, Cluster: alone{l.n.id}, Limits: limits, Secret: []byte("the same for all nodes, 32 bytes"), Log: log,
+	}
 }
 
 // kill ends the node at once: what it was saying may arrive or not, and it says
@@ -185,7 +190,6 @@ type wire struct {
 	down    *queue[client.Event]
 	welcome client.Welcome
 	session *session.Session
-	heard   time.Time // used by the reader alone
 }
 
 var errGone = errors.New("the connection was lost")

@@ -3,7 +3,9 @@ package sim_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +18,7 @@ import (
 
 var (
 	first = flag.Uint64("sim.seed", 0, "the first seed; 0 for the usual one")
+	dir   = flag.String("sim.dir", "", "where histories of runs that fail are kept, for chat verify")
 	count = flag.Int("sim.runs", 0, "how many seeds from there on; 0 for the usual number")
 )
 
@@ -70,6 +73,7 @@ func once(t *testing.T, seed uint64) {
 	}
 	report := check.Verify(result.History)
 	if !report.OK() {
+		keep(t, seed, result.History)
 		t.Errorf("seed %d (go test ./internal/sim -sim.seed=%d): %v\n%s", seed, seed, report.Violations, strings.Join(result.Story, "\n"))
 	}
 	if report.Acknowledged == 0 {
@@ -77,5 +81,21 @@ func once(t *testing.T, seed uint64) {
 	}
 	if testing.Verbose() {
 		t.Logf("seed %d: %+v", seed, *report)
+	}
+}
+
+// keep writes the history of a run that failed, where that is asked for.
+func keep(t *testing.T, seed uint64, list []check.Record) {
+	t.Helper()
+	if *dir == "" {
+		return
+	}
+	file, err := os.Create(filepath.Join(*dir, fmt.Sprintf("seed-%d.jsonl", seed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := check.Write(file, list); err != nil {
+		t.Fatal(err)
 	}
 }

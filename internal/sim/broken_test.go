@@ -1,0 +1,303 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/load"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
+)
+
+// memory is a log that all nodes share, as Redis is, in few lines, so that it
+// can be broken in every way.
+type memory struct {
+	mu    sync.Mutex // guards the fields below
+	log   []protocol.Entry
+	keys  map[string]protocol.ID
+	hubs  []*room.Hub
+	calls int
+
+	sin      string
+	reserved *reservation
+}
+
+// reservation is a place in the log that is kept free for a later message.
+type reservation struct {
+	id    protocol.ID
+	after []byte // what is published when the place is taken
+}
+
+// view is the memory as one node sees it: a room.Broker.
+type memoryView struct {
+	*memory
+	node int
+}
+
+// broken reports whether this node is the one that a sin befalls, if it is the
+// given one.
+func (v memoryView) broken(sin string) bool { return v.sin == sin && v.node == 1 }
+
+// every tells for one call in n.
+func (m *memory) every(n int) bool { m.calls++; return m.calls%n == 0 }
+
+func (v memoryView) Append(_ context.Context, name string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+	if v.sin != "time" {
+		time.Sleep(15 * time.Millisecond) // so that there are batches
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.sin == "order" {
+		drafts = slices.Clone(drafts)
+		slices.Reverse(drafts)
+	}
+	var receipts []protocol.Receipt
+	var added [][]byte
+	for _, d := range drafts {
+		key := d.User + "|" + d.Key
+		if id, ok := v.keys[key]; ok && v.sin != "twice" {
+			receipts = append(receipts, protocol.Receipt{ID: id, Time: id.MS, Duplicate: true})
+			continue
+		}
+		id, raw := v.enter(name, d)
+		v.keys[key] = id
+		added = append(added, raw...)
+		switch {
+		case v.sin == "id" && v.every(10):
+			id.MS++
+		case v.sin == "lost" && v.every(10):
+			v.log = v.log[:len(v.log)-1]
+			added = added[:len(added)-1]
+		case v.sin == "log" && v.every(10):
+			v.log = append(v.log[:len(v.log)-2:len(v.log)-2], v.log[len(v.log)-1])
+		}
+		receipts = append(receipts, protocol.Receipt{ID: id, Time: id.MS})
+	}
+	if v.sin == "order" {
+		slices.Reverse(receipts)
+	}
+	if v.sin == "twice" && v.every(10) {
+		_, raw := v.enter(name, drafts[0])
+		added = append(added, raw...)
+	}
+	v.publish(name, bytes.Join(added, []byte("\n")))
+	return receipts, nil
+}
+
+// enter puts a draft into the log, and returns what is to be published.
+func (v memoryView) enter(name string, d protocol.Draft) (protocol.ID, [][]byte) {
+	if v.sin == "invented" && v.every(10) {
+		d.Tail = bytes.Replace(d.Tail, []byte(" says "), []byte(" sings "), 1)
+	}
+	if r := v.reserved; r != nil {
+		// The place before the last is taken at last.
+		v.reserved = nil
+		raw := protocol.AppendEntry(nil, r.id, name, d.Tail)
+		n := len(v.log)
+		v.log = slices.Insert(v.log, n-1, protocol.Entry{ID: r.id, Raw: raw})
+		return r.id, [][]byte{raw, r.after}
+	}
+	id := protocol.ID{MS: time.Now().UnixMilli(), Seq: 1}
+	if n := len(v.log); n > 0 {
+		id.Seq = v.log[n-1].ID.Seq + 1
+	}
+	if v.sin == "time" && v.every(10) {
+		free := id
+		id.Seq++
+		raw := protocol.AppendEntry(nil, id, name, d.Tail)
+		v.log = append(v.log, protocol.Entry{ID: id, Raw: raw})
+		v.reserved = &reservation{id: free, after: raw}
+		return id, nil
+	}
+	raw := protocol.AppendEntry(nil, id, name, d.Tail)
+	v.log = append(v.log, protocol.Entry{ID: id, Raw: raw})
+	return id, [][]byte{raw}
+}
+
+func (m *memory) publish(name string, payload []byte) {
+	if len(payload) == 0 {
+		return
+	}
+	for i, hub := range m.hubs {
+		switch {
+		case i == 1 && m.sin == "end":
+		case i == 1 && m.reads():
+		case i == 1 && m.sin == "differs":
+			hub.Live(name, bytes.ReplaceAll(payload, []byte("c3 says"), []byte("c4 says")))
+		default:
+			hub.Live(name, payload)
+		}
+	}
+}
+
+// reads tells that the sin is one of reading: the node hears nothing live, so
+// that it has to.
+func (m *memory) reads() bool { return m.sin == "hole" || m.sin == "repeat" }
+
+// read returns the log, as far as this node is let see it.
+func (v memoryView) read() []protocol.Entry {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	list := slices.Clone(v.log)
+	if v.reserved != nil {
+		list = list[:len(list)-1]
+	}
+	switch {
+	case v.broken("hole"):
+		list = slices.DeleteFunc(list, func(e protocol.Entry) bool { return e.ID.Seq%10 == 0 })
+	case v.broken("repeat"):
+		for i := len(list) - 1; i > 0; i-- {
+			if list[i].ID.Seq%10 == 0 {
+				list = slices.Insert(list, i, list[i])
+			}
+		}
+	case v.broken("end"):
+		list = list[:min(len(list), 5)]
+	case v.broken("differs"):
+		for i := range list {
+			list[i].Raw = bytes.ReplaceAll(list[i].Raw, []byte("c3 says"), []byte("c4 says"))
+		}
+	}
+	return list
+}
+
+func (v memoryView) Newest(_ context.Context, _ string, n int) ([]protocol.Entry, bool, error) {
+	list := v.read()
+	from := max(0, len(list)-n)
+	return list[from:], from > 0, nil
+}
+
+func (v memoryView) Before(_ context.Context, _ string, id protocol.ID, n int) ([]protocol.Entry, bool, error) {
+	list := slices.DeleteFunc(v.read(), func(e protocol.Entry) bool { return e.ID.Seq >= id.Seq })
+	from := max(0, len(list)-n)
+	return list[from:], from > 0, nil
+}
+
+func (v memoryView) After(_ context.Context, _ string, cursor protocol.ID, n int) ([]protocol.Entry, bool, bool, error) {
+	list := v.read()
+	list = slices.DeleteFunc(list, func(e protocol.Entry) bool { return e.ID.Seq <= cursor.Seq })
+	return list[:min(n, len(list))], true, len(list) > n, nil
+}
+
+func (v memoryView) Heads(_ context.Context, names []string) ([]protocol.ID, error) {
+	heads := make([]protocol.ID, len(names))
+	if list := v.read(); len(list) > 0 {
+		for i := range heads {
+			heads[i] = list[len(list)-1].ID
+		}
+	}
+	return heads, nil
+}
+
+func (v memoryView) Follow(name string)                                          { go v.hubs[v.node].Following(name) }
+func (v memoryView) Unfollow(string)                                             {}
+func (v memoryView) Instance() string                                            { return "n~1" }
+func (v memoryView) Publish(context.Context, string, []byte) error               { return nil }
+func (v memoryView) Vacate(context.Context, string, string) error                { return nil }
+func (v memoryView) Present(context.Context, string) ([]protocol.User, error)    { return nil, nil }
+func (v memoryView) Release(_ string, _ bool, done func(error))                  { go done(nil) }
+func (v memoryView) Rules(context.Context, string) (map[string]string, error)    { return nil, nil }
+func (v memoryView) Rule(context.Context, string, string, string, []byte) error  { return nil }
+func (v memoryView) Rename(_ context.Context, _, name, _ string) (string, error) { return name, nil }
+func (v memoryView) Claim(_ context.Context, _, name string, _ bool) (string, error) {
+	return name, nil
+}
+func (v memoryView) Here(context.Context, string, string, []protocol.Change) (int, error) {
+	return 0, nil
+}
+
+// history runs a small chat over a memory with a sin.
+func history(sin string) []check.Record {
+	m := &memory{keys: make(map[string]protocol.ID), sin: sin}
+	var nodes []*node
+	log := slog.New(slog.DiscardHandler)
+	for i := range 2 {
+		n := &node{id: fmt.Sprintf("n%d", i)}
+		n.life = &life{n: n, wires: make(map[*wire]bool), lossy: n.faults}
+		n.life.serve(memoryView{m, i}, log)
+		m.hubs = append(m.hubs, n.life.hub)
+		nodes = append(nodes, n)
+	}
+	fleet := load.NewFleet()
+	for i := range 4 {
+		random := rand.New(rand.NewPCG(uint64(i), 7))
+		fleet.Add(load.Config{
+			Name: fmt.Sprintf("c%d", i+1), Rooms: []string{"lobby"}, Random: rand.New(rand.NewPCG(uint64(i), 8)),
+			Every: 10 * time.Millisecond, Window: 4,
+			Dial: func(ctx context.Context, token string, _ int) (load.Wire, error) {
+				return nodes[i%2].connect(ctx, random, token)
+			},
+		})
+	}
+	time.Sleep(time.Second)
+	for _, c := range fleet.Clients {
+		c.Hush()
+	}
+	time.Sleep(10 * time.Second)
+	for _, c := range fleet.Clients {
+		c.End()
+	}
+	fleet.Close()
+	for _, n := range nodes {
+		n.life.hub.Close(context.Background())
+	}
+	time.Sleep(10 * time.Second) // what is still under way arrives
+	for _, e := range m.log {
+		var entry client.Entry
+		if json.Unmarshal(e.Raw, &entry) == nil {
+			fleet.History.Add(check.Record{
+				Op: check.OpLog, Room: entry.Room, ID: entry.ID, Key: entry.Key, User: entry.User.ID, Text: entry.Text,
+			})
+		}
+	}
+	return fleet.History.Records()
+}
+
+// The checker is content with a broker that is whole, and finds each way in
+// which one can be broken, by the rule that names it.
+func TestTheCheckerBites(t *testing.T) {
+	for _, c := range []struct {
+		sin  string
+		rule check.Rule
+	}{
+		{"", ""},
+		{"lost", check.RuleLost},
+		{"id", check.RuleID},
+		{"twice", check.RuleTwice},
+		{"log", check.RuleLog},
+		{"hole", check.RuleHole},
+		{"repeat", check.RuleRepeat},
+		{"end", check.RuleEnd},
+		{"differs", check.RuleDiffers},
+		{"invented", check.RuleInvented},
+		{"order", check.RuleOrder},
+		{"time", check.RuleTime},
+	} {
+		t.Run(strings.TrimPrefix("broken "+c.sin, " "), func(t *testing.T) {
+			var list []check.Record
+			synctest.Test(t, func(*testing.T) { list = history(c.sin) })
+			report := check.Verify(list)
+			if report.Acknowledged < 100 {
+				t.Errorf("only %d messages were acknowledged", report.Acknowledged)
+			}
+			if c.sin == "" && !report.OK() {
+				t.Errorf("a whole broker: %v", report.Violations)
+			}
+			if c.sin != "" && report.Found[c.rule] == 0 {
+				t.Errorf("rule %s found nothing; the others: %v", c.rule, report.Violations)
+			}
+		})
+	}
+}
