@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/race"
 )
 
 // slim is a client that costs this process little: a socket and no goroutine.
@@ -130,7 +131,7 @@ const mostPerConnection = 10
 
 // It measures memory, so it runs while no other test does.
 func TestAnIdleConnectionIsSlim(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector multiplies memory: measured without it")
 	}
 	p := startProgram(t, nil, "--addr=127.0.0.1:0", "--rate=0")

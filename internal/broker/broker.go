@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,6 +78,9 @@ type Config struct {
 	Node NodeInfo
 	// Log takes what an operator should know.
 	Log *slog.Logger
+	// Jitter returns a random part of a wait; nil for one of its own. With one
+	// that a seed decides, a simulated run can be repeated.
+	Jitter func(time.Duration) time.Duration
 }
 
 // NodeInfo is what a node says of itself to the others.
@@ -142,6 +146,9 @@ type Broker struct {
 func New(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Jitter == nil {
+		cfg.Jitter = mathrand.N[time.Duration]
 	}
 	b := &Broker{cfg: cfg, rdb: cfg.Client, keys: keyspace{cfg.Namespace}, log: cfg.Log, beatNow: make(chan struct{}, 1)}
 	b.newInstance()

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -73,7 +72,7 @@ func (s *subscription) run(ctx context.Context) {
 		if time.Since(began) > 2*resubscribeMax {
 			wait = resubscribeMin
 		}
-		sleep(ctx, wait/2+rand.N(wait/2))
+		sleep(ctx, wait/2+s.b.cfg.Jitter(wait/2))
 		wait = min(2*wait, resubscribeMax)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -102,7 +104,7 @@ func (f *Fleet) Close() {
 // the newest entry of each. What is not one of the chat's entries is left out.
 func ReadLogs(ctx context.Context, rdb redis.UniversalClient, namespace string, rooms map[string]bool) (list []check.Record, heads map[string]string, err error) {
 	heads = make(map[string]string)
-	for name := range rooms {
+	for _, name := range slices.Sorted(maps.Keys(rooms)) {
 		found, err := rdb.XRange(ctx, broker.LogKey(namespace, name), "-", "+").Result()
 		if err != nil {
 			return nil, nil, fmt.Errorf("read the log of %q: %w", name, err)

@@ -53,7 +53,7 @@ type Config struct {
 
 // Timings of a client.
 const (
-	// tick is how often it looks for something to do.
+	// tick is how often it looks for something to do, in the mean.
 	tick = 5 * time.Millisecond
 	// retryAfter is the longest it waits before it repeats what was refused,
 	// redialAfter before it dials again.
@@ -259,20 +259,17 @@ func (c *Client) lost() {
 
 // act says things, repeats what was refused, and changes nodes.
 func (c *Client) act(ctx context.Context) {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	var wait time.Duration
+	for ctx.Err() == nil {
 		c.mu.Lock()
-		now := time.Now()
 		if c.wire != nil {
-			c.actLocked(now)
+			c.actLocked(time.Now())
 		}
+		// Never two clients in the same moment, which in virtual time would
+		// leave to the scheduler who comes first.
+		wait = tick/2 + upTo(c.cfg.Random, tick)
 		c.mu.Unlock()
+		pause(ctx, wait)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sort"
 	"time"
 
@@ -337,7 +336,7 @@ func (r *room) catchUp() {
 			return
 		}
 		if err != nil {
-			h.pause(wait/2 + rand.N(wait))
+			h.pause(wait/2 + h.cfg.Jitter(wait))
 			if h.ctx.Err() != nil {
 				return
 			}

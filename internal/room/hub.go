@@ -14,6 +14,7 @@ package room
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,9 @@ type Config struct {
 	Limits protocol.Limits
 	// Log takes what an operator should know.
 	Log *slog.Logger
+	// Jitter returns a random part of a wait; nil for one of its own. With one
+	// that a seed decides, a simulated run can be repeated.
+	Jitter func(time.Duration) time.Duration
 }
 
 // Bounds of what the hub does at once and keeps waiting. Their sum stays below
@@ -121,6 +125,9 @@ func (u *User) setName(name string) {
 func New(cfg Config, broker Broker) *Hub {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Jitter == nil {
+		cfg.Jitter = rand.N[time.Duration]
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &Hub{

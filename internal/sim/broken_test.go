@@ -225,7 +225,7 @@ func history(sin string) []check.Record {
 	log := slog.New(slog.DiscardHandler)
 	for i := range 2 {
 		n := &node{id: fmt.Sprintf("n%d", i)}
-		n.life = &life{n: n, wires: make(map[*wire]bool), lossy: n.faults}
+		n.life = &life{n: n, lossy: n.faults}
 		n.life.serve(memoryView{m, i}, log)
 		m.hubs = append(m.hubs, n.life.hub)
 		nodes = append(nodes, n)
@@ -237,7 +237,7 @@ func history(sin string) []check.Record {
 			Name: fmt.Sprintf("c%d", i+1), Rooms: []string{"lobby"}, Random: rand.New(rand.NewPCG(uint64(i), 8)),
 			Every: 10 * time.Millisecond, Window: 4,
 			Dial: func(ctx context.Context, token string, _ int) (load.Wire, error) {
-				return nodes[i%2].connect(ctx, random, token)
+				return nodes[i%2].connect(ctx, random, fmt.Sprintf("c%d", i+1), token)
 			},
 		})
 	}

@@ -78,8 +78,8 @@ var faults = []fault{
 			n.net.freeze(false)
 		}
 	}},
-	{name: "scripts forgotten", longest: time.Millisecond, do: func(w *world, _ *node, _ *rand.Rand, _ func()) {
-		w.ask("SCRIPT", "FLUSH")
+	{name: "scripts forgotten", longest: time.Millisecond, do: func(w *world, _ *node, random *rand.Rand, _ func()) {
+		w.ask(random, "SCRIPT", "FLUSH")
 	}},
 	{name: "clock of redis off", longest: time.Second, do: func(w *world, _ *node, random *rand.Rand, _ func()) {
 		w.redis.mu.Lock()
@@ -95,27 +95,27 @@ var faults = []fault{
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		for w := range l.wires {
+		for _, w := range l.wires {
 			if random.IntN(2) == 0 {
 				w.cut()
 			}
 		}
 	}},
-	{name: "redis emptied", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, _ *rand.Rand, _ func()) {
+	{name: "redis emptied", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, random *rand.Rand, _ func()) {
 		w.fleet.History.Add(check.Record{Op: check.OpWiped})
-		w.ask("FLUSHALL")
+		w.ask(random, "FLUSHALL")
 		w.fleet.History.Add(check.Record{Op: check.OpWiped})
 	}},
-	{name: "log deleted", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, _ *rand.Rand, _ func()) {
+	{name: "log deleted", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, random *rand.Rand, _ func()) {
 		w.fleet.History.Add(check.Record{Op: check.OpWiped, Room: "lobby"})
-		w.ask("DEL", broker.LogKey(namespace, "lobby"))
+		w.ask(random, "DEL", broker.LogKey(namespace, "lobby"))
 		w.fleet.History.Add(check.Record{Op: check.OpWiped, Room: "lobby"})
 	}},
-	{name: "log trimmed by hand", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, _ *rand.Rand, _ func()) {
-		w.ask("XTRIM", broker.LogKey(namespace, "lobby"), "MAXLEN", "3")
+	{name: "log trimmed by hand", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, random *rand.Rand, _ func()) {
+		w.ask(random, "XTRIM", broker.LogKey(namespace, "lobby"), "MAXLEN", "3")
 	}},
-	{name: "log written by hand", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, _ *rand.Rand, _ func()) {
-		w.ask("XADD", broker.LogKey(namespace, "lobby"), "*", "by", "hand")
+	{name: "log written by hand", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, random *rand.Rand, _ func()) {
+		w.ask(random, "XADD", broker.LogKey(namespace, "lobby"), "*", "by", "hand")
 	}},
 }
 
@@ -126,8 +126,8 @@ func (n *node) setLossy(on bool) {
 }
 
 // ask has Redis do something, unless it is away.
-func (w *world) ask(command ...any) {
-	rdb := (&network{server: w.redis, latency: latency{0, time.Microsecond}}).client()
+func (w *world) ask(random *rand.Rand, command ...any) {
+	rdb := w.redis.from(random.Uint64(), latency{0, time.Microsecond}).client()
 	defer rdb.Close()
 	if err := rdb.Do(context.Background(), command...).Err(); err != nil {
 		w.tell("%v: %v", command[0], err)

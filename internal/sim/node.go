@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,8 +23,9 @@ import (
 
 // node is one node of the chat: everything but its HTTP server.
 type node struct {
-	id  string
-	net *network
+	id   string
+	net  *network
+	seed uint64
 
 	mu     sync.Mutex // guards the fields below
 	random *rand.Rand
@@ -44,18 +46,18 @@ type life struct {
 	lossy   func() (drop, repeat, late bool)
 
 	mu    sync.Mutex // guards the field below
-	wires map[*wire]bool
+	wires []*wire    // in the order of their making, as a seed decides by it
 }
 
 const namespace = "chat"
 
 // start brings the node to life, however long Redis lets it wait.
 func (n *node) start(ctx context.Context, log *slog.Logger) error {
-	l := &life{n: n, rdb: n.net.client(), wires: make(map[*wire]bool), lossy: n.faults}
+	l := &life{n: n, rdb: n.net.client(), lossy: n.faults}
 	var b *broker.Broker
 	for {
 		var err error
-		b, err = broker.New(ctx, broker.Config{Client: l.rdb, Namespace: namespace, History: 10_000, Node: broker.NodeInfo{ID: n.id}, Log: log})
+		b, err = broker.New(ctx, broker.Config{Client: l.rdb, Namespace: namespace, History: 10_000, Node: broker.NodeInfo{ID: n.id}, Log: log, Jitter: n.jitter})
 		if err == nil {
 			break
 		}
@@ -79,7 +81,7 @@ func (n *node) start(ctx context.Context, log *slog.Logger) error {
 // serve makes the hub and what its sessions share.
 func (l *life) serve(b room.Broker, log *slog.Logger) {
 	limits := protocol.Limits{Text: 4000, Rooms: 100}
-	l.hub = room.New(room.Config{Node: l.n.id, Limits: limits, Log: log}, b)
+	l.hub = room.New(room.Config{Node: l.n.id, Limits: limits, Log: log, Jitter: l.n.jitter}, b)
 	l.session = &session.Node{
 		ID: l.n.id, Hub: l.hub, Cluster: alone{l.n.id}, Limits: limits, Secret: []byte("the same for all nodes, 32 bytes"), Log: log,
 	}
@@ -120,9 +122,14 @@ func (n *node) freeze(on bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for w := range l.wires {
+	for _, w := range l.wires {
 		w.freeze(on)
 	}
+}
+
+// jitter is the random part of a wait, decided by the seed.
+func (n *node) jitter(d time.Duration) time.Duration {
+	return time.Duration(draw(n.seed, nil).Int64N(int64(d)))
 }
 
 // faults decides what befalls a hint.
@@ -186,8 +193,8 @@ func (a alone) Rooms(context.Context) ([]protocol.RoomCount, error) { return nil
 // transport there, and the load's wire here.
 type wire struct {
 	life    *life
-	up      *queue[[]byte]
-	down    *queue[client.Event]
+	up      *queue
+	down    *queue
 	welcome client.Welcome
 	session *session.Session
 }
@@ -195,7 +202,7 @@ type wire struct {
 var errGone = errors.New("the connection was lost")
 
 // connect opens a connection, and says hello.
-func (n *node) connect(ctx context.Context, random *rand.Rand, token string) (*wire, error) {
+func (n *node) connect(ctx context.Context, random *rand.Rand, name, token string) (*wire, error) {
 	n.mu.Lock()
 	l, frozen := n.life, n.frozen
 	n.mu.Unlock()
@@ -204,22 +211,22 @@ func (n *node) connect(ctx context.Context, random *rand.Rand, token string) (*w
 	}
 	w := &wire{
 		life: l,
-		up:   newQueue[[]byte](rand.New(rand.NewPCG(random.Uint64(), 1)), usual),
-		down: newQueue[client.Event](rand.New(rand.NewPCG(random.Uint64(), 2)), usual),
+		up:   newQueue(random.Uint64(), usual),
+		down: newQueue(random.Uint64(), usual),
 	}
 	w.session = session.New(l.session, transport{w}, "http://sim")
 	l.mu.Lock()
-	l.wires[w] = true
+	l.wires = append(l.wires, w)
 	l.mu.Unlock()
 	if frozen {
 		w.freeze(true)
 	}
 	go w.serve() // ends with the wire
-	if err := w.Write(client.Command{Type: protocol.Hello, Token: token}); err != nil {
+	if err := w.Write(client.Command{Type: protocol.Hello, Name: name, Token: token}); err != nil {
 		return nil, err
 	}
 	until := time.Now().Add(3 * time.Second)
-	e, err := w.down.get(func() time.Time { return until })
+	e, err := w.next(until)
 	if err == nil && e.Type != "welcome" {
 		err = errGone
 	}
@@ -245,7 +252,7 @@ func (w *wire) serve() {
 	}
 	w.session.End()
 	w.life.mu.Lock()
-	delete(w.life.wires, w)
+	w.life.wires = slices.DeleteFunc(w.life.wires, func(other *wire) bool { return other == w })
 	w.life.mu.Unlock()
 }
 
@@ -263,7 +270,7 @@ func (w *wire) cut() {
 func (l *life) cutAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for w := range l.wires {
+	for _, w := range l.wires {
 		w.cut()
 	}
 }
@@ -295,7 +302,7 @@ func (w *wire) Read() (client.Event, error) {
 		if asked {
 			until = began.Add(gone)
 		}
-		e, err := w.down.get(func() time.Time { return until })
+		e, err := w.next(until)
 		switch {
 		case err == nil && e.Type == "pong":
 			began, asked = time.Now(), false
@@ -308,6 +315,21 @@ func (w *wire) Read() (client.Event, error) {
 			_ = w.Write(client.Command{Type: protocol.Ping})
 		}
 	}
+}
+
+// next returns what comes next, until a deadline.
+func (w *wire) next(until time.Time) (client.Event, error) {
+	raw, err := w.down.get(func() time.Time { return until })
+	if err != nil {
+		return client.Event{}, err
+	}
+	e := client.Event{Raw: raw}
+	var name struct{ Type string }
+	if err := json.Unmarshal(raw, &name); err != nil {
+		return client.Event{}, err
+	}
+	e.Type = name.Type
+	return e, nil
 }
 
 // Close ends the connection from the client's side (load.Wire).
@@ -333,5 +355,5 @@ func (t transport) Reply(ref jsontext.Value, e protocol.Event) { t.say(e.WithRef
 func (t transport) Close(int, string) { t.down.end(errGone, false) }
 
 func (w *wire) say(e protocol.Event) {
-	w.down.put(client.Event{Type: e.Name, Raw: e.AppendFrame(nil)})
+	w.down.put(e.AppendFrame(nil))
 }

@@ -13,33 +13,46 @@ import (
 )
 
 // latency is how long what is written is under way: least, and a random part of
-// spread. The random part has the resolution of a nanosecond, so that hardly
-// two things ever happen at once, and their order is the seed's.
+// spread, with the resolution of a nanosecond, so that hardly two things ever
+// happen at once.
 type latency struct{ least, spread time.Duration }
+
+// draw is a random number that depends on nothing but the seed, the virtual
+// time and what is drawn for: not on which goroutine came first, which the
+// scheduler decides, nor on which of several equal connections carries what. So
+// a seed repeats a run. Of what, the order of its bytes does not count, since
+// lists that come out of maps have none.
+func draw(seed uint64, what []byte) *rand.Rand {
+	sum := uint64(time.Now().UnixNano())
+	for _, b := range what {
+		sum += uint64(b) * uint64(b) * 0x9e3779b97f4a7c15
+	}
+	return rand.New(rand.NewPCG(seed, sum))
+}
 
 // queue is one direction of a connection: pieces that arrive in their order,
 // each after its latency. It is unbounded, as a run is short.
-type queue[T any] struct {
+type queue struct {
 	changed chan struct{} // has room for one: somebody should look again
+	seed    uint64
 
 	mu      sync.Mutex // guards the fields below
-	random  *rand.Rand
 	latency latency
-	pieces  []piece[T]
+	pieces  []piece
 	frozen  bool
 	ended   error // after the last piece; nil while it lives
 }
 
-type piece[T any] struct {
+type piece struct {
 	due time.Time
-	v   T
+	v   []byte
 }
 
-func newQueue[T any](random *rand.Rand, l latency) *queue[T] {
-	return &queue[T]{changed: make(chan struct{}, 1), random: random, latency: l}
+func newQueue(seed uint64, l latency) *queue {
+	return &queue{changed: make(chan struct{}, 1), seed: seed, latency: l}
 }
 
-func (q *queue[T]) look() {
+func (q *queue) look() {
 	select {
 	case q.changed <- struct{}{}:
 	default:
@@ -47,23 +60,27 @@ func (q *queue[T]) look() {
 }
 
 // put sends a piece; false when the queue has ended.
-func (q *queue[T]) put(v T) bool {
+func (q *queue) put(v []byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ended != nil {
 		return false
 	}
-	due := time.Now().Add(q.latency.least + time.Duration(q.random.Int64N(int64(q.latency.spread)+1)))
-	if n := len(q.pieces); n > 0 && due.Before(q.pieces[n-1].due) {
-		due = q.pieces[n-1].due.Add(1)
-	}
-	q.pieces = append(q.pieces, piece[T]{due, v})
+	q.sendLocked(v)
 	q.look()
 	return true
 }
 
+func (q *queue) sendLocked(v []byte) {
+	due := time.Now().Add(q.latency.least + time.Duration(draw(q.seed, v).Int64N(int64(q.latency.spread)+1)))
+	if n := len(q.pieces); n > 0 && !due.After(q.pieces[n-1].due) {
+		due = q.pieces[n-1].due.Add(1)
+	}
+	q.pieces = append(q.pieces, piece{due, v})
+}
+
 // end lets nothing more in. What is under way arrives, unless drop.
-func (q *queue[T]) end(err error, drop bool) {
+func (q *queue) end(err error, drop bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ended == nil {
@@ -75,15 +92,23 @@ func (q *queue[T]) end(err error, drop bool) {
 	q.look()
 }
 
-// freeze stops the arriving, or lets it go on.
-func (q *queue[T]) freeze(on bool) {
+// freeze stops the arriving, or lets it go on: what is under way sets out anew,
+// so that not all that was frozen arrives in the same moment.
+func (q *queue) freeze(on bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.frozen && !on {
+		pieces := q.pieces
+		q.pieces = nil
+		for _, p := range pieces {
+			q.sendLocked(p.v)
+		}
+	}
 	q.frozen = on
 	q.look()
 }
 
-func (q *queue[T]) slow(l latency) {
+func (q *queue) slow(l latency) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.latency = l
@@ -91,7 +116,7 @@ func (q *queue[T]) slow(l latency) {
 
 // poll returns what has arrived by now; else how long to wait for it, a
 // negative time for as long as nothing changes.
-func (q *queue[T]) poll() (v T, ok bool, wait time.Duration, err error) {
+func (q *queue) poll() (v []byte, ok bool, wait time.Duration, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -109,7 +134,7 @@ func (q *queue[T]) poll() (v T, ok bool, wait time.Duration, err error) {
 }
 
 // get waits for the next piece; until deadline, when that is not zero.
-func (q *queue[T]) get(deadline func() time.Time) (T, error) {
+func (q *queue) get(deadline func() time.Time) ([]byte, error) {
 	for {
 		v, ok, wait, err := q.poll()
 		if ok || err != nil {
@@ -139,7 +164,7 @@ func (q *queue[T]) get(deadline func() time.Time) (T, error) {
 
 // conn is one end of a network connection between a node and Redis (net.Conn).
 type conn struct {
-	in, out *queue[[]byte]
+	in, out *queue
 	close   func()
 
 	mu    sync.Mutex // guards the field below
@@ -148,9 +173,8 @@ type conn struct {
 }
 
 // pipe joins two ends. close is called by either's Close.
-func pipe(random *rand.Rand, l latency) (a, b *conn) {
-	ab := newQueue[[]byte](rand.New(rand.NewPCG(random.Uint64(), 1)), l)
-	ba := newQueue[[]byte](rand.New(rand.NewPCG(random.Uint64(), 2)), l)
+func pipe(seed uint64, l latency) (a, b *conn) {
+	ab, ba := newQueue(seed+1, l), newQueue(seed+2, l)
 	a, b = &conn{in: ba, out: ab}, &conn{in: ab, out: ba}
 	end := func() {
 		ab.end(io.EOF, false)

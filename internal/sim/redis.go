@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +19,7 @@ type redisServer struct {
 	mini *miniredis.Miniredis
 
 	mu     sync.Mutex // guards the fields below
-	random *rand.Rand
-	links  map[*link]bool
+	links  []*link    // in the order of their making, as a seed decides by it
 	away   bool
 	offset time.Duration // of its clock
 }
@@ -36,6 +35,8 @@ type link struct {
 type network struct {
 	server *redisServer
 
+	seed uint64 // decides how long what goes here is under way
+
 	mu      sync.Mutex // guards the fields below
 	latency latency
 	cut     bool // new connections fail
@@ -44,8 +45,11 @@ type network struct {
 
 var usual = latency{100 * time.Microsecond, 2 * time.Millisecond}
 
-func startRedis(random *rand.Rand) *redisServer {
-	return &redisServer{mini: miniredis.NewMiniRedis(), random: random, links: make(map[*link]bool)}
+func startRedis() *redisServer { return &redisServer{mini: miniredis.NewMiniRedis()} }
+
+// from makes a way to it.
+func (s *redisServer) from(seed uint64, l latency) *network {
+	return &network{server: s, seed: seed, latency: l}
 }
 
 var errRefused = errors.New("connection refused")
@@ -65,9 +69,9 @@ func (n *network) dial(context.Context, string, string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	near, far := pipe(s.random, l)
+	near, far := pipe(n.seed, l)
 	k := &link{node: n, near: near, far: far, serverSide: inside}
-	s.links[k] = true
+	s.links = append(s.links, k)
 	go s.copy(k, far, inside) // both end with the link
 	go s.copy(k, inside, far)
 	if frozen {
@@ -86,7 +90,7 @@ func (s *redisServer) copy(k *link, to io.Writer, from io.Reader) {
 // drop ends a link. What is under way arrives, unless lose.
 func (s *redisServer) drop(k *link, lose bool) {
 	s.mu.Lock()
-	delete(s.links, k)
+	s.links = slices.DeleteFunc(s.links, func(other *link) bool { return other == k })
 	s.mu.Unlock()
 	k.near.in.end(io.EOF, lose)
 	k.near.out.end(io.EOF, lose)
@@ -101,7 +105,7 @@ func (k *link) freeze(on bool) {
 func (s *redisServer) each(n *network, f func(*link)) {
 	s.mu.Lock()
 	var list []*link
-	for k := range s.links {
+	for _, k := range s.links {
 		if n == nil || k.node == n {
 			list = append(list, k)
 		}

@@ -62,13 +62,13 @@ func Run(cfg Config) (*Result, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	w := &world{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0)), log: cfg.Log, began: time.Now()}
-	w.redis = startRedis(w.fork())
+	w.redis = startRedis()
 	defer w.redis.mini.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ticking := w.keepTime(ctx)
 	for i := range nodes {
-		n := &node{id: fmt.Sprintf("n%d", i+1), net: &network{server: w.redis, latency: usual}, random: w.fork()}
+		n := &node{id: fmt.Sprintf("n%d", i+1), net: w.redis.from(w.random.Uint64(), usual), seed: w.random.Uint64(), random: w.fork()}
 		w.nodes = append(w.nodes, n)
 		if err := n.start(ctx, w.log); err != nil {
 			return nil, err
@@ -79,7 +79,7 @@ func Run(cfg Config) (*Result, error) {
 	w.heal()
 	finish, done := context.WithTimeout(ctx, settledIn)
 	defer done()
-	outside := (&network{server: w.redis, latency: usual}).client()
+	outside := w.redis.from(w.random.Uint64(), usual).client()
 	list, err := w.fleet.Finish(finish, outside, namespace)
 	_ = outside.Close()
 	w.fleet.Close()
@@ -128,12 +128,12 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (w *world) people() {
 	w.fleet = load.NewFleet()
 	for i := range clients {
-		dialing := w.fork()
+		dialing, name := w.fork(), fmt.Sprintf("c%d", i+1)
 		cfg := load.Config{
-			Name: fmt.Sprintf("c%d", i+1), Rooms: []string{"lobby"}, Random: w.fork(),
+			Name: name, Rooms: []string{"lobby"}, Random: w.fork(),
 			Every: 100 * time.Millisecond, Window: 1 + i, Switch: 6 * time.Second,
 			Dial: func(ctx context.Context, token string, _ int) (load.Wire, error) {
-				wire, err := w.nodes[dialing.IntN(nodes)].connect(ctx, dialing, token)
+				wire, err := w.nodes[dialing.IntN(nodes)].connect(ctx, dialing, name, token)
 				if err != nil {
 					return nil, err // not a nil *wire in an interface
 				}
