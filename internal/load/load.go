@@ -130,6 +130,16 @@ func (c *Client) Content(heads map[string]string) bool {
 	return len(c.pending) == 0
 }
 
+// User is the id of the user that the client is; "" before its first welcome.
+func (c *Client) User() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.user.ID
+}
+
+// Rooms are those that it is in, or comes back to.
+func (c *Client) Rooms() []string { return c.cfg.Rooms }
+
 // State says in words how far the client is, for tests that wait in vain.
 func (c *Client) State() string {
 	c.mu.Lock()

@@ -27,6 +27,7 @@ type fakeBroker struct {
 	logs   map[string][]protocol.Entry
 	keys   map[string]protocol.ID
 	seqs   map[string]int64
+	base   int64 // added to the ms of ids
 	away   bool
 	reads  int
 	hints  int
@@ -59,7 +60,7 @@ func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Dr
 			continue
 		}
 		f.seqs[name]++
-		id := protocol.ID{MS: 1000 + f.seqs[name], Seq: f.seqs[name]}
+		id := protocol.ID{MS: f.base + 1000 + f.seqs[name], Seq: f.seqs[name]}
 		raw := protocol.AppendEntry(nil, id, name, d.Tail)
 		f.logs[name] = append(f.logs[name], protocol.Entry{ID: id, Raw: raw})
 		f.keys[key] = id

@@ -26,7 +26,6 @@ type follower struct {
 	earlyBytes int
 	waiting    []chan struct{} // closed when the reading is over
 	extending  chan struct{}   // closed when the tail's extension is over
-	distrust   time.Time       // when a repeated seq last made us read the log
 }
 
 // Bounds of what came live and waits for the log; what is more is read from
@@ -243,9 +242,10 @@ func (r *room) takeLocked(e protocol.Entry) {
 		r.keepEarlyLocked(e)
 		r.catchUpLocked()
 	default:
-		if _, had := f.tail.holds(e.ID); !had && time.Since(f.distrust) > time.Second {
+		if _, had := f.tail.holds(e.ID); !had {
 			// A seq again, but not its entry: another log, or very old news.
-			f.distrust = time.Now()
+			// What comes next must not be believed before the log was read: it
+			// may follow by its seq, and not in truth.
 			r.catchUpLocked()
 		}
 	}

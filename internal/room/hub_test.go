@@ -109,6 +109,32 @@ func TestAWipedOrRolledBackLogIsTold(t *testing.T) {
 	}
 }
 
+// A log was emptied, and shortly after it once more: the second time its new
+// entries came with seqs that the room had had, were put aside as old news,
+// because such had made it read the log less than a second ago, and the next
+// one passed for the continuation of what was gone.
+func TestALogThatIsWipedTwiceIsToldTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m, u := r.enter("ann")
+	r.join(m, u, protocol.ID{})
+	r.other(3)
+	m.got(t, count(1, 3))
+	for i := range 3 {
+		had := len(m.seqs())
+		r.set(func() { r.logs["lobby"], r.seqs["lobby"], r.base = nil, 0, int64(i+1)*1000 })
+		r.other(int(m.last()) + 2) // the last of them would follow by its seq
+		poll.Until(t, "something new", func() bool { return len(m.seqs()) > had })
+		if s := m.seqs()[had:]; s[0] != -1 {
+			t.Fatalf("after the log was wiped for time %d, members were handed %v, and not a reset first", i+1, s)
+		}
+		var head int64
+		r.set(func() { head = r.seqs["lobby"] })
+		r.other(1)
+		poll.Until(t, "the room to go on", func() bool { return m.last() == head+1 })
+	}
+}
+
 func TestAnAppendWithoutAnswerIsTriedAgainUnderItsKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -37,6 +37,11 @@ var faults = []fault{
 		hold()
 		n.net.freeze(false)
 	}},
+	{name: "deaf to what redis publishes", longest: 6 * time.Second, do: func(_ *world, n *node, _ *rand.Rand, hold func()) {
+		n.net.deafen(true)
+		hold()
+		n.net.deafen(false)
+	}},
 	{name: "slow network", longest: 4 * time.Second, do: func(_ *world, n *node, random *rand.Rand, hold func()) {
 		n.net.slow(latency{time.Duration(random.Int64N(int64(200 * time.Millisecond))), 100 * time.Millisecond})
 		hold()

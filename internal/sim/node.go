@@ -38,6 +38,7 @@ type node struct {
 type life struct {
 	n       *node
 	rdb     *redis.Client
+	broker  *broker.Broker
 	hub     *room.Hub
 	session *session.Node
 	stop    context.CancelFunc
@@ -54,10 +55,9 @@ const namespace = "chat"
 // start brings the node to life, however long Redis lets it wait.
 func (n *node) start(ctx context.Context, log *slog.Logger) error {
 	l := &life{n: n, rdb: n.net.client(), lossy: n.faults}
-	var b *broker.Broker
 	for {
 		var err error
-		b, err = broker.New(ctx, broker.Config{Client: l.rdb, Namespace: namespace, History: 10_000, Node: broker.NodeInfo{ID: n.id}, Log: log, Jitter: n.jitter})
+		l.broker, err = broker.New(ctx, broker.Config{Client: l.rdb, Namespace: namespace, History: 10_000, Node: broker.NodeInfo{ID: n.id}, Log: log, Jitter: n.jitter})
 		if err == nil {
 			break
 		}
@@ -68,10 +68,10 @@ func (n *node) start(ctx context.Context, log *slog.Logger) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	l.serve(b, log)
+	l.serve(l.broker, log)
 	run, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	l.running.Go(func() { b.Run(run, l) })
+	l.running.Go(func() { l.broker.Run(run, l) })
 	n.mu.Lock()
 	n.life = l
 	n.mu.Unlock()

@@ -1,12 +1,14 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -29,6 +31,8 @@ type link struct {
 	node       *network
 	near, far  *conn
 	serverSide net.Conn
+	subscribed atomic.Bool // something is published to it
+	deaf       atomic.Bool // and swallowed on its way, while the connection stays
 }
 
 // network is one node's way to Redis.
@@ -72,8 +76,8 @@ func (n *network) dial(context.Context, string, string) (net.Conn, error) {
 	near, far := pipe(n.seed, l)
 	k := &link{node: n, near: near, far: far, serverSide: inside}
 	s.links = append(s.links, k)
-	go s.copy(k, far, inside) // both end with the link
-	go s.copy(k, inside, far)
+	go s.copy(k, push{k}, inside) // both end with the link
+	go s.copy(k, inside, ask{k})
 	if frozen {
 		k.freeze(true)
 	}
@@ -86,6 +90,33 @@ func (s *redisServer) copy(k *link, to io.Writer, from io.Reader) {
 	_ = k.serverSide.Close()
 	s.drop(k, false)
 }
+
+// ask is what a link brings to Redis.
+type ask struct{ *link }
+
+// Read notes when the link becomes a subscription (io.Reader).
+func (a ask) Read(b []byte) (int, error) {
+	n, err := a.far.Read(b)
+	if bytes.Contains(bytes.ToLower(b[:n]), []byte("subscribe")) {
+		a.subscribed.Store(true)
+	}
+	return n, err
+}
+
+// push is what a link brings from Redis.
+type push struct{ *link }
+
+// Write sends it on, unless it is swallowed (io.Writer).
+func (p push) Write(b []byte) (int, error) {
+	if p.subscribed.Load() && p.deaf.Load() {
+		return len(b), nil
+	}
+	return p.far.Write(b)
+}
+
+// deafen has what is published to a node swallowed, on the connections that it
+// has now.
+func (n *network) deafen(on bool) { n.server.each(n, func(k *link) { k.deaf.Store(on) }) }
 
 // drop ends a link. What is under way arrives, unless lose.
 func (s *redisServer) drop(k *link, lose bool) {

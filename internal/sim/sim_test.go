@@ -123,6 +123,9 @@ func once(t *testing.T, seed uint64) *check.Report {
 		t.Errorf("seed %d (go test ./internal/sim -sim.seed=%d), which failed %d times in %d more: %v\n%s",
 			seed, seed, failed, again, report.Violations, strings.Join(result.Story, "\n"))
 	}
+	if result.Presence != "" {
+		t.Errorf("seed %d (go test ./internal/sim -sim.seed=%d): %s\n%s", seed, seed, result.Presence, strings.Join(result.Story, "\n"))
+	}
 	if report.Acknowledged == 0 {
 		t.Errorf("seed %d: nothing was said", seed)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,6 +52,9 @@ type Result struct {
 	// History is what the clients saw, Story what broke, a line each.
 	History []check.Record
 	Story   []string
+	// Presence says what is wrong in the end with who is said to be where; ""
+	// when all is right.
+	Presence string
 }
 
 // Run runs one world to its end. It must be called inside a synctest bubble,
@@ -81,6 +86,7 @@ func Run(cfg Config) (*Result, error) {
 	defer done()
 	outside := w.redis.from(w.random.Uint64(), usual).client()
 	list, err := w.fleet.Finish(finish, outside, namespace)
+	presence := w.presence(ctx)
 	_ = outside.Close()
 	w.fleet.Close()
 	for _, n := range w.nodes {
@@ -95,7 +101,41 @@ func Run(cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Result{History: list, Story: w.story}, nil
+	return &Result{History: list, Story: w.story, Presence: presence}, nil
+}
+
+// presentIn is how long after the last fault it may take until those who are
+// there, and nobody else, are said to be there: a dead node's lease has to run
+// out, and a node that lost its own to write its users anew.
+const presentIn = 15 * time.Second
+
+// presence waits until Redis says of each room that just its clients are there,
+// and tells what it says otherwise.
+func (w *world) presence(ctx context.Context) string {
+	there := make(map[string][]string)
+	for _, c := range w.fleet.Clients {
+		for _, name := range c.Rooms() {
+			there[name] = append(there[name], c.User())
+		}
+	}
+	for until := time.Now().Add(presentIn); ; {
+		wrong := ""
+		for _, name := range slices.Sorted(maps.Keys(there)) {
+			slices.Sort(there[name])
+			users, err := w.nodes[0].life.broker.Present(ctx, name)
+			said := make([]string, len(users))
+			for i, u := range users {
+				said[i] = u.ID
+			}
+			slices.Sort(said)
+			if err != nil || !slices.Equal(said, there[name]) {
+				wrong = fmt.Sprintf("in %s are %v, and said to be there %v (%v)", name, there[name], said, err)
+			}
+		}
+		if wrong == "" || time.Now().After(until) || !sleep(ctx, 100*time.Millisecond) {
+			return wrong
+		}
+	}
 }
 
 // fork makes a source of its own for a part of the world, so that what one part
