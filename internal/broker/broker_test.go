@@ -141,8 +141,13 @@ func TestAppendTakesEachKeyOnceInOrder(t *testing.T) {
 			t.Errorf("receipts %+v, first %+v", again, first)
 		}
 		b.has(t, "what was published", func() bool { return len(b.live) == 2 })
-		if lines := strings.Count(b.live[0], "\n"); lines != 1 || !strings.HasPrefix(b.live[0], `lobby {"id":"`+first[0].ID.String()+`","room":"lobby","time":`) {
+		// The id of the entry before, and the new entries, a line each.
+		start := "lobby e\n" + `{"id":"` + first[0].ID.String() + `","room":"lobby","time":`
+		if lines := strings.Count(b.live[0], "\n"); lines != 2 || !strings.HasPrefix(b.live[0], start) {
 			t.Errorf("published %q", b.live)
+		}
+		if !strings.HasPrefix(b.live[1], "lobby e"+first[1].ID.String()+"\n") {
+			t.Errorf("published %q, which does not follow %s", b.live[1], first[1].ID)
 		}
 		list, more, err := b.Newest(t.Context(), "lobby", 10)
 		if err != nil || more || ids(list) != "1 2 3" || !strings.HasSuffix(b.live[1], string(list[2].Raw)) {

@@ -53,6 +53,10 @@ func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Dr
 	}
 	var receipts []protocol.Receipt
 	var added [][]byte
+	before := protocol.ID{}
+	if n := len(f.logs[name]); n > 0 {
+		before = f.logs[name][n-1].ID
+	}
 	for _, d := range drafts {
 		key := name + "|" + d.User + "|" + d.Key
 		if id, ok := f.keys[key]; ok {
@@ -69,7 +73,7 @@ func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Dr
 	}
 	var out [][]byte
 	if len(added) > 0 {
-		out = f.faultedLocked(bytes.Join(added, []byte("\n")))
+		out = f.faultedLocked(hint(before, added))
 	}
 	lost := f.lostOK
 	f.lostOK = false
@@ -81,6 +85,11 @@ func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Dr
 		return nil, context.DeadlineExceeded
 	}
 	return receipts, nil
+}
+
+// hint is what is published of new entries.
+func hint(before protocol.ID, added [][]byte) []byte {
+	return append([]byte("e"+before.String()+"\n"), bytes.Join(added, []byte("\n"))...)
 }
 
 func (f *fakeBroker) faultedLocked(payload []byte) [][]byte {

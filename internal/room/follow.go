@@ -22,10 +22,16 @@ type follower struct {
 	catching bool // a goroutine reads the log
 	again    bool // and shall do so once more
 	// early is what came live while the log was read, or after a hole.
-	early      []protocol.Entry
+	early      []hint
 	earlyBytes int
 	waiting    []chan struct{} // closed when the reading is over
 	extending  chan struct{}   // closed when the tail's extension is over
+}
+
+// hint is an entry that came live, and the entry that it is said to follow.
+type hint struct {
+	after protocol.ID
+	protocol.Entry
 }
 
 // Bounds of what came live and waits for the log; what is more is read from
@@ -193,8 +199,10 @@ func (h *Hub) Live(name string, payload []byte) {
 		return
 	}
 	switch payload[0] {
+	case payloadEntries:
+		r.liveEntries(payload[1:])
 	case '{':
-		r.liveEntries(payload)
+		r.doubt(payload)
 	case payloadPresence:
 		r.livePresence(payload[1:])
 	case payloadTyping:
@@ -204,8 +212,10 @@ func (h *Hub) Live(name string, payload []byte) {
 	}
 }
 
-// The first byte of a payload tells what it is; entries begin with "{".
+// The first byte of a payload tells what it is. What the log takes is published
+// as the id of the entry before, and the new entries, a line each.
 const (
+	payloadEntries  = 'e'
 	payloadPresence = 'p'
 	payloadTyping   = 't'
 	payloadRule     = 'm'
@@ -215,40 +225,70 @@ const (
 // liveEntries passes on what is next, drops what was had, and reads the log
 // where something is missing or is not what it seems.
 func (r *room) liveEntries(payload []byte) {
+	first, rest, ok := bytes.Cut(payload, []byte("\n"))
+	var after protocol.ID
+	if len(first) > 0 && ok {
+		var err error
+		after, err = protocol.ParseID(string(first))
+		ok = err == nil
+	}
+	if !ok {
+		r.doubt(payload)
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for line := range bytes.SplitSeq(payload, []byte("\n")) {
+	for line := range bytes.SplitSeq(rest, []byte("\n")) {
 		id, ok := protocol.EntryID(line)
 		if !ok || !jsontext.Value(line).IsValid() {
-			r.hub.log.Warn("something published in a room is no entry and is not shown", "room", r.name)
-			r.catchUpLocked()
-			continue
+			r.doubtLocked()
+			return
 		}
-		e := protocol.Entry{ID: id, Raw: line}
-		if !r.log.isSynced() || r.log.catching {
-			r.keepEarlyLocked(e)
-			continue
-		}
-		r.takeLocked(e)
+		r.hearLocked(hint{after, protocol.Entry{ID: id, Raw: line}})
+		after = id
 	}
 }
 
-func (r *room) takeLocked(e protocol.Entry) {
-	f := &r.log
-	switch {
-	case e.ID.Seq == f.head.Seq+1 && e.ID.MS >= f.head.MS:
-		r.passOnLocked(e)
-	case e.ID.Seq > f.head.Seq:
-		r.keepEarlyLocked(e)
-		r.catchUpLocked()
-	default:
-		if _, had := f.tail.holds(e.ID); !had {
-			// A seq again, but not its entry: another log, or very old news.
-			// What comes next must not be believed before the log was read: it
-			// may follow by its seq, and not in truth.
-			r.catchUpLocked()
+// doubt has the log decide about something published that can't be judged by
+// itself: it does not tell what it follows, or is no entry.
+func (r *room) doubt(payload []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if id, ok := protocol.EntryID(payload); ok {
+		if _, had := r.log.tail.holds(id); had {
+			return
 		}
 	}
+	r.doubtLocked()
+}
+
+func (r *room) doubtLocked() {
+	r.hub.log.Warn("something published in a room is no entry as nodes publish them: the log decides", "room", r.name)
+	r.catchUpLocked()
+}
+
+func (r *room) hearLocked(e hint) {
+	f := &r.log
+	_, had := f.tail.holds(e.ID)
+	switch {
+	case !f.isSynced() || f.catching:
+		r.keepEarlyLocked(e)
+	case e.follows(f.head):
+		r.passOnLocked(e.Entry)
+	case had:
+	default:
+		// Something is missing before it; or it has a seq that was had, and is
+		// not that entry, or does not follow the entry that was had last: then
+		// this is another log, or very old news.
+		r.keepEarlyLocked(e)
+		r.catchUpLocked()
+	}
+}
+
+// follows reports whether the entry is the next after the given one. Its seq
+// alone does not tell: after a loss of the log's end another entry has it.
+func (e *hint) follows(head protocol.ID) bool {
+	return e.after == head && e.ID.Seq == head.Seq+1 && e.ID.MS >= head.MS
 }
 
 // passOnLocked hands the next entry to all members.
@@ -258,7 +298,7 @@ func (r *room) passOnLocked(e protocol.Entry) {
 	r.broadcastLocked(e.Event(), nil)
 }
 
-func (r *room) keepEarlyLocked(e protocol.Entry) {
+func (r *room) keepEarlyLocked(e hint) {
 	f := &r.log
 	if len(f.early) >= earlyEntries || f.earlyBytes+len(e.Raw) > earlyBytes {
 		f.early, f.earlyBytes = nil, 0
@@ -405,17 +445,21 @@ func (r *room) startOverLocked(list []protocol.Entry, whole, followed bool) {
 }
 
 // spliceEarlyLocked passes on what came live meanwhile, and ends the catching
-// up if nothing is missing before it.
+// up unless something is missing before it.
 func (r *room) spliceEarlyLocked() (over bool) {
 	f := &r.log
 	early := f.early
 	f.early, f.earlyBytes = nil, 0
+	missing := false
 	for _, e := range early {
-		// What does not follow is not in the log that was just read, or was
-		// handed on from there; a later entry in its place shows up by itself.
-		if e.ID.Seq == f.head.Seq+1 && e.ID.MS >= f.head.MS {
-			r.passOnLocked(e)
+		if e.follows(f.head) {
+			r.passOnLocked(e.Entry)
+		} else if e.ID.Seq > f.head.Seq {
+			missing = true
 		}
+	}
+	if missing {
+		return r.closed // it came after the log was read: read on
 	}
 	f.catching = false
 	for _, done := range f.waiting {

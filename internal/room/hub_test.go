@@ -135,6 +135,39 @@ func TestALogThatIsWipedTwiceIsToldTwice(t *testing.T) {
 	}
 }
 
+// A log was emptied and written anew while nothing published arrived; the first
+// thing that does follows by its seq what members had, and not by the entry
+// before it. Nor does an entry that somebody publishes who has no log.
+func TestWhatFollowsByItsSeqAloneIsNotShown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m, u := r.enter("ann")
+	r.join(m, u, protocol.ID{})
+	r.other(3)
+	m.got(t, count(1, 3))
+	for _, forged := range []string{
+		`{"id":"1004-4","room":"lobby","time":1004,"text":"forged"}`,
+		"e1002-3\n" + `{"id":"1004-4","room":"lobby","time":1004,"text":"forged"}`,
+		"e1003-2\n" + `{"id":"1004-4","room":"lobby","time":1004,"text":"forged"}`,
+		"e\n" + `{"id":"1004-4","room":"lobby","time":1004,"text":"forged"}`,
+		"e", "e1003-3", "e1003-3\n", "e1003-3\nrubbish", "erubbish\n{",
+	} {
+		r.hub.Live("lobby", []byte(forged))
+	}
+	r.other(1)
+	m.got(t, count(1, 4))
+	r.set(func() {
+		r.logs["lobby"], r.seqs["lobby"], r.base = nil, 0, 1000
+		r.fault = func(int, []byte) [][]byte { return nil }
+	})
+	r.other(4)
+	r.set(func() { r.fault = nil })
+	r.other(1)
+	m.got(t, append(count(1, 4), -1))
+	r.other(1)
+	m.got(t, append(count(1, 4), -1, 6))
+}
+
 func TestAnAppendWithoutAnswerIsTriedAgainUnderItsKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -27,6 +27,7 @@ type memory struct {
 	mu    sync.Mutex // guards the fields below
 	log   []protocol.Entry
 	keys  map[string]protocol.ID
+	given map[int64]protocol.ID // by seq
 	hubs  []*room.Hub
 	calls int
 
@@ -92,7 +93,7 @@ func (v memoryView) Append(_ context.Context, name string, drafts []protocol.Dra
 		_, raw := v.enter(name, drafts[0])
 		added = append(added, raw...)
 	}
-	v.publish(name, bytes.Join(added, []byte("\n")))
+	v.publish(name, added)
 	return receipts, nil
 }
 
@@ -115,21 +116,26 @@ func (v memoryView) enter(name string, d protocol.Draft) (protocol.ID, [][]byte)
 	}
 	if v.sin == "time" && v.every(10) {
 		free := id
+		v.given[id.Seq] = id
 		id.Seq++
+		v.given[id.Seq] = id
 		raw := protocol.AppendEntry(nil, id, name, d.Tail)
 		v.log = append(v.log, protocol.Entry{ID: id, Raw: raw})
 		v.reserved = &reservation{id: free, after: raw}
 		return id, nil
 	}
+	v.given[id.Seq] = id
 	raw := protocol.AppendEntry(nil, id, name, d.Tail)
 	v.log = append(v.log, protocol.Entry{ID: id, Raw: raw})
 	return id, [][]byte{raw}
 }
 
-func (m *memory) publish(name string, payload []byte) {
-	if len(payload) == 0 {
+func (m *memory) publish(name string, added [][]byte) {
+	if len(added) == 0 {
 		return
 	}
+	id, _ := protocol.EntryID(added[0])
+	payload := append([]byte("e"+m.given[id.Seq-1].String()+"\n"), bytes.Join(added, []byte("\n"))...)
 	for i, hub := range m.hubs {
 		switch {
 		case i == 1 && m.sin == "end":
@@ -220,7 +226,7 @@ func (v memoryView) Here(context.Context, string, string, []protocol.Change) (in
 
 // history runs a small chat over a memory with a sin.
 func history(sin string) []check.Record {
-	m := &memory{keys: make(map[string]protocol.ID), sin: sin}
+	m := &memory{keys: make(map[string]protocol.ID), given: make(map[int64]protocol.ID), sin: sin}
 	var nodes []*node
 	log := slog.New(slog.DiscardHandler)
 	for i := range 2 {

@@ -35,8 +35,8 @@ local function json(entry)
   return nil
 end
 
--- The log's newest id, and the ms and seq of its newest entry of ours.
-local topms, topseq, ms, seq = 0, 0, 0, 0
+-- The log's newest id, and the id, ms and seq of its newest entry of ours.
+local topms, topseq, ms, seq, newest = 0, 0, 0, 0, ''
 local from = '+'
 for page = 1, 20 do
   local found = redis.call('XREVRANGE', log, from, '-', 'COUNT', page == 1 and 1 or 200)
@@ -45,7 +45,8 @@ for page = 1, 20 do
   end
   for _, entry in ipairs(found) do
     if json(entry) then
-      ms, seq = split(entry[1])
+      newest = entry[1]
+      ms, seq = split(newest)
       break
     end
     from = entry[1]
@@ -99,8 +100,10 @@ if #added > 0 then
     local cut = math.min(tonumber(edge[2]), now - tonumber(ARGV[5]))
     redis.call('ZREMRANGEBYSCORE', taken, '-inf', '(' .. string.format('%.0f', cut))
   end
-  -- Only a hint, and the log is written: that it can't be published is no
-  -- reason to tell the sender that nothing happened.
-  redis.pcall(ARGV[2], ARGV[1], table.concat(added, '\n'))
+  -- First the id that the new entries follow, so that who hears them knows
+  -- whether they continue what it has. It is only a hint, and the log is
+  -- written: that it can't be published is no reason to tell the sender that
+  -- nothing happened.
+  redis.pcall(ARGV[2], ARGV[1], 'e' .. newest .. '\n' .. table.concat(added, '\n'))
 end
 return reply
