@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/protocol"
@@ -74,12 +75,34 @@ func (deaf) Message([]byte) {}
 // Closed has nothing to end (conn.Handler).
 func (deaf) Closed(int, string) {}
 
+// readiness is the answer of /readyz.
+type readiness struct {
+	Ready bool           `json:"ready"`
+	Error jsontext.Value `json:"error,omitzero"`
+	Probe probeReport    `json:"probe"`
+}
+
+// probeReport is how the node's own probe through Redis fares, in ms; null
+// before one came back.
+type probeReport struct {
+	Age *int64   `json:"age_ms"`
+	RTT *float64 `json:"rtt_ms"`
+}
+
+// serveReady tells whether the node takes users, and why not. With the reason
+// comes how the probe fares, either way: a node that is ready with an old one
+// is about to be so no longer.
 func (s *server) serveReady(w http.ResponseWriter, _ *http.Request) {
+	status, answer := http.StatusOK, readiness{Ready: true}
 	if err := s.ready(); err != nil {
-		writeError(w, protocol.Errorf(protocol.CodeUnavailable, "%s", firstLine(err)))
-		return
+		e := protocol.Errorf(protocol.CodeUnavailable, "%s", firstLine(err))
+		status, answer = protocol.Codes[e.Code].Status, readiness{Error: jsontext.Value(e.Event().Body)}
 	}
-	writeJSON(w, http.StatusOK, map[string]bool{"ready": true})
+	if p := s.broker.Probe(); p.Heard {
+		age, rtt := p.Age.Milliseconds(), float64(p.RTT.Microseconds())/1000
+		answer.Probe = probeReport{Age: &age, RTT: &rtt}
+	}
+	writeJSON(w, status, answer)
 }
 
 // api guards what applications read: where users must bring a JWT, so must

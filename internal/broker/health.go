@@ -1,7 +1,10 @@
 package broker
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net"
 	"sync"
 	"time"
 )
@@ -10,42 +13,46 @@ import (
 // told: what heals within it is nobody's concern.
 const downAfter = time.Second
 
-// health knows how the connection to Redis fares.
+// health knows how the connection to Redis fares: that of the commands, by the
+// beats, and each subscription, by its pulse.
+//
+// Locks: the health's is taken before a pulse's.
 type health struct {
-	mu         sync.Mutex // guards the fields below
-	subscribed bool
-	since      time.Time // when subscribed last changed
-	probe      time.Time // when the own probe was heard last
-	beat       error     // of the last beat; errNoBeat before the first
-	beaten     bool
-	badSince   time.Time
-	up         bool
+	mu       sync.Mutex // guards the fields below
+	pulses   []*pulse   // one for each subscription
+	beat     error      // of the last beat
+	beaten   bool       // there was one
+	badSince time.Time
+	up       bool
 }
 
-var (
-	errNotSubscribed = errors.New("not subscribed to redis")
-	errNoBeat        = errors.New("not yet known to the cluster")
-	errNoProbe       = errors.New("what this node publishes does not come back through redis")
-)
+var errNoBeat = errors.New("not yet known to the cluster")
 
-func (h *health) setSubscribed(on bool) {
+// watch has a subscription's pulse count from now on.
+func (h *health) watch(p *pulse) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.subscribed != on {
-		h.subscribed, h.since = on, time.Now()
-	}
-}
-
-func (h *health) heardProbe() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.probe = time.Now()
+	h.pulses = append(h.pulses, p)
 }
 
 func (h *health) setBeat(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.beat, h.beaten = err, true
+	h.beat, h.beaten = explain(err), true
+}
+
+// explain tells an operator whose words an error of a call to Redis is.
+func explain(err error) error {
+	var network net.Error
+	switch {
+	case err == nil, errors.Is(err, errReply), errors.Is(err, errLost):
+		return err
+	case isReply(err):
+		return fmt.Errorf("redis refuses: %w", err)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return fmt.Errorf("redis does not answer: %w", err)
+	}
+	return fmt.Errorf("redis can't be reached: %w", err)
 }
 
 // reason tells why the node can't serve now, nil when it can.
@@ -56,25 +63,31 @@ func (h *health) reason() error {
 }
 
 func (h *health) reasonLocked() error {
-	switch {
-	case h.beat != nil:
-		return h.beat
-	case !h.subscribed:
-		return errNotSubscribed
-	case !h.beaten:
+	if h.beat != nil {
+		return h.beat // Redis's own words, which explain the rest
+	}
+	for _, p := range h.pulses {
+		if err := p.reason(); err != nil {
+			return err
+		}
+	}
+	if !h.beaten {
 		return errNoBeat
-	case time.Since(h.probe) > probeLost:
-		return errNoProbe
 	}
 	return nil
 }
 
-// silent reports that a subscription that should be alive has not brought the
-// probe for too long.
-func (h *health) silent() bool {
+// probe tells of the subscription that fares worst.
+func (h *health) probe() Probe {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.subscribed && time.Since(h.since) > probeLost && time.Since(h.probe) > probeLost
+	var worst Probe
+	for i, p := range h.pulses {
+		if probe := p.probe(); i == 0 || probe.worse(worst) {
+			worst = probe
+		}
+	}
+	return worst
 }
 
 // changed tells whether the state that others are told of has changed now, and

@@ -35,6 +35,10 @@ func (b *Broker) Run(ctx context.Context, listener Listener) {
 // Redis what it publishes itself; else why it is not.
 func (b *Broker) Ready() error { return b.health.reason() }
 
+// Probe tells how the node's own probe through Redis fares; with several
+// subscriptions, that of the one that has heard nothing for longest.
+func (b *Broker) Probe() Probe { return b.health.probe() }
+
 // hurry has the next beat come at once.
 func (b *Broker) hurry() {
 	select {
@@ -54,7 +58,7 @@ func (b *Broker) healthLoop(ctx context.Context) {
 		}
 		if up, changed := b.health.changed(); changed {
 			if !up {
-				b.log.Error("redis can't be reached", "error", b.health.reason())
+				b.log.Error("this node can't use redis", "error", b.health.reason())
 			}
 			b.listener.Reachable(up)
 		}
@@ -79,7 +83,7 @@ func (b *Broker) beatLoop(ctx context.Context) {
 			first = false
 		}
 		b.health.setBeat(err)
-		if err == nil && b.health.silent() { // a beat that fails sends no probe
+		if err == nil && b.sub.pulse.silent() { // a beat that fails sends no probe
 			b.log.Warn("the subscription brings nothing any more; making a new one")
 			b.sub.restart()
 		}
@@ -124,7 +128,7 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	reply, err := leaseScript.Run(ctx, b.rdb, keys, b.Instance(), leaseFor.Milliseconds(), info, mode,
 		b.keys.cluster("news"), publish, forgetAfter.Milliseconds()).Slice()
 	if err != nil {
-		return err
+		return b.plainly(ctx, err)
 	}
 	if len(reply)%3 != 1 {
 		return errReply
@@ -137,7 +141,20 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	if len(dead) > 0 && b.reaping.CompareAndSwap(false, true) {
 		go b.reapAll(dead) // ends by its own deadline; nobody waits for it
 	}
-	return b.rdb.Publish(ctx, b.probeChannel(), "p").Err()
+	return b.sub.probe(ctx)
+}
+
+// plainly gets Redis's own reason where the refusal of a long command hides it:
+// before the password it takes no command of more than ten words, and calls
+// that a protocol error (processMultibulkBuffer in Redis's networking.c).
+func (b *Broker) plainly(ctx context.Context, err error) error {
+	if !isReply(err) || !strings.Contains(err.Error(), "unauthenticated") {
+		return err
+	}
+	if plain := b.rdb.Ping(ctx).Err(); plain != nil {
+		return plain
+	}
+	return err
 }
 
 // split reads the rows of the lease script: what the live nodes say, and the

@@ -14,6 +14,7 @@ import (
 // what tells the rooms to read their logs.
 type subscription struct {
 	b       *Broker
+	pulse   *pulse
 	changed chan struct{} // something in wanted differs from asked
 
 	mu     sync.Mutex // guards the fields below
@@ -21,6 +22,7 @@ type subscription struct {
 	asked  map[string]uint64 // what the present connection was asked for
 	count  uint64            // of calls of want, so that asking again is seen
 	conn   *redis.PubSub
+	dead   bool // the present connection was ended by restart
 }
 
 // Reconnecting begins at once and slows down.
@@ -33,12 +35,15 @@ const (
 const channelsPerCall = 500
 
 func newSubscription(b *Broker) *subscription {
-	return &subscription{
+	s := &subscription{
 		b:       b,
+		pulse:   newPulse(),
 		changed: make(chan struct{}, 1),
 		wanted:  make(map[string]uint64),
 		asked:   make(map[string]uint64),
 	}
+	b.health.watch(s.pulse)
+	return s
 }
 
 // want adds a channel or takes it away. A channel that is wanted again is
@@ -64,10 +69,13 @@ func (s *subscription) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := s.life(ctx)
-		s.b.health.setSubscribed(false)
 		if ctx.Err() != nil {
 			return
 		}
+		if s.wasRestarted() {
+			err = errNoProbe // that its connection was closed is only how it ended
+		}
+		s.pulse.broken(err)
 		s.b.log.Warn("the subscription to redis broke off; making a new one", "error", err)
 		if time.Since(began) > 2*resubscribeMax {
 			wait = resubscribeMin
@@ -88,7 +96,7 @@ func (s *subscription) life(ctx context.Context) error {
 
 	probe := s.b.probeChannel()
 	s.mu.Lock()
-	s.conn = conn
+	s.conn, s.dead = conn, false
 	clear(s.asked)
 	s.mu.Unlock()
 	if err := conn.Subscribe(ctx, probe, s.b.keys.cluster("news")); err != nil {
@@ -113,7 +121,7 @@ func (s *subscription) life(ctx context.Context) error {
 
 func (s *subscription) confirmed(channel, probe string) {
 	if channel == probe {
-		s.b.health.setSubscribed(true)
+		s.pulse.confirmed()
 		s.b.hurry()
 		return
 	}
@@ -125,7 +133,7 @@ func (s *subscription) confirmed(channel, probe string) {
 func (s *subscription) heard(m *redis.Message, probe string) {
 	switch {
 	case m.Channel == probe:
-		s.b.health.heardProbe()
+		s.pulse.heard(m.Payload)
 	case m.Channel == s.b.keys.cluster("news"):
 		if m.Payload == "n" {
 			s.b.hurry()
@@ -187,10 +195,22 @@ func (s *subscription) differences() (add, drop []string) {
 func (s *subscription) restart() {
 	s.mu.Lock()
 	conn := s.conn
+	s.dead = conn != nil
 	s.mu.Unlock()
 	if conn != nil {
 		_ = conn.Close()
 	}
+}
+
+func (s *subscription) wasRestarted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
+}
+
+// probe sends one to this very subscription.
+func (s *subscription) probe(ctx context.Context) error {
+	return s.b.rdb.Publish(ctx, s.b.probeChannel(), s.pulse.send()).Err()
 }
 
 // sleep waits, or until ctx is done.

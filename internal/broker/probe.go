@@ -1,0 +1,141 @@
+package broker
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// probesKept is how many probes may be under way, or lost, before the oldest is
+// given up: more than are sent within probeLost, although a hurried beat sends
+// one too.
+const probesKept = 64
+
+// Probe tells how a probe fared that the node sent through Redis to itself.
+type Probe struct {
+	// Heard is false before the first one came back; then there is nothing
+	// else to tell.
+	Heard bool
+	// Age is how long ago the last one came back.
+	Age time.Duration
+	// RTT is what that one took from its sending to its coming back.
+	RTT time.Duration
+}
+
+// worse reports whether p tells less good of its subscription than q.
+func (p Probe) worse(q Probe) bool {
+	if p.Heard != q.Heard {
+		return !p.Heard
+	}
+	return p.Age > q.Age
+}
+
+// pulse is how one subscription fares: whether it is confirmed, and when a
+// probe last came back through it.
+//
+// A probe carries a number, and the nonce of the pulse that sent it. So neither
+// a lost one nor one that comes twice is taken for another, and the probes of a
+// second node that was given the same id by mistake prove nothing about this.
+type pulse struct {
+	nonce string
+
+	mu         sync.Mutex // guards the fields below
+	subscribed bool
+	since      time.Time // when subscribed last changed
+	cause      error     // of the end of the last subscription
+	count      uint64    // probes sent
+	sent       [probesKept]time.Time
+	heardAt    time.Time // when a probe came back last
+	rtt        time.Duration
+}
+
+func newPulse() *pulse {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	return &pulse{nonce: hex.EncodeToString(random[:])}
+}
+
+// confirmed notes that Redis has taken the subscription.
+func (p *pulse) confirmed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.subscribed, p.since, p.cause = true, time.Now(), nil
+}
+
+// broken notes the subscription's end and its cause.
+func (p *pulse) broken(cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.subscribed, p.since, p.cause = false, time.Now(), cause
+}
+
+// send returns the payload of a new probe, whose time runs from now on.
+func (p *pulse) send() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count++
+	p.sent[p.count%probesKept] = time.Now()
+	return p.nonce + "." + strconv.FormatUint(p.count, 10)
+}
+
+// heard takes what came on the probe's channel. Whatever is not a probe that is
+// under way counts for nothing.
+func (p *pulse) heard(payload string) {
+	nonce, number, _ := strings.Cut(payload, ".")
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || nonce != p.nonce {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sent := &p.sent[n%probesKept]
+	if n > p.count || p.count-n >= probesKept || sent.IsZero() {
+		return
+	}
+	p.heardAt = time.Now()
+	p.rtt = p.heardAt.Sub(*sent)
+	*sent = time.Time{}
+}
+
+// probe tells how the last probe that came back fared.
+func (p *pulse) probe() Probe {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.heardAt.IsZero() {
+		return Probe{}
+	}
+	return Probe{Heard: true, Age: time.Since(p.heardAt), RTT: p.rtt}
+}
+
+var (
+	errNotSubscribed = errors.New("not subscribed to redis")
+	errNoProbe       = errors.New("what this node publishes does not come back through redis")
+)
+
+// reason tells why the subscription can't be relied on, nil when it can.
+func (p *pulse) reason() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !p.subscribed && p.cause != nil:
+		return fmt.Errorf("%w: %w", errNotSubscribed, p.cause)
+	case !p.subscribed:
+		return errNotSubscribed
+	case time.Since(p.heardAt) > probeLost:
+		return errNoProbe
+	}
+	return nil
+}
+
+// silent reports that a subscription that should be alive has not brought the
+// probe for too long.
+func (p *pulse) silent() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.subscribed && time.Since(p.since) > probeLost && time.Since(p.heardAt) > probeLost
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/redistest"
+
+	"example.com/chat/internal/poll"
+)
+
+// readyAnswer is what /readyz answers.
+type readyAnswer struct {
+	Ready bool
+	Error struct{ Code, Message string }
+	Probe *struct {
+		Age *int64   `json:"age_ms"`
+		RTT *float64 `json:"rtt_ms"`
+	}
+}
+
+func readyz(t *testing.T, n *testNode) (int, readyAnswer) {
+	t.Helper()
+	var answer readyAnswer
+	status := getJSON(t, n.url+"/readyz", &answer)
+	return status, answer
+}
+
+// becomesUnready waits for a 503 whose reason holds the words.
+func becomesUnready(t *testing.T, n *testNode, words string) readyAnswer {
+	t.Helper()
+	var status int
+	var answer readyAnswer
+	defer func() {
+		if t.Failed() {
+			t.Logf("the last answer: %d %+v", status, answer)
+		}
+	}()
+	poll.Until(t, "/readyz to say "+words, func() bool {
+		status, answer = readyz(t, n)
+		return status == 503 && strings.Contains(answer.Error.Message, words)
+	})
+	if answer.Ready || answer.Error.Code != "unavailable" || strings.Contains(answer.Error.Message, "\n") {
+		t.Errorf("/readyz: %+v", answer)
+	}
+	return answer
+}
+
+func becomesReady(t *testing.T, n *testNode) readyAnswer {
+	t.Helper()
+	var answer readyAnswer
+	poll.Until(t, "/readyz to be 200", func() bool {
+		var status int
+		status, answer = readyz(t, n)
+		return status == 200 && answer.Ready
+	})
+	return answer
+}
+
+func TestReadyzTellsHowTheProbeFares(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := startNode(t, server.URL)
+	answer := becomesReady(t, n)
+	if answer.Probe == nil || answer.Probe.Age == nil || answer.Probe.RTT == nil {
+		t.Fatalf("no probe in %+v", answer)
+	}
+	if age, rtt := *answer.Probe.Age, *answer.Probe.RTT; age < 0 || age > 3000 || rtt <= 0 || rtt > 2000 {
+		t.Errorf("an age of %d ms and a round trip of %v ms", age, rtt)
+	}
+	server.Kill()
+	answer = becomesUnready(t, n, "connection refused")
+	poll.Until(t, "the probe to age", func() bool {
+		_, answer = readyz(t, n)
+		return *answer.Probe.Age > 1500
+	})
+	server.Restart()
+	poll.Until(t, "a young probe", func() bool {
+		status, answer := readyz(t, n)
+		return status == 200 && *answer.Probe.Age < 1500
+	})
+}
+
+// Where Redis refuses, its own words are the reason, and a send that would have
+// been refused is unavailable; when it refuses no more, all goes on.
+func TestReadyzGivesRedissOwnReason(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, words string
+		breakIt     func(ctx context.Context, t *testing.T, rdb *redis.Client, dir string)
+		mendIt      func(ctx context.Context, rdb *redis.Client) error
+	}{
+		{"full", "redis refuses: OOM ", func(ctx context.Context, t *testing.T, rdb *redis.Client, _ string) {
+			must(t, rdb.ConfigSet(ctx, "maxmemory", "1").Err())
+		}, func(ctx context.Context, rdb *redis.Client) error { return rdb.ConfigSet(ctx, "maxmemory", "0").Err() }},
+		{"a replica", "redis refuses: READONLY ", func(ctx context.Context, t *testing.T, rdb *redis.Client, _ string) {
+			must(t, rdb.SlaveOf(ctx, "127.0.0.1", "1").Err())
+		}, func(ctx context.Context, rdb *redis.Client) error { return rdb.SlaveOf(ctx, "NO", "ONE").Err() }},
+		{"can't save", "redis refuses: MISCONF ", func(ctx context.Context, t *testing.T, rdb *redis.Client, dir string) {
+			must(t, rdb.ConfigSet(ctx, "save", "3600 1").Err())
+			must(t, os.RemoveAll(dir))
+			must(t, rdb.BgSave(ctx).Err())
+		}, func(ctx context.Context, rdb *redis.Client) error { return rdb.ConfigSet(ctx, "save", "").Err() }},
+		{"another password", "redis refuses: NOAUTH ", func(ctx context.Context, t *testing.T, rdb *redis.Client, _ string) {
+			must(t, rdb.ConfigSet(ctx, "requirepass", "another").Err())
+			must(t, rdb.ClientKillByFilter(ctx, "TYPE", "normal", "SKIPME", "yes").Err())
+			must(t, rdb.ClientKillByFilter(ctx, "TYPE", "pubsub").Err())
+		}, func(ctx context.Context, rdb *redis.Client) error { return rdb.ConfigSet(ctx, "requirepass", "").Err() }},
+		{"no right to the channels", "NOPERM ", func(ctx context.Context, t *testing.T, rdb *redis.Client, _ string) {
+			must(t, rdb.Do(ctx, "ACL", "SETUSER", "default", "-subscribe").Err())
+			must(t, rdb.ClientKillByFilter(ctx, "TYPE", "pubsub").Err())
+		}, func(ctx context.Context, rdb *redis.Client) error {
+			return rdb.Do(ctx, "ACL", "SETUSER", "default", "+subscribe").Err()
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			server := redistest.Start(t, "--dir", dir)
+			// One connection, so that a changed password does not shut it out.
+			rdb := redis.NewClient(&redis.Options{Addr: server.Addr, PoolSize: 1, MaxRetries: -1})
+			defer rdb.Close()
+			n := startNode(t, server.URL)
+			ann := enter(t, n.url, "Ann", "lobby")
+			ann.say("lobby", "before", "1")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			c.breakIt(ctx, t, rdb, dir)
+			if answer := becomesUnready(t, n, c.words); answer.Probe == nil || answer.Probe.RTT == nil {
+				t.Errorf("no probe in %+v", answer)
+			}
+			for ann.next("status").Broker != "down" {
+			}
+			must(t, c.mendIt(ctx, rdb))
+			becomesReady(t, n)
+			for ann.next("status").Broker != "up" {
+			}
+			ann.say("lobby", "after", "2")
+			ann.message("after")
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
