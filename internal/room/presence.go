@@ -55,17 +55,16 @@ func (p *mirror) stop() {
 }
 
 // membersLocked lists who is here: those that Redis tells of and this node's
-// own, who may not have got there yet.
+// own, who may not have got there yet. It takes no longer in a room of thousands
+// than in one of protocol.MaxListed, as thousands may join at once.
 func (r *room) membersLocked() ([]protocol.User, int) {
-	count := len(r.present.users)
-	list := make([]protocol.User, 0, min(count+len(r.local), protocol.MaxListed))
-	for id, l := range r.local {
-		if _, ok := r.present.users[id]; !ok {
-			count++
+	count := len(r.present.users) + r.unlisted
+	list := make([]protocol.User, 0, min(count, protocol.MaxListed))
+	for _, l := range r.local {
+		if len(list) >= protocol.MaxListed {
+			break
 		}
-		if len(list) < protocol.MaxListed {
-			list = append(list, l.user.Public())
-		}
+		list = append(list, l.user.Public())
 	}
 	for id, name := range r.present.users {
 		if len(list) >= protocol.MaxListed {
@@ -231,6 +230,11 @@ func (r *room) replaceLocked(users []protocol.User) {
 	}
 	if p.users == nil {
 		p.users = now // those who join see them in the answer
+		for id := range r.local {
+			if _, listed := now[id]; listed {
+				r.unlisted--
+			}
+		}
 		close(p.loaded)
 	}
 	for id, name := range now {
@@ -291,6 +295,9 @@ func (r *room) hereLocked(id, name string) {
 	_, was := p.users[id]
 	p.users[id] = name
 	if !was {
+		if r.local[id] != nil {
+			r.unlisted--
+		}
 		r.changedLocked(id, false)
 	}
 }
@@ -299,6 +306,9 @@ func (r *room) goneLocked(id, name string) {
 	p := &r.present
 	if _, was := p.users[id]; was {
 		delete(p.users, id)
+		if r.local[id] != nil {
+			r.unlisted++
+		}
 		r.changedLocked(id, true)
 		p.gone[id] = name
 	}

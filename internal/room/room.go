@@ -33,6 +33,7 @@ type room struct {
 	// it was let go has been taken away; nil where there was nothing.
 	vacated  <-chan struct{}
 	local    map[string]*localUser
+	unlisted int                 // users of local whom present does not hold
 	dirty    map[string]struct{} // users whose presence has to be written
 	flushing bool
 
@@ -180,6 +181,9 @@ func (r *room) enterLocked(m Member, u *User) {
 	if l == nil {
 		l = &localUser{user: u}
 		r.local[u.ID] = l
+		if _, listed := r.present.users[u.ID]; !listed {
+			r.unlisted++
+		}
 		r.writePresenceLocked(u.ID)
 	}
 	l.conns++
@@ -207,6 +211,9 @@ func (r *room) leave(m Member) {
 	l.conns--
 	if l.conns == 0 {
 		delete(r.local, u.ID)
+		if _, listed := r.present.users[u.ID]; !listed {
+			r.unlisted--
+		}
 		r.writePresenceLocked(u.ID)
 	}
 }
