@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -327,6 +328,25 @@ func TestPresenceIsWorthAsMuchAsItsLease(t *testing.T) {
 			left, err := n2.rdb.Keys(t.Context(), "test:*n1~*").Result()
 			return err == nil && len(left) == 0
 		})
+	})
+}
+
+// Redis's clock goes back by 20 minutes just after a node has renewed its lease
+// for the last time: its users shall not be there for 20 minutes.
+func TestALeaseIsNeverLongerThanLeasesAre(t *testing.T) {
+	each(t, func(t *testing.T, url string) {
+		n1, n2 := open(t, url, "n1", 10), open(t, url, "n2", 10)
+		n2.Follow("lobby")
+		n2.has(t, "to follow", func() bool { return n2.following == 1 })
+		if _, err := n1.Here(t.Context(), n1.Instance(), "lobby", []protocol.Change{{User: protocol.User{ID: "a", Name: "Ann"}, Here: true}}); err != nil {
+			t.Fatal(err)
+		}
+		n1.stop()
+		ends := float64(time.Now().Add(20 * time.Minute).UnixMilli())
+		if err := n2.rdb.ZAdd(t.Context(), "test:{cluster}:nodes", redis.Z{Score: ends, Member: n1.Instance()}).Err(); err != nil {
+			t.Fatal(err)
+		}
+		n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby p0\n-a Ann") })
 	})
 }
 

@@ -25,6 +25,13 @@ local reply = { held }
 local all = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for i = 1, #all, 2 do
   local instance, score = all[i], tonumber(all[i + 1])
+  local longest = now + tonumber(ARGV[2])
+  if score > longest then
+    -- Redis's clock went back, and this was written before: nobody's lease is
+    -- that long, or a dead node would live for as much as the clock was off.
+    score = longest
+    redis.call('ZADD', KEYS[1], string.format('%.0f', score), instance)
+  end
   if score < now - tonumber(ARGV[7]) then
     redis.call('ZREM', KEYS[1], instance)
     redis.call('HDEL', KEYS[2], instance)
