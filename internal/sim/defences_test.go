@@ -1,0 +1,139 @@
+package sim_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"example.com/chat/internal/race"
+)
+
+var defences = flag.Bool("sim.defences", false, "take the defences away one by one, and see the tests fail")
+
+// defence is something without which a promise would not hold.
+type defence struct {
+	name string
+	// file holds it, from the module's root; with have replaced by want it is
+	// gone.
+	file, have, want string
+	// pack and test are what must fail then.
+	pack, test string
+	args       []string // of the test
+}
+
+// seeds are enough for the simulation to meet whatever is missing.
+var seeds = []string{"-sim.seed=1", "-sim.runs=60"}
+
+// allDefences are taken away one by one.
+var allDefences = []defence{
+	{
+		"a hole is seen, and read from the log", "internal/room/follow.go",
+		"return e.after == head && e.ID.Seq == head.Seq+1 && e.ID.MS >= head.MS", "return e.ID.Seq > head.Seq",
+		"internal/sim", "TestWhateverBreaks", seeds,
+	},
+	{
+		"what follows by its seq alone is not believed", "internal/room/follow.go",
+		"return e.after == head && e.ID.Seq == head.Seq+1", "return e.ID.Seq == head.Seq+1",
+		"internal/room", "TestWhatFollowsByItsSeqAloneIsNotShown", nil,
+	},
+	{
+		"a cursor is looked up as the exact id", "internal/broker/log.go",
+		"from[0].ID == cursor.String()", `from[0].ID != ""`,
+		"internal/broker", "TestTheLogIsCappedAndReadFromCursors", nil,
+	},
+	{
+		"a key is entered once", "internal/broker/scripts/append.lua",
+		"  if score then", "  if false then",
+		"internal/sim", "TestWhateverBreaks", seeds,
+	},
+	{
+		"the probe finds a dead subscription", "internal/broker/probe.go",
+		"return p.subscribed && time.Since(p.since) > probeLost && time.Since(p.heardAt) > probeLost", "return false",
+		"internal/sim", "TestTheProbeFindsADeafSubscription", nil,
+	},
+	{
+		"the last thing published is missed by the audit", "internal/room/hub.go",
+		"r.compare(heads[i])", "_, _ = r, heads[i]",
+		"internal/room", "TestALostLastHintIsFoundByTheAudit", nil,
+	},
+	{
+		"what a dead node left is taken away", "internal/broker/lease.go",
+		"if len(dead) > 0 && ", "if false && ",
+		"internal/broker", "TestPresenceIsWorthAsMuchAsItsLease", nil,
+	},
+	{
+		"a lost lease is noticed", "internal/broker/scripts/lease.lua",
+		"(ends and tonumber(ends) > now) or", "true or",
+		"internal/sim", "TestWhateverBreaks", seeds,
+	},
+	{
+		"a lost log is told", "internal/room/follow.go",
+		"r.broadcastLocked(protocol.Reset(r.name, f.head), nil)", "",
+		"internal/sim", "TestWhateverBreaks", seeds,
+	},
+	{
+		"an answer is matched to its call", "internal/broker/broker.go",
+		"echo != member(d)", "member(d) != member(d) && echo != echo",
+		"internal/broker", "TestAReplyOfAnotherCallIsRefused", nil,
+	},
+}
+
+// Each defence, taken away, makes the test fail that is there for it: so the
+// tests bite, and none of the defences is for show.
+func TestWithoutADefenceItsTestFails(t *testing.T) {
+	switch {
+	case race.Enabled:
+		t.Skip("the race detector finds nothing here, and builds all for each defence")
+	case !*defences && os.Getenv("CI") != "true":
+		t.Skip("taking the defences away takes minutes: -sim.defences, and CI=true, do it")
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range allDefences {
+		t.Run(d.name, func(t *testing.T) {
+			out, err := d.without(t, root)
+			if err == nil {
+				t.Errorf("%s holds in %s without it", d.test, d.pack)
+			} else if !strings.Contains(out, "--- FAIL: "+d.test) {
+				t.Errorf("%s did not fail by itself: %v\n%s", d.test, err, out)
+			}
+		})
+	}
+}
+
+// without runs the defence's test on a program that lacks it.
+func (d *defence) without(t *testing.T, root string) (string, error) {
+	t.Helper()
+	name := filepath.Join(root, d.file)
+	source, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(source), d.have) != 1 {
+		t.Fatalf("%s holds %q not once: name the defence as it stands there now", d.file, d.have)
+	}
+	changed := filepath.Join(t.TempDir(), filepath.Base(d.file))
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), d.have, d.want, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay := filepath.Join(t.TempDir(), "overlay.json")
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {name: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(overlay, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"test", "-overlay=" + overlay, "-count=1", "-vet=off", "-run=^" + d.test + "$", "./" + d.pack}, d.args...)
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CI=")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
