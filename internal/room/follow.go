@@ -346,6 +346,8 @@ func (r *room) catchUpNow(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-r.hub.ctx.Done():
+		return r.hub.ctx.Err()
 	}
 }
 

@@ -121,6 +121,9 @@ func (h *Hub) enter(ctx context.Context, name string) (*room, *protocol.Error) {
 			case <-ctx.Done():
 				r.leaveDoor()
 				return nil, protocol.ErrUnavailable
+			case <-h.ctx.Done():
+				r.leaveDoor()
+				return nil, protocol.ErrUnavailable
 			}
 		}
 		return r, nil

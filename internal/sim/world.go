@@ -96,8 +96,9 @@ func Run(cfg Config) (*Result, error) {
 	ticking.Wait()
 	// A client that is closed while it dials leaves that connection open.
 	w.redis.each(nil, func(k *link) { w.redis.drop(k, true) })
-	// What is still under way arrives; past the end of a run no time passes.
-	sleep(context.Background(), time.Second)
+	// What is still under way arrives, and calls that nobody answers give up;
+	// past the end of a run no time passes.
+	sleep(context.Background(), 10*time.Second)
 	if err != nil {
 		return nil, err
 	}
