@@ -78,7 +78,7 @@ func startNode(t *testing.T, redisURL string, args ...string) *testNode {
 func tryNode(t *testing.T, redisURL string, args ...string) (*testNode, error) {
 	t.Helper()
 	opts := nodeOptions(t, args...)
-	l, err := listen(opts.Addr)
+	l, err := listen("--addr", opts.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}

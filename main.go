@@ -134,7 +134,7 @@ func newLog(opts cli.NodeOptions, w io.Writer) *slog.Logger {
 
 // runNode runs one node until a signal, the parent's end or ctx stops it.
 func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, parentGone <-chan struct{}, stdout io.Writer, log *slog.Logger) error {
-	listener, err := listen(opts.Addr)
+	listener, err := listen("--addr", opts.Addr)
 	if err != nil {
 		return err
 	}

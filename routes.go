@@ -25,6 +25,7 @@ func (s *server) routes() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]bool{"ok": true})
 	}))
 	mux.HandleFunc("/readyz", get(s.serveReady))
+	mux.HandleFunc("/metrics", get(s.metricsHandler().ServeHTTP))
 	mux.HandleFunc("/api/rooms", get(s.api(s.serveRooms)))
 	mux.HandleFunc("/api/rooms/{room}/messages", get(s.api(s.serveMessages)))
 	mux.HandleFunc("/api/nodes", get(s.api(s.serveNodes)))

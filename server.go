@@ -47,6 +47,7 @@ type server struct {
 	node     *session.Node
 	sockets  *conn.Server
 	http     *http.Server
+	debug    *http.Server // nil without --debug-addr
 	listener net.Listener
 	peers    peers
 	maxConns int
@@ -58,16 +59,17 @@ type server struct {
 	httpEnded chan error
 }
 
-// listen takes the node's address, and says what to do when it can't be had.
-func listen(addr string) (net.Listener, error) {
+// listen takes the address that a flag gives, and says what to do when it can't
+// be had.
+func listen(flag, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("can't listen on %s: another program does already: choose another --addr", addr)
+		return nil, fmt.Errorf("can't listen on %s: another program does already: choose another %s", addr, flag)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("can't listen on %s: not allowed: choose a port above 1023 for --addr", addr)
+		return nil, fmt.Errorf("can't listen on %s: not allowed: choose a port above 1023 for %s", addr, flag)
 	case err != nil:
-		return nil, fmt.Errorf("can't listen on %s: %w: choose another --addr", addr, err)
+		return nil, fmt.Errorf("can't listen on %s: %w: choose another %s", addr, err, flag)
 	}
 	return l, nil
 }
@@ -77,7 +79,13 @@ func listen(addr string) (net.Listener, error) {
 // be called once.
 func startServer(ctx context.Context, opts cli.NodeOptions, listener net.Listener, redisURL string, log *slog.Logger) (*server, error) {
 	s := &server{opts: opts, log: log, listener: listener, httpEnded: make(chan error, 1)}
-	if err := s.build(ctx, redisURL); err != nil {
+	debug, err := listenDebug(opts.DebugAddr, log)
+	if err == nil {
+		if err = s.build(ctx, redisURL); err != nil && debug != nil {
+			_ = debug.Close()
+		}
+	}
+	if err != nil {
 		_ = listener.Close()
 		return nil, err
 	}
@@ -85,6 +93,10 @@ func startServer(ctx context.Context, opts cli.NodeOptions, listener net.Listene
 	s.stopRun = stop
 	s.running.Go(func() { s.broker.Run(runCtx, s) })
 	s.running.Go(func() { s.httpEnded <- s.http.Serve(listener) })
+	if debug != nil {
+		s.debug = s.debugServer()
+		s.running.Go(func() { _ = s.debug.Serve(debug) }) // ends with Close
+	}
 	if err := s.awaitReady(ctx); err != nil {
 		s.Close(0)
 		return nil, err
@@ -235,6 +247,9 @@ func (s *server) Close(longest time.Duration) {
 		s.log.Warn("this node could not take its leave; the others will notice", "error", err)
 	}
 	_ = s.http.Close()
+	if s.debug != nil {
+		_ = s.debug.Close()
+	}
 	s.running.Wait()
 	s.closeAll()
 }

@@ -133,6 +133,7 @@ type Broker struct {
 
 	instance atomic.Pointer[string]
 	health   health
+	counts   counts
 	reaping  atomic.Bool
 	beatNow  chan struct{} // asks for a beat before its time
 
@@ -225,6 +226,19 @@ var errReply = errors.New("redis answered in an unexpected shape")
 // its user and key, and publishes those that are new. It is all or nothing, but
 // a failed call may nevertheless have been carried out.
 func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+	began := time.Now()
+	list, err := b.append(ctx, room, drafts)
+	added := 0
+	for _, r := range list {
+		if !r.Duplicate {
+			added++
+		}
+	}
+	b.counts.appended(began, added, err)
+	return list, err
+}
+
+func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
 	args := make([]any, 0, 6+3*len(drafts))
 	args = append(args, b.keys.room("live", room), publish, b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room)
 	for _, d := range drafts {

@@ -89,7 +89,7 @@ func open(t *testing.T, url, id string, history int) *testBroker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts.MaxRetries, opts.Protocol = -1, 2
+	opts.MaxRetries, opts.Protocol, opts.ContextTimeoutEnabled = -1, 2, true // as the program has it
 	rdb := redis.NewClient(opts)
 	b, err := broker.New(t.Context(), broker.Config{Client: rdb, Namespace: "test", History: history, Node: broker.NodeInfo{ID: id, Port: 1}})
 	if err != nil {

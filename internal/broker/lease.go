@@ -72,6 +72,7 @@ func (b *Broker) beatLoop(ctx context.Context) {
 	for {
 		err := b.beat(ctx, first)
 		if errors.Is(err, errLost) {
+			b.counts.leasesLost.Add(1)
 			b.log.Warn("this node's lease was lost; writing its users anew", "instance", b.Instance())
 			b.newInstance()
 			if err = b.beat(ctx, true); err == nil {

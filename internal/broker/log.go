@@ -25,6 +25,7 @@ func (b *Broker) entries(found []redis.XMessage) []protocol.Entry {
 		raw := []byte(m)
 		id, ok := protocol.EntryID(raw)
 		if !ok || id.String() != x.ID {
+			b.counts.skipped.Add(1)
 			b.log.Warn("an entry of a log is not one of ours and is skipped", "id", x.ID)
 			continue
 		}

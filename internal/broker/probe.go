@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"example.com/chat/internal/tally"
 )
 
 // probesKept is how many probes may be under way, or lost, before the oldest is
@@ -43,6 +45,7 @@ func (p Probe) worse(q Probe) bool {
 // second node that was given the same id by mistake prove nothing about this.
 type pulse struct {
 	nonce string
+	trips *tally.Histogram // what the probes took
 
 	mu         sync.Mutex // guards the fields below
 	subscribed bool
@@ -54,10 +57,10 @@ type pulse struct {
 	rtt        time.Duration
 }
 
-func newPulse() *pulse {
+func newPulse(trips *tally.Histogram) *pulse {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
-	return &pulse{nonce: hex.EncodeToString(random[:])}
+	return &pulse{nonce: hex.EncodeToString(random[:]), trips: trips}
 }
 
 // confirmed notes that Redis has taken the subscription.
@@ -99,6 +102,7 @@ func (p *pulse) heard(payload string) {
 	}
 	p.heardAt = time.Now()
 	p.rtt = p.heardAt.Sub(*sent)
+	p.trips.Observe(p.rtt)
 	*sent = time.Time{}
 }
 

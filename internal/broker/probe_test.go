@@ -6,11 +6,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/chat/internal/tally"
 )
 
 func TestAProbeIsMeasuredByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPulse()
+		p := newPulse(new(tally.Histogram))
 		p.confirmed()
 		if got := p.probe(); got != (Probe{}) {
 			t.Errorf("before the first: %+v", got)
@@ -30,7 +32,7 @@ func TestAProbeIsMeasuredByItself(t *testing.T) {
 		time.Sleep(40 * time.Millisecond)
 		for what, payload := range map[string]string{
 			"one that comes twice":    second,
-			"another node's":          newPulse().send(),
+			"another node's":          newPulse(new(tally.Histogram)).send(),
 			"one that was never sent": p.nonce + ".3",
 			"number nought":           p.nonce + ".0",
 			"no number":               p.nonce + ".x",
@@ -54,7 +56,7 @@ func TestAProbeIsMeasuredByItself(t *testing.T) {
 
 func TestASubscriptionIsSilentWithoutItsProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPulse()
+		p := newPulse(new(tally.Histogram))
 		if err := p.reason(); !errors.Is(err, errNotSubscribed) {
 			t.Errorf("before it is confirmed: %v", err)
 		}
@@ -83,7 +85,7 @@ func TestASubscriptionIsSilentWithoutItsProbe(t *testing.T) {
 func TestHealthIsThatOfTheWorstSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h health
-		pulses := []*pulse{newPulse(), newPulse(), newPulse()}
+		pulses := []*pulse{newPulse(new(tally.Histogram)), newPulse(new(tally.Histogram)), newPulse(new(tally.Histogram))}
 		for _, p := range pulses {
 			h.watch(p)
 			p.confirmed()

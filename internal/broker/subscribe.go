@@ -37,7 +37,7 @@ const channelsPerCall = 500
 func newSubscription(b *Broker) *subscription {
 	s := &subscription{
 		b:       b,
-		pulse:   newPulse(),
+		pulse:   newPulse(&b.counts.probes),
 		changed: make(chan struct{}, 1),
 		wanted:  make(map[string]uint64),
 		asked:   make(map[string]uint64),
@@ -72,9 +72,11 @@ func (s *subscription) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if s.wasRestarted() {
+		silent := s.wasRestarted()
+		if silent {
 			err = errNoProbe // that its connection was closed is only how it ended
 		}
+		s.b.counts.remadeFor(silent)
 		s.pulse.broken(err)
 		s.b.log.Warn("the subscription to redis broke off; making a new one", "error", err)
 		if time.Since(began) > 2*resubscribeMax {

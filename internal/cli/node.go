@@ -38,6 +38,7 @@ type NodeOptions struct {
 	Drain      time.Duration
 	LogLevel   slog.Level
 	LogFormat  string
+	DebugAddr  string
 
 	// Port is that of Addr.
 	Port int
@@ -92,6 +93,7 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	running.DurationVar(&o.Drain, "drain", 10*time.Second, "longest wait for clients to go at a stop")
 	running.StringVar(level, "log-level", "info", "debug, info, warn or error")
 	running.StringVar(&o.LogFormat, "log-format", "text", "text, or json for machines")
+	running.StringVar(&o.DebugAddr, "debug-addr", "", "`host:port` of a second listener with /metrics and Go's pprof, which is\nfor operators alone: take one of 127.0.0.1 (default: none)")
 	return []group{{"Serving", serve}, {"Redis", redis}, {"Limits", limits}, {"Access", access}, {"Running", running}}
 }
 
@@ -211,6 +213,8 @@ func (o *NodeOptions) check() error {
 		return usage("--node-id can't go with --nodes", "the nodes of one call are named node-1, node-2, …")
 	case o.Nodes > 1 && set("advertise") && o.Advertise != "none":
 		return usage("--advertise with a URL can't go with --nodes", "each node has a URL of its own: leave it out, or give none")
+	case o.Nodes > 1 && set("debug-addr"):
+		return usage("--debug-addr can't go with --nodes", "the nodes of one call would share it: each has its /metrics at its own address")
 	case o.Redis != "" && set("broker-addr"):
 		return usage("--redis and --broker-addr contradict each other", "leave one out: the nodes are joined by either")
 	case o.NodeID != "" && !plainName.MatchString(o.NodeID):
@@ -239,11 +243,15 @@ func (o *NodeOptions) checkAddr() error {
 	if o.Port > 0 && o.Port+o.Nodes-1 > 65535 {
 		return usage(fmt.Sprintf("--nodes %d from port %d on go past 65535", o.Nodes, o.Port), "give a lower --addr")
 	}
-	if o.BrokerAddr == "" {
-		return nil
-	}
-	if _, _, err := net.SplitHostPort(o.BrokerAddr); err != nil {
-		return usage(fmt.Sprintf("--broker-addr %q is no address", o.BrokerAddr), "give host:port, as 127.0.0.1:6390")
+	for _, a := range []struct{ flag, addr, example string }{
+		{"broker-addr", o.BrokerAddr, "127.0.0.1:6390"}, {"debug-addr", o.DebugAddr, "127.0.0.1:6060"},
+	} {
+		if a.addr == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(a.addr); err != nil {
+			return usage(fmt.Sprintf("--%s %q is no address", a.flag, a.addr), "give host:port, as "+a.example)
+		}
 	}
 	return nil
 }

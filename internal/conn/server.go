@@ -78,9 +78,10 @@ type Handler interface {
 
 // Stats are what a Server counted.
 type Stats struct {
-	// Open connections, those that were closed because they read too slowly,
-	// and those that ended by a panic of their handler.
-	Open, Slow, Panics int
+	// Open connections now, all that were Opened so far, those that were closed
+	// because they read too slowly, and those that ended by a panic of their
+	// handler.
+	Open, Opened, Slow, Panics int
 }
 
 // Server owns what the connections of one node share.
@@ -90,6 +91,7 @@ type Server struct {
 	next    atomic.Uint32 // which loop the next connection gets
 	readers sync.WaitGroup
 	open    atomic.Int64
+	opened  atomic.Int64
 	slow    atomic.Int64
 	panics  atomic.Int64
 	workers workers
@@ -121,7 +123,7 @@ func NewServer(cfg Config) *Server {
 
 // Stats returns the counts so far.
 func (s *Server) Stats() Stats {
-	return Stats{Open: int(s.open.Load()), Slow: int(s.slow.Load()), Panics: int(s.panics.Load())}
+	return Stats{Open: int(s.open.Load()), Opened: int(s.opened.Load()), Slow: int(s.slow.Load()), Panics: int(s.panics.Load())}
 }
 
 // Close closes all connections with 1001, waits until they are gone, at most
@@ -176,6 +178,7 @@ func (s *Server) add(c *Conn) bool {
 	}
 	s.wheel[c.slot][c] = struct{}{}
 	s.open.Add(1)
+	s.opened.Add(1)
 	s.readers.Add(1)
 	return true
 }

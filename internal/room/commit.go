@@ -99,6 +99,7 @@ func (r *room) commit() {
 			r.fail(batch, err)
 			continue
 		}
+		r.hub.counts.acknowledged(receipts)
 		r.expect(receipts)
 		for i, s := range batch {
 			s.done(receipts[i], nil)
@@ -130,7 +131,10 @@ func (r *room) append(batch []submission) ([]protocol.Receipt, error) {
 		drafts[i] = s.draft
 	}
 	var err error
-	for range appendTries {
+	for try := range appendTries {
+		if try > 0 {
+			r.hub.counts.retried.Add(1)
+		}
 		var receipts []protocol.Receipt
 		ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
 		receipts, err = r.hub.broker.Append(ctx, r.name, drafts)
@@ -156,6 +160,7 @@ func (r *room) fail(batch []submission, err error) {
 	batch = append(batch, r.queue...)
 	r.queue = nil
 	r.mu.Unlock()
+	r.hub.counts.unavailable.Add(int64(len(batch)))
 	for _, s := range batch {
 		s.done(protocol.Receipt{}, protocol.ErrUnavailable)
 	}

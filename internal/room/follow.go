@@ -280,6 +280,9 @@ func (r *room) hearLocked(e hint) {
 		// Something is missing before it; or it has a seq that was had, and is
 		// not that entry, or does not follow the entry that was had last: then
 		// this is another log, or very old news.
+		if e.ID.Seq > f.head.Seq+1 {
+			r.hub.counts.holes.Add(1)
+		}
 		r.keepEarlyLocked(e)
 		r.catchUpLocked()
 	}
@@ -417,6 +420,7 @@ func (r *room) readOn() (over bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if found {
+		r.hub.counts.found(list, r.log.early)
 		for _, e := range list {
 			r.passOnLocked(e)
 		}
@@ -442,6 +446,8 @@ func (r *room) startOverLocked(list []protocol.Entry, whole, followed bool) {
 		close(f.synced)
 		return
 	}
+	r.hub.counts.resets.Add(1)
+	r.hub.counts.resetsTold.Add(int64(len(r.members)))
 	r.hub.log.Warn("a room's log is no longer the one that was followed", "room", r.name, "head", f.head.String())
 	r.broadcastLocked(protocol.Reset(r.name, f.head), nil)
 }

@@ -80,6 +80,8 @@ type Hub struct {
 
 	up atomic.Bool // Redis is within reach, as members were told
 
+	counts counts
+
 	mu      sync.Mutex // guards the fields below
 	rooms   map[string]*room
 	users   map[string]*User

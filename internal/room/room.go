@@ -73,11 +73,15 @@ func (r *room) broadcastLocked(e protocol.Event, except func(Member, *User) bool
 		return
 	}
 	b := NewBroadcast(e)
+	frames := int64(0)
 	for m, u := range r.members {
 		if except == nil || !except(m, u) {
 			m.Deliver(b)
+			frames++
 		}
 	}
+	r.hub.counts.frames.Add(frames)
+	r.hub.counts.bytes.Add(frames * int64(len(e.Body)))
 }
 
 // Join makes the member one of the room's, and hands its answer to reply under
@@ -153,6 +157,9 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, r
 		list, recovered, want := r.log.since(after, &l)
 		if want == wantNothing {
 			r.enterLocked(m, u)
+			if !after.IsZero() {
+				r.hub.counts.joined(recovered, &l)
+			}
 			members, count := r.membersLocked()
 			reply(protocol.Joined(r.name, r.log.head, recovered, list, members, count))
 			r.mu.Unlock()

@@ -30,6 +30,7 @@ func (s *Session) limit(command string) *protocol.Error {
 	if wait == 0 {
 		return nil
 	}
+	s.node.limited.Add(1)
 	s.strike()
 	err := protocol.Errorf(protocol.CodeRateLimited, "you are too fast: wait as long as retry_after says")
 	err.RetryAfter = max(1, wait.Milliseconds())
@@ -42,6 +43,10 @@ func (s *Session) strike() {
 	s.strikes = max(0, s.strikes-now.Sub(s.struck).Seconds()) + 1
 	s.struck = now
 	if s.strikes > float64(max(minStrikes, strikeFactor*s.node.Limits.Burst)) {
+		if !s.abusive {
+			s.abusive = true
+			s.node.abuse.Add(1)
+		}
 		s.transport.Close(protocol.CloseAbuse, "you kept on although you were told to wait")
 	}
 }

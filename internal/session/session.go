@@ -52,8 +52,19 @@ type Node struct {
 	JWT *identity.Verifier
 	Log *slog.Logger
 
-	marks atomic.Int64 // makes the marks of renames unique
+	marks          atomic.Int64 // makes the marks of renames unique
+	limited, abuse atomic.Int64 // see Stats
 }
+
+// Stats are what a Node counted since its start.
+type Stats struct {
+	// Limited counts commands that were refused for their rate, Abuse the
+	// connections that were closed because they kept on.
+	Limited, Abuse int64
+}
+
+// Stats returns the counts so far.
+func (n *Node) Stats() Stats { return Stats{Limited: n.limited.Load(), Abuse: n.abuse.Load()} }
 
 // Timings and bounds of one session.
 const (
@@ -85,6 +96,7 @@ type Session struct {
 	refusals int         // before hello
 	strikes  float64     // refusals for their rate; one a second is forgotten
 	struck   time.Time   // when the last was
+	abusive  bool        // they were too many
 	deadline *time.Timer // for hello; nil after it
 
 	mark atomic.Pointer[string] // of the last rename

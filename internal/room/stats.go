@@ -1,0 +1,101 @@
+package room
+
+import (
+	"sync/atomic"
+
+	"example.com/chat/internal/protocol"
+)
+
+// Stats are what a Hub holds now and what it counted since its start. None of
+// it names a room or a user.
+type Stats struct {
+	// Rooms that are followed and Users with a connection, now.
+	Rooms, Users int
+
+	// CaughtUp counts the readings of a room's log that found entries which had
+	// not come live, Missed those entries.
+	CaughtUp, Missed int64
+	// Holes counts live entries that came although one before them had not.
+	Holes int64
+	// Resets counts rooms whose log had become another one, ResetsTold the
+	// members that were told so.
+	Resets, ResetsTold int64
+	// Duplicates counts sends whose key had been accepted before.
+	Duplicates int64
+	// FromMemory and FromLog count the joins that recovered all after their
+	// cursor, Gaps those that could not.
+	FromMemory, FromLog, Gaps int64
+	// Retried counts batches that were tried again because no answer came,
+	// Unavailable the sends that were told so in the end.
+	Retried, Unavailable int64
+	// Frames and Bytes are the events that were handed to members' outboxes.
+	Frames, Bytes int64
+}
+
+// counts is what Stats is made of, but for what is held now.
+type counts struct {
+	caughtUp, missed, holes   atomic.Int64
+	resets, resetsTold        atomic.Int64
+	duplicates                atomic.Int64
+	fromMemory, fromLog, gaps atomic.Int64
+	retried, unavailable      atomic.Int64
+	frames, bytes             atomic.Int64
+}
+
+// Stats returns the counts so far.
+func (h *Hub) Stats() Stats {
+	h.mu.Lock()
+	rooms, users := len(h.rooms), len(h.users)
+	h.mu.Unlock()
+	c := &h.counts
+	return Stats{
+		Rooms: rooms, Users: users,
+		CaughtUp: c.caughtUp.Load(), Missed: c.missed.Load(), Holes: c.holes.Load(),
+		Resets: c.resets.Load(), ResetsTold: c.resetsTold.Load(),
+		Duplicates: c.duplicates.Load(),
+		FromMemory: c.fromMemory.Load(), FromLog: c.fromLog.Load(), Gaps: c.gaps.Load(),
+		Retried: c.retried.Load(), Unavailable: c.unavailable.Load(),
+		Frames: c.frames.Load(), Bytes: c.bytes.Load(),
+	}
+}
+
+// joined counts the answer to a join that came with a cursor.
+func (c *counts) joined(recovered bool, l *looked) {
+	switch {
+	case !recovered:
+		c.gaps.Add(1)
+	case l.read:
+		c.fromLog.Add(1)
+	default:
+		c.fromMemory.Add(1)
+	}
+}
+
+func (c *counts) acknowledged(receipts []protocol.Receipt) {
+	for _, r := range receipts {
+		if r.Duplicate {
+			c.duplicates.Add(1)
+		}
+	}
+}
+
+// found counts what a reading of the log brought that had not come live, early
+// being what had.
+func (c *counts) found(read []protocol.Entry, early []hint) {
+	missed := int64(len(read))
+	if len(read) > 0 && len(early) > 0 {
+		came := make(map[protocol.ID]bool, len(early))
+		for _, e := range early {
+			came[e.ID] = true
+		}
+		for _, e := range read {
+			if came[e.ID] {
+				missed--
+			}
+		}
+	}
+	if missed > 0 {
+		c.caughtUp.Add(1)
+		c.missed.Add(missed)
+	}
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/redistest"
+)
+
+// scrape reads an address as Prometheus does.
+func scrape(t *testing.T, url string) (map[string]*dto.MetricFamily, string) {
+	t.Helper()
+	res, err := http.Get(url + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Fatalf("/metrics: %d %s %v", res.StatusCode, res.Header.Get("Content-Type"), err)
+	}
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(string(text)))
+	if err != nil {
+		t.Fatalf("/metrics is not in the text format: %v\n%s", err, text)
+	}
+	return families, string(text)
+}
+
+// values flattens what was scraped: name{label="value"} to the number, that of
+// a histogram being its count.
+func values(families map[string]*dto.MetricFamily) map[string]float64 {
+	all := make(map[string]float64)
+	for name, f := range families {
+		for _, m := range f.Metric {
+			var labels []string
+			for _, l := range m.Label {
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			key := name
+			if len(labels) > 0 {
+				key += "{" + strings.Join(labels, ",") + "}"
+			}
+			switch {
+			case m.Counter != nil:
+				all[key] = m.Counter.GetValue()
+			case m.Gauge != nil:
+				all[key] = m.Gauge.GetValue()
+			case m.Histogram != nil:
+				all[key] = float64(m.Histogram.GetSampleCount())
+			}
+		}
+	}
+	return all
+}
+
+// shows polls until metrics have at least these values.
+func shows(t *testing.T, n *testNode, want map[string]float64) {
+	t.Helper()
+	var got map[string]float64
+	defer func() {
+		if t.Failed() {
+			for name, v := range got {
+				if strings.HasPrefix(name, "chat_") {
+					t.Logf("%s %v", name, v)
+				}
+			}
+		}
+	}()
+	poll.Until(t, fmt.Sprintf("metrics %v", want), func() bool {
+		families, _ := scrape(t, n.url)
+		got = values(families)
+		for name, v := range want {
+			if have, ok := got[name]; !ok || have < v {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestMetricsShowWhatANodeDoes(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	n := startNode(t, b.URL(), "--rate=5", "--burst=5")
+	families, _ := scrape(t, n.url)
+	for _, m := range metrics {
+		f := families["chat_"+m.name]
+		if f == nil {
+			t.Errorf("chat_%s is not shown from the start", m.name)
+			continue
+		}
+		if f.GetHelp() == "" || strings.HasSuffix(m.name, "_total") != (f.GetType() == dto.MetricType_COUNTER) {
+			t.Errorf("chat_%s is a %s: %s", m.name, f.GetType(), f.GetHelp())
+		}
+		if v := f.Metric[0]; v.Counter != nil && v.Counter.GetValue() != 0 {
+			t.Errorf("chat_%s is %v before anything has happened", m.name, v.Counter.GetValue())
+		}
+	}
+	for _, name := range []string{"go_goroutines", "process_open_fds", "go_build_info", "chat_append_failures_total", "chat_probe_age_seconds"} {
+		if families[name] == nil {
+			t.Errorf("%s is not shown", name)
+		}
+	}
+
+	const room, name = "room-secret-plans", "Anastasia"
+	ann := enter(t, n.url, name, room)
+	bob := enter(t, n.url, "Bob", room)
+	first := ann.say(room, "one", "k1")
+	ann.say(room, "one", "k1")
+	bob.message("one")
+	again := dial(t, n.url)
+	again.hello("token", bob.token)
+	if f := again.join(room, "after", first.ID); !f.Recovered {
+		t.Fatalf("not recovered: %s", f.raw)
+	}
+	again.join(room, "after", "77-1")
+	for i := 0; ; i++ {
+		bob.send("send", "room", room, "text", "fast", "key", fmt.Sprint("f", i))
+		if f := bob.next("sent", "error"); f.Type == "error" {
+			break
+		}
+	}
+	gone := dial(t, n.url)
+	gone.hello()
+	_ = gone.ws.Close()
+	shows(t, n, map[string]float64{
+		"chat_ready": 1, "chat_redis_up": 1, "chat_rooms": 1, "chat_users": 2, "chat_connections": 3,
+		"chat_connections_opened_total": 4, "chat_connections_closed_total": 1, "chat_rate_limited_total": 1,
+		"chat_delivered_events_total": 2, "chat_delivered_bytes_total": 100,
+		"chat_duplicates_total": 1, "chat_joins_recovered_total{from=memory}": 1, "chat_joins_gap_total": 1,
+		"chat_append_batches_total": 2, "chat_append_entries_total": 2, "chat_append_seconds": 2, "chat_probe_rtt_seconds": 1,
+	})
+	_, text := scrape(t, n.url)
+	for _, secret := range []string{room, name, "Bob", ann.me.ID, n.opts.NodeID + "~"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%q is in the metrics", secret)
+		}
+	}
+	res, err := http.Post(n.url+"/metrics", "text/plain", nil)
+	must(t, err)
+	_ = res.Body.Close()
+	if res.StatusCode != 405 {
+		t.Errorf("POST: %d", res.StatusCode)
+	}
+}
+
+func TestMetricsShowRecoveries(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n, other := startNode(t, server.URL), startNode(t, server.URL)
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
+	defer rdb.Close()
+	ann, bob := enter(t, n.url, "Ann", "lobby"), enter(t, other.url, "Bob", "lobby")
+	ann.say("lobby", "one", "1")
+	bob.message("one")
+
+	// What is said while a subscription is away has to be read.
+	must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "-subscribe").Err())
+	must(t, rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err())
+	poll.Until(t, "the subscription to be away", func() bool { status, _ := readyz(t, n); return status == 503 })
+	ann.say("lobby", "two", "2")
+	shows(t, n, map[string]float64{"chat_caught_up_total": 1, "chat_missed_entries_total": 1, "chat_subscriptions_remade_total{why=error}": 1})
+	must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "+subscribe").Err())
+	bob.message("two")
+	becomesReady(t, n)
+
+	must(t, rdb.ConfigSet(t.Context(), "maxmemory", "1").Err())
+	bob.send("send", "room", "lobby", "text", "three", "key", "3")
+	bob.error("unavailable")
+	shows(t, other, map[string]float64{"chat_append_failures_total{kind=oom}": 1, "chat_sends_unavailable_total": 1})
+	becomesUnready(t, n, "OOM")
+	families, _ := scrape(t, n.url)
+	if v := values(families); v["chat_ready"] != 0 {
+		t.Errorf("ready is %v while /readyz is 503", v["chat_ready"])
+	}
+	must(t, rdb.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	becomesReady(t, n)
+
+	must(t, rdb.FlushAll(t.Context()).Err())
+	for ann.next("reset").Room != "lobby" {
+	}
+	shows(t, n, map[string]float64{"chat_room_resets_total": 1, "chat_resets_told_total": 1, "chat_leases_lost_total": 1})
+}
+
+func TestTheDebugListener(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	port := freePort(t)
+	n := startNode(t, b.URL(), fmt.Sprintf("--debug-addr=127.0.0.1:%d", port))
+	debug := fmt.Sprintf("http://127.0.0.1:%d", port)
+	here, _ := scrape(t, n.url)
+	there, _ := scrape(t, debug)
+	for name := range maps.Keys(here) {
+		if there[name] == nil {
+			t.Errorf("the debug listener lacks %s", name)
+		}
+	}
+	for path, want := range map[string]int{"/debug/pprof/": 200, "/debug/pprof/goroutine?debug=1": 200, "/debug/pprof/cmdline": 403, "/ws": 404, "/api/nodes": 404} {
+		res, err := http.Get(debug + path)
+		must(t, err)
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%s on the debug listener: %d, want %d", path, res.StatusCode, want)
+		}
+		if strings.HasPrefix(path, "/debug/") {
+			res, err := http.Get(n.url + path)
+			must(t, err)
+			_ = res.Body.Close()
+			if res.StatusCode != 404 {
+				t.Errorf("%s on the node's own address: %d", path, res.StatusCode)
+			}
+		}
+	}
+	if _, err := tryNode(t, b.URL(), fmt.Sprintf("--debug-addr=127.0.0.1:%d", port)); err == nil || !strings.Contains(err.Error(), "--debug-addr") {
+		t.Errorf("a taken port: %v", err)
+	}
+	n.Close(0)
+	if _, err := http.Get(debug + "/metrics"); err == nil {
+		t.Error("the debug listener outlives its node")
+	}
+}
