@@ -7,6 +7,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,6 +47,8 @@ type Config struct {
 	Every time.Duration
 	// Window is how many of its messages may be unacknowledged; 0 means 1.
 	Window int
+	// Size is how many bytes its texts are longer at the most; 0 means 80.
+	Size int
 	// Switch is the mean time after which it changes its node by itself; 0 for
 	// never.
 	Switch time.Duration
@@ -313,7 +316,7 @@ func (c *Client) actLocked(now time.Time) {
 	c.next = now.Add(upTo(c.cfg.Random, 2*c.cfg.Every))
 	c.count++
 	m := &message{room: name, key: fmt.Sprintf("%s-%d", c.cfg.Name, c.count)}
-	m.text = fmt.Sprintf("%s says %d%s", c.cfg.Name, c.count, strings.Repeat(".", c.cfg.Random.IntN(80)))
+	m.text = fmt.Sprintf("%s says %d%s", c.cfg.Name, c.count, strings.Repeat(".", c.cfg.Random.IntN(cmp.Or(c.cfg.Size, 80))))
 	c.pending = append(c.pending, m)
 	c.write(m)
 }

@@ -58,6 +58,9 @@ func (s *Server) Kill() {
 	_, _ = s.cmd.Process.Wait()
 }
 
+// Signal sends the server a signal, as SIGSTOP, which freezes it.
+func (s *Server) Signal(sig os.Signal) { _ = s.cmd.Process.Signal(sig) }
+
 // Restart starts the server after a Kill, with what it kept on disk, and returns
 // when it answers.
 func (s *Server) Restart() {

@@ -1,0 +1,129 @@
+//go:build unix
+
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	all     = flag.Bool("faults.all", false, "inject all faults, not only the quick choice")
+	seed    = flag.Uint64("faults.seed", 0, "decides what breaks when; 0 for a new one, which is printed")
+	longFor = flag.Duration("faults.for", 30*time.Second, "how long everything breaks at random")
+	tableTo = flag.String("faults.table", "", "write the table of what was injected and seen to this `file`")
+	opened  = flag.Int("faults.opened", 100_000, "connections that are opened and closed where it is tried whether all is given back")
+)
+
+// atOnce is how many faults are injected at the same time, each in a chat of
+// its own: most of it is waiting.
+const atOnce = 4
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if os.Getenv("CI") == "true" && !raceEnabled {
+		*all = true
+	}
+	if *seed == 0 {
+		*seed = rand.Uint64N(1_000_000) + 1
+	}
+	if f := flag.Lookup("test.parallel"); f != nil {
+		_ = flag.Set("test.parallel", fmt.Sprint(atOnce))
+	}
+	fmt.Printf("-faults.seed=%d repeats this run\n", *seed)
+	status := m.Run()
+	if err := table.write(*tableTo); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	if programs.dir != "" {
+		_ = os.RemoveAll(programs.dir)
+	}
+	os.Exit(status)
+}
+
+// fault is one line of the suite.
+type fault struct {
+	number int
+	name   string
+	// quick: it is one of the choice that runs always.
+	quick bool
+}
+
+// choose skips a test whose fault is not to be injected in this run.
+func choose(t *testing.T, f fault) {
+	t.Helper()
+	if !f.quick && !*all {
+		t.Skipf("fault %d, %s, is not of the quick choice: -faults.all or CI=true injects it", f.number, f.name)
+	}
+	if testing.Short() {
+		t.Skipf("fault %d, %s, is not injected under -short", f.number, f.name)
+	}
+}
+
+// times is how often a fault is injected: fewer in a quick run.
+func times(quick, full int) int {
+	if *all {
+		return full
+	}
+	return quick
+}
+
+// program is the chat as a file that can be run, built once.
+type program struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+// programs are built when the first test wants them.
+var programs struct {
+	mu    sync.Mutex // guards the field below
+	dir   string
+	plain program
+	// shifted is the same program, whose clock is as far off as CLOCK_OFF says.
+	shifted program
+}
+
+// build builds the program with further arguments to go build.
+func (p *program) build(t *testing.T, name string, args func(dir string) ([]string, error)) string {
+	t.Helper()
+	p.once.Do(func() {
+		programs.mu.Lock()
+		if programs.dir == "" {
+			programs.dir, p.err = os.MkdirTemp("", "chat-faults-")
+		}
+		dir := programs.dir
+		programs.mu.Unlock()
+		if p.err != nil {
+			return
+		}
+		p.path = filepath.Join(dir, name)
+		var more []string
+		if args != nil {
+			if more, p.err = args(dir); p.err != nil {
+				return
+			}
+		}
+		line := append([]string{"build", "-o", p.path}, more...)
+		if raceEnabled {
+			line = append(line, "-race")
+		}
+		if out, err := exec.Command("go", append(line, "example.com/chat")...).CombinedOutput(); err != nil {
+			p.err = fmt.Errorf("build the program: %w: %s", err, out)
+		}
+	})
+	if p.err != nil {
+		t.Fatal(p.err)
+	}
+	return p.path
+}
+
+func plainProgram(t *testing.T) string { return programs.plain.build(t, "chat", nil) }

@@ -1,0 +1,100 @@
+//go:build unix
+
+package faults
+
+import (
+	"slices"
+	"time"
+
+	"example.com/chat/internal/check"
+)
+
+// longestAway is the longest time from the loss of a client's connection until
+// it was in all its rooms again; to the end, where it never was.
+func longestAway(list []check.Record) time.Duration {
+	rooms := make(map[string]map[string]bool) // of each client
+	lost := make(map[string]int64)
+	missing := make(map[string]map[string]bool)
+	var longest, last int64
+	for _, rec := range list {
+		last = max(last, rec.At)
+		switch rec.Op {
+		case check.OpLost:
+			if _, ok := lost[rec.Client]; ok {
+				continue
+			}
+			lost[rec.Client] = rec.At
+			missing[rec.Client] = make(map[string]bool)
+			for name := range rooms[rec.Client] {
+				missing[rec.Client][name] = true
+			}
+		case check.OpJoined:
+			if rooms[rec.Client] == nil {
+				rooms[rec.Client] = make(map[string]bool)
+			}
+			rooms[rec.Client][rec.Room] = true
+			since, away := lost[rec.Client]
+			delete(missing[rec.Client], rec.Room)
+			if away && len(missing[rec.Client]) == 0 {
+				longest = max(longest, rec.At-since)
+				delete(lost, rec.Client)
+			}
+		}
+	}
+	for _, since := range lost {
+		longest = max(longest, last-since)
+	}
+	return time.Duration(longest)
+}
+
+// longestSilence is the longest time that a client heard no message, from its
+// first to the moment at which all were told to say nothing more.
+func longestSilence(list []check.Record, until time.Duration) time.Duration {
+	heard := make(map[string]int64)
+	var longest int64
+	for _, rec := range list {
+		if rec.Op != check.OpMessage || rec.At > int64(until) {
+			continue
+		}
+		if before, ok := heard[rec.Client]; ok {
+			longest = max(longest, rec.At-before)
+		}
+		heard[rec.Client] = rec.At
+	}
+	for _, at := range heard {
+		longest = max(longest, int64(until)-at)
+	}
+	return time.Duration(longest)
+}
+
+// at is when a moment was on the history's clock.
+func (r *rig) at(moment time.Time) int64 { return int64(moment.Sub(r.began)) }
+
+// heardAt is when a client heard an entry first; 0 where it never did.
+func heardAt(list []check.Record, client, id string) int64 {
+	for _, rec := range list {
+		if rec.Op == check.OpMessage && rec.Client == client && rec.ID == id {
+			return rec.At
+		}
+	}
+	return 0
+}
+
+// lostBetween are the losses of connections between two moments.
+func (r *rig) lostBetween(list []check.Record, from, to time.Time) (lost []check.Record) {
+	for _, rec := range list {
+		if rec.Op == check.OpLost && rec.At >= r.at(from) && rec.At <= r.at(to) {
+			lost = append(lost, rec)
+		}
+	}
+	return lost
+}
+
+// quantile is the value below which that part of a sample lies.
+func quantile(sample []time.Duration, part float64) time.Duration {
+	if len(sample) == 0 {
+		return 0
+	}
+	slices.Sort(sample)
+	return sample[int(part*float64(len(sample)-1))]
+}

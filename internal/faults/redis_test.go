@@ -1,0 +1,169 @@
+//go:build unix
+
+package faults
+
+import (
+	"testing"
+	"time"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+)
+
+// keeping are the arguments of a Redis that keeps what it holds.
+func keeping(fsync string) []string {
+	return []string{"--appendonly", "yes", "--appendfsync", fsync}
+}
+
+// watchers are one client at each node.
+func (r *rig) watchers(room string) (list []*watcher) {
+	r.t.Helper()
+	for _, n := range r.nodes {
+		w := watch(r.t, n, client.Options{})
+		w.join(room, "")
+		list = append(list, w)
+	}
+	return list
+}
+
+// Redis is killed, is away for a while and comes back with all that it held.
+func TestRedisKilled(t *testing.T) {
+	r := newRig(t, fault{6, "kill -9 of Redis, away for 10 s, appendfsync always", false}, setup{redis: keeping("always")})
+	watchers := r.watchers("lobby")
+	for range 2 {
+		r.inject("kill redis")
+		killed := time.Now()
+		r.redis.Kill()
+		for i, w := range watchers {
+			e := w.awaitStatus("down", killed)
+			r.t.Logf("node %d told that redis is down after %s", i+1, e.at.Sub(killed))
+		}
+		r.hold(time.Until(killed.Add(10 * time.Second)))
+		back := time.Now()
+		r.redis.Restart()
+		var slowest time.Duration
+		for _, w := range watchers {
+			slowest = max(slowest, w.awaitStatus("up", back).at.Sub(back))
+		}
+		r.note("up told after %.1f s", slowest.Seconds())
+		r.flow(leastSaid)
+	}
+	for i, w := range watchers {
+		if !w.alive() {
+			t.Errorf("the watcher at node %d lost its connection", i+1)
+		}
+	}
+	rep, list := r.finish()
+	r.steady(rep)
+	if rep.Lost > 0 {
+		t.Errorf("%d connections were lost, and no node was away", rep.Lost)
+	}
+	if waited := countOp(list, check.OpRefused); waited == 0 {
+		t.Error("nothing was said while redis was away")
+	}
+}
+
+func countOp(list []check.Record, op check.Op) (n int) {
+	for _, rec := range list {
+		if rec.Op == op {
+			n++
+		}
+	}
+	return n
+}
+
+// Redis cuts off all who subscribe, every second.
+func TestSubscriptionsKilled(t *testing.T) {
+	r := newRig(t, fault{9, "CLIENT KILL TYPE pubsub every second", true}, setup{})
+	r.repeat(times(4, 30), time.Second, func() {
+		r.inject("kill %v subscriptions", r.ask("CLIENT", "KILL", "TYPE", "pubsub"))
+	})
+	rep, _ := r.finish()
+	r.untouched(rep)
+}
+
+// Redis cuts off all who ask, every second.
+func TestConnectionsToRedisKilled(t *testing.T) {
+	r := newRig(t, fault{10, "CLIENT KILL TYPE normal every second", true}, setup{})
+	r.repeat(times(4, 30), time.Second, func() {
+		r.inject("kill %v connections", r.ask("CLIENT", "KILL", "TYPE", "normal"))
+	})
+	rep, _ := r.finish()
+	r.untouched(rep)
+}
+
+// Redis forgets the scripts that it was given.
+func TestScriptsForgotten(t *testing.T) {
+	r := newRig(t, fault{12, "SCRIPT FLUSH under load", true}, setup{})
+	r.repeat(times(10, 50), 200*time.Millisecond, func() {
+		r.inject("flush the scripts")
+		r.ask("SCRIPT", "FLUSH")
+	})
+	rep, _ := r.finish()
+	r.untouched(rep)
+}
+
+// repeat does something so often, once in each span at a moment by chance.
+func (r *rig) repeat(n int, span time.Duration, do func()) {
+	began := time.Now()
+	for i := range n {
+		at := began.Add(span*time.Duration(i) + r.between(0, span*9/10))
+		r.hold(time.Until(at))
+		do()
+	}
+	r.flow(leastSaid)
+}
+
+// untouched checks that clients felt nothing of what happened behind the nodes.
+func (r *rig) untouched(rep *check.Report) {
+	r.t.Helper()
+	r.steady(rep)
+	if rep.Lost > 0 {
+		r.t.Errorf("%d clients lost their connections", rep.Lost)
+	}
+}
+
+// Redis loses everything: members are told, and what comes after is never taken
+// for what was before.
+func TestRedisEmptied(t *testing.T) {
+	r := newRig(t, fault{13, "FLUSHALL", true}, setup{})
+	for range times(2, 6) {
+		old := r.watchers("lobby")
+		var heads []string
+		for _, w := range old {
+			heads = append(heads, w.join("lobby", "").Head)
+		}
+		r.hold(r.between(0, 300*time.Millisecond))
+		r.inject("empty redis")
+		before := time.Now()
+		r.wiped("", func() { r.ask("FLUSHALL") })
+		for i, w := range old {
+			w.await("reset", "reset", before, nil)
+			again := watch(t, r.nodes[(i+1)%nodes], client.Options{}).join("lobby", heads[i])
+			if again.Recovered {
+				t.Errorf("%s is an id of the log that is gone, and was taken for one of the new log", heads[i])
+			}
+		}
+		r.flow(leastSaid)
+		r.everyoneReset(before, "lobby")
+	}
+	rep, _ := r.finish()
+	if rep.Lost > 0 {
+		t.Errorf("%d clients lost their connections", rep.Lost)
+	}
+}
+
+// everyoneReset checks that all clients of the fleet were told after a moment
+// that the room's log is another one.
+func (r *rig) everyoneReset(since time.Time, room string) {
+	r.t.Helper()
+	seen := make(map[string]bool)
+	for _, rec := range r.fleet.History.Records() {
+		if rec.Op == check.OpReset && rec.Room == room && rec.At >= r.at(since) {
+			seen[rec.Client] = true
+		}
+	}
+	if len(seen) != len(r.fleet.Clients) {
+		r.t.Errorf("%d of %d clients were told of a reset", len(seen), len(r.fleet.Clients))
+	}
+}

@@ -1,0 +1,288 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/load"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/redistest"
+)
+
+// Sizes of a chat that is broken.
+const (
+	nodes   = 3
+	talkers = 9
+	every   = 100 * time.Millisecond // between two messages of one client
+	// settledIn is how long a chat may take to come to rest once all is mended.
+	settledIn = 40 * time.Second
+	// leastSaid is how many messages must have been acknowledged for a test to
+	// tell anything.
+	leastSaid = 50
+)
+
+// setup says what is not as usual in a rig; what is zero is.
+type setup struct {
+	redis   []string // further arguments of redis-server
+	node    []string // further arguments of all nodes
+	proxied int      // how many nodes, the first, reach Redis through a proxy
+	// program returns what is run for a node, and its environment.
+	program func(i int) (path string, env, before []string)
+	talkers int
+	load    load.Config // for all talkers; Name, Dial, History and Random are set
+}
+
+// rig is a chat of real processes, and clients that talk.
+type rig struct {
+	t        *testing.T
+	fault    fault
+	random   *rand.Rand // the test's own
+	redis    *redistest.Server
+	rdb      *redis.Client
+	nodes    []*node
+	fleet    *load.Fleet
+	began    time.Time // of the history
+	injected int
+	seen     []string // for the table
+
+	mu    sync.Mutex // guards the fields below
+	acks  int        // counted so far
+	upTo  int        // records looked at for that
+	close bool
+}
+
+// newRig starts a chat for one fault and has clients talk, unless the fault is
+// not to be injected in this run.
+func newRig(t *testing.T, f fault, s setup) *rig {
+	t.Helper()
+	choose(t, f)
+	t.Parallel()
+	r := &rig{t: t, fault: f, random: rand.New(rand.NewPCG(*seed, uint64(f.number)))}
+	path := plainProgram(t)
+	r.redis = redistest.Start(t, s.redis...)
+	r.rdb = redis.NewClient(&redis.Options{Addr: r.redis.Addr, Protocol: 2})
+	t.Cleanup(func() { _ = r.rdb.Close() })
+	for i := range nodes {
+		n := &node{t: t, id: fmt.Sprintf("n%d", i+1), path: path}
+		addr := r.redis.Addr
+		if i < s.proxied {
+			n.proxy = startProxy(t, addr)
+			addr = n.proxy.addr()
+		}
+		var before []string
+		if s.program != nil {
+			n.path, n.env, before = s.program(i)
+		}
+		n.args = append(before, "--redis="+addr, "--addr=127.0.0.1:0", "--rate=0", "--node-id="+n.id)
+		n.args = append(n.args, s.node...)
+		r.nodes = append(r.nodes, n)
+		n.start()
+	}
+	r.talk(s)
+	t.Cleanup(r.tell)
+	r.flow(leastSaid)
+	return r
+}
+
+// talk starts the clients.
+func (r *rig) talk(s setup) {
+	r.began = time.Now()
+	r.fleet = load.NewFleet()
+	r.t.Cleanup(r.fleet.Close)
+	count := talkers
+	if s.talkers > 0 {
+		count = s.talkers
+	}
+	for i := range count {
+		cfg := s.load
+		cfg.Name = fmt.Sprintf("c%d", i+1)
+		if cfg.Rooms == nil {
+			cfg.Rooms = []string{"lobby"}
+			if i%3 == 0 {
+				cfg.Rooms = []string{"lobby", "side"}
+			}
+		}
+		if cfg.Every == 0 {
+			cfg.Every = every
+		}
+		if cfg.Window == 0 {
+			cfg.Window = 1 + i%3
+		}
+		cfg.Random = r.fork()
+		cfg.Dial = load.Dialer(r.fork(), r.urls, client.Timing{})
+		r.fleet.Add(cfg)
+	}
+}
+
+// pin adds a client that listens at one node only, however long that is silent.
+func (r *rig) pin(n *node, name string, rooms ...string) *load.Client {
+	return r.fleet.Add(load.Config{
+		Name: name, Rooms: rooms, Random: r.fork(),
+		Dial: load.Dialer(r.fork(), func() []string { return []string{n.address()} }, client.Timing{Gone: time.Minute}),
+	})
+}
+
+// fork makes a source of its own, as each may be used by one goroutine only.
+func (r *rig) fork() *rand.Rand { return rand.New(rand.NewPCG(r.random.Uint64(), 1)) }
+
+// urls are all nodes, dead or alive: clients don't know.
+func (r *rig) urls() []string {
+	var list []string
+	for _, n := range r.nodes {
+		list = append(list, n.address())
+	}
+	return list
+}
+
+// any returns a node by chance.
+func (r *rig) any() *node { return r.nodes[r.random.IntN(len(r.nodes))] }
+
+// hold lets a fault last, or the chat run, for so long.
+func (r *rig) hold(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.t.Context().Done():
+	}
+}
+
+// between is a time by chance.
+func (r *rig) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(r.random.Int64N(int64(most-least)+1))
+}
+
+// inject counts a fault and logs it.
+func (r *rig) inject(format string, args ...any) {
+	r.injected++
+	r.t.Logf("%8s  %s", time.Since(r.began).Round(time.Millisecond), fmt.Sprintf(format, args...))
+}
+
+// note keeps a measurement for the log and the table.
+func (r *rig) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	r.t.Log(text)
+	r.seen = append(r.seen, text)
+}
+
+// acknowledged counts the acknowledgements so far.
+func (r *rig) acknowledged() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.fleet.History.Records()
+	for ; r.upTo < len(list); r.upTo++ {
+		if list[r.upTo].Op == check.OpSent {
+			r.acks++
+		}
+	}
+	return r.acks
+}
+
+// flow waits until so many more messages are acknowledged.
+func (r *rig) flow(n int) {
+	r.t.Helper()
+	from := r.acknowledged()
+	poll.Until(r.t, fmt.Sprintf("%d more messages to be acknowledged", n), func() bool { return r.acknowledged() >= from+n })
+}
+
+// wiped has the checker know that Redis loses entries while f runs: of the
+// room, or of all where it is "".
+func (r *rig) wiped(room string, f func()) {
+	r.fleet.History.Add(check.Record{Op: check.OpWiped, Room: room})
+	f()
+	r.fleet.History.Add(check.Record{Op: check.OpWiped, Room: room})
+}
+
+// ask has Redis do something.
+func (r *rig) ask(command ...any) any {
+	r.t.Helper()
+	v, err := r.rdb.Do(r.t.Context(), command...).Result()
+	if err != nil {
+		r.t.Fatalf("%v: %v", command, err)
+	}
+	return v
+}
+
+// finish lets the clients come to rest, has the checker judge, and adds a row
+// to the table.
+func (r *rig) finish() (*check.Report, []check.Record) {
+	r.t.Helper()
+	talked := time.Since(r.began)
+	ctx, cancel := context.WithTimeout(r.t.Context(), settledIn)
+	defer cancel()
+	list, err := r.fleet.Finish(ctx, r.rdb, "chat")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	rep := check.Verify(list)
+	for _, v := range rep.Violations {
+		r.t.Error(v)
+	}
+	if !rep.OK() {
+		r.keep(list)
+	}
+	if rep.Acknowledged < leastSaid {
+		r.t.Errorf("only %d messages were acknowledged", rep.Acknowledged)
+	}
+	if r.injected == 0 {
+		r.t.Error("no fault was injected")
+	}
+	table.add(row{
+		fault: r.fault, injected: r.injected, report: rep, silence: longestSilence(list, talked), away: longestAway(list), seen: r.seen,
+	})
+	return rep, list
+}
+
+// steady checks that nobody was told of a gap or a reset, as where no log was
+// lost.
+func (r *rig) steady(rep *check.Report) {
+	r.t.Helper()
+	if rep.Gaps+rep.Resets > 0 {
+		r.t.Errorf("clients were told of %d gaps and %d resets, and no log was lost", rep.Gaps, rep.Resets)
+	}
+}
+
+// keep writes a history that was found bad to a file.
+func (r *rig) keep(list []check.Record) {
+	f, err := os.CreateTemp("", fmt.Sprintf("chat-fault-%d-*.jsonl", r.fault.number))
+	if err != nil {
+		r.t.Error(err)
+		return
+	}
+	defer f.Close()
+	if err := check.Write(f, list); err != nil {
+		r.t.Error(err)
+	}
+	r.t.Logf("chat verify %s", f.Name())
+}
+
+// tell says what helps to find why a test failed.
+func (r *rig) tell() {
+	if !r.t.Failed() {
+		return
+	}
+	r.t.Logf("-faults.seed=%d", *seed)
+	for _, c := range r.fleet.Clients {
+		r.t.Log(c.State())
+	}
+	for _, n := range r.nodes {
+		r.t.Logf("%s at %s:\n%s", n.id, n.address(), lastLines(n.log(), 40))
+	}
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.SplitAfter(text, "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "")
+}

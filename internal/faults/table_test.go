@@ -1,0 +1,98 @@
+//go:build unix
+
+package faults
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/chat/internal/check"
+)
+
+// row is what came of one fault.
+type row struct {
+	fault
+	injected int
+	report   *check.Report
+	silence  time.Duration
+	away     time.Duration
+	seen     []string
+}
+
+// rows are those of this run.
+type rows struct {
+	mu   sync.Mutex // guards the field below
+	list []row
+}
+
+var table rows
+
+func (r *rows) add(one row) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, one)
+}
+
+// legend says what the columns mean that don't speak for themselves.
+const legend = `Sent counts messages, acknowledged those of them that a node acknowledged; lost, doubled and out of order
+are violations that the checker found, other all else that it did. Connections are those that clients lost, gaps
+resumptions that a client was told to be impossible, resets logs that a client was told to be other ones. Away is the
+longest time from the loss of a client's connection until it was in its room again; silence the longest time that
+a client in a busy room heard no message, whoever is to blame, Redis's own absence with it; behind the longest time
+until a member heard an entry that somebody knew of already, its time away with it; ack the longest time from the
+first sending of a message to its acknowledgement.
+`
+
+// write prints the table, and writes it to a file where one is named.
+func (r *rows) write(path string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.list) == 0 {
+		return nil
+	}
+	slices.SortFunc(r.list, func(a, b row) int {
+		return cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.name, b.name))
+	})
+	var out strings.Builder
+	fmt.Fprintf(&out, "Seed %d.\n\n", *seed)
+	out.WriteString("| # | fault | injected | sent | acknowledged | lost | doubled | out of order | other | connections | gaps | resets | away | silence | behind | ack | seen besides |\n")
+	out.WriteString("| --- | --- |" + strings.Repeat(" ---: |", 14) + " --- |\n")
+	for _, one := range r.list {
+		out.WriteString(one.line())
+	}
+	out.WriteString("\n" + legend)
+	fmt.Print(out.String())
+	if path == "" {
+		return nil
+	}
+	if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
+		return fmt.Errorf("write the table: %w", err)
+	}
+	return nil
+}
+
+func (r row) line() string {
+	n := func(rules ...check.Rule) (sum int) {
+		for _, rule := range rules {
+			sum += r.report.Found[rule]
+		}
+		return sum
+	}
+	lost := n(check.RuleLost, check.RuleID)
+	doubled := n(check.RuleTwice, check.RuleRepeat)
+	order := n(check.RuleOrder, check.RuleTime, check.RuleLog)
+	other := -lost - doubled - order
+	for _, count := range r.report.Found {
+		other += count
+	}
+	short := func(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+	rep := r.report
+	return fmt.Sprintf("| %d | %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n",
+		r.number, r.name, r.injected, rep.Sent, rep.Acknowledged, lost, doubled, order, other, rep.Lost, rep.Gaps, rep.Resets,
+		short(r.away), short(r.silence), short(rep.Behind), short(rep.Waited), strings.Join(r.seen, "; "))
+}

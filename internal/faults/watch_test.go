@@ -1,0 +1,183 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+)
+
+// watcher is a client at one node that keeps all that it is told, and does
+// nothing by itself: it doesn't come back when its connection ends.
+type watcher struct {
+	t    *testing.T
+	conn *client.Conn
+	me   client.Welcome
+
+	mu     sync.Mutex // guards the fields below
+	told   []told
+	ended  error // nil while it lives
+	closed time.Time
+}
+
+// told is an event and when it came.
+type told struct {
+	client.Event
+	at time.Time
+}
+
+// watch connects to a node.
+func watch(t *testing.T, n *node, opts client.Options) *watcher {
+	t.Helper()
+	opts.URL = n.address()
+	ctx, cancel := context.WithTimeout(t.Context(), poll.Patience)
+	defer cancel()
+	conn, err := client.Dial(ctx, opts)
+	if err != nil {
+		t.Fatalf("watch %s: %v", n.id, err)
+	}
+	w := &watcher{t: t, conn: conn, me: conn.Welcome()}
+	done := make(chan struct{})
+	go func() { // ends with the connection, which the cleanup closes
+		defer close(done)
+		w.read()
+	}()
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+	})
+	return w
+}
+
+func (w *watcher) read() {
+	for {
+		e, err := w.conn.Read()
+		w.mu.Lock()
+		if err != nil {
+			w.ended, w.closed = err, time.Now()
+			w.mu.Unlock()
+			return
+		}
+		w.told = append(w.told, told{e, time.Now()})
+		w.mu.Unlock()
+	}
+}
+
+// find returns the first event of a type that fits, after a moment.
+func (w *watcher) find(kind string, after time.Time, fits func(told) bool) (told, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.told {
+		if e.Type == kind && e.at.After(after) && (fits == nil || fits(e)) {
+			return e, true
+		}
+	}
+	return told{}, false
+}
+
+// await waits for such an event.
+func (w *watcher) await(what, kind string, after time.Time, fits func(told) bool) (e told) {
+	w.t.Helper()
+	poll.Until(w.t, what, func() bool {
+		var ok bool
+		e, ok = w.find(kind, after, fits)
+		return ok
+	})
+	return e
+}
+
+// awaitStatus waits until the node tells that Redis is "up" or "down".
+func (w *watcher) awaitStatus(state string, after time.Time) told {
+	w.t.Helper()
+	return w.await("status "+state, "status", after, func(e told) bool {
+		var s client.Status
+		return json.Unmarshal(e.Raw, &s) == nil && s.Broker == state
+	})
+}
+
+// left reports whether it was told after a moment that a user left.
+func left(user string) func(told) bool {
+	return func(e told) bool {
+		var p client.Presence
+		if json.Unmarshal(e.Raw, &p) != nil {
+			return false
+		}
+		for _, u := range p.Left {
+			if u.ID == user {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// awaitEnd waits for the connection's end, and returns the close code, 0 where
+// the node gave none, and when that was.
+func (w *watcher) awaitEnd() (code int, at time.Time) {
+	w.t.Helper()
+	poll.Until(w.t, "the end of a connection", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.ended != nil
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var closed *client.ClosedError
+	if errors.As(w.ended, &closed) {
+		code = closed.Code
+	}
+	return code, w.closed
+}
+
+// alive reports whether the connection still is.
+func (w *watcher) alive() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended == nil
+}
+
+// call asks the node for something and decodes its answer.
+func (w *watcher) call(cmd client.Command, into any) *protocol.Error {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), poll.Patience)
+	defer cancel()
+	e, err := w.conn.Call(ctx, cmd)
+	if err != nil {
+		w.t.Fatalf("%s: %v", cmd.Type, err)
+	}
+	if refused := e.Refused(); refused != nil {
+		return refused
+	}
+	if err := e.Decode(into); err != nil {
+		w.t.Fatal(err)
+	}
+	return nil
+}
+
+// join joins a room, which must be let in.
+func (w *watcher) join(room, after string) client.Joined {
+	w.t.Helper()
+	var j client.Joined
+	if refused := w.call(client.Command{Type: protocol.Join, Room: room, After: after}, &j); refused != nil {
+		w.t.Fatalf("join %s: %v", room, refused)
+	}
+	return j
+}
+
+// say says something, which must be taken.
+func (w *watcher) say(room, key, text string) client.Sent {
+	w.t.Helper()
+	var s client.Sent
+	if refused := w.call(client.Command{Type: protocol.Send, Room: room, Key: key, Text: text}, &s); refused != nil {
+		w.t.Fatalf("send %s: %v", key, refused)
+	}
+	return s
+}
