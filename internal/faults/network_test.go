@@ -1,0 +1,236 @@
+//go:build unix
+
+package faults
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+)
+
+// foundWithin is how long a silence between a node and Redis may go unnoticed.
+const foundWithin = 3 * time.Second
+
+// slack is what a busy machine may add to a time that is measured.
+const slack = 400 * time.Millisecond
+
+// The network between one node and Redis is slow, breaks connections, and cuts
+// replies in the middle.
+func TestNetworkToRedisBad(t *testing.T) {
+	r := newRig(t, fault{18, "200 ms delay, resets, half replies between a node and Redis", true}, setup{proxied: 1})
+	p := r.nodes[0].proxy
+	r.inject("200 ms delay")
+	p.delay(200 * time.Millisecond)
+	r.hold(time.Duration(times(1, 5)) * time.Second)
+	r.flow(leastSaid)
+	p.delay(0)
+	r.repeat(times(2, 10), time.Second/2, func() { r.inject("reset %d connections", p.reset()) })
+	r.repeat(times(2, 10), time.Second/2, func() { r.inject("cut the next replies of %d connections in half", p.halve()) })
+	rep, _ := r.finish()
+	r.untouched(rep)
+}
+
+// Between one node and Redis all is silent for 5 s, and no connection ends.
+func TestNetworkToRedisSilent(t *testing.T) {
+	r := newRig(t, fault{18, "5 s of silence between a node and Redis", false}, setup{proxied: 1})
+	n := r.nodes[0]
+	w := watch(t, n, client.Options{})
+	for range 3 {
+		n.awaitReady(true, time.Now())
+		r.hold(r.between(0, time.Second))
+		r.inject("silence")
+		silent := time.Now()
+		n.proxy.freeze(true)
+		took, reason := n.awaitReady(false, silent)
+		if took > foundWithin+slack {
+			t.Errorf("the silence was found after %s", took)
+		}
+		r.note("found after %.1f s (%s)", took.Seconds(), reason)
+		w.awaitStatus("down", silent)
+		r.hold(time.Until(silent.Add(5 * time.Second)))
+		back := time.Now()
+		n.proxy.freeze(false)
+		w.awaitStatus("up", back)
+		r.flow(leastSaid)
+	}
+	rep, _ := r.finish()
+	r.untouched(rep)
+}
+
+// A node is cut off from Redis while its clients stay with it.
+func TestNodeCutOffFromRedis(t *testing.T) {
+	r := newRig(t, fault{19, "a node cut off from Redis for 30 s", false}, setup{proxied: 1})
+	n := r.nodes[0]
+	w := watch(t, n, client.Options{})
+	w.join("lobby", "")
+	r.pin(n, "stays", "lobby", "side")
+	r.inject("cut %s off", n.id)
+	off := time.Now()
+	n.proxy.setCut(true)
+	took, reason := n.awaitReady(false, off)
+	down := w.awaitStatus("down", off)
+	r.note("not ready after %.1f s (%s), down told after %.1f s", took.Seconds(), reason, down.at.Sub(off).Seconds())
+	for time.Since(off) < 30*time.Second {
+		if ok, _ := n.ready(); ok {
+			t.Fatal("the node says that it is ready, and is cut off")
+		}
+		r.hold(time.Second)
+	}
+	back := time.Now()
+	n.proxy.setCut(false)
+	up := w.awaitStatus("up", back)
+	r.note("up told after %.1f s", up.at.Sub(back).Seconds())
+	r.flow(leastSaid)
+	if !w.alive() {
+		t.Error("a client of the node lost its connection")
+	}
+	rep, _ := r.finish()
+	r.untouched(rep)
+}
+
+// The connection that brings what is published stays open and brings nothing.
+func TestSubscriptionDead(t *testing.T) {
+	r := newRig(t, fault{20, "a subscription that is open and dead", true}, setup{proxied: 1})
+	n := r.nodes[0]
+	r.pin(n, "stays", "lobby")
+	r.flow(leastSaid)
+	for range times(1, 4) {
+		n.awaitReady(true, time.Now())
+		r.hold(r.between(0, time.Second))
+		dead, before := time.Now(), n.said("making a new one")
+		count := n.proxy.mute()
+		r.inject("mute %d subscriptions", count)
+		if count == 0 {
+			t.Fatal("there is no subscription to be muted")
+		}
+		took, reason := n.awaitReady(false, dead)
+		if took > foundWithin+slack {
+			t.Errorf("the dead subscription was found after %s", took)
+		}
+		again, _ := n.awaitReady(true, dead)
+		if n.said("making a new one") == before {
+			t.Error("no new subscription was made")
+		}
+		r.note("found after %.1f s (%s), ready after %.1f s", took.Seconds(), reason, again.Seconds())
+		r.flow(leastSaid)
+	}
+	rep, _ := r.finish()
+	r.untouched(rep)
+	// What this node's own users say is missed after 150 ms, what others say at
+	// the next audit or with the new subscription.
+	if rep.Behind > foundWithin+2*time.Second {
+		t.Errorf("a client was %s behind", rep.Behind)
+	}
+}
+
+// swallowed is something published that a node did not hear.
+type swallowed struct {
+	id string
+	at time.Time
+}
+
+// entries are the ids in what was published.
+func entries(payload []byte) (ids []string) {
+	for entry := range bytes.Lines(payload) {
+		if id, ok := protocol.EntryID(entry); ok {
+			ids = append(ids, id.String())
+		}
+	}
+	return ids
+}
+
+// One published message in so many doesn't reach a node; in the end the last
+// one, and nothing comes after it.
+func TestPublishedSwallowed(t *testing.T) {
+	const filledWithin, lastWithin = 300 * time.Millisecond, 5 * time.Second
+	r := newRig(t, fault{32, "one published message in 100 swallowed; then the last one", true}, setup{proxied: 1})
+	n := r.nodes[0]
+	r.pin(n, "stays", "lobby")
+	r.flow(leastSaid)
+	var mu sync.Mutex // guards lost and the source of chance
+	var lost []swallowed
+	random := r.fork()
+	oneIn := times(20, 100)
+	n.proxy.setSwallow(func(channel, payload []byte) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if !strings.HasSuffix(string(channel), ":live:lobby") || random.IntN(oneIn) > 0 {
+			return false
+		}
+		for _, id := range entries(payload) {
+			lost = append(lost, swallowed{id, time.Now()})
+		}
+		return true
+	})
+	r.hold(time.Duration(times(2, 20)) * time.Second)
+	n.proxy.setSwallow(nil)
+	r.flow(leastSaid)
+	for _, c := range r.fleet.Clients {
+		c.Hush()
+	}
+	list := r.settled()
+	slowest := time.Duration(0)
+	for _, one := range lost {
+		r.injected++
+		heard := heardAt(list, "stays", one.id)
+		if heard == 0 {
+			t.Errorf("%s was never heard", one.id)
+		}
+		slowest = max(slowest, time.Duration(heard-r.at(one.at)))
+	}
+	if len(lost) == 0 {
+		t.Error("nothing was swallowed")
+	}
+	if slowest > filledWithin+slack {
+		t.Errorf("a hole was filled after %s", slowest)
+	}
+	r.note("holes filled within %.0f ms", float64(slowest.Milliseconds()))
+	r.lastSwallowed(lastWithin)
+	rep, _ := r.finish()
+	r.untouched(rep)
+}
+
+// settled returns the history once nobody has anything more to hear.
+func (r *rig) settled() (list []check.Record) {
+	r.t.Helper()
+	poll.Until(r.t, "the clients to come to rest", func() bool {
+		before := len(r.fleet.History.Records())
+		r.hold(200 * time.Millisecond)
+		list = r.fleet.History.Records()
+		return len(list) == before
+	})
+	return list
+}
+
+// lastSwallowed has entries swallowed after which nothing is said for a while.
+func (r *rig) lastSwallowed(within time.Duration) {
+	r.t.Helper()
+	speaker := watch(r.t, r.nodes[1], client.Options{})
+	speaker.join("quiet", "")
+	hearer := watch(r.t, r.nodes[0], client.Options{})
+	hearer.join("quiet", "")
+	speaker.say("quiet", "first", "first")
+	hearer.await("the first message", "message", time.Time{}, nil)
+	r.nodes[0].proxy.setSwallow(func(channel, _ []byte) bool { return strings.HasSuffix(string(channel), ":live:quiet") })
+	var slowest time.Duration
+	for i := range times(1, 4) {
+		r.hold(r.between(0, 3*time.Second))
+		r.inject("swallow the last message")
+		said := time.Now()
+		id := speaker.say("quiet", fmt.Sprint(i), "last").ID
+		e := hearer.await("the last message", "message", said, func(e told) bool { return bytes.Contains(e.Raw, []byte(id)) })
+		slowest = max(slowest, e.at.Sub(said))
+	}
+	if slowest > within {
+		r.t.Errorf("the last message was heard after %s", slowest)
+	}
+	r.note("the last one heard within %.1f s", slowest.Seconds())
+}
