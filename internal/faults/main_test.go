@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"example.com/chat/internal/race"
 )
 
 var (
@@ -28,7 +30,7 @@ const atOnce = 4
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if os.Getenv("CI") == "true" && !raceEnabled {
+	if os.Getenv("CI") == "true" && !race.Enabled {
 		*all = true
 	}
 	if *seed == 0 {
@@ -113,7 +115,7 @@ func (p *program) build(t *testing.T, name string, args func(dir string) ([]stri
 			}
 		}
 		line := append([]string{"build", "-o", p.path}, more...)
-		if raceEnabled {
+		if race.Enabled {
 			line = append(line, "-race")
 		}
 		if out, err := exec.Command("go", append(line, "example.com/chat")...).CombinedOutput(); err != nil {

@@ -38,7 +38,7 @@ type hint struct {
 // the log instead.
 const (
 	earlyEntries = 4096
-	earlyBytes   = 1 << 20
+	earlyBytes   = 64 << 10
 )
 
 // readChunk is how many entries are read at once in catching up.
@@ -370,14 +370,8 @@ func (r *room) catchUp() {
 	h := r.hub
 	wait := 50 * time.Millisecond
 	for {
-		select {
-		case h.reads <- struct{}{}:
-		case <-h.ctx.Done():
-			return
-		}
 		over, err := r.readOn()
-		<-h.reads
-		if over {
+		if over || h.ctx.Err() != nil {
 			return
 		}
 		if err != nil {
@@ -390,47 +384,62 @@ func (r *room) catchUp() {
 	}
 }
 
-// readOn reads one piece of the log; over is true when that was the last.
+// readOn reads one piece of the log and passes it on; over is true when that
+// was the last.
 func (r *room) readOn() (over bool, err error) {
 	r.mu.Lock()
 	head, synced := r.log.head, r.log.isSynced()
 	r.log.again = false
 	r.mu.Unlock()
-
-	ctx, cancel := context.WithTimeout(r.hub.ctx, callTimeout)
-	defer cancel()
-	found := false
-	var list []protocol.Entry
-	var more bool
-	if synced {
-		list, found, more, err = r.hub.broker.After(ctx, r.name, head, readChunk)
-	}
-	whole := false
-	if err == nil && !found {
-		var older bool
-		list, older, err = r.hub.broker.Newest(ctx, r.name, firstRead)
-		whole, more = !older, false
-	}
-	if err != nil {
+	p, err := r.readPiece(head, synced)
+	if err == nil && p.found {
 		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.closed, err
+		r.hub.counts.found(p.list, r.log.early)
+		r.mu.Unlock()
+		r.passOnInTurn(p.list)
 	}
-
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if found {
-		r.hub.counts.found(list, r.log.early)
-		for _, e := range list {
-			r.passOnLocked(e)
-		}
-	} else {
-		r.startOverLocked(list, whole, synced)
+	if err != nil {
+		return r.closed, err
 	}
-	if more || r.log.again {
+	if !p.found {
+		r.startOverLocked(p.list, p.whole, synced)
+	}
+	if p.more || r.log.again {
 		return r.closed, nil
 	}
 	return r.spliceEarlyLocked(), nil
+}
+
+// logPiece is a part of a log: what follows a place that was found in it, or
+// else its newest part, and whether that is the whole log.
+type logPiece struct {
+	list               []protocol.Entry
+	found, more, whole bool
+}
+
+// readPiece reads what follows the head, or the newest part where that is not
+// known, or not any more.
+func (r *room) readPiece(head protocol.ID, known bool) (p logPiece, err error) {
+	h := r.hub
+	select {
+	case h.reads <- struct{}{}:
+		defer func() { <-h.reads }()
+	case <-h.ctx.Done():
+		return p, h.ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
+	defer cancel()
+	if known {
+		p.list, p.found, p.more, err = h.broker.After(ctx, r.name, head, readChunk)
+	}
+	if err == nil && !p.found {
+		var older bool
+		p.list, older, err = h.broker.Newest(ctx, r.name, firstRead)
+		p.whole, p.more = !older, false
+	}
+	return p, err
 }
 
 // startOverLocked takes the newest part of the log in place of what was known.

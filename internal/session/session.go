@@ -29,6 +29,8 @@ type Transport interface {
 	// Close ends the connection with a code of the protocol, after what was
 	// handed over before.
 	Close(code int, reason string)
+	// Pending is how many bytes wait for the other side to take them.
+	Pending() int
 }
 
 // Cluster is what sessions ask about other nodes and rooms.
@@ -117,6 +119,9 @@ func (s *Session) late() { s.transport.Close(protocol.CloseNoHello, "no hello in
 
 // Deliver hands an event to the connection (room.Member).
 func (s *Session) Deliver(b *room.Broadcast) { s.transport.Deliver(b) }
+
+// Pending is how many bytes wait for the client to take them (room.Buffered).
+func (s *Session) Pending() int { return s.transport.Pending() }
 
 // Expel ends the connection because a moderator decided so (room.Member).
 func (s *Session) Expel(reason string) { s.transport.Close(protocol.CloseKicked, reason) }

@@ -47,6 +47,9 @@ func (s *socket) Reply(ref jsontext.Value, e protocol.Event) {
 // Close ends the connection (Transport).
 func (s *socket) Close(code int, reason string) { s.conn.Close(code, reason) }
 
+// Pending is how many bytes wait in the connection's outbox (Transport).
+func (s *socket) Pending() int { return s.conn.Pending() }
+
 func encodeFrame(e protocol.Event) any {
 	return conn.Text(e.AppendFrame(make([]byte, 0, len(e.Body)+len(e.Name)+16)))
 }

@@ -354,6 +354,9 @@ func (t transport) Reply(ref jsontext.Value, e protocol.Event) { t.say(e.WithRef
 // Close ends the connection after what was handed over (session.Transport).
 func (t transport) Close(int, string) { t.down.end(errGone, false) }
 
+// Pending is nothing: the wire has no bound (session.Transport).
+func (t transport) Pending() int { return 0 }
+
 func (w *wire) say(e protocol.Event) {
 	w.down.put(e.AppendFrame(nil))
 }

@@ -1,0 +1,64 @@
+package room
+
+import (
+	"time"
+
+	"example.com/chat/internal/protocol"
+)
+
+// Buffered is a Member that can tell how many bytes wait for its other side to
+// take them.
+type Buffered interface {
+	Pending() int
+}
+
+// What a room has missed may be far more than a connection holds for its client
+// (256 KiB): handed over at once it would end the connections of all members,
+// who read as fast as they can. So it goes out in turns, the next one when
+// members have taken enough of those before: paceBytes + turnBytes, and what
+// came live meanwhile (earlyBytes), stay below that bound. Who takes nothing
+// holds the others up for paceAtMost, a few times, until its connection ends.
+const (
+	turnBytes  = 64 << 10
+	paceBytes  = 128 << 10
+	paceAtMost = 250 * time.Millisecond
+	paceEvery  = 5 * time.Millisecond
+)
+
+// passOnInTurn hands what was read of the log to all members.
+func (r *room) passOnInTurn(list []protocol.Entry) {
+	for len(list) > 0 {
+		n, size := 0, 0
+		for n < len(list) && (n == 0 || size+len(list[n].Raw) <= turnBytes) {
+			size += len(list[n].Raw)
+			n++
+		}
+		r.mu.Lock()
+		for _, e := range list[:n] {
+			r.passOnLocked(e)
+		}
+		r.mu.Unlock()
+		list = list[n:]
+		r.pace()
+	}
+}
+
+// pace waits until all members have taken most of what they were handed, as
+// long as they may take for that.
+func (r *room) pace() {
+	deadline := time.Now().Add(paceAtMost)
+	for r.crowded() && time.Now().Before(deadline) && r.hub.ctx.Err() == nil {
+		r.hub.pause(paceEvery)
+	}
+}
+
+func (r *room) crowded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for m := range r.members {
+		if b, ok := m.(Buffered); ok && b.Pending() > paceBytes {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,100 @@
+package room_test
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
+)
+
+// outbox is how many bytes may wait for a client before it is closed.
+const outbox = 256 << 10
+
+// bufferedMember is a member whose client takes so many bytes a millisecond, and
+// which is closed when too many wait for it.
+type bufferedMember struct {
+	fakeMember
+	rate int
+
+	mu      sync.Mutex // guards the fields below
+	waiting int
+	most    int
+	closed  bool
+	taken   time.Time
+}
+
+func (m *bufferedMember) Deliver(b *room.Broadcast) {
+	m.fakeMember.Deliver(b)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.takeLocked()
+	if !m.closed {
+		m.waiting += len(b.Body)
+	}
+	m.most = max(m.most, m.waiting)
+	if m.waiting > outbox {
+		m.closed, m.waiting = true, 0
+	}
+}
+
+func (m *bufferedMember) Pending() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.takeLocked()
+	return m.waiting
+}
+
+func (m *bufferedMember) takeLocked() {
+	now := time.Now()
+	m.waiting = max(0, m.waiting-m.rate*int(now.Sub(m.taken)/time.Millisecond))
+	m.taken = now
+}
+
+// A node was cut off from Redis for half a minute, and had a megabyte to catch
+// up with: handed over at once it overran the outboxes of all its clients,
+// which were closed as too slow and came back with a gap.
+func TestWhatWasMissedGoesOutInTurns(t *testing.T) {
+	t.Parallel()
+	const missed = 3000
+	r := newRig(t)
+	quick, stuck := &bufferedMember{rate: 20 << 10, taken: time.Now()}, &bufferedMember{taken: time.Now()}
+	for name, m := range map[string]*bufferedMember{"quick": quick, "stuck": stuck} {
+		u, err := r.hub.Enter(t.Context(), m, name, name, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.hub.Join(t.Context(), m, u, "lobby", protocol.ID{}, m.take); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.set(func() { r.fault = func(int, []byte) [][]byte { return nil } })
+	r.long(missed, 400)
+	began := time.Now()
+	r.hub.Following("lobby")
+	quick.got(t, count(1, missed))
+	quick.mu.Lock()
+	defer quick.mu.Unlock()
+	if quick.closed {
+		t.Errorf("%d bytes waited for a client that reads, and it was closed", quick.most)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("one that does not read held up the others for %s", took)
+	}
+}
+
+// long has another node append longer texts.
+func (r *rig) long(n, size int) {
+	r.t.Helper()
+	var drafts []protocol.Draft
+	for range n {
+		r.keys++
+		drafts = append(drafts, protocol.Message(protocol.User{ID: "o"}, strconv.Itoa(r.keys), strings.Repeat("x", size), "o"))
+	}
+	if _, err := r.Append(r.t.Context(), "lobby", drafts); err != nil {
+		r.t.Fatal(err)
+	}
+}
