@@ -31,6 +31,7 @@ type fakeBroker struct {
 	away   bool
 	reads  int
 	hints  int
+	heres  int // calls of Here
 	fault  func(n int, payload []byte) [][]byte // what of the n-th hint arrives
 	lostOK bool                                 // the reply of the next append is lost
 }
@@ -171,6 +172,9 @@ func (f *fakeBroker) Publish(_ context.Context, name string, payload []byte) err
 }
 
 func (f *fakeBroker) Here(context.Context, string, string, []protocol.Change) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heres++
 	return 0, nil
 }
 func (f *fakeBroker) Vacate(context.Context, string, string) error             { return nil }

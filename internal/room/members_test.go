@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
@@ -58,5 +59,22 @@ func TestTheCountIsOfAllEachOnce(t *testing.T) {
 				t.Fatalf("step %d: %s is listed, and not there", step, u.ID)
 			}
 		}
+	}
+}
+
+// Many who join one after the other are written to Redis together.
+func TestPresenceIsWrittenByRoomAndNotByUser(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	began := time.Now()
+	const users = 2000
+	for i := range users {
+		m, u := r.enter(fmt.Sprintf("u%d", i))
+		r.join(m, u, protocol.ID{})
+	}
+	var heres int
+	r.set(func() { heres = r.heres })
+	if most := 2 + int(time.Since(began)/(100*time.Millisecond)); heres > most {
+		t.Errorf("%d users were written in %d calls within %s", users, heres, time.Since(began))
 	}
 }

@@ -21,6 +21,10 @@ const (
 	presenceNamed     = 100
 )
 
+// presenceEvery is how long after a write of a room's presence the next one comes
+// at the soonest: in a storm, users are written by room and not by user.
+const presenceEvery = 100 * time.Millisecond
+
 // presenceBatch is how many changes of one room are written in one call.
 const presenceBatch = 500
 
@@ -87,7 +91,7 @@ func (r *room) writePresenceLocked(user string) {
 }
 
 // flushPresence writes what changed, a batch a call: what changes while a call
-// is under way goes in the next.
+// is under way, or soon after, goes in the next.
 func (r *room) flushPresence() {
 	for {
 		changes := r.presenceChanges()
@@ -96,6 +100,7 @@ func (r *room) flushPresence() {
 		}
 		err := r.writePresence(changes)
 		if err == nil {
+			r.hub.pause(presenceEvery)
 			continue
 		}
 		r.mu.Lock()
