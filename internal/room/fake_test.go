@@ -31,7 +31,7 @@ type fakeBroker struct {
 	away   bool
 	reads  int
 	hints  int
-	heres  int // calls of Here
+	heres  int                                  // calls of Here
 	fault  func(n int, payload []byte) [][]byte // what of the n-th hint arrives
 	lostOK bool                                 // the reply of the next append is lost
 }

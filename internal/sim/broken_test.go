@@ -224,15 +224,19 @@ func (v memoryView) Here(context.Context, string, string, []protocol.Change) (in
 	return 0, nil
 }
 
-// history runs a small chat over a memory with a sin.
-func history(sin string) []check.Record {
-	m := &memory{keys: make(map[string]protocol.ID), given: make(map[int64]protocol.ID), sin: sin}
+func newMemory() *memory {
+	return &memory{keys: make(map[string]protocol.ID), given: make(map[int64]protocol.ID)}
+}
+
+// history runs a small chat over a memory, which its nodes see through view:
+// for talk, its clients say something every so often.
+func history(m *memory, view func(memoryView) room.Broker, talk, every time.Duration) []check.Record {
 	var nodes []*node
 	log := slog.New(slog.DiscardHandler)
 	for i := range 2 {
 		n := &node{id: fmt.Sprintf("n%d", i)}
 		n.life = &life{n: n, lossy: n.faults}
-		n.life.serve(memoryView{m, i}, log)
+		n.life.serve(view(memoryView{m, i}), log)
 		m.hubs = append(m.hubs, n.life.hub)
 		nodes = append(nodes, n)
 	}
@@ -241,13 +245,13 @@ func history(sin string) []check.Record {
 		random := rand.New(rand.NewPCG(uint64(i), 7))
 		fleet.Add(load.Config{
 			Name: fmt.Sprintf("c%d", i+1), Rooms: []string{"lobby"}, Random: rand.New(rand.NewPCG(uint64(i), 8)),
-			Every: 10 * time.Millisecond, Window: 4,
+			Every: every, Window: 4,
 			Dial: func(ctx context.Context, token string, _ int) (load.Wire, error) {
 				return nodes[i%2].connect(ctx, random, fmt.Sprintf("c%d", i+1), token)
 			},
 		})
 	}
-	time.Sleep(time.Second)
+	time.Sleep(talk)
 	for _, c := range fleet.Clients {
 		c.Hush()
 	}
@@ -293,7 +297,11 @@ func TestTheCheckerBites(t *testing.T) {
 	} {
 		t.Run(strings.TrimPrefix("broken "+c.sin, " "), func(t *testing.T) {
 			var list []check.Record
-			synctest.Test(t, func(*testing.T) { list = history(c.sin) })
+			synctest.Test(t, func(*testing.T) {
+				m := newMemory()
+				m.sin = c.sin
+				list = history(m, func(v memoryView) room.Broker { return v }, time.Second, 10*time.Millisecond)
+			})
 			report := check.Verify(list)
 			if report.Acknowledged < 100 {
 				t.Errorf("only %d messages were acknowledged", report.Acknowledged)
