@@ -30,8 +30,15 @@ import (
 const asProgram = "CHAT_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	if os.Getenv(asProgram) != "" && os.Getenv(asPulse) == "" {
 		main()
+		os.Exit(0)
+	}
+	if urls := os.Getenv(asPulse); urls != "" {
+		if err := runPulse(strings.Fields(urls)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

@@ -2,6 +2,6 @@
 
 package main
 
-// connsByFileLimit is how many connections the process can hold: a guess, where
-// the system sets no limit that could be read.
-func connsByFileLimit() int { return 10_000 }
+// fileLimit is how many descriptors the process may have: a guess, where the
+// system sets no limit that could be read.
+func fileLimit() int { return fileLimitUnknown }

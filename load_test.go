@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -145,24 +144,4 @@ func TestAnIdleConnectionIsSlim(t *testing.T) {
 		return each <= mostPerConnection
 	})
 	t.Logf("%.1f KiB a connection at %d", each, n)
-}
-
-// resident is a process's resident memory in KiB (proc(5), VmRSS).
-func resident(t *testing.T, pid int) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Skip("/proc is not there: memory is not measured")
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			n, err := strconv.Atoi(strings.Fields(rest)[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-	}
-	t.Fatal("no VmRSS")
-	return 0
 }

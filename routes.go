@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"example.com/chat/internal/conn"
+	"example.com/chat/internal/door"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/web"
 )
@@ -57,14 +58,23 @@ func (s *server) serveWS(w http.ResponseWriter, r *http.Request) {
 		writeError(w, protocol.Errorf(protocol.CodeUnavailable, "%v: use another one", errDraining))
 		return
 	}
+	visit, wait := s.door.Knock(door.FromString(r.RemoteAddr))
+	if visit == nil {
+		busy := protocol.Errorf(protocol.CodeUnavailable, "too many come at once: try another node, or this one after retry_after")
+		busy.RetryAfter = max(1, wait.Milliseconds())
+		w.Header().Set("Connection", "close")
+		writeError(w, busy)
+		return
+	}
 	if s.sockets.Stats().Open >= s.maxConns {
+		visit.End()
 		_ = s.sockets.Accept(w, r, func(c *conn.Conn) conn.Handler {
 			c.Close(protocol.CloseFull, "this node is full")
 			return deaf{}
 		})
 		return
 	}
-	_ = s.node.ServeWebSocket(s.sockets, w, r, requestOrigin(r)) // it has answered by itself
+	_ = s.node.ServeWebSocket(s.sockets, w, r, requestOrigin(r), visit) // it has answered by itself
 }
 
 // deaf is the handler of a connection that is closed as soon as it is made.

@@ -17,6 +17,7 @@ import (
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/cli"
 	"example.com/chat/internal/conn"
+	"example.com/chat/internal/door"
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
@@ -46,6 +47,8 @@ type server struct {
 	hub      *room.Hub
 	node     *session.Node
 	sockets  *conn.Server
+	door     *door.Door
+	web      *door.Web
 	http     *http.Server
 	debug    *http.Server // nil without --debug-addr
 	listener net.Listener
@@ -130,9 +133,11 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 	s.hub = room.New(room.Config{Node: self.ID, Limits: s.opts.Limits(), Log: s.log}, b)
 	s.peers.self = self
 	s.sockets = conn.NewServer(conn.Config{ReadLimit: s.opts.Limits().FrameLimit(), Log: s.log})
+	users, web := shareFiles(fileLimit())
+	s.door, s.web = door.New(door.Config{}), door.NewWeb(web)
 	s.maxConns = s.opts.MaxConns
 	if s.maxConns == 0 {
-		s.maxConns = connsByFileLimit()
+		s.maxConns = users
 	}
 	s.node = &session.Node{
 		ID: self.ID, Hub: s.hub, Cluster: s, Limits: s.opts.Limits(), Secret: secret, JWT: verifier, Log: s.log,
@@ -144,9 +149,28 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 		WriteTimeout:      answerWithin,
 		IdleTimeout:       idleWithin,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         s.web.State,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+// Descriptors that are not for users: filesKept for Redis, the listener and
+// logs, and of the rest one in webShare, but webMost at the most, for HTTP.
+const (
+	filesKept = 128
+	webShare  = 8
+	webMost   = 4096
+	// fileLimitUnknown is taken where the limit can't be read.
+	fileLimitUnknown = 10_000
+)
+
+// shareFiles tells how many of the process's descriptors are for users, and how
+// many for requests over HTTP.
+func shareFiles(limit int) (users, web int) {
+	rest := max(webShare, limit-filesKept)
+	web = min(rest/webShare, webMost)
+	return rest - web, web
 }
 
 // self is what this node says of itself to the others.

@@ -25,12 +25,14 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 	if !s.deadline.Stop() {
 		return nil // it is too late: the close is on its way
 	}
+	s.visit.Speak()
 	w, err := s.identify(c)
 	if err == nil {
 		s.user, err = s.enter(ctx, w)
 	}
 	if err != nil {
 		s.deadline.Reset(helloWithin) // to try again
+		s.visit.Hush()
 		return err
 	}
 	s.deadline = nil
@@ -44,6 +46,7 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 		Limits:  s.node.Limits,
 		Version: protocol.Version,
 	}.Event())
+	s.visit.End()
 	if !s.node.Hub.Up() {
 		s.transport.Deliver(room.NewBroadcast(protocol.Status(false)))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"example.com/chat/internal/door"
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
@@ -100,6 +101,7 @@ type Session struct {
 	struck   time.Time   // when the last was
 	abusive  bool        // they were too many
 	deadline *time.Timer // for hello; nil after it
+	visit    *door.Visit // until the welcome; nil where nobody counts
 
 	mark atomic.Pointer[string] // of the last rename
 
@@ -146,6 +148,7 @@ func (s *Session) End() {
 	if s.deadline != nil {
 		s.deadline.Stop()
 	}
+	s.visit.End()
 	if s.user == nil {
 		return
 	}

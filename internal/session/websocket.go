@@ -6,19 +6,27 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"example.com/chat/internal/conn"
+	"example.com/chat/internal/door"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
 )
 
 // ServeWebSocket upgrades a request to /ws and serves its session. The caller
 // has checked where the request comes from; origin is that by which the client
-// came. On an error the request is answered already.
-func (n *Node) ServeWebSocket(sockets *conn.Server, w http.ResponseWriter, r *http.Request, origin string) error {
-	return sockets.Accept(w, r, func(c *conn.Conn) conn.Handler {
+// came, and visit its way in, which this ends. On an error the request is
+// answered already.
+func (n *Node) ServeWebSocket(sockets *conn.Server, w http.ResponseWriter, r *http.Request, origin string, visit *door.Visit) error {
+	err := sockets.Accept(w, r, func(c *conn.Conn) conn.Handler {
 		s := &socket{conn: c}
 		s.session = New(n, s, origin)
+		s.session.visit = visit
+		visit.OnEvict(func() { c.Close(protocol.CloseFull, "too many say nothing here: say hello at once") })
 		return s
 	})
+	if err != nil {
+		visit.End()
+	}
+	return err
 }
 
 // socket is a session's transport over a WebSocket: one text frame is one

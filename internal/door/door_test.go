@@ -1,0 +1,173 @@
+package door
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/chat/internal/poll"
+)
+
+var (
+	ann   = netip.MustParseAddr("192.0.2.1")
+	bob   = netip.MustParseAddr("192.0.2.2")
+	proxy = netip.MustParseAddr("127.0.0.1")
+)
+
+// in knocks, and ends the test when it is not let in.
+func in(t *testing.T, d *Door, from netip.Addr) *Visit {
+	t.Helper()
+	v, wait := d.Knock(from)
+	if v == nil {
+		t.Fatalf("%s was told to wait for %s", from, wait)
+	}
+	return v
+}
+
+func refused(t *testing.T, d *Door, from netip.Addr) {
+	t.Helper()
+	v, wait := d.Knock(from)
+	if v != nil || wait <= 0 || wait > retryMost {
+		t.Fatalf("%s: let in %t, to wait for %s", from, v != nil, wait)
+	}
+}
+
+func TestOnlySoManyAreUnderWay(t *testing.T) {
+	t.Parallel()
+	d := New(Config{Most: 3})
+	first := in(t, d, proxy)
+	in(t, d, proxy)
+	in(t, d, proxy)
+	refused(t, d, proxy)
+	first.End()
+	first.End() // only the first counts
+	in(t, d, proxy)
+	refused(t, d, ann)
+	if s := d.Stats(); s != (Stats{UnderWay: 3, Refused: 2}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAnAddressHoldsOnlyAPart(t *testing.T) {
+	t.Parallel()
+	d := New(Config{Most: 10, ByAddress: 2})
+	in(t, d, ann)
+	v := in(t, d, netip.MustParseAddr("::ffff:192.0.2.1"))
+	refused(t, d, ann)
+	in(t, d, bob)
+	v.End()
+	in(t, d, ann)
+	// Of IPv6, a customer has a whole network.
+	in(t, d, netip.MustParseAddr("2001:db8:0:1::1"))
+	in(t, d, netip.MustParseAddr("2001:db8:0:1::2"))
+	refused(t, d, netip.MustParseAddr("2001:db8:0:1:ffff::3"))
+	in(t, d, netip.MustParseAddr("2001:db8:0:2::1"))
+	for range 3 {
+		in(t, d, proxy)
+	}
+}
+
+// Places are kept for those who say something: when one is wanted, whoever has
+// been silent for longest gives way.
+func TestTheSilentGiveWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := New(Config{Most: 3, Patience: time.Second})
+		var order []string
+		enter := func(name string) *Visit {
+			t.Helper()
+			v := in(t, d, proxy)
+			v.OnEvict(func() { order = append(order, name) })
+			return v
+		}
+		speaks := enter("speaks")
+		speaks.Speak()
+		enter("silent")
+		again := enter("again")
+		again.Speak()
+		time.Sleep(time.Second - 1)
+		refused(t, d, proxy)
+		again.Hush() // refused: it has to say hello anew
+		time.Sleep(1)
+		enter("next") // in place of silent
+		refused(t, d, proxy)
+		time.Sleep(time.Second - 1)
+		enter("last") // in place of again, which had the most time left
+		if len(order) != 2 || order[0] != "silent" || order[1] != "again" {
+			t.Errorf("gone: %v", order)
+		}
+		if s := d.Stats(); s.UnderWay != 3 || s.Evicted != 2 {
+			t.Errorf("%+v", s)
+		}
+		called := false
+		again.OnEvict(func() { called = true }) // it has gone before it could be told
+		if !called {
+			t.Error("one that has to go was not told")
+		}
+	})
+}
+
+func TestNothingIsLeftOfThoseWhoWent(t *testing.T) {
+	t.Parallel()
+	d := New(Config{Most: 8})
+	var all sync.WaitGroup
+	for i := range 16 {
+		from := netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 3)})
+		all.Go(func() {
+			for range 500 {
+				v, _ := d.Knock(from)
+				v.OnEvict(func() {})
+				v.Speak()
+				v.Hush()
+				v.End()
+			}
+		})
+	}
+	all.Wait()
+	if d.count != 0 || len(d.address) != 0 || d.silent != (list{}) {
+		t.Errorf("left: %d, %v, %v", d.count, d.address, d.silent)
+	}
+}
+
+func TestWebClosesWhoComesBeyond(t *testing.T) {
+	t.Parallel()
+	w := NewWeb(4)
+	site := httptest.NewUnstartedServer(http.NotFoundHandler())
+	site.Config.ConnState = w.State
+	site.Start()
+	defer site.Close()
+	var held []net.Conn
+	for range 4 {
+		c, err := net.Dial("tcp", site.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		held = append(held, c)
+	}
+	poll.Until(t, "the connections", func() bool { return w.Count() == 4 })
+	beyond, err := net.Dial("tcp", site.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer beyond.Close()
+	_ = beyond.SetReadDeadline(time.Now().Add(poll.Patience))
+	if _, err := io.ReadAll(beyond); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("it was not closed: %v", err)
+	}
+	_ = held[0].Close()
+	poll.Until(t, "a place", func() bool { return w.Count() == 3 })
+	res, err := http.Get(site.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+}
