@@ -63,7 +63,8 @@ type Timing struct {
 	Reply, Write time.Duration
 	// Spread is the longest random wait before the first try after a node
 	// told that it drains (1012), and First after any other loss; default 1 s
-	// and 100 ms. Abuse is the least wait after 4009; default 2 s.
+	// for both, as all who were at a node lose it at once. Abuse is the least
+	// wait after 4009; default 2 s.
 	Spread, First, Abuse time.Duration
 	// Backoff is the longest random wait before the second try; it doubles
 	// with each further one, up to BackoffMax. Default 200 ms and 5 s.
@@ -81,7 +82,7 @@ func (t *Timing) fill() {
 		{&t.Ping, 3 * time.Second}, {&t.Gone, 8 * time.Second},
 		{&t.Handshake, 3 * time.Second}, {&t.Hello, 6 * time.Second},
 		{&t.Reply, 15 * time.Second}, {&t.Write, 5 * time.Second},
-		{&t.Spread, time.Second}, {&t.First, 100 * time.Millisecond}, {&t.Abuse, 2 * time.Second},
+		{&t.Spread, time.Second}, {&t.First, time.Second}, {&t.Abuse, 2 * time.Second},
 		{&t.Backoff, 200 * time.Millisecond}, {&t.BackoffMax, 5 * time.Second},
 		{&t.Stable, 5 * time.Second},
 	} {
@@ -97,7 +98,9 @@ type UnreachableError struct {
 	// Status is the HTTP status of an answer that was no upgrade; 0 where
 	// there was no answer.
 	Status int
-	Err    error
+	// RetryAfter is when that answer says to come again; 0 where it does not.
+	RetryAfter time.Duration
+	Err        error
 }
 
 // Error says where and why, in one line.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -85,13 +86,26 @@ func handshake(ctx context.Context, opts Options) (*Conn, error) {
 		}
 		failed := &UnreachableError{URL: opts.URL, Err: err}
 		if answer != nil && errors.Is(err, websocket.ErrBadHandshake) {
-			failed.Status = answer.StatusCode
+			failed.Status, failed.RetryAfter = answer.StatusCode, retryAfter(answer.Header)
 		}
 		return nil, failed
 	}
 	ws.SetReadLimit(helloReadLimit)
 	c.ws = ws
 	return c, nil
+}
+
+// maxRetryAfter bounds how long a node can send a client away.
+const maxRetryAfter = time.Minute
+
+// retryAfter reads the seconds of a Retry-After (RFC 9110 section 10.2.3); 0
+// where there are none.
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.Atoi(h.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return min(time.Duration(min(seconds, 1<<20))*time.Second, maxRetryAfter)
 }
 
 // hello says hello and waits for the welcome.

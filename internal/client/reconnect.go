@@ -91,53 +91,99 @@ func (s *Session) judge(err error) loss {
 	return soon
 }
 
-// delay is how long to wait before the try after so many that failed: full
-// jitter, so that clients that lost one node don't come as one.
-func (s *Session) delay(l loss, attempt int) time.Duration {
+// search is the way from one connection to the next: which node is tried when.
+type search struct {
+	timing *Timing
+	random func(time.Duration) time.Duration // at least 0 and less than what is given
+	now    func() time.Time
+	urls   []string
+	tried  int // tries so far
+	failed int // tries that failed in a row, those before this search too
+	// closed are the nodes that told when they can be tried again (Retry-After).
+	closed map[string]time.Time
+}
+
+// next is the node to try now, and how long to wait before. Each wait is of full
+// jitter, so that clients that lost one node together don't come as one; a
+// node that told when to come again is passed over for those that did not, and
+// not tried sooner.
+func (w *search) next(l loss) (url string, wait time.Duration) {
 	spread := l.spread
-	if attempt > 0 {
-		spread = max(spread, s.backoff(attempt-1))
+	if w.failed > 0 {
+		spread = max(spread, w.timing.backoff(w.failed-1))
 	}
-	if spread <= 0 {
-		return l.least
+	wait = l.least
+	if spread > 0 {
+		wait += w.random(spread)
 	}
-	return l.least + rand.N(spread)
+	w.failed++
+	due := w.now().Add(wait)
+	var opens time.Time // of url
+	for i := range w.urls {
+		candidate := w.urls[(w.tried+i)%len(w.urls)]
+		at := w.closed[candidate]
+		if url == "" || at.Before(opens) {
+			url, opens = candidate, at
+		}
+		if !at.After(due) {
+			url, opens = candidate, at
+			break
+		}
+	}
+	w.tried++
+	if opens.After(due) { // all told to come later
+		wait = opens.Sub(w.now()) + w.random(w.timing.Spread)
+	}
+	return url, wait
 }
 
 // backoff is the longest wait after so many failures.
-func (s *Session) backoff(failures int) time.Duration {
-	return min(s.opts.Timing.BackoffMax, s.opts.Timing.Backoff<<min(failures, 16))
+func (t *Timing) backoff(failures int) time.Duration {
+	return min(t.BackoffMax, t.Backoff<<min(failures, 16))
+}
+
+// refused notes what a node told by an answer that was no upgrade.
+func (w *search) refused(err error) {
+	var e *UnreachableError
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		if w.closed == nil {
+			w.closed = make(map[string]time.Time)
+		}
+		w.closed[e.URL] = w.now().Add(e.RetryAfter)
+	}
 }
 
 // connect tries node after node until one welcomes this user, or an error is
 // final. attempt is how many tries failed just before.
 func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, error) {
 	first := s.Node() == protocol.Node{}
-	urls := s.candidates(l.stay)
+	way := &search{timing: &s.opts.Timing, random: rand.N[time.Duration], now: time.Now, urls: s.candidates(l.stay), failed: attempt}
 	opts := s.credentials()
-	for i := 0; ; i++ {
-		if !first || i > 0 {
-			if err := sleep(ctx, s.delay(l, attempt)); err != nil {
-				return nil, err
-			}
-			attempt++
+	for try := 0; ; try++ {
+		var wait time.Duration
+		if try == 0 && first {
+			opts.URL, way.tried = way.urls[0], 1
+		} else {
+			opts.URL, wait = way.next(l)
 		}
-		opts.URL = urls[i%len(urls)]
+		if err := sleep(ctx, wait); err != nil {
+			return nil, err
+		}
 		c, err := Dial(ctx, opts)
+		for err != nil && ctx.Err() == nil && !first && s.yield(&opts, err) {
+			c, err = Dial(ctx, opts)
+		}
 		if err == nil {
 			return c, nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if !first && s.yield(&opts, err) {
-			l, i = loss{}, i-1
-			continue
-		}
 		l = s.judge(err)
 		if l.final || (first && !asksToWait(err)) {
 			return nil, err
 		}
+		way.refused(err)
 		s.notice(Notice{Node: s.Node(), Err: err, Again: !first})
 	}
 }
@@ -147,7 +193,8 @@ func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, erro
 func asksToWait(err error) bool {
 	var refused *protocol.Error
 	var closed *ClosedError
-	return errors.As(err, &refused) || errors.As(err, &closed)
+	var busy *UnreachableError
+	return errors.As(err, &refused) || errors.As(err, &closed) || errors.As(err, &busy) && busy.RetryAfter > 0
 }
 
 // candidates are the URLs to try in turn: the other nodes at random, so that a

@@ -288,7 +288,7 @@ func (s *Session) joinRefused(c *Conn, r *room, turn int, refused *protocol.Erro
 
 // again is how long to wait before a command that was refused is tried again.
 func (s *Session) again(refused *protocol.Error, tries int) time.Duration {
-	return time.Duration(refused.RetryAfter)*time.Millisecond + rand.N(s.backoff(tries))
+	return time.Duration(refused.RetryAfter)*time.Millisecond + rand.N(s.opts.Timing.backoff(tries))
 }
 
 // older fetches the next older entries of a room that is filling.

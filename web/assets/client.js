@@ -44,7 +44,7 @@ import { HISTORY_MAX, Refused, seqOf } from "./wire.js";
  */
 
 /** In milliseconds. */
-const TIMES = Object.freeze({ answerWithin: 8000, tryAgain: 1000, typingEvery: 3000 });
+const TIMES = Object.freeze({ answerWithin: 8000, tryAgain: 1000 /* mean */, typingEvery: 3000 });
 
 /** Refusals of join and hello that pass by themselves. */
 const PASSING = new Set(["unavailable", "rate_limited", "internal", LATE]);
@@ -94,6 +94,7 @@ export class Client extends EventTarget {
 	#rooms = new Map();
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
 	#helloTimer;
+	#random;
 
 	/**
 	 * @param {object} options
@@ -106,14 +107,15 @@ export class Client extends EventTarget {
 	 * @param {Partial<typeof TIMES>} [options.times]
 	 * @param {() => number} [options.random]
 	 */
-	constructor({ url, identity = FORGETFUL, outbox = new Outbox(), dial, timing, sending, times, random }) {
+	constructor({ url, identity = FORGETFUL, outbox = new Outbox(), dial, timing, sending, times, random = Math.random }) {
 		super();
+		this.#random = random;
 		this.#identity = identity;
 		this.#outbox = outbox;
 		this.#times = { ...TIMES, ...times };
 		this.#link = new Link({ url, dial, timing, random });
 		this.#calls = new Calls((command) => this.#link.send(command), this.#times.answerWithin);
-		this.#sender = new Sender(outbox, (command) => this.#online && this.#link.send(command), sending);
+		this.#sender = new Sender(outbox, (command) => this.#online && this.#link.send(command), sending, random);
 		this.#sender.addEventListener("change", (e) => this.#emit("outbox", detailOf(e)));
 		this.#listen();
 	}
@@ -253,7 +255,7 @@ export class Client extends EventTarget {
 	#stopped({ why, reason }) {
 		const late = why === "ask" && !this.#barred; // no more than a slow hello
 		if (late) {
-			this.#helloTimer = setTimeout(() => this.#link.start(), this.#times.tryAgain);
+			this.#helloTimer = setTimeout(() => this.#link.start(), this.#soon());
 			return;
 		}
 		this.#emit("state", { state: why, reason: this.#barred?.message ?? reason });
@@ -282,7 +284,7 @@ export class Client extends EventTarget {
 			if (refusal.code === "unavailable") this.#emit("status", { broker: "down" });
 			// Another node may do better.
 			if (refusal.code === LATE || ++this.#hellos >= HELLOS) return this.#link.again();
-			this.#helloTimer = setTimeout(() => this.#hello(true), refusal.retry_after ?? this.#times.tryAgain);
+			this.#helloTimer = setTimeout(() => this.#hello(true), this.#soon(refusal));
 			return;
 		}
 		this.#barred = refusal;
@@ -358,8 +360,7 @@ export class Client extends EventTarget {
 		const followed = this.#rooms.get(room);
 		if (!followed || refusal.code === GONE) return;
 		if (PASSING.has(refusal.code)) {
-			const wait = refusal.retry_after ?? this.#times.tryAgain;
-			followed.timer = setTimeout(() => this.#enter(room), wait);
+			followed.timer = setTimeout(() => this.#enter(room), this.#soon(refusal));
 			return;
 		}
 		this.#rooms.delete(room);
@@ -450,6 +451,15 @@ export class Client extends EventTarget {
 			if (this.#online) this.#calls.make(command, resolve, refuse);
 			else refuse({ code: "unavailable", message: "you are offline: try again when you are back" });
 		});
+	}
+
+	/**
+	 * When to try again what was refused: never all clients at once.
+	 * @param {Refusal} [refusal]
+	 */
+	#soon(refusal) {
+		const { tryAgain } = this.#times;
+		return (refusal?.retry_after ?? tryAgain / 2) + this.#random() * tryAgain;
 	}
 
 	/**

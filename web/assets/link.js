@@ -11,7 +11,7 @@ const TIMING = Object.freeze({
 	silence: 3000, // of the node, before it is asked for a pong
 	pongWithin: 4000,
 	tick: 500,
-	firstRetry: 200, // most; each later one may take twice as long
+	firstRetry: 1000, // most, as all who were at a node lose it at once; it grows with each round
 	longestRetry: 10_000,
 	drainSpread: 1000,
 	abuseWait: 5000, // least
@@ -207,8 +207,9 @@ export class Link extends EventTarget {
 		const t = this.#timing;
 		if (code === CLOSE.slow && this.#tries === 0) return 0;
 		if (code === CLOSE.draining) return this.#random() * t.drainSpread;
-		// Full jitter: anything up to a bound that doubles each time all nodes
-		// have been tried.
+		// Full jitter: anything up to a bound that grows each time all nodes have
+		// been tried. A node that takes no more now refuses the handshake, which a
+		// page can't tell from a dead one: the next may take it.
 		const rounds = Math.floor(this.#tries / this.#urls.length);
 		const wait = this.#random() * Math.min(t.longestRetry, t.firstRetry * 2 ** Math.min(rounds * 2, 16));
 		return code === CLOSE.abuse ? t.abuseWait + this.#random() * t.longestRetry : wait;

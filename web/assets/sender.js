@@ -8,7 +8,7 @@ import { KEY_KEPT_MS } from "./wire.js";
 /** In milliseconds. */
 const SENDING = Object.freeze({
 	answerWithin: 10_000,
-	retryAfter: 1000, // where the node does not say
+	retryAfter: 1000, // most, where the node does not say; half of it least
 	longestRetry: 5000,
 	// Under KEY_KEPT_MS by more than a clock's error and a send's way.
 	certainFor: KEY_KEPT_MS - 60_000,
@@ -39,17 +39,20 @@ export class Sender extends EventTarget {
 	#outbox;
 	#transmit;
 	#times;
+	#random;
 
 	/**
 	 * @param {Outbox} outbox
 	 * @param {(command: object) => boolean} transmit
 	 * @param {Partial<typeof SENDING>} [times]
+	 * @param {() => number} [random]
 	 */
-	constructor(outbox, transmit, times = {}) {
+	constructor(outbox, transmit, times = {}, random = Math.random) {
 		super();
 		this.#outbox = outbox;
 		this.#transmit = transmit;
 		this.#times = { ...SENDING, ...times };
+		this.#random = random;
 	}
 
 	/**
@@ -146,12 +149,12 @@ export class Sender extends EventTarget {
 		if (lane.key !== entry.key) return;
 		this.#rest(lane, true);
 		if (PASSING.has(refusal.code)) {
-			const wait = refusal.retry_after ?? this.#times.retryAfter * 2 ** Math.min(lane.tries, 8);
+			const most = Math.min(this.#times.retryAfter * 2 ** Math.min(lane.tries, 8), this.#times.longestRetry);
 			lane.tries++;
 			lane.timer = setTimeout(() => {
 				this.#rest(lane, true);
 				this.#pump(entry.room);
-			}, refusal.retry_after ? wait : Math.min(wait, this.#times.longestRetry));
+			}, refusal.retry_after ?? (most * (1 + this.#random())) / 2);
 			return;
 		}
 		this.#fail(entry, refusal.message);

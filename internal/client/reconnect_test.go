@@ -1,0 +1,227 @@
+package client
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/chat/internal/client/fakenode"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+)
+
+// newSearch has a clock that stands, and waits that are the longest possible.
+func newSearch(urls ...string) (*search, *time.Time) {
+	now := time.Unix(1_764_000_000, 0)
+	timing := new(Timing)
+	timing.fill()
+	return &search{
+		timing: timing, urls: urls, now: func() time.Time { return now },
+		random: func(d time.Duration) time.Duration { return d },
+	}, &now
+}
+
+// judged is what a loss asks for by the defaults.
+func judged(err error) loss {
+	s := &Session{}
+	s.opts.Timing.fill()
+	return s.judge(err)
+}
+
+func TestTheFirstWaitAfterALoss(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err         error
+		least, most time.Duration
+	}{
+		"the node died":        {ErrLost, 0, time.Second},
+		"it drains":            {&ClosedError{Code: protocol.CloseDraining}, 0, time.Second},
+		"it is full":           {&ClosedError{Code: protocol.CloseFull}, 0, time.Second},
+		"too slow":             {&ClosedError{Code: protocol.CloseSlow}, 0, 0},
+		"abuse":                {&ClosedError{Code: protocol.CloseAbuse}, 2 * time.Second, 3 * time.Second},
+		"refused for a moment": {&protocol.Error{Code: protocol.CodeUnavailable, RetryAfter: 700}, 700 * time.Millisecond, 1700 * time.Millisecond},
+	} {
+		w, _ := newSearch("a")
+		if _, wait := w.next(judged(c.err)); wait != c.most {
+			t.Errorf("%s: at the most %s, want %s", name, wait, c.most)
+		}
+		w, _ = newSearch("a")
+		w.random = func(time.Duration) time.Duration { return 0 }
+		if _, wait := w.next(judged(c.err)); wait != c.least {
+			t.Errorf("%s: at the least %s, want %s", name, wait, c.least)
+		}
+	}
+}
+
+func TestWaitsGrowToABound(t *testing.T) {
+	t.Parallel()
+	w, _ := newSearch("a", "b")
+	l := judged(ErrLost)
+	var got []time.Duration
+	var urls []string
+	for range 9 {
+		url, wait := w.next(l)
+		got, urls = append(got, wait), append(urls, url)
+	}
+	s := time.Second
+	want := []time.Duration{s, s, s, s, 1600 * time.Millisecond, 3200 * time.Millisecond, 5 * s, 5 * s, 5 * s}
+	if !slices.Equal(got, want) {
+		t.Errorf("at the most %v, want %v", got, want)
+	}
+	if strings.Join(urls, "") != "ababababa" {
+		t.Errorf("tried %v", urls)
+	}
+	w.failed = 1 << 30
+	if _, wait := w.next(l); wait != 5*s {
+		t.Errorf("after very many %s", wait)
+	}
+}
+
+// Clients of one node that died come back evenly over the whole time, from its
+// very beginning.
+func TestTheJitterIsFull(t *testing.T) {
+	t.Parallel()
+	const clients = 20_000
+	var tenths [10]int
+	for range clients {
+		w, _ := newSearch("a", "b")
+		w.random = rand.N[time.Duration]
+		_, wait := w.next(judged(ErrLost))
+		tenths[wait*10/time.Second]++
+	}
+	for i, n := range tenths {
+		if n < clients/10*9/10 || n > clients/10*11/10 {
+			t.Errorf("%d of %d in tenth %d of the second", n, clients, i)
+		}
+	}
+}
+
+func TestANodeThatIsBusyIsNotTriedBeforeItSaid(t *testing.T) {
+	t.Parallel()
+	w, now := newSearch("a", "b", "c")
+	busy := func(url string, after time.Duration) {
+		w.refused(&UnreachableError{URL: url, Status: 503, RetryAfter: after})
+	}
+	l := judged(ErrLost)
+	busy("a", 10*time.Second)
+	if url, wait := w.next(l); url != "b" || wait != time.Second {
+		t.Errorf("tried %s after %s", url, wait)
+	}
+	busy("b", 4*time.Second)
+	*now = now.Add(time.Second)
+	if url, wait := w.next(l); url != "c" || wait != time.Second {
+		t.Errorf("tried %s after %s", url, wait)
+	}
+	busy("c", 20*time.Second)
+	// All are busy: the one that opens first, and then not all at once.
+	if url, wait := w.next(l); url != "b" || wait != 4*time.Second {
+		t.Errorf("tried %s after %s", url, wait)
+	}
+	w.random = func(time.Duration) time.Duration { return 0 }
+	if url, wait := w.next(l); url != "b" || wait != 3*time.Second {
+		t.Errorf("tried %s after %s at the least", url, wait)
+	}
+	*now = now.Add(time.Minute)
+	if _, wait := w.next(l); wait != 0 {
+		t.Errorf("all are open again, and it waits %s", wait)
+	}
+}
+
+func TestRetryAfterIsRead(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]time.Duration{
+		"": 0, "3": 3 * time.Second, "0": 0, "-1": 0, "x": 0, "99999999": time.Minute, "99999999999999999999": 0,
+	} {
+		h := http.Header{}
+		h.Set("Retry-After", header)
+		if got := retryAfter(h); got != want {
+			t.Errorf("%q: %s", header, got)
+		}
+	}
+}
+
+// A Session that finds a node busy comes in when it may, also for the first time.
+func TestOpenWaitsForABusyNode(t *testing.T) {
+	t.Parallel()
+	cluster := fakenode.New()
+	n := cluster.Start(t)
+	var refusals atomic.Int64
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refusals.Add(1) <= 1 {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+			return
+		}
+		http.Redirect(w, r, n.URL, http.StatusFound)
+	}))
+	defer front.Close()
+	began := time.Now()
+	_, err := Open(t.Context(), Options{URL: front.URL, Timing: quick})
+	var unreachable *UnreachableError
+	if !errors.As(err, &unreachable) || unreachable.Status != http.StatusFound || refusals.Load() != 2 {
+		t.Errorf("%d tries: %v", refusals.Load(), err)
+	}
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("it came again after %s", took)
+	}
+}
+
+// A node that takes bytes and says nothing is left within ten seconds, with the
+// default timings.
+func TestASilentNodeIsLeftWithinTenSeconds(t *testing.T) {
+	t.Parallel()
+	timing := new(Timing)
+	timing.fill()
+	if timing.Ping >= timing.Gone || timing.Gone+timing.First > 10*time.Second {
+		t.Errorf("given up after %s, the next is tried within %s", timing.Gone, timing.First)
+	}
+	// What the defaults say is what happens, in a tenth of the time.
+	const faster = 10
+	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		up := websocket.Upgrader{}
+		ws, err := up.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer ws.Close()
+		if _, _, err := ws.ReadMessage(); err != nil {
+			return
+		}
+		welcome := `{"type":"welcome","user":{"id":"u","name":"Ann"},"token":"t","node":{"id":"n","url":"http://n"},"nodes":[],"limits":{"text":4000,"rooms":100,"rate":10,"burst":30},"version":1}`
+		if err := ws.WriteMessage(websocket.TextMessage, []byte(welcome)); err != nil {
+			return
+		}
+		for { // it takes all, and says nothing
+			if _, _, err := ws.ReadMessage(); err != nil {
+				return
+			}
+		}
+	}))
+	defer silent.Close()
+	c, err := Dial(t.Context(), Options{URL: silent.URL, Timing: Timing{Ping: timing.Ping / faster, Gone: timing.Gone / faster}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	left := make(chan error, 1)
+	go func() { // ends with the connection
+		_, err := c.Read()
+		left <- err
+	}()
+	select {
+	case err := <-left:
+		if took := time.Since(began); !errors.Is(err, ErrLost) || took < timing.Gone/faster {
+			t.Errorf("left after %s: %v", took, err)
+		}
+	case <-time.After(poll.Patience):
+		t.Fatal("it was not left")
+	}
+}
