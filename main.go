@@ -59,6 +59,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return cli.Send(ctx, args, stdin, stdout, stderr)
 		}
 		return cli.Tail(ctx, args, stdin, stdout, stderr)
+	case "bench":
+		ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program as it does others
+		return cli.Bench(ctx, args, stdout, stderr)
 	case "verify":
 		return cli.Verify(args, stdin, stdout)
 	case "version":
@@ -71,7 +76,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	return &cli.UsageError{
 		Message: fmt.Sprintf("unknown command %q", command),
-		Hint:    "the commands are send, tail, verify and version; chat --help tells more",
+		Hint:    "the commands are send, tail, bench, verify and version; chat --help tells more",
 	}
 }
 

@@ -119,7 +119,7 @@ func ParseNode(args []string, env func(string) (string, bool), stdout io.Writer)
 		return o, true, nil
 	}
 	if all.NArg() > 0 {
-		return o, false, usage(fmt.Sprintf("unknown command %q", all.Arg(0)), "the commands are send, tail, verify and version; chat --help tells more")
+		return o, false, usage(fmt.Sprintf("unknown command %q", all.Arg(0)), "the commands are send, tail, bench, verify and version; chat --help tells more")
 	}
 	if err := fromEnv(all, env); err != nil {
 		return o, false, err
@@ -184,7 +184,8 @@ func printHelp(w io.Writer, groups []group) {
   chat --nodes 3            run a cluster of three on this machine
   chat send ROOM [TEXT...]  say one thing; without TEXT, each line of standard input
   chat tail ROOM            print a room as it goes on
-  chat verify FILE...       check the histories that tests wrote
+  chat bench                load a cluster, and check that nothing is lost, doubled or out of order
+  chat verify FILE...       check the histories that bench or a test wrote
   chat version              version, commit, Go version, platform
 
 Each flag has an environment variable: --text-limit is CHAT_TEXT_LIMIT.

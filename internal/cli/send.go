@@ -23,9 +23,14 @@ type clientFlags struct {
 }
 
 func (c *clientFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&c.url, "url", "http://localhost:8080", "the `URL` of any node")
+	c.addURL(flags)
 	flags.StringVar(&c.name, "name", "", "the display `name` to ask for (default: the node makes one up)")
 	flags.StringVar(&c.token, "token", "", "who to be: a guest's `token` or a JWT; better given as CHAT_TOKEN")
+}
+
+// addURL adds the one flag that all have which talk to a node.
+func (c *clientFlags) addURL(flags *pflag.FlagSet) {
+	flags.StringVar(&c.url, "url", "http://localhost:8080", "the `URL` of any node")
 }
 
 // options are what the flags say to a client.
@@ -71,10 +76,17 @@ func parseClient(command, about string, flags *pflag.FlagSet, args []string, std
 		return false, usage(clean(err.Error()), "chat "+command+" --help lists the flags")
 	}
 	if help {
-		fmt.Fprintf(stdout, "%s\nCHAT_URL, CHAT_NAME and CHAT_TOKEN in the environment stand for flags that are not given.\n\n%s", about, flags.FlagUsages())
+		environment := "CHAT_URL, CHAT_NAME and CHAT_TOKEN in the environment stand for flags that are not given."
+		if flags.Lookup("name") == nil {
+			environment = "CHAT_URL in the environment stands for --url."
+		}
+		fmt.Fprintf(stdout, "%s\n%s\n\n%s", about, environment, flags.FlagUsages())
 		return true, nil
 	}
 	for _, name := range []string{"url", "name", "token"} {
+		if flags.Lookup(name) == nil {
+			continue
+		}
 		value := os.Getenv(EnvName(name))
 		if value != "" && !flags.Changed(name) {
 			if err := flags.Set(name, value); err != nil {

@@ -84,6 +84,12 @@ func printReport(w io.Writer, name string, r *check.Report) {
 	fmt.Fprintf(w, "  sent %d, acknowledged %d, unknown %d; in the logs %d, heard %d\n", r.Sent, r.Acknowledged, r.Unknown, r.Entries, r.Heard)
 	fmt.Fprintf(w, "  connections lost %d, duplicates %d, gaps told %d, resets told %d\n", r.Lost, r.Duplicates, r.Gaps, r.Resets)
 	fmt.Fprintf(w, "  longest wait for an acknowledgement %s, longest behind others %s\n", r.Waited, r.Behind)
+	printViolations(w, r)
+}
+
+// printViolations prints what promises were broken, as far as the report puts
+// it into words.
+func printViolations(w io.Writer, r *check.Report) {
 	for _, v := range r.Violations {
 		fmt.Fprintf(w, "  %s\n", clean(v.String()))
 	}

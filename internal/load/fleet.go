@@ -47,12 +47,28 @@ const settleEvery = 20 * time.Millisecond
 // what the logs hold, or ctx is done, adds the logs to the history, and returns
 // it. A client that is not content by then is shown by the check.
 func (f *Fleet) Finish(ctx context.Context, rdb redis.UniversalClient, namespace string) ([]check.Record, error) {
+	logs, err := f.settle(ctx, func(ctx context.Context) ([]check.Record, map[string]string, error) {
+		return ReadLogs(ctx, rdb, namespace, f.rooms)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range f.Clients {
+		c.End()
+	}
+	f.History.Add(logs...)
+	return f.History.Records(), nil
+}
+
+// settle lets the clients say nothing new, and waits until each is content with
+// what the logs hold, or ctx is done. read reads them, and the id of the newest
+// entry of each room.
+func (f *Fleet) settle(ctx context.Context, read func(context.Context) ([]check.Record, map[string]string, error)) (logs []check.Record, err error) {
 	for _, c := range f.Clients {
 		c.Hush()
 	}
-	var logs []check.Record
 	for settled := false; ; {
-		list, heads, err := ReadLogs(context.WithoutCancel(ctx), rdb, namespace, f.rooms)
+		list, heads, err := read(context.WithoutCancel(ctx))
 		if err == nil {
 			logs = list
 		}
@@ -60,25 +76,17 @@ func (f *Fleet) Finish(ctx context.Context, rdb redis.UniversalClient, namespace
 		// so all must be content with what is read once they were.
 		if err == nil && f.content(heads) {
 			if settled {
-				break
+				return logs, nil
 			}
 			settled = true
 			continue
 		}
 		settled = false
 		if ctx.Err() != nil {
-			if err != nil {
-				return nil, err
-			}
-			break
+			return logs, err
 		}
 		pause(ctx, settleEvery)
 	}
-	for _, c := range f.Clients {
-		c.End()
-	}
-	f.History.Add(logs...)
-	return f.History.Records(), nil
 }
 
 func (f *Fleet) content(heads map[string]string) bool {

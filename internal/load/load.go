@@ -49,6 +49,8 @@ type Config struct {
 	Window int
 	// Size is how many bytes its texts are longer at the most; 0 means 80.
 	Size int
+	// Tick is how often it looks for something to do, in the mean; 0 means 5 ms.
+	Tick time.Duration
 	// Switch is the mean time after which it changes its node by itself; 0 for
 	// never.
 	Switch time.Duration
@@ -56,7 +58,8 @@ type Config struct {
 
 // Timings of a client.
 const (
-	// tick is how often it looks for something to do, in the mean.
+	// tick is how often it looks for something to do, in the mean, unless it was
+	// told otherwise.
 	tick = 5 * time.Millisecond
 	// retryAfter is the longest it waits before it repeats what was refused,
 	// redialAfter before it dials again.
@@ -142,6 +145,25 @@ func (c *Client) User() string {
 
 // Rooms are those that it is in, or comes back to.
 func (c *Client) Rooms() []string { return c.cfg.Rooms }
+
+// Pending is how many of its messages are not acknowledged.
+func (c *Client) Pending() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending)
+}
+
+// In reports whether it is in all of its rooms.
+func (c *Client) In() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.rooms {
+		if !p.joined {
+			return false
+		}
+	}
+	return true
+}
 
 // State says in words how far the client is, for tests that wait in vain.
 func (c *Client) State() string {
@@ -272,6 +294,7 @@ func (c *Client) lost() {
 
 // act says things, repeats what was refused, and changes nodes.
 func (c *Client) act(ctx context.Context) {
+	every := cmp.Or(c.cfg.Tick, tick)
 	var wait time.Duration
 	for ctx.Err() == nil {
 		c.mu.Lock()
@@ -280,7 +303,7 @@ func (c *Client) act(ctx context.Context) {
 		}
 		// Never two clients in the same moment, which in virtual time would
 		// leave to the scheduler who comes first.
-		wait = tick/2 + upTo(c.cfg.Random, tick)
+		wait = every/2 + upTo(c.cfg.Random, every)
 		c.mu.Unlock()
 		pause(ctx, wait)
 	}

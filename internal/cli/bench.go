@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/load"
+	"example.com/chat/internal/protocol"
+)
+
+const benchAbout = `chat bench: load a cluster, and check that nothing is lost, doubled or out of order.
+Its users talk in rooms of their own, on all nodes, and change nodes while they talk.
+It ends by itself, or at Ctrl-C, with what it found; status 1 if a promise was broken.
+`
+
+// Bounds of a bench: what one process can carry, and keep in memory to check it.
+const (
+	maxClients    = 2000
+	maxBenchTime  = 24 * time.Hour
+	minBenchTime  = time.Second
+	minChurn      = 100 * time.Millisecond
+	maxEachRate   = 50 // messages a second of one client
+	maxRemembered = 1_000_000
+)
+
+// benchFlags are those of chat bench.
+type benchFlags struct {
+	clientFlags
+	bench load.Bench
+	out   string
+}
+
+func (b *benchFlags) add(flags *pflag.FlagSet) {
+	b.addURL(flags)
+	flags.IntVar(&b.bench.Clients, "clients", 30, "how many users talk and listen")
+	flags.IntVar(&b.bench.Rooms, "rooms", 3, "how many rooms they are spread over")
+	flags.Float64Var(&b.bench.Rate, "rate", 60, "messages a second that they say in all")
+	flags.DurationVar(&b.bench.For, "for", 10*time.Second, "how long they talk")
+	flags.DurationVar(&b.bench.Churn, "churn", 5*time.Second, "mean time after which each changes its node; 0 for never")
+	flags.StringVar(&b.out, "out", "", "write what every user was told to this `FILE`, which chat verify reads")
+}
+
+// check refuses what can't be, before anything is connected to.
+func (b *benchFlags) check() error {
+	n := &b.bench
+	if _, err := client.Endpoint(b.url); err != nil {
+		return usage("--url "+clean(err.Error()), "give one as http://localhost:8080")
+	}
+	n.URL = b.url
+	switch {
+	case n.Clients < 1 || n.Clients > maxClients:
+		return usage(fmt.Sprintf("--clients %d is outside 1 to %d", n.Clients, maxClients), "run more than one chat bench for more")
+	case n.Rooms < 1 || n.Rooms > n.Clients:
+		return usage(fmt.Sprintf("--rooms %d is outside 1 to %d", n.Rooms, n.Clients), "each needs a client at least: give more --clients")
+	case !(n.Rate > 0 && n.Rate <= float64(n.Clients)*maxEachRate):
+		return usage(fmt.Sprintf("--rate %v is not above 0 and up to %d", n.Rate, n.Clients*maxEachRate),
+			fmt.Sprintf("one client says %d messages a second at most: give more --clients", maxEachRate))
+	case n.For < minBenchTime || n.For > maxBenchTime:
+		return usage(fmt.Sprintf("--for %s is outside %s to %s", n.For, minBenchTime, maxBenchTime), "give a time as 30s")
+	case n.Churn != 0 && n.Churn < minChurn:
+		return usage(fmt.Sprintf("--churn %s is below %s", n.Churn, minChurn), "give a time as 5s, or 0 for never")
+	}
+	// Each message is sent, acknowledged, logged, and heard by all in its room.
+	members := float64(n.Clients)/float64(n.Rooms) + 3
+	if expected := n.Rate * n.For.Seconds() * members; expected > maxRemembered {
+		return usage(fmt.Sprintf("the check would have to remember %.0f events, more than %d", expected, maxRemembered),
+			"lower --rate or --for, or spread the clients over more --rooms")
+	}
+	return nil
+}
+
+// Bench carries out `chat bench`: it prints what the load met and which
+// promises were not kept. Its error tells that there was one, or why there is no
+// result; it is a *UsageError for a command line that can't be obeyed.
+func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var b benchFlags
+	flags := pflag.NewFlagSet("chat bench", pflag.ContinueOnError)
+	b.add(flags)
+	help, err := parseClient("bench", benchAbout, flags, args, stdout)
+	if err != nil || help {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return usage(fmt.Sprintf("chat bench takes no %q", clean(flags.Arg(0))), "chat bench --help lists the flags")
+	}
+	if err := b.check(); err != nil {
+		return err
+	}
+	var file *os.File
+	if b.out != "" {
+		if file, err = os.Create(b.out); err != nil {
+			return fmt.Errorf("--out: %w", err)
+		}
+		defer file.Close()
+	}
+	b.bench.Notice = func(text string) { fmt.Fprintln(stderr, clean(text)) }
+	b.bench.Started = func(w client.Welcome) { b.announce(stderr, w) }
+	result, err := b.bench.Run(ctx)
+	if err != nil {
+		return explainBench(err)
+	}
+	printResult(stdout, result)
+	if file != nil {
+		err = check.Write(file, result.Records)
+		if closed := file.Close(); err == nil {
+			err = closed
+		}
+		if err != nil {
+			return fmt.Errorf("--out: %w", err)
+		}
+	}
+	return verdict(result)
+}
+
+// announce tells what begins, and what of it the nodes will not take.
+func (b *benchFlags) announce(w io.Writer, welcome client.Welcome) {
+	n := &b.bench
+	fmt.Fprintf(w, "%d clients in %d rooms say %v messages a second for %s; Ctrl-C ends it early\n", n.Clients, n.Rooms, n.Rate, n.For)
+	if each, most := n.Rate/float64(n.Clients), welcome.Limits.Rate; most > 0 && each > most {
+		fmt.Fprintf(w, "the nodes take %v messages a second of one user, and each shall say %.3g: give more --clients, or nodes with --rate 0\n", most, each)
+	}
+}
+
+// explainBench says why there is no result.
+func explainBench(err error) error {
+	var refused *protocol.Error
+	var closed *client.ClosedError
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted before it began")
+	}
+	if errors.As(err, &refused) && refused.Code == protocol.CodeUnauthorized || errors.As(err, &closed) && closed.Code == protocol.CloseNoHello {
+		return errors.New("the nodes let only users with a JWT in, and those of chat bench are guests: try nodes without --jwt-key")
+	}
+	return explain(err)
+}
+
+func verdict(r *load.Result) error {
+	broken := 0
+	for _, n := range r.Report.Found {
+		broken += n
+	}
+	switch {
+	case broken > 0:
+		return fmt.Errorf("promises were broken, %d times: see above; --out FILE keeps the history", broken)
+	case r.Report.Acknowledged == 0:
+		return errors.New("no message was acknowledged, so there is nothing to judge: see the nodes' logs")
+	}
+	return nil
+}
+
+func printResult(w io.Writer, r *load.Result) {
+	p := r.Report
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-14s"+format+"\n", append([]any{name}, args...)...)
+	}
+	each := func(n int) float64 {
+		if r.Took <= 0 {
+			return 0
+		}
+		return float64(n) / r.Took.Seconds()
+	}
+	if r.Interrupted {
+		line("interrupted", "this is what was found until then")
+	}
+	line("nodes", "%d", r.Nodes)
+	line("sent", "%d messages in %s", p.Sent, shown(r.Took))
+	line("acknowledged", "%d, %.1f a second; %d left without an answer", p.Acknowledged, each(p.Acknowledged), p.Unknown)
+	line("heard", "%d, %.1f a second", p.Heard, each(p.Heard))
+	if r.Refused > 0 {
+		line("refused", "%d times, and sent again", r.Refused)
+	}
+	line("connections", "%d opened, %d lost or left for another node", r.Opened, p.Lost)
+	line("told", "%d duplicates, %d gaps, %d resets", p.Duplicates, p.Gaps, p.Resets)
+	line("acknowledging", "p50 %s, p99 %s, longest %s", shown(r.Acknowledged.P50), shown(r.Acknowledged.P99), shown(r.Acknowledged.Max))
+	line("delivering", "p50 %s, p99 %s, longest %s", shown(r.Delivered.P50), shown(r.Delivered.P99), shown(r.Delivered.Max))
+	if r.Away > 0 {
+		line("away", "%d clients could not get back into their rooms before the end", r.Away)
+	}
+	switch {
+	case !p.OK():
+		line("verdict", "BROKEN PROMISES")
+		printViolations(w, p)
+	case p.Acknowledged == 0:
+		line("verdict", "none: nothing was acknowledged")
+	default:
+		line("verdict", "every promise was kept: nothing lost, doubled or out of order")
+	}
+}
+
+// shown rounds a time to what is of interest in it.
+func shown(d time.Duration) time.Duration {
+	switch {
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond)
+	case d >= 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond)
+	}
+	return d.Round(10 * time.Microsecond)
+}

@@ -1,0 +1,161 @@
+package load
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+)
+
+// Bench is a load on a cluster that is known by one address, and its check. It
+// needs no Redis: the logs are read through the nodes.
+type Bench struct {
+	// URL is that of any node; the others are learned from it.
+	URL string
+	// Clients are how many users there are, Rooms into how many rooms they are
+	// spread.
+	Clients, Rooms int
+	// Rate is how many messages a second all say together.
+	Rate float64
+	// For is how long they do, and Churn the mean time after which each changes
+	// its node; 0 for never.
+	For, Churn time.Duration
+	// Started is called with the welcome of the node at URL, before the first
+	// client starts, Notice with what is worth a line meanwhile. Either may be
+	// nil.
+	Started func(client.Welcome)
+	Notice  func(string)
+}
+
+// Result is what a Bench found.
+type Result struct {
+	// Records is the whole history, with the logs, and Report the check's.
+	Records []check.Record
+	Report  *check.Report
+	// Interrupted tells that it was ended early.
+	Interrupted bool
+	// Nodes are how many nodes were known in the end.
+	Nodes int
+	// Took is the time from the first message to the last acknowledgement.
+	Took time.Duration
+	// Opened counts connections, Refused refused messages, which were sent
+	// again, Away the clients that in the end were not in their rooms, so that
+	// nothing can be said of what they should have heard last.
+	Opened, Refused, Away int
+	// Acknowledged are the times from the first sending of a message to its
+	// acknowledgement, Delivered those to each member that heard it live.
+	Acknowledged, Delivered Times
+}
+
+// Timings of a Bench.
+const (
+	// startSpread is the time over which the clients start, so that they are no
+	// storm; of a short bench it is one part in startPart.
+	startSpread = time.Second
+	startPart   = 20
+	// settleWithin is how long the clients may take to hear all after the last
+	// was said, and settleSoon when somebody waits for an early end.
+	settleWithin = 30 * time.Second
+	settleSoon   = 10 * time.Second
+	// A client looks for something to do this often within the mean time
+	// between two of its messages, within bounds.
+	looks    = 20
+	tickMost = 50 * time.Millisecond
+)
+
+// benchWindow is how many messages of one client may be unacknowledged.
+const benchWindow = 4
+
+// Run carries the bench out. It ends by itself, and early when ctx is done, with
+// the result so far. The error is that of the first connection, or tells that
+// the logs can't be read.
+func (b Bench) Run(ctx context.Context) (*Result, error) {
+	nodes := newNodeList(b.URL, b.Notice)
+	first, err := client.Dial(ctx, client.Options{URL: b.URL})
+	if err != nil {
+		return nil, err
+	}
+	welcome := first.Welcome()
+	first.Close()
+	nodes.learn(welcome.Nodes)
+	if b.Started != nil {
+		b.Started(welcome)
+	}
+	fleet := NewFleet()
+	defer fleet.Close()
+	running, stop := context.WithTimeout(ctx, b.For)
+	defer stop()
+	b.start(running, fleet, nodes)
+	<-running.Done()
+	interrupted := ctx.Err() != nil
+	patience := settleWithin
+	if interrupted {
+		patience = settleSoon
+	}
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	logs, err := fleet.settle(settling, func(ctx context.Context) ([]check.Record, map[string]string, error) {
+		if settling.Err() == nil && fleet.pending() > 0 {
+			return nil, nil, errPending
+		}
+		return nodes.readLogs(ctx, fleet.rooms, len(fleet.History.Records()))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what the rooms hold in the end: %w", err)
+	}
+	result := &Result{Interrupted: interrupted, Nodes: len(nodes.urls())}
+	for _, c := range fleet.Clients {
+		if c.In() {
+			c.End()
+		} else {
+			result.Away++
+		}
+	}
+	fleet.History.Add(logs...)
+	result.judge(fleet.History.Records())
+	return result, nil
+}
+
+// errPending tells that it is too early to read the logs.
+var errPending = errors.New("messages are not acknowledged yet")
+
+// start starts the clients, a little apart.
+func (b Bench) start(ctx context.Context, fleet *Fleet, nodes *nodeList) {
+	var random [4]byte
+	_, _ = crand.Read(random[:]) // never fails (crypto/rand)
+	every := time.Duration(float64(b.Clients) / b.Rate * float64(time.Second))
+	for i := range b.Clients {
+		if ctx.Err() != nil {
+			return
+		}
+		fleet.Add(Config{
+			Name:   "c" + strconv.Itoa(i+1),
+			Rooms:  []string{fmt.Sprintf("bench-%s-%d", hex.EncodeToString(random[:]), i%b.Rooms+1)},
+			Dial:   nodes.dialer(),
+			Random: newRandom(),
+			Every:  every,
+			Window: benchWindow,
+			Tick:   min(max(every/looks, tick), tickMost),
+			Switch: b.Churn,
+		})
+		pause(ctx, min(startSpread, b.For/startPart)/time.Duration(b.Clients))
+	}
+}
+
+func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
+
+// pending is how many messages of all clients are not acknowledged.
+func (f *Fleet) pending() int {
+	n := 0
+	for _, c := range f.Clients {
+		n += c.Pending()
+	}
+	return n
+}

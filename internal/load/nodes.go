@@ -1,0 +1,204 @@
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/protocol"
+)
+
+// Bounds of what nodes may make a bench do and keep.
+const (
+	maxNodes = 200
+	maxPage  = 64 << 20
+	// pageWithin is how long a node may take to answer for a page of a log.
+	pageWithin = 10 * time.Second
+)
+
+// nodeList is the nodes of a cluster, as these tell.
+type nodeList struct {
+	first  string // the address that was given
+	notice func(string)
+	http   http.Client
+
+	mu    sync.Mutex // guards the fields below
+	list  []string
+	told  map[string]bool // addresses that nobody could reach
+	turns int
+}
+
+func newNodeList(first string, notice func(string)) *nodeList {
+	return &nodeList{first: first, notice: notice, http: http.Client{Timeout: pageWithin}, told: make(map[string]bool)}
+}
+
+// learn takes what a node said of the others.
+func (n *nodeList) learn(nodes []protocol.Node) {
+	var list []string
+	for _, node := range nodes {
+		if _, err := client.Endpoint(node.URL); err == nil && !slices.Contains(list, node.URL) && len(list) < maxNodes {
+			list = append(list, node.URL)
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.list = list
+}
+
+// urls are the addresses of the nodes, or the one that was given.
+func (n *nodeList) urls() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.list) == 0 {
+		return []string{n.first}
+	}
+	return n.list
+}
+
+// unreachable tells once of an address.
+func (n *nodeList) unreachable(err error) {
+	n.mu.Lock()
+	news := !n.told[err.Error()] && len(n.told) < maxNodes
+	n.told[err.Error()] = true
+	n.mu.Unlock()
+	if news && n.notice != nil {
+		n.notice(err.Error())
+	}
+}
+
+// dialer connects one client to the nodes, each try to another.
+func (n *nodeList) dialer() func(context.Context, string, int) (Wire, error) {
+	dial := Dialer(newRandom(), n.urls, client.Timing{})
+	return func(ctx context.Context, token string, try int) (Wire, error) {
+		w, err := dial(ctx, token, try)
+		if err != nil {
+			if ctx.Err() == nil {
+				n.unreachable(err)
+			}
+			return nil, err
+		}
+		n.learn(w.Welcome().Nodes)
+		return &learning{w, n}, nil
+	}
+}
+
+// learning is a wire that hears of changes of the cluster.
+type learning struct {
+	Wire
+	nodes *nodeList
+}
+
+// Read returns what comes next (Wire).
+func (l *learning) Read() (client.Event, error) {
+	e, err := l.Wire.Read()
+	if err == nil && e.Type == "nodes" {
+		var change client.Nodes
+		if e.Decode(&change) == nil {
+			l.nodes.learn(change.Nodes)
+		}
+	}
+	return e, err
+}
+
+// readLogs reads the logs of rooms page by page, and the id of the newest entry
+// of each. most bounds how many entries there may be in all: more than were
+// sent there can't.
+func (n *nodeList) readLogs(ctx context.Context, rooms map[string]bool, most int) (list []check.Record, heads map[string]string, err error) {
+	heads = make(map[string]string)
+	for room := range rooms {
+		log, err := n.readLog(ctx, room, most)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(log) > 0 {
+			heads[room] = log[len(log)-1].ID
+		}
+		list = append(list, log...)
+	}
+	return list, heads, nil
+}
+
+func (n *nodeList) readLog(ctx context.Context, room string, most int) ([]check.Record, error) {
+	var newestFirst []check.Record
+	for before, more := "", true; more; {
+		page, err := n.page(ctx, room, before)
+		if err != nil {
+			return nil, err
+		}
+		for _, raw := range slices.Backward(page.Messages) {
+			var m client.Entry
+			if err := json.Unmarshal(raw, &m); err != nil {
+				return nil, fmt.Errorf("a node gave what is no entry for room %s: %w", room, err)
+			}
+			r := entryRecord(m)
+			r.Op = check.OpLog
+			newestFirst = append(newestFirst, r)
+			before = m.ID
+		}
+		if len(newestFirst) > most {
+			return nil, fmt.Errorf("the log of room %s does not end: a node gave more than %d entries", room, most)
+		}
+		more = page.More && len(page.Messages) > 0
+	}
+	slices.Reverse(newestFirst)
+	return newestFirst, nil
+}
+
+// page reads a page from one of the nodes; the next call asks another.
+func (n *nodeList) page(ctx context.Context, room, before string) (page client.History, err error) {
+	urls := n.urls()
+	n.mu.Lock()
+	n.turns++
+	turn := n.turns
+	n.mu.Unlock()
+	for i := range urls {
+		if page, err = n.pageOf(ctx, urls[(turn+i)%len(urls)], room, before); err == nil {
+			return page, nil
+		}
+	}
+	return page, err
+}
+
+func (n *nodeList) pageOf(ctx context.Context, base, room, before string) (page client.History, err error) {
+	if rest, ok := strings.CutPrefix(base, "ws"); ok {
+		base = "http" + rest
+	}
+	query := url.Values{"limit": {strconv.Itoa(protocol.MaxHistory)}}
+	if before != "" {
+		query.Set("before", before)
+	}
+	address := strings.TrimSuffix(base, "/") + "/api/rooms/" + url.PathEscape(room) + "/messages?" + query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return page, err
+	}
+	res, err := n.http.Do(req)
+	if err != nil {
+		return page, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return page, fmt.Errorf("%s answers %s", address, res.Status)
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxPage))
+	if err != nil {
+		return page, fmt.Errorf("read %s: %w", address, err)
+	}
+	if err := json.Unmarshal(body, &page); err != nil {
+		return page, fmt.Errorf("%s answers what is no history: %w", address, err)
+	}
+	return page, nil
+}
