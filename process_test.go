@@ -166,7 +166,7 @@ func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 		{"nodes and advertise", []string{"--nodes=3", "--advertise=https://x.org"}, 2, []string{"--advertise"}},
 		{"no nodes", []string{"--nodes=0"}, 2, []string{"--nodes"}},
 		{"an unknown flag", []string{"--autocert=x"}, 2, []string{"unknown flag", "--help"}},
-		{"an unknown command", []string{"bench"}, 2, []string{"unknown command", "--help"}},
+		{"an unknown command", []string{"dance"}, 2, []string{"unknown command", "--help"}},
 		{"an argument too many", []string{"--nodes=1", "x"}, 2, []string{"unknown command"}},
 		{"a number that is none", []string{"--history=many"}, 2, []string{"history"}},
 		{"no address", []string{"--addr=8080"}, 2, []string{"--addr"}},

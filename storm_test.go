@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/race"
 	"example.com/chat/internal/redistest"
 )
 
@@ -153,7 +154,7 @@ const (
 // client, and who was there before goes on talking. It measures time and
 // memory, so it runs while no other test does.
 func TestAStormOfThoseWhoseNodeDied(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector multiplies time and memory: measured without it")
 	}
 	n := stormSize(t)
