@@ -30,7 +30,7 @@ type Config struct {
 	// machine's own, most likely a proxy with everybody behind it.
 	ByAddress int
 	// Patience is how long a visit may say nothing before it has to go when its
-	// place is wanted; default 1 s.
+	// place is wanted; default 500 ms.
 	Patience time.Duration
 }
 
@@ -42,7 +42,7 @@ func (c *Config) fill() {
 		c.ByAddress = max(1, c.Most/2)
 	}
 	if c.Patience == 0 {
-		c.Patience = time.Second
+		c.Patience = 500 * time.Millisecond
 	}
 }
 

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/door"
+	"example.com/chat/internal/poll"
+)
+
+// knock opens a WebSocket and says nothing. It returns how that ends: the status
+// that refused it, or the code that closed it, and when.
+func knock(url string, began time.Time) (end int, at time.Duration, err error) {
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(poll.Patience))
+	fmt.Fprintf(c, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
+		base64.StdEncoding.EncodeToString(make([]byte, 16)))
+	in := bufio.NewReaderSize(c, 512)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		if after, err := strconv.Atoi(res.Header.Get("Retry-After")); err != nil || after < 1 || !res.Close {
+			return 0, 0, fmt.Errorf("%s, Retry-After %q, close %t", res.Status, res.Header.Get("Retry-After"), res.Close)
+		}
+		return res.StatusCode, time.Since(began), nil
+	}
+	var head [4]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil {
+		return 0, 0, err
+	}
+	if head[0] != 0x88 {
+		return 0, 0, fmt.Errorf("a frame %x in place of a close", head)
+	}
+	return int(binary.BigEndian.Uint16(head[2:])), time.Since(began), nil
+}
+
+// Thousands open connections and never say hello: only so many are kept, none of
+// them for longer than five seconds, a newcomer gets in between them, and those
+// who talk notice nothing. It measures time, so it runs while no other test does.
+func TestThousandsThatNeverSayHello(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector multiplies time: measured without it")
+	}
+	n := 2000
+	if os.Getenv("CI") == "true" {
+		n = 10_000
+	}
+	b := startTestBroker(t)
+	node := startNodes(t, 1, b.URL(), "--rate=0")[0]
+	url := node.url(1)
+	p := startPulse(t, url)
+	p.lap(0)
+	quiet := p.lap(200)
+	began := time.Now()
+	var mu sync.Mutex // guards the maps and last
+	ends, failed := make(map[int]int), make(map[string]int)
+	var last time.Duration
+	var all sync.WaitGroup
+	tickets := make(chan struct{}, 1000) // of knocks under way
+	all.Go(func() {
+		c, err := client.Open(t.Context(), client.Options{URL: url})
+		if err != nil {
+			t.Errorf("a newcomer: %v", err)
+			return
+		}
+		t.Logf("a newcomer was in after %s", round(time.Since(began)))
+		c.Close()
+	})
+	for range n {
+		tickets <- struct{}{}
+		all.Go(func() {
+			defer func() { <-tickets }()
+			end, at, err := knock(url, began)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed[err.Error()]++
+			}
+			ends[end]++
+			last = max(last, at)
+		})
+	}
+	all.Wait()
+	felt := p.lap(0)
+	t.Logf("of %d, by their end: %v, the last after %s; others, before: %s; meanwhile: %s", n, ends, round(last), quiet, felt)
+	if len(failed) > 0 {
+		t.Errorf("not as they should end: %v", failed)
+	}
+	if ends[503]+ends[1013]+ends[4001] != n || ends[4001] == 0 {
+		t.Errorf("they ended as %v", ends)
+	}
+	if ends[4001] > doorPlaces()*(1+int(last/(5*time.Second))) { // each place in turn
+		t.Errorf("%d were kept to their end", ends[4001])
+	}
+	if felt.Median > feltAtMost {
+		t.Errorf("others felt it: %s", felt)
+	}
+	poll.Until(t, "the node to be rid of them", func() bool {
+		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", node.cmd.Process.Pid))
+		return err != nil || len(files) < 200
+	})
+}
+
+// doorPlaces is how many may be on their way in at once, as the node was built.
+func doorPlaces() int { return 128 * runtime.GOMAXPROCS(0) }
+
+// An address takes its part of the places, and no more; who knocks in vain costs
+// no session and no upgrade.
+func TestAnAddressIsBounded(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	n := startNode(t, b.URL())
+	ask := func(from string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", n.url+"/ws", nil)
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		n.serveWS(w, r)
+		return w
+	}
+	held := 0
+	for {
+		v, _ := n.door.Knock(door.FromString("192.0.2.1:1000"))
+		if v == nil {
+			break
+		}
+		v.Speak()
+		held++
+	}
+	w := ask("192.0.2.1:2000")
+	after, err := strconv.Atoi(w.Header().Get("Retry-After"))
+	if w.Code != 503 || err != nil || after < 1 || after > 3 || !strings.Contains(w.Body.String(), `"unavailable"`) {
+		t.Errorf("%d, Retry-After %q: %s", w.Code, w.Header().Get("Retry-After"), w.Body)
+	}
+	// What a proxy that is not trusted is told does not count.
+	r := httptest.NewRequest("GET", n.url+"/ws", nil)
+	r.RemoteAddr = "192.0.2.1:2000"
+	r.Header.Set("X-Forwarded-For", "192.0.2.99")
+	forged := httptest.NewRecorder()
+	if n.serveWS(forged, r); forged.Code != 503 {
+		t.Errorf("by X-Forwarded-For: %d", forged.Code)
+	}
+	// Another address gets as far as the upgrade, which this is not.
+	if w := ask("192.0.2.2:1000"); w.Code != 400 {
+		t.Errorf("another: %d %s", w.Code, w.Body)
+	}
+	if s := n.door.Stats(); s.UnderWay != held || s.Refused != 3 || held != doorPlaces()/2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A place is free again however a visit ends.
+func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	n := startNode(t, b.URL())
+	const left = 2 // places: all others are taken
+	for range doorPlaces() - left {
+		v, _ := n.door.Knock(door.FromString("127.0.0.1:1000"))
+		v.Speak()
+	}
+	free := func() bool { return n.door.Stats().UnderWay == doorPlaces()-left }
+	p := dial(t, n.url)
+	p.send("hello", "token", "forged.token")
+	p.error("unauthorized")
+	if free() {
+		t.Error("one whom nobody welcomed has no place")
+	}
+	p.hello()
+	poll.Until(t, "the place of one who is welcome", free)
+	gone := dial(t, n.url)
+	_ = gone.ws.Close()
+	poll.Until(t, "the place of one who went", free)
+	silent := dial(t, n.url)
+	silent.closes(4001)
+	poll.Until(t, "the place of one who was silent", free)
+	res, err := http.Get(n.url + "/ws") // no upgrade
+	if err != nil || res.StatusCode != 400 {
+		t.Fatalf("%v %v", res, err)
+	}
+	_ = res.Body.Close()
+	poll.Until(t, "the place of one who asked for nothing", free)
+	// Two who say nothing give way to one who comes.
+	first := dial(t, n.url)
+	dial(t, n.url)
+	var third *peer
+	poll.Until(t, "a place", func() bool {
+		third, err = tryDial(t, n.url, nil)
+		return err == nil
+	})
+	third.hello()
+	first.closes(1013)
+}
+
+// Handshakes that trickle in are cut off by time, and headers by their size.
+func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	n := startNode(t, b.URL())
+	began := time.Now()
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			c, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			ended := make(chan struct{})
+			go func() { // ends with the connection
+				defer close(ended)
+				_, _ = io.Copy(io.Discard, c)
+			}()
+			tick := time.NewTicker(100 * time.Millisecond) // ten times what is asked for
+			defer tick.Stop()
+			for request := "GET /ws HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("x", 1000); request != ""; request = request[1:] {
+				select {
+				case <-ended:
+					if took := time.Since(began); took < headerWithin-time.Second {
+						t.Errorf("it was cut off after %s", took)
+					}
+					return
+				case <-tick.C:
+					_, _ = c.Write([]byte(request[:1])) // the reader sees the end
+				}
+			}
+			t.Error("it was never cut off")
+		})
+	}
+	poll.Until(t, "all to knock", func() bool { return n.web.Count() >= 50 })
+	enter(t, n.url, "", "lobby").say("lobby", "Nobody is in the way.", "1")
+	c, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(poll.Patience))
+	go func() { // ends with the connection, which the node closes
+		_, _ = fmt.Fprintf(c, "GET /ws HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 1<<20))
+	}()
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a header of 1 MiB: %v %v", res, err)
+	}
+	all.Wait()
+	poll.Until(t, "the connections to end", func() bool { return n.web.Count() < 50 })
+}
