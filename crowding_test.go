@@ -20,6 +20,7 @@ import (
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/door"
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/race"
 )
 
 // knock opens a WebSocket and says nothing. It returns how that ends: the status
@@ -58,7 +59,7 @@ func knock(url string, began time.Time) (end int, at time.Duration, err error) {
 // them for longer than five seconds, a newcomer gets in between them, and those
 // who talk notice nothing. It measures time, so it runs while no other test does.
 func TestThousandsThatNeverSayHello(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector multiplies time: measured without it")
 	}
 	n := 2000
