@@ -3,86 +3,40 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"net/url"
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"example.com/chat/internal/broker"
 )
 
 // What is said to Redis is in internal/broker, and what the hub may expect of
-// it is the contract room.Broker. Here a Redis is found and opened, and what
-// can go wrong with that is put into words.
-
-// Timings and size of the connections to Redis. The pool is larger than what
-// the hub does at once, so that the lease never waits for the rooms.
-const (
-	redisPool    = 48
-	redisDial    = 2 * time.Second
-	redisAnswer  = 2 * time.Second
-	redisAtStart = 5 * time.Second
-)
-
-// redisOptions reads what --redis gives: a redis://, rediss:// or unix:// URL,
-// or host:port. Its errors never hold a password.
-func redisOptions(given string) (*redis.Options, error) {
-	if strings.Contains(given, ",") || strings.HasPrefix(given, "redis+sentinel://") {
-		return nil, errors.New("--redis: this version knows a single Redis only, no cluster and no sentinel: give one host:port")
-	}
-	if !strings.Contains(given, "://") {
-		if _, _, err := net.SplitHostPort(given); err != nil {
-			return nil, errors.New("--redis is neither a URL nor host:port: give it as 127.0.0.1:6379 or redis://:password@host:port")
-		}
-		given = "redis://" + given
-	}
-	opts, err := redis.ParseURL(given)
-	if err != nil {
-		var bad *url.Error
-		if errors.As(err, &bad) { // it repeats the URL, and the password in it
-			err = bad.Err
-		}
-		return nil, fmt.Errorf("--redis is no URL of a Redis: %s: give redis://, rediss:// or unix://", firstLine(err))
-	}
-	opts.PoolSize = redisPool
-	opts.MinIdleConns = 2
-	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = redisDial, redisAnswer, redisAnswer
-	opts.PoolTimeout = redisAnswer
-	opts.DialerRetries = 1
-	opts.MaxRetries = -1 // what is tried again, and under which keys, is the hub's to know
-	opts.ContextTimeoutEnabled = true
-	opts.DisableIdentity = true
-	opts.Protocol = 2
-	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	if opts.TLSConfig != nil {
-		opts.TLSConfig.MinVersion = tls.VersionTLS12
-	}
-	return opts, nil
-}
+// it is the contract room.Broker. Here a Redis is opened, and what can go wrong
+// with that is put into words; redisurl.go reads where it is.
 
 // openBroker connects to a Redis; its error is one line that says what to do.
 // close ends the connections.
 func openBroker(ctx context.Context, given string, cfg broker.Config) (b *broker.Broker, close func(), err error) {
-	opts, err := redisOptions(given)
+	target, err := parseRedis(given)
 	if err != nil {
 		return nil, nil, err
 	}
 	quiet.Do(func() { redis.SetLogger(discardLog{}) })
-	client := redis.NewClient(opts)
+	client := target.client()
 	ctx, cancel := context.WithTimeout(ctx, redisAtStart)
 	defer cancel()
 	cfg.Client = client
 	b, err = broker.New(ctx, cfg)
 	if err != nil {
 		_ = client.Close()
-		return nil, nil, explainRedis(opts.Addr, err)
+		return nil, nil, explainRedis(target, err)
 	}
 	return b, func() { _ = client.Close() }, nil
 }
@@ -96,33 +50,90 @@ type discardLog struct{}
 // Printf drops what go-redis has to say.
 func (discardLog) Printf(context.Context, string, ...any) {}
 
+// refusals are what a Redis may answer, by what is in it in upper case, and
+// what to do then. The first that fits counts.
+var refusals = []struct{ answer, hint string }{
+	{"WRONGPASS", "it refuses the user or the password: put the right ones in the URL, redis://user:password@host:port"},
+	{"INVALID PASSWORD", "it refuses the user or the password: put the right ones in the URL, redis://user:password@host:port"},
+	{"NOAUTH", "it wants a password: give it in the URL, redis://:password@host:port, best through CHAT_REDIS"},
+	{"WITHOUT ANY PASSWORD", "it has no password: leave it out of the URL"},
+	{"CLUSTER SUPPORT DISABLED", "it is no Redis Cluster: give one address for a single Redis"},
+	{"MOVED", "it is part of a Redis Cluster: give several of its addresses, host:port,host:port (or one of them twice)"},
+	{"CLUSTERDOWN", "some of its slots have no primary: see redis-cli --cluster check"},
+	{"UNKNOWN COMMAND", "it is too old for streams, or for sharded Pub/Sub: use Redis 5.0 or newer, a Redis Cluster from 7.0 on"},
+	{"NOPERM", "its user may not do what the chat does: see the README for the rules it needs"},
+	{"LOADING", "it is still reading its data: try again in a moment"},
+	{"READONLY", "it is a replica: give its primary, or the sentinels that know it"},
+	{"MASTERDOWN", "it is a replica without its primary: give the primary, or the sentinels that know it"},
+	{"MISCONF", "it can't save its data and refuses writes: see its log and its disk"},
+	{"BUSY", "a script keeps it busy: see SCRIPT KILL"},
+	{"OOM", "its memory is full: see maxmemory"},
+	{"NOREPLICAS", "it refuses writes while too few replicas follow it: see min-replicas-to-write"},
+}
+
 // explainRedis puts into words why a Redis can't be used.
-func explainRedis(addr string, err error) error {
+func explainRedis(target redisTarget, err error) error {
 	text := firstLine(err)
-	hint := "see Redis's own log"
-	upper := strings.ToUpper(text)
-	var dns *net.DNSError
-	switch {
-	case strings.Contains(upper, "WRONGPASS"), strings.Contains(upper, "INVALID PASSWORD"):
-		hint = "it refuses the user or the password: put the right ones in the URL, redis://user:password@host:port"
-	case strings.Contains(upper, "NOAUTH"):
-		hint = "it wants a password: give it in the URL, redis://:password@host:port, best through CHAT_REDIS"
-	case strings.Contains(upper, "WITHOUT ANY PASSWORD"):
-		hint = "it has no password: leave it out of the URL"
-	case strings.Contains(upper, "UNKNOWN COMMAND"):
-		hint = "it is too old for streams: use Redis 5.0 or newer"
-	case strings.Contains(upper, "NOPERM"):
-		hint = "its user may not do what the chat does: see the README for the rules it needs"
-	case strings.Contains(upper, "LOADING"):
-		hint = "it is still reading its data: try again in a moment"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		hint = "is it running? start one, or leave --redis out for the embedded broker"
-	case errors.As(err, &dns):
-		hint = "there is no such host: check the name"
-	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		hint = "it doesn't answer: is it a Redis, and reachable from here (and TLS only with rediss://)?"
+	hint := networkHint(err)
+	if target.sentinel != nil && strings.Contains(text, "all sentinels specified") {
+		text, hint = sentinelTrouble(err)
+	} else if hint == "" {
+		hint = "see Redis's own log"
+		upper := strings.ToUpper(text)
+		for _, r := range refusals {
+			if strings.Contains(upper, r.answer) {
+				hint = r.hint
+				break
+			}
+		}
 	}
-	return fmt.Errorf("can't use the Redis at %s: %s: %s", addr, text, hint)
+	return fmt.Errorf("can't use the Redis at %s: %s: %s", target.name, text, hint)
+}
+
+// sentinelTrouble puts into words why no sentinel could tell of the primary.
+func sentinelTrouble(err error) (text, hint string) {
+	switch {
+	case strings.Contains(err.Error(), redis.Nil.Error()):
+		return "the sentinels know no primary of this name", "the name follows the last /, and is that of sentinel monitor"
+	case strings.Contains(err.Error(), "NOAUTH"), strings.Contains(err.Error(), "WRONGPASS"):
+		return "the sentinels want a password", "give it as ?sentinel_password=… (and sentinel_username) at the URL's end"
+	}
+	if hint = networkHint(err); hint == "" || errors.Is(err, syscall.ECONNREFUSED) {
+		hint = "are these the sentinels' addresses (port 26379), not Redis's, and do they run?"
+	}
+	return "no sentinel answers", hint
+}
+
+// networkHint tells what to do when the connection itself fails; "" for other
+// errors.
+func networkHint(err error) string {
+	var (
+		dns      *net.DNSError
+		signer   x509.UnknownAuthorityError
+		host     x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		noTLS    tls.RecordHeaderError
+		notBegun *net.OpError
+	)
+	switch {
+	case errors.As(err, &signer):
+		return "its certificate is signed by an authority that is unknown here: name the file with its CA in SSL_CERT_FILE"
+	case errors.As(err, &host):
+		return "its certificate is for another name: give the host by a name that is in it"
+	case errors.As(err, &invalid):
+		return "its certificate is not valid: see its dates and uses"
+	case errors.As(err, &noTLS):
+		return "it speaks no TLS: give redis:// in place of rediss://"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "is it running? start one, or leave --redis out for the embedded broker"
+	case errors.As(err, &dns):
+		return "there is no such host: check the name"
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return "it doesn't answer: is it a Redis, and reachable from here (and TLS only with rediss://)?"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.As(err, &notBegun):
+		return "it ends the connection: is it a Redis, and TLS only with rediss://?"
+	}
+	return ""
 }
 
 func isTimeout(err error) bool {

@@ -104,7 +104,7 @@ func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 		return err
 	}
 	if opts.Redis != "" {
-		if _, err := redisOptions(opts.Redis); err != nil {
+		if _, err := parseRedis(opts.Redis); err != nil {
 			return &cli.UsageError{Message: err.Error()}
 		}
 	}

@@ -117,7 +117,7 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 		}
 	}
 	b, closeRedis, err := openBroker(ctx, redisURL, broker.Config{
-		Namespace: s.opts.Namespace, History: s.opts.History, Node: self, Log: s.log,
+		Namespace: s.opts.Namespace, History: s.opts.History, Replicas: s.opts.Replicas, Node: self, Log: s.log,
 	})
 	if err != nil {
 		return err

@@ -15,13 +15,13 @@ package broker
 import (
 	"context"
 	"crypto/rand"
-	"embed"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,27 +31,6 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-//go:embed scripts/*.lua
-var scripts embed.FS
-
-func script(name string) *redis.Script {
-	src, err := scripts.ReadFile("scripts/" + name + ".lua")
-	if err != nil {
-		panic(err) // embedded: it can't be missing
-	}
-	return redis.NewScript(string(src))
-}
-
-var (
-	appendScript = script("append")
-	hereScript   = script("here")
-	leaseScript  = script("lease")
-	namesScript  = script("names")
-)
-
-// publish is the command by which scripts publish.
-const publish = "PUBLISH"
-
 // Timings of the lease and the probe; each is well below the next.
 const (
 	// beatEvery is how often the lease is renewed and the probe sent.
@@ -59,6 +38,8 @@ const (
 	// probeLost is after how long without its own probe a subscription counts
 	// as dead.
 	probeLost = 3 * time.Second
+	// replicasWithin is how long replicas may take to confirm what was written.
+	replicasWithin = time.Second
 	// leaseFor is how long a lease holds without renewal.
 	leaseFor = 6 * time.Second
 	// forgetAfter is how long a dead instance stays listed, so that what it
@@ -68,12 +49,16 @@ const (
 
 // Config is what a Broker needs to know.
 type Config struct {
-	// Client is the connection to Redis; the Broker does not close it.
+	// Client is the connection to Redis; the Broker does not close it. A
+	// *redis.ClusterClient has what is published sharded.
 	Client redis.UniversalClient
 	// Namespace is the prefix of every key and channel.
 	Namespace string
 	// History is how many entries a room's log keeps.
 	History int
+	// Replicas is how many of Redis's replicas must have an entry before it
+	// counts as appended.
+	Replicas int
 	// Node is what the node says of itself to the others.
 	Node NodeInfo
 	// Log takes what an operator should know.
@@ -96,9 +81,10 @@ type NodeInfo struct {
 	TLS bool `json:"tls,omitzero"`
 }
 
-// Listener is told what comes from Redis. Live, Following and News are called
-// by one goroutine, in the order in which things came; the others by another.
-// None may block.
+// Listener is told what comes from Redis. Live and Following of one room are
+// called by one goroutine, in the order in which things came, and so is News; on
+// a Redis Cluster those of different rooms come at the same time. The others are
+// called by another goroutine. None may block.
 type Listener interface {
 	// Live is called with what was published in a followed room: whole entries
 	// or hints.
@@ -122,11 +108,12 @@ type Listener interface {
 type Broker struct {
 	cfg      Config
 	rdb      redis.UniversalClient
+	cluster  *redis.ClusterClient // rdb, where that is a Redis Cluster
 	keys     keyspace
 	log      *slog.Logger
 	listener Listener // set by Run
 
-	sub   *subscription
+	subs  *switchboard
 	names *nameBatcher
 
 	rooms roomList
@@ -143,7 +130,7 @@ type Broker struct {
 }
 
 // New makes a Broker, and checks that the Redis behind it is there, lets it in
-// and knows streams.
+// and knows streams, and on a Redis Cluster sharded Pub/Sub.
 func New(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -152,16 +139,24 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 		cfg.Jitter = mathrand.N[time.Duration]
 	}
 	b := &Broker{cfg: cfg, rdb: cfg.Client, keys: keyspace{cfg.Namespace}, log: cfg.Log, beatNow: make(chan struct{}, 1)}
+	b.cluster, _ = cfg.Client.(*redis.ClusterClient)
 	b.newInstance()
-	b.sub = newSubscription(b)
+	b.subs = newSwitchboard(b)
 	b.names = newNameBatcher(b)
 	if err := b.rdb.Ping(ctx).Err(); err != nil {
 		return nil, err
 	}
-	if err := b.rdb.XLen(ctx, b.keys.room("log", "probe")).Err(); err != nil {
+	// Keys of many slots, so that one node of a Redis Cluster, taken for a
+	// single Redis, shows itself by what it redirects.
+	for i := range 12 {
+		if err := b.rdb.XLen(ctx, b.keys.tagged(strconv.Itoa(i), "log:probe")).Err(); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.publish(ctx, b.rdb, b.keys.probe(mainTag, cfg.Node.ID), ""); err != nil {
 		return nil, err
 	}
-	return b, nil
+	return b, b.countReplicas(ctx)
 }
 
 // newInstance gives this node a new identity for its lease: what it wrote under
@@ -209,22 +204,23 @@ func (b *Broker) Secret(ctx context.Context) ([]byte, error) {
 
 // Publish sends a hint to a room's live channel. It is not kept anywhere.
 func (b *Broker) Publish(ctx context.Context, room string, payload []byte) error {
-	return b.rdb.Publish(ctx, b.keys.room("live", room), payload).Err()
+	return b.publish(ctx, b.rdb, b.keys.room("live", room), payload)
 }
 
 // Follow asks for what is published in the room; Listener.Following tells when
 // that has begun. It never waits.
-func (b *Broker) Follow(room string) { b.sub.want(b.keys.room("live", room), true) }
+func (b *Broker) Follow(room string) { b.subs.want(b.keys.room("live", room), true) }
 
 // Unfollow ends it. It never waits.
-func (b *Broker) Unfollow(room string) { b.sub.want(b.keys.room("live", room), false) }
+func (b *Broker) Unfollow(room string) { b.subs.want(b.keys.room("live", room), false) }
 
 // errReply is what a script's reply in an unexpected shape is reported as.
 var errReply = errors.New("redis answered in an unexpected shape")
 
 // Append puts drafts into the room's log, in their order, each at most once by
 // its user and key, and publishes those that are new. It is all or nothing, but
-// a failed call may nevertheless have been carried out.
+// a failed call may nevertheless have been carried out: where replicas have to
+// confirm and don't, it has.
 func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
 	began := time.Now()
 	list, err := b.append(ctx, room, drafts)
@@ -239,13 +235,14 @@ func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draf
 }
 
 func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
-	args := make([]any, 0, 6+3*len(drafts))
-	args = append(args, b.keys.room("live", room), publish, b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room)
+	args := make([]any, 0, 7+3*len(drafts))
+	args = append(args, b.keys.room("live", room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
+		min(b.cfg.Replicas, 1))
 	for _, d := range drafts {
 		args = append(args, member(d), d.Mark(), d.Tail)
 	}
 	keys := []string{b.keys.room("log", room), b.keys.room("keys", room)}
-	reply, err := appendScript.Run(ctx, b.rdb, keys, args...).Slice()
+	reply, err := b.runConfirmed(ctx, appendScript, keys, args...).Slice()
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,8 +22,35 @@ import (
 	"example.com/chat/internal/redistest"
 )
 
-// each runs the suite's test on the embedded broker and on a real Redis.
-func each(t *testing.T, test func(t *testing.T, url string)) {
+// suite is what holds on every kind of Redis.
+var suite = []struct {
+	name string
+	test func(t *testing.T, at *site)
+}{
+	{"AppendTakesEachKeyOnceInOrder", testAppendTakesEachKeyOnceInOrder},
+	{"TheLogIsCappedAndReadFromCursors", testTheLogIsCappedAndReadFromCursors},
+	{"EntriesPutInByHandAreSkipped", testEntriesPutInByHandAreSkipped},
+	{"PresenceIsWorthAsMuchAsItsLease", testPresenceIsWorthAsMuchAsItsLease},
+	{"ALeaseIsNeverLongerThanLeasesAre", testALeaseIsNeverLongerThanLeasesAre},
+	{"NamesAreClaimedRenamedAndReleased", testNamesAreClaimedRenamedAndReleased},
+	{"ALostLeaseIsNoticed", testALostLeaseIsNoticed},
+	{"AKilledSubscriptionIsMadeAnew", testAKilledSubscriptionIsMadeAnew},
+	{"ARoomsRulesAreKeptAndTold", testARoomsRulesAreKeptAndTold},
+}
+
+// site is one Redis, of whatever kind.
+type site struct {
+	// client makes a client as a node has it, outside one that may do all; on
+	// a Redis Cluster they are clients of it.
+	client, outside func(t *testing.T) redis.UniversalClient
+	// servers are the processes; none for the embedded broker.
+	servers []*redistest.Server
+	// alone is false where tests share the Redis.
+	alone bool
+}
+
+// each runs a test on the embedded broker and on a Redis.
+func each(t *testing.T, test func(t *testing.T, at *site)) {
 	t.Parallel()
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
@@ -31,12 +59,142 @@ func each(t *testing.T, test func(t *testing.T, url string)) {
 			t.Fatal(err)
 		}
 		t.Cleanup(b.Close)
-		test(t, b.URL())
+		client := single(b.URL(), nil)
+		test(t, &site{client: client, outside: client, alone: true})
 	})
 	t.Run("redis-server", func(t *testing.T) {
 		t.Parallel()
-		test(t, redistest.Start(t).URL)
+		test(t, at(redistest.Start(t)))
 	})
+}
+
+// at is the site of one server.
+func at(s *redistest.Server) *site {
+	client := single(s.URL, nil)
+	return &site{client: client, outside: client, servers: []*redistest.Server{s}, alone: true}
+}
+
+func TestOnTheEmbeddedBroker(t *testing.T) {
+	t.Parallel()
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, err := embed.StartBroker(embed.BrokerConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(b.Close)
+			client := single(b.URL(), nil)
+			c.test(t, &site{client: client, outside: client, alone: true})
+		})
+	}
+}
+
+func TestOnARedis(t *testing.T) {
+	t.Parallel()
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, at(redistest.Start(t)))
+		})
+	}
+}
+
+// The user is the one that the README recommends.
+func TestOverTLSAsTheRecommendedUser(t *testing.T) {
+	t.Parallel()
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ca := redistest.NewCA(t)
+			s := redistest.StartTLS(t, ca)
+			redistest.SetUser(s)
+			c.test(t, &site{
+				client:  single("rediss://"+redistest.User+":"+redistest.Password+"@"+s.Addr, ca.Trusting),
+				outside: single(s.URL, ca.Trusting), servers: []*redistest.Server{s}, alone: true,
+			})
+		})
+	}
+}
+
+// The user is the one that the README recommends.
+func TestOnARedisCluster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, nil)
+	redistest.SetUser(cluster.Servers[:]...)
+	at := &site{
+		client: func(*testing.T) redis.UniversalClient {
+			return clusterClient(cluster, redistest.User, redistest.Password)
+		},
+		outside: func(t *testing.T) redis.UniversalClient { return cluster.Client() },
+		servers: cluster.Servers[:],
+	}
+	t.Run("suite", func(t *testing.T) {
+		for _, c := range suite {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				c.test(t, at)
+			})
+		}
+	})
+	own := *at
+	own.alone = true
+	t.Run("AKilledSubscriptionIsMadeAnew", func(t *testing.T) { testAKilledSubscriptionIsMadeAnew(t, &own) })
+	t.Run("OneSubscriptionAPartition", func(t *testing.T) { testOneSubscriptionAPartition(t, &own) })
+	t.Run("ASilentSubscriptionIsMadeAnewAlone", func(t *testing.T) { testASilentSubscriptionIsMadeAnewAlone(t, cluster, &own) })
+	t.Run("ASlotIsMoved", func(t *testing.T) { testASlotIsMoved(t, cluster, &own) })
+	t.Run("APrimaryDies", func(t *testing.T) { testAPrimaryDies(t, cluster, &own) })
+}
+
+// clusterClient makes a client as a node has it.
+func clusterClient(c *redistest.Cluster, user, password string) *redis.ClusterClient {
+	return redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: []string{c.Servers[0].Addr, c.Servers[1].Addr}, Username: user, Password: password, Protocol: 2, DisableIdentity: true,
+		DisableRoutingPolicies: true, ClusterStateReloadInterval: time.Second, ContextTimeoutEnabled: true, PipelinePoolSize: -1,
+		DialTimeout: time.Second, ReadTimeout: 2 * time.Second, DialerRetries: 1,
+	})
+}
+
+// single makes clients of one server.
+func single(url string, trusting *tls.Config) func(t *testing.T) redis.UniversalClient {
+	return func(t *testing.T) redis.UniversalClient { return newSingle(t, url, trusting) }
+}
+
+func newSingle(t testing.TB, url string, trusting *tls.Config) *redis.Client {
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if trusting != nil {
+		opts.TLSConfig = trusting
+	}
+	opts.MaxRetries, opts.Protocol, opts.DisableIdentity, opts.ContextTimeoutEnabled = -1, 2, true, true // as the program has it
+	opts.PoolSize, opts.PipelinePoolSize = 48, -1
+	return redis.NewClient(opts)
+}
+
+// find lists the keys of the test that fit a pattern, wherever they are.
+func (b *testBroker) find(t *testing.T, pattern string) []string {
+	t.Helper()
+	var mu sync.Mutex // guards found
+	var found []string
+	look := func(ctx context.Context, c *redis.Client) error {
+		list, err := c.Keys(ctx, b.ns+pattern).Result()
+		mu.Lock()
+		defer mu.Unlock()
+		found = append(found, list...)
+		return err
+	}
+	var err error
+	if c, ok := b.rdb.(*redis.ClusterClient); ok {
+		err = c.ForEachMaster(t.Context(), look)
+	} else {
+		err = look(t.Context(), b.rdb.(*redis.Client))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // heard is a listener that keeps what it is told.
@@ -44,6 +202,7 @@ type heard struct {
 	mu        sync.Mutex // guards the fields below
 	live      []string
 	following int
+	followed  []string // the rooms, each time
 	news      []string
 	nodes     []broker.NodeInfo
 	lost      int
@@ -59,7 +218,9 @@ func (h *heard) note(f func()) {
 func (h *heard) Live(room string, payload []byte) {
 	h.note(func() { h.live = append(h.live, room+" "+string(payload)) })
 }
-func (h *heard) Following(string)             { h.note(func() { h.following++ }) }
+func (h *heard) Following(room string) {
+	h.note(func() { h.following++; h.followed = append(h.followed, room) })
+}
 func (h *heard) News(payload []byte)          { h.note(func() { h.news = append(h.news, string(payload)) }) }
 func (h *heard) Nodes(live []broker.NodeInfo) { h.note(func() { h.nodes = live }) }
 func (h *heard) Lost()                        { h.note(func() { h.lost++ }) }
@@ -78,20 +239,21 @@ func (h *heard) has(t *testing.T, what string, ok func() bool) {
 type testBroker struct {
 	*broker.Broker
 	*heard
-	rdb  *redis.Client
+	rdb  redis.UniversalClient // from outside
+	ns   string                // its namespace
 	stop func()
 }
 
 // open opens a broker of a node, which runs until the test's end.
-func open(t *testing.T, url, id string, history int) *testBroker {
+func open(t *testing.T, at *site, id string, history int) *testBroker {
 	t.Helper()
-	opts, err := redis.ParseURL(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.MaxRetries, opts.Protocol, opts.ContextTimeoutEnabled = -1, 2, true // as the program has it
-	rdb := redis.NewClient(opts)
-	b, err := broker.New(t.Context(), broker.Config{Client: rdb, Namespace: "test", History: history, Node: broker.NodeInfo{ID: id, Port: 1}})
+	return openWith(t, at, broker.Config{History: history, Node: broker.NodeInfo{ID: id, Port: 1}})
+}
+
+func openWith(t *testing.T, at *site, cfg broker.Config) *testBroker {
+	t.Helper()
+	cfg.Client, cfg.Namespace = at.client(t), "chat:"+t.Name()
+	b, err := broker.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,10 +265,11 @@ func open(t *testing.T, url, id string, history int) *testBroker {
 		close(done)
 	}()
 	var once sync.Once
-	stop := func() { once.Do(func() { cancel(); <-done; _ = rdb.Close() }) }
-	t.Cleanup(stop)
+	outside := at.outside(t)
+	stop := func() { once.Do(func() { cancel(); <-done; _ = cfg.Client.Close() }) }
+	t.Cleanup(func() { stop(); _ = outside.Close() })
 	h.has(t, "the broker to be up", func() bool { return h.up })
-	return &testBroker{b, h, rdb, stop}
+	return &testBroker{b, h, outside, cfg.Namespace, stop}
 }
 
 func draft(user, key, text string) protocol.Draft {
@@ -121,351 +284,317 @@ func ids(list []protocol.Entry) string {
 	return strings.Join(seqs, " ")
 }
 
-func TestAppendTakesEachKeyOnceInOrder(t *testing.T) {
-	each(t, func(t *testing.T, url string) {
-		b := open(t, url, "n1", 100)
-		b.Follow("lobby")
-		b.has(t, "to follow", func() bool { return b.following == 1 })
-		first, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "x"), draft("a", "2", `"key":"1","user":{"id":"a",`), draft("a", "1", "again")})
+func testAppendTakesEachKeyOnceInOrder(t *testing.T, at *site) {
+	b := open(t, at, "n1", 100)
+	b.Follow("lobby")
+	b.has(t, "to follow", func() bool { return b.following == 1 })
+	first, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "x"), draft("a", "2", `"key":"1","user":{"id":"a",`), draft("a", "1", "again")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first[0].ID.Seq != 1 || first[1].ID.Seq != 2 || first[0].Duplicate || !first[2].Duplicate || first[2].ID != first[0].ID {
+		t.Errorf("receipts %+v", first)
+	}
+	again, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "2", "x"), draft("b", "2", "y"), draft("a", "1", "x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !again[0].Duplicate || again[0].ID != first[1].ID || again[1].Duplicate || again[1].ID.Seq != 3 || again[2].ID != first[0].ID ||
+		again[2].Time != first[0].Time {
+		t.Errorf("receipts %+v, first %+v", again, first)
+	}
+	b.has(t, "what was published", func() bool { return len(b.live) == 2 })
+	// The id of the entry before, and the new entries, a line each.
+	start := "lobby e\n" + `{"id":"` + first[0].ID.String() + `","room":"lobby","time":`
+	if lines := strings.Count(b.live[0], "\n"); lines != 2 || !strings.HasPrefix(b.live[0], start) {
+		t.Errorf("published %q", b.live)
+	}
+	if !strings.HasPrefix(b.live[1], "lobby e"+first[1].ID.String()+"\n") {
+		t.Errorf("published %q, which does not follow %s", b.live[1], first[1].ID)
+	}
+	list, more, err := b.Newest(t.Context(), "lobby", 10)
+	if err != nil || more || ids(list) != "1 2 3" || !strings.HasSuffix(b.live[1], string(list[2].Raw)) {
+		t.Errorf("%v %v %s", err, more, ids(list))
+	}
+}
+
+func testTheLogIsCappedAndReadFromCursors(t *testing.T, at *site) {
+	b := open(t, at, "n1", 20)
+	var all []protocol.ID
+	for i := range 30 {
+		r, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", strconv.Itoa(i), "x")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if first[0].ID.Seq != 1 || first[1].ID.Seq != 2 || first[0].Duplicate || !first[2].Duplicate || first[2].ID != first[0].ID {
-			t.Errorf("receipts %+v", first)
+		all = append(all, r[0].ID)
+	}
+	list, more, err := b.Newest(t.Context(), "lobby", 5)
+	if err != nil || !more || ids(list) != "26 27 28 29 30" {
+		t.Errorf("newest: %v %v %s", err, more, ids(list))
+	}
+	list, more, err = b.Before(t.Context(), "lobby", all[13], 5)
+	if err != nil || more || ids(list) != "11 12 13" {
+		t.Errorf("before: %v %v %s", err, more, ids(list))
+	}
+	list, found, more, err := b.After(t.Context(), "lobby", all[26], 10)
+	if err != nil || !found || more || ids(list) != "28 29 30" {
+		t.Errorf("after: %v %v %v %s", err, found, more, ids(list))
+	}
+	list, found, more, err = b.After(t.Context(), "lobby", all[15], 3)
+	if err != nil || !found || !more || ids(list) != "17 18 19" {
+		t.Errorf("after, cut: %v %v %v %s", err, found, more, ids(list))
+	}
+	if list, found, _, err = b.After(t.Context(), "lobby", all[29], 3); err != nil || !found || len(list) != 0 {
+		t.Errorf("after the last: %v %v %s", err, found, ids(list))
+	}
+	for _, gone := range []protocol.ID{all[2], {MS: 1, Seq: 25}, {MS: all[29].MS + 1, Seq: 31}} {
+		if list, found, _, err = b.After(t.Context(), "lobby", gone, 3); err != nil || found || len(list) != 0 {
+			t.Errorf("after %v: %v %v %s", gone, err, found, ids(list))
 		}
-		again, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "2", "x"), draft("b", "2", "y"), draft("a", "1", "x")})
+	}
+	if _, found, _, err = b.After(t.Context(), "lobby", protocol.ID{}, 3); err != nil || found {
+		t.Errorf("from the start of a log that lost it: %v %v", err, found)
+	}
+	if _, found, _, err = b.After(t.Context(), "empty", protocol.ID{}, 3); err != nil || !found {
+		t.Errorf("from the start of an empty log: %v %v", err, found)
+	}
+	heads, err := b.Heads(t.Context(), []string{"lobby", "empty"})
+	if err != nil || heads[0] != all[29] || !heads[1].IsZero() {
+		t.Errorf("heads %v %v", heads, err)
+	}
+	// The entry of an old key is gone from the log, the key is not.
+	r, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "0", "x")})
+	if err != nil || !r[0].Duplicate || !r[0].ID.IsZero() || r[0].Time != all[0].MS {
+		t.Errorf("an old key: %+v %v", r, err)
+	}
+}
+
+func testEntriesPutInByHandAreSkipped(t *testing.T, at *site) {
+	b := open(t, at, "n1", 1000)
+	key := broker.LogKey(b.ns, "lobby")
+	hand := func(id string, fields ...any) {
+		t.Helper()
+		if err := b.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: key, ID: id, Values: fields}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hand("*", "m", `{"id":"1-1","room":"lobby"}`)
+	say := func(k string) protocol.ID {
+		t.Helper()
+		r, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", k, "x")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !again[0].Duplicate || again[0].ID != first[1].ID || again[1].Duplicate || again[1].ID.Seq != 3 || again[2].ID != first[0].ID ||
-			again[2].Time != first[0].Time {
-			t.Errorf("receipts %+v, first %+v", again, first)
-		}
-		b.has(t, "what was published", func() bool { return len(b.live) == 2 })
-		// The id of the entry before, and the new entries, a line each.
-		start := "lobby e\n" + `{"id":"` + first[0].ID.String() + `","room":"lobby","time":`
-		if lines := strings.Count(b.live[0], "\n"); lines != 2 || !strings.HasPrefix(b.live[0], start) {
-			t.Errorf("published %q", b.live)
-		}
-		if !strings.HasPrefix(b.live[1], "lobby e"+first[1].ID.String()+"\n") {
-			t.Errorf("published %q, which does not follow %s", b.live[1], first[1].ID)
-		}
-		list, more, err := b.Newest(t.Context(), "lobby", 10)
-		if err != nil || more || ids(list) != "1 2 3" || !strings.HasSuffix(b.live[1], string(list[2].Raw)) {
-			t.Errorf("%v %v %s", err, more, ids(list))
-		}
-	})
-}
-
-func TestTheLogIsCappedAndReadFromCursors(t *testing.T) {
-	each(t, func(t *testing.T, url string) {
-		b := open(t, url, "n1", 20)
-		var all []protocol.ID
-		for i := range 30 {
-			r, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", strconv.Itoa(i), "x")})
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, r[0].ID)
-		}
-		list, more, err := b.Newest(t.Context(), "lobby", 5)
-		if err != nil || !more || ids(list) != "26 27 28 29 30" {
-			t.Errorf("newest: %v %v %s", err, more, ids(list))
-		}
-		list, more, err = b.Before(t.Context(), "lobby", all[13], 5)
-		if err != nil || more || ids(list) != "11 12 13" {
-			t.Errorf("before: %v %v %s", err, more, ids(list))
-		}
-		list, found, more, err := b.After(t.Context(), "lobby", all[26], 10)
-		if err != nil || !found || more || ids(list) != "28 29 30" {
-			t.Errorf("after: %v %v %v %s", err, found, more, ids(list))
-		}
-		list, found, more, err = b.After(t.Context(), "lobby", all[15], 3)
-		if err != nil || !found || !more || ids(list) != "17 18 19" {
-			t.Errorf("after, cut: %v %v %v %s", err, found, more, ids(list))
-		}
-		if list, found, _, err = b.After(t.Context(), "lobby", all[29], 3); err != nil || !found || len(list) != 0 {
-			t.Errorf("after the last: %v %v %s", err, found, ids(list))
-		}
-		for _, gone := range []protocol.ID{all[2], {MS: 1, Seq: 25}, {MS: all[29].MS + 1, Seq: 31}} {
-			if list, found, _, err = b.After(t.Context(), "lobby", gone, 3); err != nil || found || len(list) != 0 {
-				t.Errorf("after %v: %v %v %s", gone, err, found, ids(list))
-			}
-		}
-		if _, found, _, err = b.After(t.Context(), "lobby", protocol.ID{}, 3); err != nil || found {
-			t.Errorf("from the start of a log that lost it: %v %v", err, found)
-		}
-		if _, found, _, err = b.After(t.Context(), "empty", protocol.ID{}, 3); err != nil || !found {
-			t.Errorf("from the start of an empty log: %v %v", err, found)
-		}
-		heads, err := b.Heads(t.Context(), []string{"lobby", "empty"})
-		if err != nil || heads[0] != all[29] || !heads[1].IsZero() {
-			t.Errorf("heads %v %v", heads, err)
-		}
-		// The entry of an old key is gone from the log, the key is not.
-		r, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "0", "x")})
-		if err != nil || !r[0].Duplicate || !r[0].ID.IsZero() || r[0].Time != all[0].MS {
-			t.Errorf("an old key: %+v %v", r, err)
-		}
-	})
-}
-
-func TestEntriesPutInByHandAreSkipped(t *testing.T) {
-	each(t, func(t *testing.T, url string) {
-		b := open(t, url, "n1", 1000)
-		key := logKey(t, b, "lobby")
-		hand := func(id string, fields ...any) {
-			t.Helper()
-			if err := b.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: key, ID: id, Values: fields}).Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		hand("*", "m", `{"id":"1-1","room":"lobby"}`)
-		say := func(k string) protocol.ID {
-			t.Helper()
-			r, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", k, "x")})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return r[0].ID
-		}
-		if id := say("1"); id.Seq != 1 {
-			t.Errorf("the first of ours has %v", id)
-		}
-		before := say("2")
-		hand("*", "other", "field")
-		ahead := strconv.FormatInt(before.MS+60_000, 10)
-		hand(ahead+"-500", "m", "garbage")
-		after := say("3")
-		if after.Seq != before.Seq+1 || after.MS < before.MS+60_000 {
-			t.Errorf("after %v and one by hand of a later time came %v", before, after)
-		}
-		list, found, _, err := b.After(t.Context(), "lobby", before, 10)
-		if err != nil || !found || len(list) != 1 || list[0].ID != after {
-			t.Errorf("after: %v %v %s", err, found, ids(list))
-		}
-		hand("*", "x", "y")
-		if heads, err := b.Heads(t.Context(), []string{"lobby"}); err != nil || heads[0] != after {
-			t.Errorf("head %v %v, want %v", heads, err, after)
-		}
-		// A log that is of another type is its room's trouble alone, and nothing
-		// is half done.
-		if err := b.rdb.Set(t.Context(), logKey(t, b, "odd"), "x", 0).Err(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := b.Append(t.Context(), "odd", []protocol.Draft{draft("a", "1", "x")}); err == nil {
-			t.Error("a log that is a string took an entry")
-		}
-		if heads, err := b.Heads(t.Context(), []string{"odd", "lobby"}); err != nil || heads[1] != after {
-			t.Errorf("heads %v %v", heads, err)
-		}
-	})
-}
-
-// logKey finds the key of a room's log, which is the broker's own affair, by
-// looking for it.
-func logKey(t *testing.T, b *testBroker, room string) string {
-	t.Helper()
-	if _, err := b.Append(t.Context(), room, []protocol.Draft{draft("a", "find", "x")}); err != nil {
+		return r[0].ID
+	}
+	if id := say("1"); id.Seq != 1 {
+		t.Errorf("the first of ours has %v", id)
+	}
+	before := say("2")
+	hand("*", "other", "field")
+	ahead := strconv.FormatInt(before.MS+60_000, 10)
+	hand(ahead+"-500", "m", "garbage")
+	after := say("3")
+	if after.Seq != before.Seq+1 || after.MS < before.MS+60_000 {
+		t.Errorf("after %v and one by hand of a later time came %v", before, after)
+	}
+	list, found, _, err := b.After(t.Context(), "lobby", before, 10)
+	if err != nil || !found || len(list) != 1 || list[0].ID != after {
+		t.Errorf("after: %v %v %s", err, found, ids(list))
+	}
+	hand("*", "x", "y")
+	if heads, err := b.Heads(t.Context(), []string{"lobby"}); err != nil || heads[0] != after {
+		t.Errorf("head %v %v, want %v", heads, err, after)
+	}
+	// A log that is of another type is its room's trouble alone, and nothing
+	// is half done.
+	if err := b.rdb.Set(t.Context(), broker.LogKey(b.ns, "odd"), "x", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := b.rdb.Keys(t.Context(), "test:{*}:log:"+room).Result()
-	if err != nil || len(keys) != 1 {
-		t.Fatalf("%v %v", keys, err)
+	if _, err := b.Append(t.Context(), "odd", []protocol.Draft{draft("a", "1", "x")}); err == nil {
+		t.Error("a log that is a string took an entry")
 	}
-	if err := b.rdb.Del(t.Context(), keys[0]).Err(); err != nil {
-		t.Fatal(err)
+	if heads, err := b.Heads(t.Context(), []string{"odd", "lobby"}); err != nil || heads[1] != after {
+		t.Errorf("heads %v %v", heads, err)
 	}
-	return keys[0]
 }
 
-func TestPresenceIsWorthAsMuchAsItsLease(t *testing.T) {
-	each(t, func(t *testing.T, url string) {
-		n1, n2 := open(t, url, "n1", 10), open(t, url, "n2", 10)
-		n2.Follow("lobby")
-		n2.has(t, "to follow", func() bool { return n2.following > 0 })
-		ann, bob := protocol.User{ID: "a", Name: "Ann B"}, protocol.User{ID: "b", Name: "Bob"}
-		write := func(b *testBroker, want int, changes ...protocol.Change) {
-			t.Helper()
-			if n, err := b.Here(t.Context(), b.Instance(), "lobby", changes); err != nil || n != want {
-				t.Errorf("here: %d %v, want %d", n, err, want)
-			}
+func testPresenceIsWorthAsMuchAsItsLease(t *testing.T, at *site) {
+	n1, n2 := open(t, at, "n1", 10), open(t, at, "n2", 10)
+	n2.Follow("lobby")
+	n2.has(t, "to follow", func() bool { return n2.following > 0 })
+	ann, bob := protocol.User{ID: "a", Name: "Ann B"}, protocol.User{ID: "b", Name: "Bob"}
+	write := func(b *testBroker, want int, changes ...protocol.Change) {
+		t.Helper()
+		if n, err := b.Here(t.Context(), b.Instance(), "lobby", changes); err != nil || n != want {
+			t.Errorf("here: %d %v, want %d", n, err, want)
 		}
-		write(n1, 2, protocol.Change{User: ann, Here: true}, protocol.Change{User: bob, Here: true})
-		write(n1, 2, protocol.Change{User: ann, Here: true})
-		write(n2, 2, protocol.Change{User: ann, Here: true})
-		write(n1, 2, protocol.Change{User: ann})
-		write(n1, 1, protocol.Change{User: bob})
-		n2.has(t, "the changes", func() bool { return len(n2.live) == 2 })
-		if want := []string{"lobby p2\n+a Ann B\n+b Bob", "lobby p1\n-b Bob"}; !slices.Equal(n2.live, want) {
-			t.Errorf("published %q", n2.live)
-		}
-		write(n1, 2, protocol.Change{User: bob, Here: true})
-		users, err := n1.Present(t.Context(), "lobby")
-		if err != nil || len(users) != 2 {
-			t.Errorf("present: %v %v", users, err)
-		}
-		rooms, err := n1.Rooms(t.Context())
-		if err != nil || len(rooms) != 1 || rooms[0] != (protocol.RoomCount{Room: "lobby", Count: 2}) {
-			t.Errorf("rooms: %v %v", rooms, err)
-		}
-		// The first node dies; the second finds out and clears up after it.
-		if _, err := n1.Claim(t.Context(), "b", "Bob", false); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := n2.Claim(t.Context(), "x", "BOB", false); !errors.Is(err, protocol.ErrNameTaken) {
-			t.Errorf("a held name: %v", err)
-		}
-		n2.has(t, "both nodes", func() bool { return len(n2.nodes) == 2 })
-		n1.stop()
-		n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby p1\n-b Bob") })
-		n2.has(t, "one node", func() bool { return len(n2.nodes) == 1 })
-		poll.Until(t, "the name to be free", func() bool {
-			_, err := n2.Claim(t.Context(), "x", "BOB", false)
-			return err == nil
-		})
-		poll.Until(t, "nothing to be left of the dead node", func() bool {
-			left, err := n2.rdb.Keys(t.Context(), "test:*n1~*").Result()
-			return err == nil && len(left) == 0
-		})
+	}
+	write(n1, 2, protocol.Change{User: ann, Here: true}, protocol.Change{User: bob, Here: true})
+	write(n1, 2, protocol.Change{User: ann, Here: true})
+	write(n2, 2, protocol.Change{User: ann, Here: true})
+	write(n1, 2, protocol.Change{User: ann})
+	write(n1, 1, protocol.Change{User: bob})
+	n2.has(t, "the changes", func() bool { return len(n2.live) == 2 })
+	if want := []string{"lobby p2\n+a Ann B\n+b Bob", "lobby p1\n-b Bob"}; !slices.Equal(n2.live, want) {
+		t.Errorf("published %q", n2.live)
+	}
+	write(n1, 2, protocol.Change{User: bob, Here: true})
+	users, err := n1.Present(t.Context(), "lobby")
+	if err != nil || len(users) != 2 {
+		t.Errorf("present: %v %v", users, err)
+	}
+	rooms, err := n1.Rooms(t.Context())
+	if err != nil || len(rooms) != 1 || rooms[0] != (protocol.RoomCount{Room: "lobby", Count: 2}) {
+		t.Errorf("rooms: %v %v", rooms, err)
+	}
+	// The first node dies; the second finds out and clears up after it.
+	if _, err := n1.Claim(t.Context(), "b", "Bob", false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n2.Claim(t.Context(), "x", "BOB", false); !errors.Is(err, protocol.ErrNameTaken) {
+		t.Errorf("a held name: %v", err)
+	}
+	n2.has(t, "both nodes", func() bool { return len(n2.nodes) == 2 })
+	n1.stop()
+	n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby p1\n-b Bob") })
+	n2.has(t, "one node", func() bool { return len(n2.nodes) == 1 })
+	poll.Until(t, "the name to be free", func() bool {
+		_, err := n2.Claim(t.Context(), "x", "BOB", false)
+		return err == nil
+	})
+	poll.Until(t, "nothing to be left of the dead node", func() bool {
+		return len(n2.find(t, ":*n1~*")) == 0
 	})
 }
 
 // Redis's clock goes back by 20 minutes just after a node has renewed its lease
 // for the last time: its users shall not be there for 20 minutes.
-func TestALeaseIsNeverLongerThanLeasesAre(t *testing.T) {
-	each(t, func(t *testing.T, url string) {
-		n1, n2 := open(t, url, "n1", 10), open(t, url, "n2", 10)
-		n2.Follow("lobby")
-		n2.has(t, "to follow", func() bool { return n2.following == 1 })
-		if _, err := n1.Here(t.Context(), n1.Instance(), "lobby", []protocol.Change{{User: protocol.User{ID: "a", Name: "Ann"}, Here: true}}); err != nil {
-			t.Fatal(err)
-		}
-		n1.stop()
-		ends := float64(time.Now().Add(20 * time.Minute).UnixMilli())
-		if err := n2.rdb.ZAdd(t.Context(), "test:{cluster}:nodes", redis.Z{Score: ends, Member: n1.Instance()}).Err(); err != nil {
-			t.Fatal(err)
-		}
-		n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby p0\n-a Ann") })
-	})
+func testALeaseIsNeverLongerThanLeasesAre(t *testing.T, at *site) {
+	n1, n2 := open(t, at, "n1", 10), open(t, at, "n2", 10)
+	n2.Follow("lobby")
+	n2.has(t, "to follow", func() bool { return n2.following == 1 })
+	if _, err := n1.Here(t.Context(), n1.Instance(), "lobby", []protocol.Change{{User: protocol.User{ID: "a", Name: "Ann"}, Here: true}}); err != nil {
+		t.Fatal(err)
+	}
+	n1.stop()
+	ends := float64(time.Now().Add(20 * time.Minute).UnixMilli())
+	if err := n2.rdb.ZAdd(t.Context(), n2.ns+":{cluster}:nodes", redis.Z{Score: ends, Member: n1.Instance()}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby p0\n-a Ann") })
 }
 
-func TestNamesAreClaimedRenamedAndReleased(t *testing.T) {
-	each(t, func(t *testing.T, url string) {
-		n1, n2 := open(t, url, "n1", 10), open(t, url, "n2", 10)
-		claim := func(b *testBroker, user, name string, keep bool, want string) {
-			t.Helper()
-			got, err := b.Claim(t.Context(), user, name, keep)
-			if want == "" && !errors.Is(err, protocol.ErrNameTaken) || want != "" && got != want {
-				t.Errorf("claim of %s by %s: %q %v, want %q", name, user, got, err, want)
-			}
+func testNamesAreClaimedRenamedAndReleased(t *testing.T, at *site) {
+	n1, n2 := open(t, at, "n1", 10), open(t, at, "n2", 10)
+	claim := func(b *testBroker, user, name string, keep bool, want string) {
+		t.Helper()
+		got, err := b.Claim(t.Context(), user, name, keep)
+		if want == "" && !errors.Is(err, protocol.ErrNameTaken) || want != "" && got != want {
+			t.Errorf("claim of %s by %s: %q %v, want %q", name, user, got, err, want)
 		}
-		release := func(b *testBroker, user string, keep bool) {
-			t.Helper()
-			done := make(chan error, 1)
-			b.Release(user, keep, func(err error) { done <- err })
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
+	}
+	release := func(b *testBroker, user string, keep bool) {
+		t.Helper()
+		done := make(chan error, 1)
+		b.Release(user, keep, func(err error) { done <- err })
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
-		claim(n1, "a", "Ann", false, "Ann")
-		claim(n2, "b", "ＡNN", false, "")
-		claim(n2, "a", "Ann", true, "Ann") // the same user on a second node
-		release(n1, "a", false)
-		claim(n1, "b", "ann", false, "") // still online on the second
-		if _, err := n2.Rename(t.Context(), "a", "Anna", "mark"); err != nil {
-			t.Fatal(err)
-		}
-		n1.has(t, "the news", func() bool { return slices.Contains(n1.news, "rmark\na\nAnna") })
-		claim(n1, "b", "ann", false, "ann")
-		claim(n1, "a", "Ann", true, "Anna") // who she is now goes before what her token tells
-		release(n1, "a", true)
-		release(n2, "a", true)
-		claim(n2, "a", "Ann", true, "Anna") // remembered
-		release(n2, "a", false)
-		claim(n1, "c", "Anna", false, "Anna")
-		claim(n2, "a", "Anna", true, "")
-	})
+	}
+	claim(n1, "a", "Ann", false, "Ann")
+	claim(n2, "b", "ＡNN", false, "")
+	claim(n2, "a", "Ann", true, "Ann") // the same user on a second node
+	release(n1, "a", false)
+	claim(n1, "b", "ann", false, "") // still online on the second
+	if _, err := n2.Rename(t.Context(), "a", "Anna", "mark"); err != nil {
+		t.Fatal(err)
+	}
+	n1.has(t, "the news", func() bool { return slices.Contains(n1.news, "rmark\na\nAnna") })
+	claim(n1, "b", "ann", false, "ann")
+	claim(n1, "a", "Ann", true, "Anna") // who she is now goes before what her token tells
+	release(n1, "a", true)
+	release(n2, "a", true)
+	claim(n2, "a", "Ann", true, "Anna") // remembered
+	release(n2, "a", false)
+	claim(n1, "c", "Anna", false, "Anna")
+	claim(n2, "a", "Anna", true, "")
 }
 
-func TestALostLeaseIsNoticed(t *testing.T) {
-	each(t, func(t *testing.T, url string) {
-		b := open(t, url, "n1", 10)
-		secret, err := b.Secret(t.Context())
-		if err != nil {
+func testALostLeaseIsNoticed(t *testing.T, at *site) {
+	b := open(t, at, "n1", 10)
+	secret, err := b.Secret(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := b.Instance()
+	for _, key := range b.find(t, ":*") {
+		if err := b.rdb.Del(t.Context(), key).Err(); err != nil {
 			t.Fatal(err)
 		}
-		was := b.Instance()
-		if err := b.rdb.FlushAll(t.Context()).Err(); err != nil {
-			t.Fatal(err)
-		}
-		b.has(t, "the loss", func() bool { return b.lost == 1 })
-		if b.Instance() == was {
-			t.Error("the instance is still the same")
-		}
-		// The secret is put back, so that tokens hold.
-		poll.Until(t, "the secret", func() bool {
-			n, err := b.rdb.Exists(t.Context(), "test:{cluster}:secret").Result()
-			return err == nil && n == 1
-		})
-		other := open(t, url, "n2", 10)
-		if again, err := other.Secret(t.Context()); err != nil || string(again) != string(secret) {
-			t.Errorf("another node has another secret: %v", err)
-		}
+	}
+	b.has(t, "the loss", func() bool { return b.lost == 1 })
+	if b.Instance() == was {
+		t.Error("the instance is still the same")
+	}
+	// The secret is put back, so that tokens hold.
+	poll.Until(t, "the secret", func() bool {
+		n, err := b.rdb.Exists(t.Context(), b.ns+":{cluster}:secret").Result()
+		return err == nil && n == 1
 	})
+	other := open(t, at, "n2", 10)
+	if again, err := other.Secret(t.Context()); err != nil || string(again) != string(secret) {
+		t.Errorf("another node has another secret: %v", err)
+	}
 }
 
 // Redis may end a subscription at any time; what was published meanwhile is
 // lost, so each channel has to be confirmed anew.
-func TestAKilledSubscriptionIsMadeAnew(t *testing.T) {
-	each(t, func(t *testing.T, url string) {
-		b := open(t, url, "n1", 10)
-		for i := range 3 {
-			b.Follow(fmt.Sprintf("room-%d", i))
-		}
-		b.has(t, "to follow", func() bool { return b.following == 3 })
-		if err := b.rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
-			if strings.Contains(url, ":@") || strings.Contains(err.Error(), "unknown") || strings.Contains(err.Error(), "not supported") {
-				t.Skip("the embedded broker knows no CLIENT KILL: tried on a real Redis only")
-			}
-			t.Fatal(err)
-		}
-		b.has(t, "to follow again", func() bool { return b.following == 6 })
-		if err := b.Publish(t.Context(), "room-1", []byte("tx")); err != nil {
-			t.Fatal(err)
-		}
-		b.has(t, "what is published", func() bool { return slices.Contains(b.live, "room-1 tx") })
-		// Asking again is confirmed again, and what is not wanted is not heard.
-		b.Unfollow("room-1")
-		b.Follow("room-1")
-		b.has(t, "to follow once more", func() bool { return b.following == 7 })
-	})
+func testAKilledSubscriptionIsMadeAnew(t *testing.T, at *site) {
+	if !at.alone || at.servers == nil {
+		t.Skip("tried where no other test's subscriptions are killed, and there is a CLIENT KILL")
+	}
+	b := open(t, at, "n1", 10)
+	for i := range 3 {
+		b.Follow(fmt.Sprintf("room-%d", i))
+	}
+	b.has(t, "to follow", func() bool { return b.following == 3 })
+	for _, s := range at.servers {
+		s.Do("CLIENT", "KILL", "TYPE", "pubsub")
+	}
+	b.has(t, "to follow again", func() bool { return b.following == 6 })
+	if err := b.Publish(t.Context(), "room-1", []byte("tx")); err != nil {
+		t.Fatal(err)
+	}
+	b.has(t, "what is published", func() bool { return slices.Contains(b.live, "room-1 tx") })
+	// Asking again is confirmed again, and what is not wanted is not heard.
+	b.Unfollow("room-1")
+	b.Follow("room-1")
+	b.has(t, "to follow once more", func() bool { return b.following == 7 })
 }
 
-func TestARoomsRulesAreKeptAndTold(t *testing.T) {
-	each(t, func(t *testing.T, url string) {
-		b := open(t, url, "n1", 10)
-		b.Follow("lobby")
-		b.has(t, "to follow", func() bool { return b.following == 1 })
-		if err := b.Rule(t.Context(), "lobby", "lock", "{}", []byte("m1")); err != nil {
-			t.Fatal(err)
-		}
-		if err := b.Rule(t.Context(), "", "ban|a", "{}", []byte("m2")); err != nil {
-			t.Fatal(err)
-		}
-		here, err1 := b.Rules(t.Context(), "lobby")
-		all, err2 := b.Rules(t.Context(), "")
-		if err1 != nil || err2 != nil || here["lock"] != "{}" || all["ban|a"] != "{}" || len(here)+len(all) != 2 {
-			t.Errorf("%v %v %v %v", here, all, err1, err2)
-		}
-		if err := b.Rule(t.Context(), "lobby", "lock", "", []byte("m3")); err != nil {
-			t.Fatal(err)
-		}
-		if here, err := b.Rules(t.Context(), "lobby"); err != nil || len(here) != 0 {
-			t.Errorf("%v %v", here, err)
-		}
-		b.has(t, "the payloads", func() bool {
-			return slices.Equal(b.live, []string{"lobby m1", "lobby m3"}) && slices.Contains(b.news, "m2")
-		})
+func testARoomsRulesAreKeptAndTold(t *testing.T, at *site) {
+	b := open(t, at, "n1", 10)
+	b.Follow("lobby")
+	b.has(t, "to follow", func() bool { return b.following == 1 })
+	if err := b.Rule(t.Context(), "lobby", "lock", "{}", []byte("m1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Rule(t.Context(), "", "ban|a", "{}", []byte("m2")); err != nil {
+		t.Fatal(err)
+	}
+	here, err1 := b.Rules(t.Context(), "lobby")
+	all, err2 := b.Rules(t.Context(), "")
+	if err1 != nil || err2 != nil || here["lock"] != "{}" || all["ban|a"] != "{}" || len(here)+len(all) != 2 {
+		t.Errorf("%v %v %v %v", here, all, err1, err2)
+	}
+	if err := b.Rule(t.Context(), "lobby", "lock", "", []byte("m3")); err != nil {
+		t.Fatal(err)
+	}
+	if here, err := b.Rules(t.Context(), "lobby"); err != nil || len(here) != 0 {
+		t.Errorf("%v %v", here, err)
+	}
+	b.has(t, "the payloads", func() bool {
+		return slices.Equal(b.live, []string{"lobby m1", "lobby m3"}) && slices.Contains(b.news, "m2")
 	})
 }

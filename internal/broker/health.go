@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,6 +36,13 @@ func (h *health) watch(p *pulse) {
 	h.pulses = append(h.pulses, p)
 }
 
+// unwatch ends watch, for a subscription that is needed no more.
+func (h *health) unwatch(p *pulse) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pulses = slices.DeleteFunc(h.pulses, func(q *pulse) bool { return p == q })
+}
+
 func (h *health) setBeat(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -45,7 +53,7 @@ func (h *health) setBeat(err error) {
 func explain(err error) error {
 	var network net.Error
 	switch {
-	case err == nil, errors.Is(err, errReply), errors.Is(err, errLost):
+	case err == nil, errors.Is(err, errReply), errors.Is(err, errLost), errors.Is(err, errReplicas):
 		return err
 	case isReply(err):
 		return fmt.Errorf("redis refuses: %w", err)
@@ -83,7 +91,11 @@ func (h *health) probe() Probe {
 	defer h.mu.Unlock()
 	var worst Probe
 	for i, p := range h.pulses {
-		if probe := p.probe(); i == 0 || probe.worse(worst) {
+		probe := p.probe()
+		if i > 0 && !probe.Heard && p.reason() == nil {
+			continue // it is just being made
+		}
+		if i == 0 || probe.worse(worst) {
 			worst = probe
 		}
 	}

@@ -20,15 +20,31 @@ type keyspace struct{ prefix string }
 func (k keyspace) room(kind, room string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(room))
-	return k.prefix + ":{" + strconv.Itoa(int(h.Sum32()%partitions)) + "}:" + kind + ":" + room
+	return k.tagged(strconv.Itoa(int(h.Sum32()%partitions)), kind+":"+room)
 }
+
+// tagged returns the name of a key or channel with a hash tag.
+func (k keyspace) tagged(tag, name string) string { return k.prefix + ":{" + tag + "}:" + name }
 
 // LogKey is the Redis key of a room's log (a stream), for tools and tests that
 // look at it from outside.
 func LogKey(namespace, room string) string { return keyspace{namespace}.room("log", room) }
 
+// mainTag is the hash tag of all that is not of one room.
+const mainTag = "cluster"
+
 // cluster returns the name of a key or channel that is not of one room.
-func (k keyspace) cluster(name string) string { return k.prefix + ":{cluster}:" + name }
+func (k keyspace) cluster(name string) string { return k.tagged(mainTag, name) }
+
+// probe returns the channel by which a node hears itself through the
+// subscription of a hash tag; whatever instance it has, it is its alone.
+func (k keyspace) probe(tag, node string) string { return k.tagged(tag, "probe:"+node) }
+
+// tagOf returns the hash tag of a channel of this keyspace.
+func (k keyspace) tagOf(channel string) string {
+	tag, _, _ := strings.Cut(strings.TrimPrefix(channel, k.prefix+":{"), "}")
+	return tag
+}
 
 // liveRoom tells which room a live channel is of; ok is false for others.
 func (k keyspace) liveRoom(channel string) (room string, ok bool) {

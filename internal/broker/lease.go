@@ -20,12 +20,12 @@ const reapers = 8
 // errLost is a lease that ended before it was renewed.
 var errLost = errors.New("the lease was lost")
 
-// Run keeps the subscription, the lease and the probe until ctx is done, and
+// Run keeps the subscriptions, their probes and the lease until ctx is done, and
 // tells the listener what comes. It is called once.
 func (b *Broker) Run(ctx context.Context, listener Listener) {
 	b.listener = listener
 	var all sync.WaitGroup
-	all.Go(func() { b.sub.run(ctx) })
+	all.Go(func() { b.subs.run(ctx) })
 	all.Go(func() { b.beatLoop(ctx) })
 	all.Go(func() { b.healthLoop(ctx) })
 	all.Wait()
@@ -74,20 +74,18 @@ func (b *Broker) beatLoop(ctx context.Context) {
 		if errors.Is(err, errLost) {
 			b.counts.leasesLost.Add(1)
 			b.log.Warn("this node's lease was lost; writing its users anew", "instance", b.Instance())
+			old := b.Instance()
 			b.newInstance()
 			if err = b.beat(ctx, true); err == nil {
 				b.reshareSecret(ctx)
 				b.listener.Lost()
+				b.reapSoon([]string{old}) // the others may have forgotten it
 			}
 		}
 		if err == nil {
 			first = false
 		}
 		b.health.setBeat(err)
-		if err == nil && b.sub.pulse.silent() { // a beat that fails sends no probe
-			b.log.Warn("the subscription brings nothing any more; making a new one")
-			b.sub.restart()
-		}
 		select {
 		case <-ctx.Done():
 			return
@@ -110,10 +108,9 @@ func (b *Broker) reshareSecret(ctx context.Context) {
 	}
 }
 
-// probeChannel is this node's alone, whatever instance it has.
-func (b *Broker) probeChannel() string { return b.keys.cluster("probe:" + b.cfg.Node.ID) }
-
-// beat renews the lease, sends the probe and takes note of who is alive.
+// beat renews the lease and takes note of who is alive. Where replicas have to
+// confirm what is appended, they have to confirm the lease too: so it shows when
+// they don't.
 func (b *Broker) beat(ctx context.Context, first bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*beatEvery)
 	defer cancel()
@@ -126,10 +123,14 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 		mode = "new"
 	}
 	keys := []string{b.keys.cluster("nodes"), b.keys.cluster("info")}
-	reply, err := leaseScript.Run(ctx, b.rdb, keys, b.Instance(), leaseFor.Milliseconds(), info, mode,
-		b.keys.cluster("news"), publish, forgetAfter.Milliseconds()).Slice()
-	if err != nil {
+	cmd := b.runConfirmed(ctx, leaseScript, keys, b.Instance(), leaseFor.Milliseconds(), info, mode,
+		b.keys.cluster("news"), b.publishCommand(), forgetAfter.Milliseconds())
+	reply, err := cmd.Slice()
+	if err != nil && !errors.Is(err, errReplicas) {
 		return b.plainly(ctx, err)
+	}
+	if err != nil { // the lease is held all the same
+		reply, _ = cmd.Val().([]any)
 	}
 	if len(reply)%3 != 1 {
 		return errReply
@@ -139,10 +140,8 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	}
 	live, dead := split(reply[1:])
 	b.setLive(live)
-	if len(dead) > 0 && b.reaping.CompareAndSwap(false, true) {
-		go b.reapAll(dead) // ends by its own deadline; nobody waits for it
-	}
-	return b.sub.probe(ctx)
+	b.reapSoon(dead)
+	return err
 }
 
 // plainly gets Redis's own reason where the refusal of a long command hides it:
@@ -184,6 +183,13 @@ func (b *Broker) setLive(live []NodeInfo) {
 	b.mu.Unlock()
 	if !same {
 		b.listener.Nodes(live)
+	}
+}
+
+// reapSoon is reapAll in a goroutine of its own, unless one is at it already.
+func (b *Broker) reapSoon(dead []string) {
+	if len(dead) > 0 && b.reaping.CompareAndSwap(false, true) {
+		go b.reapAll(dead) // ends by its own deadline; nobody waits for it
 	}
 }
 
@@ -250,7 +256,7 @@ func (b *Broker) Leave(ctx context.Context) error {
 	pipe := b.rdb.Pipeline()
 	pipe.ZRem(ctx, b.keys.cluster("nodes"), instance)
 	pipe.HDel(ctx, b.keys.cluster("info"), instance)
-	pipe.Publish(ctx, b.keys.cluster("news"), "n")
+	_ = b.publish(ctx, pipe, b.keys.cluster("news"), "n") // queued
 	_, err := pipe.Exec(ctx)
 	return err
 }

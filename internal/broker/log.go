@@ -115,20 +115,23 @@ func cut(list []protocol.Entry, n int, more bool) ([]protocol.Entry, bool) {
 	return list, more
 }
 
-// Heads reads the id of the newest entry of each room, zero where it has none.
+// Heads reads the id of the newest entry of each room, zero where it has none
+// or it can't be read: that shows when the room itself reads its log.
 func (b *Broker) Heads(ctx context.Context, rooms []string) ([]protocol.ID, error) {
 	pipe := b.rdb.Pipeline()
 	reads := make([]*redis.XMessageSliceCmd, len(rooms))
 	for i, room := range rooms {
 		reads[i] = pipe.XRevRangeN(ctx, b.keys.room("log", room), "+", "-", 1)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !isReply(err) {
+	// The key may be of another type, and of a Redis Cluster a part may be
+	// away: that is the trouble of those rooms alone.
+	if _, err := pipe.Exec(ctx); err != nil && allFailed(reads) && !redis.HasErrorPrefix(err, "WRONGTYPE") {
 		return nil, err
 	}
 	heads := make([]protocol.ID, len(rooms))
 	for i, read := range reads {
 		if read.Err() != nil {
-			continue // the key is of another type: that room's own trouble
+			continue
 		}
 		list := b.entries(read.Val())
 		if len(list) == 0 && len(read.Val()) > 0 {
@@ -150,4 +153,14 @@ func (b *Broker) Heads(ctx context.Context, rooms []string) ([]protocol.ID, erro
 func isReply(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply)
+}
+
+// allFailed reports whether none of a pipeline's commands was carried out.
+func allFailed[C redis.Cmder](list []C) bool {
+	for _, c := range list {
+		if c.Err() == nil {
+			return false
+		}
+	}
+	return true
 }

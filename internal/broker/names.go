@@ -42,7 +42,7 @@ func newNameBatcher(b *Broker) *nameBatcher {
 
 func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([]nameResult, error) {
 	args := make([]any, 0, 5+5*len(ops))
-	args = append(args, instance, b.keys.cluster("news"), publish, namesKeptFor.Milliseconds(), namesKept)
+	args = append(args, instance, b.keys.cluster("news"), b.publishCommand(), namesKeptFor.Milliseconds(), namesKept)
 	for _, op := range ops {
 		args = append(args, op.what, op.user, protocol.FoldName(op.name), op.name, op.extra)
 	}
@@ -50,7 +50,7 @@ func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([
 		b.keys.cluster("nodes"), b.keys.cluster("names"), b.keys.cluster("users"),
 		b.keys.cluster("held:" + instance), b.keys.cluster("kept"),
 	}
-	reply, err := namesScript.Run(ctx, b.rdb, keys, args...).Slice()
+	reply, err := b.run(ctx, namesScript, keys, args...).Slice()
 	if err != nil {
 		return nil, err
 	}

@@ -46,11 +46,15 @@ func (p Probe) worse(q Probe) bool {
 type pulse struct {
 	nonce string
 	trips *tally.Histogram // what the probes took
+	name  string           // for messages; "" for the one that is always there
+	// grace is how long it may take to be subscribed, where that may begin at
+	// any time.
+	grace time.Duration
 
 	mu         sync.Mutex // guards the fields below
 	subscribed bool
 	since      time.Time // when subscribed last changed
-	cause      error     // of the end of the last subscription
+	cause      error     // of the end of the last subscription, or why a probe could not be published
 	count      uint64    // probes sent
 	sent       [probesKept]time.Time
 	heardAt    time.Time // when a probe came back last
@@ -74,7 +78,25 @@ func (p *pulse) confirmed() {
 func (p *pulse) broken(cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.subscribed, p.since, p.cause = false, time.Now(), cause
+	if p.subscribed {
+		p.subscribed, p.since = false, time.Now()
+	}
+	p.cause = cause
+}
+
+// published notes whether a probe could be.
+func (p *pulse) published(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.subscribed {
+		p.cause = err
+	}
+}
+
+func (p *pulse) isSubscribed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.subscribed
 }
 
 // send returns the payload of a new probe, whose time runs from now on.
@@ -125,15 +147,20 @@ var (
 func (p *pulse) reason() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	var err error
 	switch {
-	case !p.subscribed && p.cause != nil:
-		return fmt.Errorf("%w: %w", errNotSubscribed, p.cause)
-	case !p.subscribed:
-		return errNotSubscribed
-	case time.Since(p.heardAt) > probeLost:
-		return errNoProbe
+	case !p.subscribed && time.Since(p.since) >= p.grace:
+		err = errNotSubscribed
+	case p.subscribed && time.Since(p.heardAt) > probeLost && (p.grace == 0 || time.Since(p.since) > probeLost):
+		err = errNoProbe
 	}
-	return nil
+	if err != nil && p.cause != nil {
+		err = fmt.Errorf("%w: %w", err, p.cause)
+	}
+	if err != nil && p.name != "" {
+		err = fmt.Errorf("%s: %w", p.name, err)
+	}
+	return err
 }
 
 // silent reports that a subscription that should be alive has not brought the

@@ -30,7 +30,7 @@ func (b *Broker) Rule(ctx context.Context, room, field, value string, payload []
 	default:
 		pipe.HSet(ctx, key, field, value)
 	}
-	pipe.Publish(ctx, channel, payload)
+	_ = b.publish(ctx, pipe, channel, payload) // queued
 	_, err := pipe.Exec(ctx)
 	return err
 }

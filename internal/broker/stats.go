@@ -59,17 +59,17 @@ func (b *Broker) Stats() Stats {
 }
 
 // kinds are those of Stats.Failed: a fixed table, so that no text of Redis ever
-// becomes the name of something that is counted. The first three are no
+// becomes the name of something that is counted. The first four are no
 // refusals, and the last is any other; those between begin Redis's error.
 var kinds = [...]string{
-	"timeout", "connection", "reply",
+	"timeout", "connection", "reply", "replicas",
 	"oom", "readonly", "misconf", "noauth", "wrongpass", "noperm", "loading", "busy", "wrongtype", "noreplicas",
 	"clusterdown", "tryagain", "moved", "ask", "masterdown", "crossslot", "noscript",
 	"other",
 }
 
 // firstRefusal is the place in kinds of the first that is a refusal.
-const firstRefusal = 3
+const firstRefusal = 4
 
 // kind is the place in kinds of what a call failed for.
 func kind(err error) int {
@@ -77,6 +77,8 @@ func kind(err error) int {
 	switch {
 	case errors.Is(err, errReply):
 		return 2
+	case errors.Is(err, errReplicas):
+		return 3
 	case isReply(err):
 		code, _, _ := strings.Cut(err.Error(), " ")
 		for i := firstRefusal; i < len(kinds)-1; i++ {

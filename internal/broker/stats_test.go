@@ -32,10 +32,10 @@ func counted(t *testing.T, b *broker.Broker, what string, ok func(broker.Stats) 
 }
 
 func TestWhatIsSaidToRedisIsCounted(t *testing.T) {
-	each(t, func(t *testing.T, url string) {
-		b := open(t, url, "n1", 100)
+	each(t, func(t *testing.T, at *site) {
+		b := open(t, at, "n1", 100)
 		counted(t, b.Broker, "a probe", func(s broker.Stats) bool { return s.Probes.Count > 0 && s.Probes.Sum > 0 })
-		key := logKey(t, b, "lobby")
+		key := broker.LogKey(b.ns, "lobby")
 		before := b.Stats()
 		say := func(keys ...string) {
 			t.Helper()
@@ -85,7 +85,7 @@ func TestWhatIsSaidToRedisIsCounted(t *testing.T) {
 func TestFailuresAreCountedByTheirKind(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	b := open(t, server.URL, "n1", 100)
+	b := open(t, at(server), "n1", 100)
 	fails := func(kind string) {
 		t.Helper()
 		before := b.Stats()

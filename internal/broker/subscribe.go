@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -12,17 +13,23 @@ import (
 // are wanted on it, for as long as run runs. Whatever befalls the connection, a
 // new one takes its place and each of its channels is confirmed anew, which is
 // what tells the rooms to read their logs.
+//
+// A connection may look alive and bring nothing: so this node publishes a probe
+// of its own every second, and one by which it doesn't come back is given up.
 type subscription struct {
 	b       *Broker
+	tag     string // the hash tag of all its channels; on a single Redis of its own ones
+	probe   string // the channel of its probe
+	changed chan struct{}
+	confirm chan struct{} // the probe's channel was confirmed
 	pulse   *pulse
-	changed chan struct{} // something in wanted differs from asked
+	end     context.CancelFunc // ends run; used by the switchboard
 
 	mu     sync.Mutex // guards the fields below
 	wanted map[string]uint64
 	asked  map[string]uint64 // what the present connection was asked for
 	count  uint64            // of calls of want, so that asking again is seen
-	conn   *redis.PubSub
-	dead   bool // the present connection was ended by restart
+	silent bool              // the present connection was given up for its silence
 }
 
 // Reconnecting begins at once and slows down.
@@ -34,31 +41,46 @@ const (
 // channelsPerCall bounds one SUBSCRIBE.
 const channelsPerCall = 500
 
-func newSubscription(b *Broker) *subscription {
+// errMoved is that the slot of a subscription is no longer where it was.
+var errMoved = errors.New("the slot was moved to another node of the redis cluster")
+
+func newSubscription(b *Broker, tag string) *subscription {
 	s := &subscription{
 		b:       b,
-		pulse:   newPulse(&b.counts.probes),
+		tag:     tag,
+		probe:   b.keys.probe(tag, b.cfg.Node.ID),
 		changed: make(chan struct{}, 1),
+		confirm: make(chan struct{}, 1),
+		pulse:   newPulse(&b.counts.probes),
+		end:     func() {},
 		wanted:  make(map[string]uint64),
 		asked:   make(map[string]uint64),
+	}
+	if tag != mainTag {
+		s.pulse.name, s.pulse.grace, s.pulse.since = "partition "+tag, downAfter, time.Now()
 	}
 	b.health.watch(s.pulse)
 	return s
 }
 
-// want adds a channel or takes it away. A channel that is wanted again is
-// confirmed again.
-func (s *subscription) want(channel string, on bool) {
+// want adds a channel or takes it away, and returns how many are wanted now.
+func (s *subscription) want(channel string, on bool) (left int) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if on {
 		s.count++
 		s.wanted[channel] = s.count
 	} else {
 		delete(s.wanted, channel)
 	}
-	s.mu.Unlock()
+	poke(s.changed)
+	return len(s.wanted)
+}
+
+// poke leaves word, unless there is some already.
+func poke(c chan struct{}) {
 	select {
-	case s.changed <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -72,13 +94,16 @@ func (s *subscription) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		silent := s.wasRestarted()
+		silent := s.wasSilent()
 		if silent {
 			err = errNoProbe // that its connection was closed is only how it ended
 		}
 		s.b.counts.remadeFor(silent)
 		s.pulse.broken(err)
-		s.b.log.Warn("the subscription to redis broke off; making a new one", "error", err)
+		s.b.log.Warn("a subscription to redis broke off; making a new one", "tag", s.tag, "error", err)
+		if s.b.cluster != nil {
+			s.b.cluster.ReloadState(ctx) // its slot may be elsewhere now
+		}
 		if time.Since(began) > 2*resubscribeMax {
 			wait = resubscribeMin
 		}
@@ -87,24 +112,50 @@ func (s *subscription) run(ctx context.Context) {
 	}
 }
 
+// line is a connection of a subscription.
+type line struct {
+	*redis.PubSub
+	sharded bool
+}
+
+func (l line) subscribe(ctx context.Context, channels ...string) error {
+	if l.sharded {
+		return l.SSubscribe(ctx, channels...)
+	}
+	return l.Subscribe(ctx, channels...)
+}
+
+func (l line) unsubscribe(ctx context.Context, channels ...string) error {
+	if l.sharded {
+		return l.SUnsubscribe(ctx, channels...)
+	}
+	return l.Unsubscribe(ctx, channels...)
+}
+
 // life is one connection's, from its making to the error that ends it.
 func (s *subscription) life(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	conn := s.b.rdb.Subscribe(ctx)
-	var writer sync.WaitGroup
-	defer writer.Wait()
+	// Without a channel no connection is made yet: on a Redis Cluster the first
+	// one decides to which node.
+	conn := line{s.b.rdb.Subscribe(ctx), s.b.cluster != nil}
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
 	defer conn.Close()
 	defer cancel()
 
-	probe := s.b.probeChannel()
 	s.mu.Lock()
-	s.conn, s.dead = conn, false
 	clear(s.asked)
+	s.silent = false
 	s.mu.Unlock()
-	if err := conn.Subscribe(ctx, probe, s.b.keys.cluster("news")); err != nil {
+	own := []string{s.probe}
+	if s.tag == mainTag {
+		own = append(own, s.b.keys.cluster("news"))
+	}
+	if err := conn.subscribe(ctx, own...); err != nil {
 		return err
 	}
-	writer.Go(func() { s.write(ctx, conn) }) // ends with this life, which waits for it
+	helpers.Go(func() { s.write(ctx, conn) })  // ends with this life, which waits for it
+	helpers.Go(func() { s.listen(ctx, conn) }) // as above
 	for {
 		message, err := conn.Receive(ctx)
 		if err != nil {
@@ -112,29 +163,41 @@ func (s *subscription) life(ctx context.Context) error {
 		}
 		switch m := message.(type) {
 		case *redis.Subscription:
-			if m.Kind == "subscribe" {
-				s.confirmed(m.Channel, probe)
+			switch m.Kind {
+			case "subscribe", "ssubscribe":
+				s.confirmed(m.Channel)
+			case "sunsubscribe":
+				// Nobody asked for the end of this one: the slot went away.
+				if m.Channel == s.probe {
+					return errMoved
+				}
 			}
 		case *redis.Message:
-			s.heard(m, probe)
+			s.heard(m)
 		}
 	}
 }
 
-func (s *subscription) confirmed(channel, probe string) {
-	if channel == probe {
+func (s *subscription) confirmed(channel string) {
+	if channel == s.probe {
 		s.pulse.confirmed()
-		s.b.hurry()
+		poke(s.confirm)
+		if s.tag == mainTag {
+			s.b.hurry()
+		}
 		return
 	}
-	if room, ok := s.b.keys.liveRoom(channel); ok {
+	s.mu.Lock()
+	_, wanted := s.wanted[channel]
+	s.mu.Unlock()
+	if room, ok := s.b.keys.liveRoom(channel); ok && wanted {
 		s.b.listener.Following(room)
 	}
 }
 
-func (s *subscription) heard(m *redis.Message, probe string) {
+func (s *subscription) heard(m *redis.Message) {
 	switch {
-	case m.Channel == probe:
+	case m.Channel == s.probe:
 		s.pulse.heard(m.Payload)
 	case m.Channel == s.b.keys.cluster("news"):
 		if m.Payload == "n" {
@@ -151,18 +214,18 @@ func (s *subscription) heard(m *redis.Message, probe string) {
 
 // write asks the connection for what is wanted and not asked for yet, and the
 // other way round, each time something changed.
-func (s *subscription) write(ctx context.Context, conn *redis.PubSub) {
+func (s *subscription) write(ctx context.Context, conn line) {
 	for {
 		add, drop := s.differences()
 		for len(add) > 0 {
 			n := min(len(add), channelsPerCall)
-			if conn.Subscribe(ctx, add[:n]...) != nil {
+			if conn.subscribe(ctx, add[:n]...) != nil {
 				_ = conn.Close() // Receive ends too
 				return
 			}
 			add = add[n:]
 		}
-		if len(drop) > 0 && conn.Unsubscribe(ctx, drop...) != nil {
+		if len(drop) > 0 && conn.unsubscribe(ctx, drop...) != nil {
 			_ = conn.Close()
 			return
 		}
@@ -193,26 +256,42 @@ func (s *subscription) differences() (add, drop []string) {
 	return add, drop
 }
 
-// restart ends the present connection, which may look alive and be dead.
-func (s *subscription) restart() {
-	s.mu.Lock()
-	conn := s.conn
-	s.dead = conn != nil
-	s.mu.Unlock()
-	if conn != nil {
-		_ = conn.Close()
+// listen publishes the probe every second, and ends the connection when it is
+// not confirmed, or the probe not heard, for too long. A probe that could not be
+// published says nothing about it.
+func (s *subscription) listen(ctx context.Context, conn line) {
+	began := time.Now()
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-s.confirm:
+		}
+		dead := !s.pulse.isSubscribed() && time.Since(began) > probeLost
+		if s.pulse.isSubscribed() {
+			sending, cancel := context.WithTimeout(ctx, 2*beatEvery)
+			err := s.b.publish(sending, s.b.rdb, s.probe, s.pulse.send())
+			cancel()
+			s.pulse.published(err)
+			dead = err == nil && s.pulse.silent()
+		}
+		if dead && ctx.Err() == nil {
+			s.mu.Lock()
+			s.silent = true
+			s.mu.Unlock()
+			_ = conn.Close() // Receive ends too
+			return
+		}
 	}
 }
 
-func (s *subscription) wasRestarted() bool {
+func (s *subscription) wasSilent() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dead
-}
-
-// probe sends one to this very subscription.
-func (s *subscription) probe(ctx context.Context) error {
-	return s.b.rdb.Publish(ctx, s.b.probeChannel(), s.pulse.send()).Err()
+	return s.silent
 }
 
 // sleep waits, or until ctx is done.

@@ -23,6 +23,7 @@ type NodeOptions struct {
 	Nodes      int
 	Redis      string
 	BrokerAddr string
+	Replicas   int
 	Namespace  string
 	NodeID     string
 	Advertise  string
@@ -73,7 +74,8 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	serve.StringArrayVar(&o.Origins, "origin", nil, "another `origin` whose pages may connect; repeatable, * for all\n(default: the nodes' own)")
 
 	redis := set()
-	redis.StringVar(&o.Redis, "redis", "", "the Redis that joins the nodes: redis://, rediss:// or unix:// `URL`, or host:port\n(default: an embedded broker)")
+	redis.StringVar(&o.Redis, "redis", "", "the Redis that joins the nodes: redis://, rediss:// or unix:// `URL`, or host:port;\nseveral with commas between: a Redis Cluster; by sentinels:\nredis+sentinel://host:port,host:port/master-name (default: an embedded broker)")
+	redis.IntVar(&o.Replicas, "wait-replicas", 0, "Redis `replicas` that must have a message before it is acknowledged")
 	redis.StringVar(&o.BrokerAddr, "broker-addr", "", "`host:port` where the embedded broker listens, so that other\nchat --redis can join (default: a free loopback port)")
 	redis.StringVar(&o.Namespace, "namespace", "chat", "`prefix` of every Redis key and channel")
 
@@ -216,6 +218,8 @@ func (o *NodeOptions) check() error {
 		return usage("--advertise with a URL can't go with --nodes", "each node has a URL of its own: leave it out, or give none")
 	case o.Nodes > 1 && set("debug-addr"):
 		return usage("--debug-addr can't go with --nodes", "the nodes of one call would share it: each has its /metrics at its own address")
+	case o.Replicas > 0 && o.Redis == "":
+		return usage("--wait-replicas needs --redis", "the embedded broker has no replicas")
 	case o.Redis != "" && set("broker-addr"):
 		return usage("--redis and --broker-addr contradict each other", "leave one out: the nodes are joined by either")
 	case o.NodeID != "" && !plainName.MatchString(o.NodeID):
@@ -283,6 +287,7 @@ const (
 	maxTextLimit = 1 << 20
 	maxKept      = 10_000_000
 	maxJoined    = 10_000
+	maxReplicas  = 10
 	minSecret    = 16
 )
 
@@ -291,6 +296,7 @@ func (o *NodeOptions) checkLimits() error {
 		flag           string
 		value, lo, max int
 	}{
+		{"wait-replicas", o.Replicas, 0, maxReplicas},
 		{"history", o.History, 1, maxKept},
 		{"text-limit", o.TextLimit, 1, maxTextLimit},
 		{"max-rooms", o.MaxRooms, 1, maxJoined},

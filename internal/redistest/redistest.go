@@ -1,12 +1,16 @@
-// Package redistest starts real Redis servers for tests.
+// Package redistest starts real Redis servers for tests: single ones, with TLS,
+// a primary and a replica watched by sentinels, and a Redis Cluster. All listen
+// on free ports of the loopback and end with their test.
 package redistest
 
 import (
+	"crypto/tls"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -22,6 +26,7 @@ type Server struct {
 
 	t    testing.TB
 	args []string
+	tls  *tls.Config // nil where it speaks no TLS
 	cmd  *exec.Cmd
 }
 
@@ -30,49 +35,115 @@ type Server struct {
 // insists on it.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	needed(t)
+	s := newServer(t, freePorts(t, 1)[0], args...)
+	s.Restart()
+	return s
+}
+
+// needed skips the test where there is no redis-server.
+func needed(t testing.TB) {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("redis-server is not installed, and CI=true insists on it")
 		}
 		t.Skip("redis-server is not installed: tests with a real Redis are skipped")
 	}
-	ports, err := embed.FreePorts("127.0.0.1", 1)
+}
+
+func freePorts(t testing.TB, n int) []int {
+	t.Helper()
+	ports, err := embed.FreePorts("127.0.0.1", n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := strconv.Itoa(ports[0])
+	return ports
+}
+
+// newServer prepares a server that does not run yet.
+func newServer(t testing.TB, port int, args ...string) *Server {
+	text := strconv.Itoa(port)
 	s := &Server{
-		Addr: net.JoinHostPort("127.0.0.1", port),
+		Addr: net.JoinHostPort("127.0.0.1", text),
 		t:    t,
-		args: append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, args...),
+		args: append([]string{"--port", text, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir(),
+			"--repl-diskless-sync-delay", "0"}, args...),
 	}
 	s.URL = "redis://" + s.Addr
-	s.Restart()
-	t.Cleanup(s.Kill)
 	return s
 }
 
 // Kill ends the server at once, as kill -9 does.
 func (s *Server) Kill() {
-	_ = s.cmd.Process.Kill()
-	_, _ = s.cmd.Process.Wait()
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		_, _ = s.cmd.Process.Wait()
+	}
 }
 
-// Signal sends the server a signal, as SIGSTOP, which freezes it.
+// Signal sends the server a signal.
 func (s *Server) Signal(sig os.Signal) { _ = s.cmd.Process.Signal(sig) }
 
-// Restart starts the server after a Kill, with what it kept on disk, and returns
-// when it answers.
-func (s *Server) Restart() {
+// Freeze stops the server without closing anything, and Thaw lets it go on.
+func (s *Server) Freeze() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw ends Freeze.
+func (s *Server) Thaw() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Launch starts the server, at first or after a Kill with what it kept on disk,
+// and does not wait until it answers.
+func (s *Server) Launch() {
 	s.t.Helper()
+	if s.cmd == nil {
+		s.t.Cleanup(s.Kill)
+	}
 	s.cmd = exec.Command("redis-server", s.args...)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1})
+}
+
+// Restart is Launch, and returns when the server answers.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Launch()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1})
 	defer c.Close()
 	poll.Until(s.t, "redis-server", func() bool {
 		err := c.Ping(s.t.Context()).Err()
-		return err == nil || strings.Contains(err.Error(), "NOAUTH")
+		return err == nil || strings.Contains(err.Error(), "NOAUTH") || strings.Contains(err.Error(), "MASTERDOWN")
 	})
+}
+
+// Client returns a client of this very server, which ends with the test.
+func (s *Server) Client() *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1, Protocol: 2, DisableIdentity: true})
+	s.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// Do carries out one command, which must not fail.
+func (s *Server) Do(args ...any) any {
+	s.t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1, Protocol: 2, DisableIdentity: true})
+	defer c.Close()
+	reply, err := c.Do(s.t.Context(), args...).Result()
+	if err != nil && err != redis.Nil {
+		s.t.Fatalf("%v at %s: %v", args[0], s.Addr, err)
+	}
+	return reply
+}
+
+// Info reads one field of INFO, "" where there is none or no answer.
+func (s *Server) Info(section, field string) string {
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1, Protocol: 2, DisableIdentity: true})
+	defer c.Close()
+	text, _ := c.Info(s.t.Context(), section).Result()
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), field+":"); ok {
+			return value
+		}
+	}
+	return ""
 }

@@ -3,8 +3,9 @@
 -- KEYS: 1 the log (stream), 2 the keys taken (sorted set, scored by the ms of
 --       the entry)
 -- ARGV: 1 the live channel, 2 PUBLISH or SPUBLISH, 3 entries kept, 4 keys kept,
---       5 ms for which a key is kept, 6 the room's name; then for each draft:
---       its member of the keys' set, its mark (see protocol.Draft), its tail
+--       5 ms for which a key is kept, 6 the room's name, 7 whether WAIT follows
+--       (1 or 0); then for each draft: its member of the keys' set, its mark (see
+--       protocol.Draft), its tail
 -- Returns for each draft: its member, the entry's id ("" where the log no
 -- longer holds it), its ms, 1 where the key had been taken before.
 --
@@ -64,7 +65,7 @@ if ms == topms and seq + 1 <= topseq then
 end
 
 local reply, added = {}, {}
-for i = 7, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
   local member, mark, tail = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local score = redis.call('ZSCORE', taken, member)
   local id, at, duplicate = '', ms, 0
@@ -105,5 +106,11 @@ if #added > 0 then
   -- written: that it can't be published is no reason to tell the sender that
   -- nothing happened.
   redis.pcall(ARGV[2], ARGV[1], 'e' .. newest .. '\n' .. table.concat(added, '\n'))
+elseif ARGV[7] == '1' then
+  -- WAIT covers what its own connection wrote (from Redis 7.2 on, nothing but
+  -- that), and these entries were written by others: so one key is written anew.
+  local score = redis.call('ZSCORE', taken, ARGV[8])
+  redis.call('ZADD', taken, 0, ARGV[8])
+  redis.call('ZADD', taken, score, ARGV[8])
 end
 return reply

@@ -1,0 +1,30 @@
+package redistest
+
+import "strings"
+
+// User and Password are of the Redis user under which tests run.
+const (
+	User     = "chat"
+	Password = "a-password-of-tests"
+)
+
+// Rules are what that user may do, and nothing else: those that the README
+// recommends for the namespace chat.
+const Rules = "~chat:* &chat:* " +
+	"+ping +select +time +asking +wait +cluster|slots +evalsha +eval +multi +exec " +
+	"+publish +spublish +subscribe +unsubscribe +ssubscribe +sunsubscribe " +
+	"+get +set +xadd +xlen +xrange +xrevrange " +
+	"+hset +hget +hdel +hkeys +hlen +hgetall +hincrby +sadd +srem +smembers +sunion " +
+	"+zadd +zrem +zscore +zcard +zrange +zrangebyscore +zremrangebyscore"
+
+// SetUser makes the user on each server.
+func SetUser(servers ...*Server) {
+	for _, s := range servers {
+		s.t.Helper()
+		args := []any{"ACL", "SETUSER", User, "reset", "on", ">" + Password}
+		for _, rule := range strings.Fields(Rules) {
+			args = append(args, rule)
+		}
+		s.Do(args...)
+	}
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.com/chat/internal/broker"
+	"example.com/chat/internal/redistest"
+)
+
+func TestWhatRedisTakes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		given string
+		kind  string // of the target
+		addrs string
+		user  string
+		tls   bool
+	}{
+		{"127.0.0.1:6379", "single", "127.0.0.1:6379", ":", false},
+		{"redis://ann:s%2Ct@h:1/3", "single", "h:1", "ann:s,t", false},
+		{"rediss://h", "single", "h:6379", ":", true},
+		{"unix:///run/redis.sock", "single", "/run/redis.sock", ":", false},
+		{"h1:1,h2:2", "cluster", "h1:1,h2:2", ":", false},
+		{"h1:1,h1:1", "cluster", "h1:1", ":", false},
+		{"rediss://ann:x@h1:1,h2:2,rediss://ann:x@h3:3/?skip_verify=true", "cluster", "h1:1,h2:2,h3:3", "ann:x", true},
+		{"redis://h1, redis://h2/", "cluster", "h1:6379,h2:6379", ":", false},
+		{"redis+sentinel://h1:1,h2:2/main", "sentinel", "h1:1,h2:2", ":", false},
+		{"rediss+sentinel://ann:x@h1,h2/main/3?sentinel_username=s&sentinel_password=y", "sentinel", "h1:26379,h2:26379", "ann:x", true},
+	} {
+		target, err := parseRedis(c.given)
+		if err != nil {
+			t.Errorf("%s: %v", c.given, err)
+			continue
+		}
+		kind, addrs, user, secure := "", "", "", false
+		switch {
+		case target.single != nil:
+			o := target.single
+			kind, addrs, user, secure = "single", o.Addr, o.Username+":"+o.Password, o.TLSConfig != nil
+		case target.cluster != nil:
+			o := target.cluster
+			kind, addrs, user, secure = "cluster", strings.Join(o.Addrs, ","), o.Username+":"+o.Password, o.TLSConfig != nil
+			if secure && o.TLSConfig.ServerName != "" {
+				t.Errorf("%s: every node's certificate must be for %q", c.given, o.TLSConfig.ServerName)
+			}
+		case target.sentinel != nil:
+			o := target.sentinel
+			kind, addrs, user, secure = "sentinel", strings.Join(o.SentinelAddrs, ","), o.Username+":"+o.Password, o.TLSConfig != nil
+			if o.MasterName != "main" || secure && (o.SentinelUsername != "s" || o.SentinelPassword != "y" || o.DB != 3) {
+				t.Errorf("%s: %+v", c.given, o)
+			}
+		}
+		if kind != c.kind || addrs != c.addrs || user != c.user || secure != c.tls {
+			t.Errorf("%s: %s %s %s %v", c.given, kind, addrs, user, secure)
+		}
+	}
+}
+
+func TestABadRedisIsRefusedWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	for _, given := range []string{
+		"redis://:SECRET/x@h:1", "redis://ann:12/SECRET@h:1", "redis://ann:12?SECRET@h:1", "redis://ann:%ZZSECRET@h:1",
+		"redis://ann:SECRET@h:1,redis://ann:OTHERSECRET@h:2", "redis://ann:SECRET,x@h:1", "redis://SECRET@:x",
+		"redis+sentinel://ann:SECRET@h:1", "redis+sentinel://ann:SECRET@h:1/main?sentinel_password=SECRET&x=y",
+		"redis+sentinel://h:1/main?sentinel_password=%ZZSECRET", "redis://ann:SECRET@h:1,h:2/3", "http://ann:SECRET@h",
+		"redis://ann:SECRET@h:1,rediss://h:2", "SECRET", "ann:SECRET@h:x",
+	} {
+		_, err := parseRedis(given)
+		if err == nil {
+			t.Errorf("%s was taken", given)
+			continue
+		}
+		if text := err.Error(); strings.Contains(text, "SECRET") || !strings.HasPrefix(text, "--redis ") || strings.Contains(text, "\n") {
+			t.Errorf("%s: %s", given, text)
+		}
+	}
+}
+
+// tryRedis opens a Redis as a node does at its start.
+func tryRedis(t *testing.T, given string) error {
+	t.Helper()
+	b, closeAll, err := openBroker(context.Background(), given, broker.Config{
+		Namespace: "chat", History: 10, Node: broker.NodeInfo{ID: "n"}, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	_ = b
+	closeAll()
+	return nil
+}
+
+func TestATroubleWithRedisIsOneLineThatSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	plain := redistest.Start(t)
+	secure := redistest.StartTLS(t, redistest.NewCA(t))
+	replica := redistest.Start(t, "--replicaof", "127.0.0.1 1", "--replica-serve-stale-data", "no")
+	_, port, _ := strings.Cut(plain.Addr, ":")
+	for _, c := range []struct {
+		what, given string
+		words       []string
+	}{
+		{"no cluster there", plain.Addr + "," + plain.Addr, []string{"no Redis Cluster"}},
+		{"nobody at the sentinels' addresses", "redis+sentinel://127.0.0.1:1,127.0.0.1:2/main", []string{"no sentinel answers", "26379"}},
+		{"a Redis in place of a sentinel", "redis+sentinel://127.0.0.1:" + port + "/main", []string{"no sentinel answers", "not Redis's"}},
+		{"an unknown authority", secure.URL, []string{"unknown authority", "SSL_CERT_FILE"}},
+		{"no TLS there", "rediss://" + plain.Addr, []string{"TLS only with rediss://"}},
+		{"TLS there", secure.Addr, []string{"rediss://"}},
+		{"a replica without its primary", replica.Addr, []string{"MASTERDOWN", "primary"}},
+	} {
+		err := tryRedis(t, c.given)
+		if err == nil {
+			t.Errorf("%s: no error", c.what)
+			continue
+		}
+		for _, word := range c.words {
+			if !strings.Contains(err.Error(), word) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: %q in %v", c.what, word, err)
+			}
+		}
+	}
+}
+
+func TestSentinelsAndClustersInWords(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t, nil)
+	if err := tryRedis(t, sentinel.URL); err != nil {
+		t.Error(err)
+	}
+	unknown := strings.Replace(sentinel.URL, redistest.MasterName, "another", 1)
+	if err := tryRedis(t, unknown); err == nil || !strings.Contains(err.Error(), "know no primary of this name") {
+		t.Error(err)
+	}
+	cluster := redistest.StartCluster(t, nil)
+	if err := tryRedis(t, cluster.URL); err != nil {
+		t.Error(err)
+	}
+	if err := tryRedis(t, cluster.Servers[0].URL); err == nil || !strings.Contains(err.Error(), "several of its addresses") {
+		t.Error(err)
+	}
+}
+
+// Go reads SSL_CERT_FILE by itself, once for a process: so this needs one of its
+// own.
+func TestAPrivateCAIsTrustedThroughTheEnvironment(t *testing.T) {
+	t.Parallel()
+	ca := redistest.NewCA(t)
+	secure := redistest.StartTLS(t, ca)
+	secure.Do("ACL", "SETUSER", "chat", "on", ">s,t", "~*", "&*", "+@all")
+	secure.Do("ACL", "SETUSER", "default", "off")
+	url := strings.Replace(secure.URL, "://", "://chat:s%2Ct@", 1)
+	p := startProgram(t, []string{"SSL_CERT_FILE=" + ca.CAFile, "CHAT_REDIS=" + url}, "--addr=127.0.0.1:0")
+	enter(t, p.url(1), "Ann", "lobby").say("lobby", "over TLS", "k")
+	p = startProgram(t, []string{"SSL_CERT_FILE=" + ca.CAFile, "CHAT_REDIS=" + strings.Replace(url, "%2Ct", "", 1)}, "--addr=127.0.0.1:0")
+	if code := p.wait(); code != 1 || !strings.Contains(p.errs(), "WRONGPASS") || slices.Contains(strings.Fields(p.errs()), "s,t") {
+		t.Errorf("%d %s", code, p.errs())
+	}
+	for _, url := range []string{redistest.StartCluster(t, ca).URL, redistest.StartSentinel(t, ca).URL} {
+		p = startProgram(t, []string{"SSL_CERT_FILE=" + ca.CAFile, "CHAT_REDIS=" + url}, "--addr=127.0.0.1:0")
+		enter(t, p.url(1), "Ann", "lobby").say("lobby", "over TLS", "k")
+	}
+}
