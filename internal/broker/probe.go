@@ -151,7 +151,7 @@ func (p *pulse) reason() error {
 	switch {
 	case !p.subscribed && time.Since(p.since) >= p.grace:
 		err = errNotSubscribed
-	case p.subscribed && time.Since(p.heardAt) > probeLost && (p.grace == 0 || time.Since(p.since) > probeLost):
+	case p.subscribed && time.Since(p.heardAt) >= probeLost && (p.grace == 0 || time.Since(p.since) >= probeLost):
 		err = errNoProbe
 	}
 	if err != nil && p.cause != nil {
@@ -163,10 +163,18 @@ func (p *pulse) reason() error {
 	return err
 }
 
-// silent reports that a subscription that should be alive has not brought the
-// probe for too long.
-func (p *pulse) silent() bool {
+// left is for how long a subscription that stays silent may still be alive. One
+// that is not confirmed yet is not judged here; and a probe that could not be
+// published says nothing about it.
+func (p *pulse) left() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.subscribed && time.Since(p.since) > probeLost && time.Since(p.heardAt) > probeLost
+	if !p.subscribed || p.cause != nil {
+		return beatEvery
+	}
+	last := p.since
+	if p.heardAt.After(last) {
+		last = p.heardAt
+	}
+	return probeLost - time.Since(last)
 }

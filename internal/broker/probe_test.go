@@ -61,22 +61,22 @@ func TestASubscriptionIsSilentWithoutItsProbe(t *testing.T) {
 			t.Errorf("before it is confirmed: %v", err)
 		}
 		p.confirmed()
-		if err := p.reason(); !errors.Is(err, errNoProbe) || p.silent() {
-			t.Errorf("just confirmed: %v, silent %v", err, p.silent())
+		if err := p.reason(); !errors.Is(err, errNoProbe) || p.left() <= 0 {
+			t.Errorf("just confirmed: %v, silent %v", err, p.left() <= 0)
 		}
 		p.heard(p.send())
-		time.Sleep(probeLost)
-		if err := p.reason(); err != nil || p.silent() {
-			t.Errorf("within its time: %v, silent %v", err, p.silent())
+		time.Sleep(probeLost - time.Millisecond)
+		if err := p.reason(); err != nil || p.left() <= 0 {
+			t.Errorf("within its time: %v, silent %v", err, p.left() <= 0)
 		}
 		p.send()
 		time.Sleep(time.Millisecond)
-		if err := p.reason(); !errors.Is(err, errNoProbe) || !p.silent() {
-			t.Errorf("past its time: %v, silent %v", err, p.silent())
+		if err := p.reason(); !errors.Is(err, errNoProbe) || p.left() > 0 {
+			t.Errorf("past its time: %v, silent %v", err, p.left() <= 0)
 		}
 		p.broken(errors.New("NOPERM no such channel"))
-		if err := p.reason(); !errors.Is(err, errNotSubscribed) || !strings.Contains(err.Error(), "NOPERM") || p.silent() {
-			t.Errorf("broken off: %v, silent %v", err, p.silent())
+		if err := p.reason(); !errors.Is(err, errNotSubscribed) || !strings.Contains(err.Error(), "NOPERM") || p.left() <= 0 {
+			t.Errorf("broken off: %v, silent %v", err, p.left() <= 0)
 		}
 	})
 }

@@ -30,6 +30,10 @@ type subscription struct {
 	asked  map[string]uint64 // what the present connection was asked for
 	count  uint64            // of calls of want, so that asking again is seen
 	silent bool              // the present connection was given up for its silence
+	// due are the channels asked for and not confirmed yet, in the order in
+	// which Redis confirms them; dueSince is when the first of them became that.
+	due      []string
+	dueSince time.Time
 }
 
 // Reconnecting begins at once and slows down.
@@ -41,8 +45,13 @@ const (
 // channelsPerCall bounds one SUBSCRIBE.
 const channelsPerCall = 500
 
-// errMoved is that the slot of a subscription is no longer where it was.
-var errMoved = errors.New("the slot was moved to another node of the redis cluster")
+var (
+	// errMoved is that the slot of a subscription is no longer where it was.
+	errMoved = errors.New("the slot was moved to another node of the redis cluster")
+	// errUnconfirmed is that a channel's confirmation was lost: whether it is
+	// heard is not known.
+	errUnconfirmed = errors.New("redis has confirmed another channel than the next one asked for")
+)
 
 func newSubscription(b *Broker, tag string) *subscription {
 	s := &subscription{
@@ -145,12 +154,13 @@ func (s *subscription) life(ctx context.Context) error {
 
 	s.mu.Lock()
 	clear(s.asked)
-	s.silent = false
+	s.silent, s.due = false, nil
 	s.mu.Unlock()
 	own := []string{s.probe}
 	if s.tag == mainTag {
 		own = append(own, s.b.keys.cluster("news"))
 	}
+	s.ask(own)
 	if err := conn.subscribe(ctx, own...); err != nil {
 		return err
 	}
@@ -165,6 +175,9 @@ func (s *subscription) life(ctx context.Context) error {
 		case *redis.Subscription:
 			switch m.Kind {
 			case "subscribe", "ssubscribe":
+				if !s.answered(m.Channel) {
+					return errUnconfirmed
+				}
 				s.confirmed(m.Channel)
 			case "sunsubscribe":
 				// Nobody asked for the end of this one: the slot went away.
@@ -176,6 +189,27 @@ func (s *subscription) life(ctx context.Context) error {
 			s.heard(m)
 		}
 	}
+}
+
+// ask notes that channels are about to be asked for.
+func (s *subscription) ask(channels []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.due) == 0 {
+		s.dueSince = time.Now()
+	}
+	s.due = append(s.due, channels...)
+}
+
+// answered notes a confirmation; false when an earlier one is missing.
+func (s *subscription) answered(channel string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.due) == 0 || s.due[0] != channel {
+		return false
+	}
+	s.due, s.dueSince = s.due[1:], time.Now()
+	return true
 }
 
 func (s *subscription) confirmed(channel string) {
@@ -219,6 +253,7 @@ func (s *subscription) write(ctx context.Context, conn line) {
 		add, drop := s.differences()
 		for len(add) > 0 {
 			n := min(len(add), channelsPerCall)
+			s.ask(add[:n])
 			if conn.subscribe(ctx, add[:n]...) != nil {
 				_ = conn.Close() // Receive ends too
 				return
@@ -256,36 +291,55 @@ func (s *subscription) differences() (add, drop []string) {
 	return add, drop
 }
 
-// listen publishes the probe every second, and ends the connection when it is
-// not confirmed, or the probe not heard, for too long. A probe that could not be
-// published says nothing about it.
+// listen publishes the probe every second, and ends the connection when for
+// probeLost it did not come back, or a channel was not confirmed.
 func (s *subscription) listen(ctx context.Context, conn line) {
-	began := time.Now()
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
+	dead := time.NewTimer(probeLost)
+	defer dead.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-dead.C:
+			left := s.left()
+			if left <= 0 {
+				s.giveUp(conn)
+				return
+			}
+			dead.Reset(left)
+			continue
 		case <-tick.C:
 		case <-s.confirm:
 		}
-		dead := !s.pulse.isSubscribed() && time.Since(began) > probeLost
 		if s.pulse.isSubscribed() {
 			sending, cancel := context.WithTimeout(ctx, 2*beatEvery)
 			err := s.b.publish(sending, s.b.rdb, s.probe, s.pulse.send())
 			cancel()
 			s.pulse.published(err)
-			dead = err == nil && s.pulse.silent()
-		}
-		if dead && ctx.Err() == nil {
-			s.mu.Lock()
-			s.silent = true
-			s.mu.Unlock()
-			_ = conn.Close() // Receive ends too
-			return
 		}
 	}
+}
+
+// left is for how long the connection, if it stays silent, is still held to be
+// alive.
+func (s *subscription) left() time.Duration {
+	left := s.pulse.left()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.due) > 0 {
+		left = min(left, probeLost-time.Since(s.dueSince))
+	}
+	return left
+}
+
+// giveUp ends a connection that looks alive and is not.
+func (s *subscription) giveUp(conn line) {
+	s.mu.Lock()
+	s.silent = true
+	s.mu.Unlock()
+	_ = conn.Close() // Receive ends too
 }
 
 func (s *subscription) wasSilent() bool {

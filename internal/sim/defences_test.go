@@ -52,7 +52,7 @@ var allDefences = []defence{
 	},
 	{
 		"the probe finds a dead subscription", "internal/broker/probe.go",
-		"return p.subscribed && time.Since(p.since) > probeLost && time.Since(p.heardAt) > probeLost", "return false",
+		"return probeLost - time.Since(last)", "return probeLost + 0*time.Since(last)",
 		"internal/sim", "TestTheProbeFindsADeafSubscription", nil,
 	},
 	{
