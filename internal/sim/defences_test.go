@@ -43,7 +43,7 @@ var allDefences = []defence{
 	{
 		"a cursor is looked up as the exact id", "internal/broker/log.go",
 		"from[0].ID == cursor.String()", `from[0].ID != ""`,
-		"internal/broker", "TestTheLogIsCappedAndReadFromCursors", nil,
+		"internal/broker", "TestOnTheEmbeddedBroker/TheLogIsCappedAndReadFromCursors", nil,
 	},
 	{
 		"a key is entered once", "internal/broker/scripts/append.lua",
@@ -63,7 +63,7 @@ var allDefences = []defence{
 	{
 		"what a dead node left is taken away", "internal/broker/lease.go",
 		"if len(dead) > 0 && ", "if false && ",
-		"internal/broker", "TestPresenceIsWorthAsMuchAsItsLease", nil,
+		"internal/broker", "TestOnTheEmbeddedBroker/PresenceIsWorthAsMuchAsItsLease", nil,
 	},
 	{
 		"a lost lease is noticed", "internal/broker/scripts/lease.lua",
