@@ -46,6 +46,9 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	})
 	stdout, stderr, err := bench(t.Context(), nodes[0].url, "--out="+file)
 	gone.Wait()
+	if strings.Count(stderr, "\n") > 4 {
+		t.Errorf("so much is told of one node that went:\n%s", stderr)
+	}
 	if err != nil || !strings.Contains(stdout, "every promise was kept") {
 		t.Fatalf("%v\n%s%s", err, stdout, stderr)
 	}
@@ -54,7 +57,7 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 			t.Errorf("a node was hardly used: %+v", n.sockets.Stats())
 		}
 	}
-	if sent := number(t, stdout, "sent"); sent < 80 || number(t, stdout, "acknowledged") != sent || number(t, stdout, "heard") < 5*sent {
+	if sent := number(t, stdout, "sent"); sent < 20 || number(t, stdout, "acknowledged") != sent || number(t, stdout, "heard") < 5*sent {
 		t.Errorf("printed:\n%s", stdout)
 	}
 	var report bytes.Buffer

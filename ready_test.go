@@ -99,8 +99,8 @@ func TestReadyzGivesRedissOwnReason(t *testing.T) {
 			must(t, rdb.ConfigSet(ctx, "maxmemory", "1").Err())
 		}, func(ctx context.Context, rdb *redis.Client) error { return rdb.ConfigSet(ctx, "maxmemory", "0").Err() }},
 		{"a replica", "redis refuses: READONLY ", func(ctx context.Context, t *testing.T, rdb *redis.Client, _ string) {
-			must(t, rdb.SlaveOf(ctx, "127.0.0.1", "1").Err())
-		}, func(ctx context.Context, rdb *redis.Client) error { return rdb.SlaveOf(ctx, "NO", "ONE").Err() }},
+			must(t, rdb.ReplicaOf(ctx, "127.0.0.1", "1").Err())
+		}, func(ctx context.Context, rdb *redis.Client) error { return rdb.ReplicaOf(ctx, "NO", "ONE").Err() }},
 		{"can't save", "redis refuses: MISCONF ", func(ctx context.Context, t *testing.T, rdb *redis.Client, dir string) {
 			must(t, rdb.ConfigSet(ctx, "save", "3600 1").Err())
 			must(t, os.RemoveAll(dir))

@@ -28,8 +28,8 @@ type Bench struct {
 	// its node; 0 for never.
 	For, Churn time.Duration
 	// Started is called with the welcome of the node at URL, before the first
-	// client starts, Notice with what is worth a line meanwhile. Either may be
-	// nil.
+	// client starts, Notice with what is worth a line meanwhile, one call at a
+	// time. Either may be nil.
 	Started func(client.Welcome)
 	Notice  func(string)
 }

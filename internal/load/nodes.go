@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,7 +35,7 @@ type nodeList struct {
 
 	mu    sync.Mutex // guards the fields below
 	list  []string
-	told  map[string]bool // addresses that nobody could reach
+	told  map[string]bool // what was told of addresses that can't be reached
 	turns int
 }
 
@@ -68,14 +69,17 @@ func (n *nodeList) urls() []string {
 	return n.list
 }
 
-// unreachable tells once of an address.
-func (n *nodeList) unreachable(err error) {
+// failed tells once of each address that can't be reached, and why.
+func (n *nodeList) failed(err error) {
+	var absent *client.UnreachableError
+	if n.notice == nil || !errors.As(err, &absent) {
+		return
+	}
 	n.mu.Lock()
-	news := !n.told[err.Error()] && len(n.told) < maxNodes
-	n.told[err.Error()] = true
-	n.mu.Unlock()
-	if news && n.notice != nil {
-		n.notice(err.Error())
+	defer n.mu.Unlock()
+	if text := absent.Error(); !n.told[text] && len(n.told) < maxNodes {
+		n.told[text] = true
+		n.notice(text)
 	}
 }
 
@@ -86,7 +90,7 @@ func (n *nodeList) dialer() func(context.Context, string, int) (Wire, error) {
 		w, err := dial(ctx, token, try)
 		if err != nil {
 			if ctx.Err() == nil {
-				n.unreachable(err)
+				n.failed(err)
 			}
 			return nil, err
 		}
