@@ -167,6 +167,7 @@ func TestAnAddressIsBounded(t *testing.T) {
 	if s := n.door.Stats(); s.UnderWay != held || s.Refused != 3 || held != doorPlaces()/2 {
 		t.Errorf("%+v", s)
 	}
+	shows(t, n, map[string]float64{"chat_arrivals": float64(held), "chat_arrivals_refused_total": 3})
 }
 
 // A place is free again however a visit ends.

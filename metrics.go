@@ -11,6 +11,7 @@ import (
 
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/conn"
+	"example.com/chat/internal/door"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
 	"example.com/chat/internal/tally"
@@ -35,6 +36,7 @@ type counted struct {
 	broker broker.Stats
 	room   room.Stats
 	conn   conn.Stats
+	door   door.Stats
 	node   session.Stats
 }
 
@@ -70,6 +72,9 @@ var metrics = []metric{
 	{counter, "connections_closed_total", "Connections that have ended.", "", func(c *counted) int64 { return int64(c.conn.Opened - c.conn.Open) }},
 	{counter, "connections_slow_total", "Connections closed (4008) because their client read too slowly.", "", func(c *counted) int64 { return int64(c.conn.Slow) }},
 	{counter, "connections_abusive_total", "Connections closed (4009) because their client kept on past rate_limited.", "", func(c *counted) int64 { return c.node.Abuse }},
+	{gauge, "arrivals", "Visitors on their way in, who have not been welcomed yet.", "", func(c *counted) int64 { return int64(c.door.UnderWay) }},
+	{counter, "arrivals_refused_total", "Visitors told (503) to come again later, because too many were on their way in.", "", func(c *counted) int64 { return int64(c.door.Refused) }},
+	{counter, "arrivals_evicted_total", "Visitors that had to go before others because they did not say hello.", "", func(c *counted) int64 { return int64(c.door.Evicted) }},
 	{counter, "connection_panics_total", "Connections that ended by a panic: a bug of this program, whose log tells more.", "", func(c *counted) int64 { return int64(c.conn.Panics) }},
 	{counter, "rate_limited_total", "Commands refused because their user was too fast.", "", func(c *counted) int64 { return c.node.Limited }},
 	{counter, "delivered_events_total", "Events handed to members' connections.", "", func(c *counted) int64 { return c.room.Frames }},
@@ -144,7 +149,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	n := &counted{
 		ready: c.s.ready() == nil, up: c.s.hub.Up(), probe: c.s.broker.Probe(),
-		broker: c.s.broker.Stats(), room: c.s.hub.Stats(), conn: c.s.sockets.Stats(), node: c.s.node.Stats(),
+		broker: c.s.broker.Stats(), room: c.s.hub.Stats(), conn: c.s.sockets.Stats(), door: c.s.door.Stats(), node: c.s.node.Stats(),
 	}
 	for i, m := range metrics {
 		var values []string
