@@ -160,9 +160,9 @@ func TestBenchFindsWhatACrookedNodeDoes(t *testing.T) {
 		name, rule string
 		proxy      *crooked
 	}{
-		{"a message is not delivered", "hole:", &crooked{event: "message", after: 200, change: func([]byte) [][]byte { return nil }}},
-		{"a message is delivered twice", "repeat:", &crooked{event: "message", after: 200, change: func(f []byte) [][]byte { return [][]byte{f, f} }}},
-		{"a message is changed", "invented:", &crooked{event: "message", after: 200, change: func(f []byte) [][]byte {
+		{"a message is not delivered", "hole:", &crooked{event: "message", after: 40, change: func([]byte) [][]byte { return nil }}},
+		{"a message is delivered twice", "repeat:", &crooked{event: "message", after: 40, change: func(f []byte) [][]byte { return [][]byte{f, f} }}},
+		{"a message is changed", "invented:", &crooked{event: "message", after: 40, change: func(f []byte) [][]byte {
 			return [][]byte{bytes.Replace(f, []byte(" says "), []byte(" lies "), 1)}
 		}}},
 		{"an acknowledged message is not in the log", "lost:", &crooked{body: func(body string) string {
@@ -173,7 +173,7 @@ func TestBenchFindsWhatACrookedNodeDoes(t *testing.T) {
 			}
 			return strings.Join(append(parts[:1:1], parts[2:]...), `},{"id":"`)
 		}}},
-		{"a message is acknowledged under another's id", "id:", &crooked{event: "sent", after: 20, change: func(f []byte) [][]byte {
+		{"a message is acknowledged under another's id", "id:", &crooked{event: "sent", after: 5, change: func(f []byte) [][]byte {
 			head, rest, _ := bytes.Cut(f, []byte(`"id":"`))
 			ms, rest, _ := bytes.Cut(rest, []byte("-"))
 			_, rest, _ = bytes.Cut(rest, []byte(`"`))
@@ -188,6 +188,9 @@ func TestBenchFindsWhatACrookedNodeDoes(t *testing.T) {
 			n := startNode(t, b.URL(), "--advertise="+server.URL)
 			c.proxy.target = n.url
 			stdout, stderr, err := bench(t.Context(), server.URL, "--churn=0")
+			if c.proxy.change != nil && !c.proxy.changed.Load() {
+				t.Fatalf("too little was said for the fault to happen:\n%s", stdout)
+			}
 			if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "promises were broken") {
 				t.Errorf("it ends with %v", err)
 			}
@@ -211,7 +214,8 @@ func TestBenchEndsEarlyWithItsResult(t *testing.T) {
 	}
 }
 
-// What can't be judged is no success.
+// What can't be judged is no success. Nor is it one when no node is left that
+// could tell what its rooms hold.
 func TestBenchOfANodeThatTakesNothing(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t)
@@ -221,8 +225,22 @@ func TestBenchOfANodeThatTakesNothing(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
+	benching, cancelBench := context.WithCancel(t.Context())
+	defer cancelBench()
 	if _, _, err := bench(ctx, n.url); err == nil || err.Error() != "interrupted before it began" {
 		t.Errorf("interrupted: %v", err)
+	}
+	open := startNode(t, startTestBroker(t).URL())
+	var gone sync.WaitGroup
+	gone.Go(func() {
+		poll.Until(t, "the load to flow", func() bool { return open.hub.Stats().Frames > 10 })
+		open.Close(0)
+		cancelBench()
+	})
+	_, _, err := bench(benching, open.url, "--for=1m")
+	gone.Wait()
+	if err == nil || !strings.HasPrefix(err.Error(), "what the rooms hold in the end can't be read: can't reach a node at "+open.url) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("when no node is left: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "none", "history")
 	if _, _, err := bench(t.Context(), n.url, "--out="+file); !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "--out: ") {

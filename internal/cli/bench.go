@@ -139,6 +139,9 @@ func explainBench(err error) error {
 	if errors.As(err, &refused) && refused.Code == protocol.CodeUnauthorized || errors.As(err, &closed) && closed.Code == protocol.CloseNoHello {
 		return errors.New("the nodes let only users with a JWT in, and those of chat bench are guests: try nodes without --jwt-key")
 	}
+	if errors.Is(err, load.ErrNoLogs) {
+		return errors.New(clean(err.Error()))
+	}
 	return explain(err)
 }
 

@@ -108,7 +108,7 @@ func (b Bench) Run(ctx context.Context) (*Result, error) {
 		return nodes.readLogs(ctx, fleet.rooms, len(fleet.History.Records()))
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read what the rooms hold in the end: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrNoLogs, err)
 	}
 	result := &Result{Interrupted: interrupted, Nodes: len(nodes.urls())}
 	for _, c := range fleet.Clients {
@@ -122,6 +122,9 @@ func (b Bench) Run(ctx context.Context) (*Result, error) {
 	result.judge(fleet.History.Records())
 	return result, nil
 }
+
+// ErrNoLogs tells that there is no result because the logs were out of reach.
+var ErrNoLogs = errors.New("what the rooms hold in the end can't be read")
 
 // errPending tells that it is too early to read the logs.
 var errPending = errors.New("messages are not acknowledged yet")

@@ -191,7 +191,7 @@ func (n *nodeList) pageOf(ctx context.Context, base, room, before string) (page 
 	}
 	res, err := n.http.Do(req)
 	if err != nil {
-		return page, err
+		return page, &client.UnreachableError{URL: base, Err: err}
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
