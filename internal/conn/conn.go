@@ -30,13 +30,16 @@ type Conn struct {
 	// nobody waits for that.
 	drained   chan struct{}
 	scheduled bool // a loop or a goroutine has the queue in its care
-	closing   bool // a close frame is in the queue, or was
-	broken    bool // writing failed
-	code      int  // of our close
-	reason    string
-	written   time.Time // when the last write began
-	pongs     int       // answered in the second of pongAt
-	pongAt    time.Time
+	// stuck tells that the socket takes no more for now, so that a goroutine
+	// waits for it.
+	stuck   bool
+	closing bool // a close frame is in the queue, or was
+	broken  bool // writing failed
+	code    int  // of our close
+	reason  string
+	written time.Time // when the last write began
+	pongs   int       // answered in the second of pongAt
+	pongAt  time.Time
 }
 
 // maxPongs is how many pings a second are answered.
@@ -144,12 +147,21 @@ func (c *Conn) enqueue(b []byte) {
 	if c.closing || c.broken {
 		return
 	}
-	if c.waiting+len(b) > c.server.cfg.OutboxLimit+c.answers && c.waiting > 0 {
+	limit := c.server.cfg.OutboxLimit
+	if !c.stuck {
+		limit *= burst
+	}
+	if c.waiting+len(b) > limit+c.answers && c.waiting > 0 {
 		c.overrunLocked()
 		return
 	}
 	c.pushLocked(b)
 }
+
+// burst is how many times OutboxLimit may wait for a client whose socket takes
+// what it is given: then it is the node that has not come to writing yet, as
+// when all that was held up while Redis was away comes at once.
+const burst = 8
 
 // overrunLocked gives a client up that does not read: what waits is dropped,
 // but for the rest of a frame that has begun, and the close frame is sent for
@@ -229,7 +241,7 @@ func (c *Conn) wrote(n int, err error) (left int) {
 	}
 	if c.waiting == 0 {
 		c.queue, c.answers = nil, 0
-		c.scheduled = false
+		c.scheduled, c.stuck = false, false
 	}
 	c.tellDrainedLocked()
 	return c.waiting
@@ -247,6 +259,12 @@ func (c *Conn) writeOut() {
 			return
 		}
 	}
+}
+
+func (c *Conn) setStuck() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stuck = true
 }
 
 // blockingChunk is how much is handed at once to a socket that blocks.

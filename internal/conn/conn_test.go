@@ -344,6 +344,30 @@ func TestASlowReaderIsClosedAndOthersAreServed(t *testing.T) {
 	}
 }
 
+// After Redis was away, what had waited in a room came at once, more than may
+// wait for a slow client: clients who read as fast as they could were closed.
+func TestABurstIsNoSlowReading(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	r := s.raw(t)
+	c := <-s.conns
+	const frames, size = 150, 10_000
+	go func() { // ends when all is queued
+		f := Text(make([]byte, size))
+		for range frames {
+			c.Send(f)
+		}
+	}()
+	for i := range frames {
+		if head, payload, err := r.frame(); err != nil || head != finText || len(payload) != size {
+			t.Fatalf("frame %d: %x of %d bytes: %v", i, head, len(payload), err)
+		}
+	}
+	if s.Stats().Slow != 0 {
+		t.Error("it was closed")
+	}
+}
+
 // What a client asked for may be larger than what may wait for a slow one: it is
 // not closed for that, but nothing more is read from it until it has taken it.
 func TestLargeAnswersAreNoSlowReading(t *testing.T) {

@@ -117,6 +117,7 @@ func newWriter() *writer {
 // now; a goroutine is left behind for the rest.
 func (w *writer) write(c *Conn) {
 	if c.raw == nil || !canDoNow {
+		c.setStuck()    // as far as can be told
 		go c.writeOut() // ends with the queue or the connection
 		return
 	}
@@ -134,6 +135,7 @@ func (w *writer) write(c *Conn) {
 			return
 		}
 		if full {
+			c.setStuck()
 			go c.writeOut() // ends with the queue or the connection
 			return
 		}

@@ -37,7 +37,8 @@ type Config struct {
 	// FrameTime is how long a message that has begun may take to its end,
 	// whatever else comes meanwhile; default 10 s.
 	FrameTime time.Duration
-	// OutboxLimit is how many bytes may wait for one client; default 256 KiB.
+	// OutboxLimit is how many bytes may wait for a client whose socket takes no
+	// more; default 256 KiB.
 	OutboxLimit int
 	// JoinEvery is how often a busy connection is written to; default 10 ms.
 	JoinEvery time.Duration
