@@ -24,6 +24,7 @@ type follower struct {
 	// early is what came live while the log was read, or after a hole.
 	early      []hint
 	earlyBytes int
+	unseen     int             // bytes handed to members since it was last seen how much waits for them
 	waiting    []chan struct{} // closed when the reading is over
 	extending  chan struct{}   // closed when the tail's extension is over
 }
@@ -273,6 +274,9 @@ func (r *room) hearLocked(e hint) {
 	switch {
 	case !f.isSynced() || f.catching:
 		r.keepEarlyLocked(e)
+	case e.follows(f.head) && r.fullLocked(len(e.Raw)):
+		r.keepEarlyLocked(e)
+		r.catchUpLocked() // in turns
 	case e.follows(f.head):
 		r.passOnLocked(e.Entry)
 	case had:

@@ -43,6 +43,22 @@ func (r *room) passOnInTurn(list []protocol.Entry) {
 	}
 }
 
+// liveBytes is how much may wait for a member before what comes live is held
+// back until it has been written. It is more than a connection holds for a
+// client that takes nothing, which therefore holds up nobody: it is reached when
+// a node wakes up and hears at once what was published while it slept.
+const liveBytes = 512 << 10
+
+// fullLocked reports whether members have too much waiting for more to be handed
+// to them. It looks once in turnBytes of what was.
+func (r *room) fullLocked(next int) bool {
+	if r.log.unseen += next; r.log.unseen < turnBytes {
+		return false
+	}
+	r.log.unseen = 0
+	return r.crowdedLocked(liveBytes)
+}
+
 // pace waits until all members have taken most of what they were handed, as
 // long as they may take for that.
 func (r *room) pace() {
@@ -55,8 +71,13 @@ func (r *room) pace() {
 func (r *room) crowded() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.crowdedLocked(paceBytes)
+}
+
+// crowdedLocked reports whether more than so many bytes wait for a member.
+func (r *room) crowdedLocked(most int) bool {
 	for m := range r.members {
-		if b, ok := m.(Buffered); ok && b.Pending() > paceBytes {
+		if b, ok := m.(Buffered); ok && b.Pending() > most {
 			return true
 		}
 	}

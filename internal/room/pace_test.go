@@ -11,18 +11,23 @@ import (
 	"example.com/chat/internal/room"
 )
 
-// outbox is how many bytes may wait for a client before it is closed.
-const outbox = 256 << 10
+// How many bytes may wait for a client before it is closed: one that takes
+// nothing, and one that takes what it is given.
+const (
+	outbox = 256 << 10
+	burst  = 8 * outbox
+)
 
 // bufferedMember is a member whose client takes so many bytes a millisecond, and
 // which is closed when too many wait for it.
 type bufferedMember struct {
 	fakeMember
 	rate int
+	most int // of what may wait
 
 	mu      sync.Mutex // guards the fields below
 	waiting int
-	most    int
+	peak    int
 	closed  bool
 	taken   time.Time
 }
@@ -35,8 +40,8 @@ func (m *bufferedMember) Deliver(b *room.Broadcast) {
 	if !m.closed {
 		m.waiting += len(b.Body)
 	}
-	m.most = max(m.most, m.waiting)
-	if m.waiting > outbox {
+	m.peak = max(m.peak, m.waiting)
+	if m.waiting > m.most {
 		m.closed, m.waiting = true, 0
 	}
 }
@@ -61,16 +66,9 @@ func TestWhatWasMissedGoesOutInTurns(t *testing.T) {
 	t.Parallel()
 	const missed = 3000
 	r := newRig(t)
-	quick, stuck := &bufferedMember{rate: 20 << 10, taken: time.Now()}, &bufferedMember{taken: time.Now()}
-	for name, m := range map[string]*bufferedMember{"quick": quick, "stuck": stuck} {
-		u, err := r.hub.Enter(t.Context(), m, name, name, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := r.hub.Join(t.Context(), m, u, "lobby", protocol.ID{}, m.take); err != nil {
-			t.Fatal(err)
-		}
-	}
+	quick, stuck := &bufferedMember{rate: 20 << 10, most: outbox, taken: time.Now()}, &bufferedMember{most: outbox, taken: time.Now()}
+	r.bring(quick, "quick")
+	r.bring(stuck, "stuck")
 	r.set(func() { r.fault = func(int, []byte) [][]byte { return nil } })
 	r.long(missed, 400)
 	began := time.Now()
@@ -79,10 +77,41 @@ func TestWhatWasMissedGoesOutInTurns(t *testing.T) {
 	quick.mu.Lock()
 	defer quick.mu.Unlock()
 	if quick.closed {
-		t.Errorf("%d bytes waited for a client that reads, and it was closed", quick.most)
+		t.Errorf("%d bytes waited for a client that reads, and it was closed", quick.peak)
 	}
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("one that does not read held up the others for %s", took)
+	}
+}
+
+// A node slept, and heard at once, when it woke up, megabytes that had been
+// published meanwhile, each entry following the one before.
+func TestWhatComesAtOnceGoesOutInTurns(t *testing.T) {
+	t.Parallel()
+	const rounds, each = 10, 2000
+	r := newRig(t)
+	m := &bufferedMember{rate: 20 << 10, most: burst, taken: time.Now()}
+	r.bring(m, "quick")
+	for range rounds {
+		r.long(each, 400)
+	}
+	m.got(t, count(1, rounds*each))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		t.Errorf("%d bytes waited for a client that reads, and it was closed", m.peak)
+	}
+}
+
+// bring has a member enter and join.
+func (r *rig) bring(m *bufferedMember, name string) {
+	r.t.Helper()
+	u, err := r.hub.Enter(r.t.Context(), m, name, name, false)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.hub.Join(r.t.Context(), m, u, "lobby", protocol.ID{}, m.take); err != nil {
+		r.t.Fatal(err)
 	}
 }
 
