@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/race"
 )
@@ -39,6 +42,7 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f != nil {
 		_ = flag.Set("test.parallel", fmt.Sprint(atOnce))
 	}
+	redis.SetLogger(silence{}) // what goes wrong comes as an error too
 	fmt.Printf("-faults.seed=%d repeats this run\n", *seed)
 	status := m.Run()
 	if err := table.write(*tableTo); err != nil {
@@ -50,6 +54,11 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(status)
 }
+
+type silence struct{}
+
+// Printf drops what go-redis has to say.
+func (silence) Printf(context.Context, string, ...any) {}
 
 // fault is one line of the suite.
 type fault struct {

@@ -173,9 +173,7 @@ func TestPublishedSwallowed(t *testing.T) {
 	r.hold(time.Duration(times(2, 20)) * time.Second)
 	n.proxy.setSwallow(nil)
 	r.flow(leastSaid)
-	for _, c := range r.fleet.Clients {
-		c.Hush()
-	}
+	r.hush()
 	list := r.settled()
 	slowest := time.Duration(0)
 	for _, one := range lost {

@@ -145,25 +145,12 @@ func TestRedisEmptied(t *testing.T) {
 			}
 		}
 		r.flow(leastSaid)
-		r.everyoneReset(before, "lobby")
+		if got := r.toldOfReset(before, "lobby"); got != len(r.fleet.Clients) {
+			t.Errorf("%d of %d clients were told of a reset", got, len(r.fleet.Clients))
+		}
 	}
 	rep, _ := r.finish()
 	if rep.Lost > 0 {
 		t.Errorf("%d clients lost their connections", rep.Lost)
-	}
-}
-
-// everyoneReset checks that all clients of the fleet were told after a moment
-// that the room's log is another one.
-func (r *rig) everyoneReset(since time.Time, room string) {
-	r.t.Helper()
-	seen := make(map[string]bool)
-	for _, rec := range r.fleet.History.Records() {
-		if rec.Op == check.OpReset && rec.Room == room && rec.At >= r.at(since) {
-			seen[rec.Client] = true
-		}
-	}
-	if len(seen) != len(r.fleet.Clients) {
-		r.t.Errorf("%d of %d clients were told of a reset", len(seen), len(r.fleet.Clients))
 	}
 }

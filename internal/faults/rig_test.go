@@ -41,7 +41,12 @@ type setup struct {
 	// program returns what is run for a node, and its environment.
 	program func(i int) (path string, env, before []string)
 	talkers int
+	alone   bool        // no other fault is injected at the same time
 	load    load.Config // for all talkers; Name, Dial, History and Random are set
+	// rooms are those of the i-th talker, where they are not as usual.
+	rooms func(i int) []string
+	// urls are the nodes that talkers connect to; nil for all.
+	urls func() []string
 }
 
 // rig is a chat of real processes, and clients that talk.
@@ -52,15 +57,17 @@ type rig struct {
 	redis    *redistest.Server
 	rdb      *redis.Client
 	nodes    []*node
+	parent   *node // the process that started the nodes; nil where the test has
 	fleet    *load.Fleet
 	began    time.Time // of the history
 	injected int
 	seen     []string // for the table
 
-	mu    sync.Mutex // guards the fields below
-	acks  int        // counted so far
-	upTo  int        // records looked at for that
-	close bool
+	talked time.Duration // until the clients were told to say nothing more; 0 before
+
+	mu   sync.Mutex // guards the fields below
+	acks int        // counted so far
+	upTo int        // records looked at for that
 }
 
 // newRig starts a chat for one fault and has clients talk, unless the fault is
@@ -68,8 +75,10 @@ type rig struct {
 func newRig(t *testing.T, f fault, s setup) *rig {
 	t.Helper()
 	choose(t, f)
-	t.Parallel()
-	r := &rig{t: t, fault: f, random: rand.New(rand.NewPCG(*seed, uint64(f.number)))}
+	if !s.alone {
+		t.Parallel()
+	}
+	r := &rig{t: t, fault: f, random: forkOf(f)}
 	path := plainProgram(t)
 	r.redis = redistest.Start(t, s.redis...)
 	r.rdb = redis.NewClient(&redis.Options{Addr: r.redis.Addr, Protocol: 2})
@@ -108,7 +117,9 @@ func (r *rig) talk(s setup) {
 	for i := range count {
 		cfg := s.load
 		cfg.Name = fmt.Sprintf("c%d", i+1)
-		if cfg.Rooms == nil {
+		if s.rooms != nil {
+			cfg.Rooms = s.rooms(i)
+		} else if cfg.Rooms == nil {
 			cfg.Rooms = []string{"lobby"}
 			if i%3 == 0 {
 				cfg.Rooms = []string{"lobby", "side"}
@@ -121,18 +132,29 @@ func (r *rig) talk(s setup) {
 			cfg.Window = 1 + i%3
 		}
 		cfg.Random = r.fork()
-		cfg.Dial = load.Dialer(r.fork(), r.urls, client.Timing{})
+		urls := s.urls
+		if urls == nil {
+			urls = r.urls
+		}
+		cfg.Dial = load.Dialer(r.fork(), urls, client.Timing{})
 		r.fleet.Add(cfg)
 	}
 }
 
-// pin adds a client that listens at one node only, however long that is silent.
-func (r *rig) pin(n *node, name string, rooms ...string) *load.Client {
-	return r.fleet.Add(load.Config{
-		Name: name, Rooms: rooms, Random: r.fork(),
-		Dial: load.Dialer(r.fork(), func() []string { return []string{n.address()} }, client.Timing{Gone: time.Minute}),
-	})
+// talker is a further client, at any node.
+func (r *rig) talker(name string, rooms ...string) load.Config {
+	return load.Config{Name: name, Rooms: rooms, Random: r.fork(), Dial: load.Dialer(r.fork(), r.urls, client.Timing{})}
 }
+
+// pin adds a client that listens at one node only, however long that is silent.
+func (r *rig) pin(n *node, name string, rooms ...string) {
+	cfg := r.talker(name, rooms...)
+	cfg.Dial = load.Dialer(r.fork(), func() []string { return []string{n.address()} }, client.Timing{Gone: time.Minute})
+	r.fleet.Add(cfg)
+}
+
+// forkOf is the source of chance for a fault of this run.
+func forkOf(f fault) *rand.Rand { return rand.New(rand.NewPCG(*seed, uint64(f.number))) }
 
 // fork makes a source of its own, as each may be used by one goroutine only.
 func (r *rig) fork() *rand.Rand { return rand.New(rand.NewPCG(r.random.Uint64(), 1)) }
@@ -215,11 +237,22 @@ func (r *rig) ask(command ...any) any {
 	return v
 }
 
+// hush has the clients say nothing new.
+func (r *rig) hush() {
+	if r.talked > 0 {
+		return
+	}
+	r.talked = time.Since(r.began)
+	for _, c := range r.fleet.Clients {
+		c.Hush()
+	}
+}
+
 // finish lets the clients come to rest, has the checker judge, and adds a row
 // to the table.
 func (r *rig) finish() (*check.Report, []check.Record) {
 	r.t.Helper()
-	talked := time.Since(r.began)
+	r.hush()
 	ctx, cancel := context.WithTimeout(r.t.Context(), settledIn)
 	defer cancel()
 	list, err := r.fleet.Finish(ctx, r.rdb, "chat")
@@ -240,7 +273,7 @@ func (r *rig) finish() (*check.Report, []check.Record) {
 		r.t.Error("no fault was injected")
 	}
 	table.add(row{
-		fault: r.fault, injected: r.injected, report: rep, silence: longestSilence(list, talked), away: longestAway(list), seen: r.seen,
+		fault: r.fault, injected: r.injected, report: rep, silence: longestSilence(list, r.talked), away: longestAway(list), seen: r.seen,
 	})
 	return rep, list
 }
@@ -277,7 +310,11 @@ func (r *rig) tell() {
 	for _, c := range r.fleet.Clients {
 		r.t.Log(c.State())
 	}
-	for _, n := range r.nodes {
+	list := r.nodes
+	if r.parent != nil {
+		list = append(list, r.parent)
+	}
+	for _, n := range list {
 		r.t.Logf("%s at %s:\n%s", n.id, n.address(), lastLines(n.log(), 40))
 	}
 }

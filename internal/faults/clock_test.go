@@ -1,0 +1,141 @@
+//go:build unix
+
+package faults
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/protocol"
+)
+
+// clockOff is put into the standard library's package time: a process can't be
+// given a clock of its own from outside, as Go asks the kernel and no library.
+const clockOff = `package time
+
+import "syscall"
+
+var clockOff = func() int64 {
+	text, _ := syscall.Getenv("CLOCK_OFF")
+	d, _ := ParseDuration(text)
+	return int64(d / Second)
+}()
+`
+
+// shiftedProgram is the program with another time.Now, and nothing else changed.
+func shiftedProgram(t *testing.T) string {
+	t.Helper()
+	return programs.shifted.build(t, "chat-shifted", func(dir string) ([]string, error) {
+		root, err := exec.Command("go", "env", "GOROOT").Output()
+		if err != nil {
+			return nil, fmt.Errorf("find the standard library: %w", err)
+		}
+		where := filepath.Join(strings.TrimSpace(string(root)), "src", "time")
+		src, err := os.ReadFile(filepath.Join(where, "time.go"))
+		if err != nil {
+			return nil, fmt.Errorf("read the standard library: %w", err)
+		}
+		const now = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
+		if strings.Count(string(src), now) != 1 {
+			return nil, fmt.Errorf("time.Now of %s is not as it was: adapt this test", runtime.Version())
+		}
+		shifted := strings.Replace(string(src), now, now+"\tsec += clockOff\n", 1)
+		files := map[string]string{"time.go": shifted, "zz_off.go": clockOff}
+		replace := make(map[string]string)
+		for name, text := range files {
+			path := filepath.Join(dir, name)
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				return nil, fmt.Errorf("write the changed package: %w", err)
+			}
+			replace[filepath.Join(where, name)] = path
+		}
+		overlay, err := json.Marshal(map[string]any{"Replace": replace})
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(dir, "overlay.json")
+		return []string{"-overlay", path}, os.WriteFile(path, overlay, 0o600)
+	})
+}
+
+// One node's clock is 10 minutes ahead, another's 10 minutes behind. What is
+// shifted is all that the program takes for the time of day; how long things
+// take it measures by the other clock, as always.
+func TestClocksOff(t *testing.T) {
+	f := fault{5, "one node's clock 10 minutes ahead, another's behind", false}
+	choose(t, f)
+	path := shiftedProgram(t)
+	offs := []time.Duration{10 * time.Minute, -10 * time.Minute, 0}
+	r := newRig(t, f, setup{program: func(i int) (string, []string, []string) {
+		return path, []string{"CLOCK_OFF=" + offs[i].String()}, nil
+	}})
+	for i, n := range r.nodes {
+		w := watch(t, n, client.Options{})
+		w.join("clocks", "")
+		r.inject("%s's clock is %s off", n.id, offs[i])
+		off := time.Duration(w.say("clocks", "key", "what time is it?").Time-time.Now().UnixMilli()) * time.Millisecond
+		if off.Abs() > 5*time.Second {
+			t.Errorf("what was said at a node whose clock is %s off is %s off", offs[i], off)
+		}
+	}
+	r.hold(8 * time.Second) // longer than a lease holds
+	for i, n := range r.nodes {
+		w := watch(t, n, client.Options{})
+		if got := len(w.me.Nodes); got != nodes {
+			t.Errorf("%s knows %d nodes", n.id, got)
+		}
+		if off := clockOf(t, n); (off - offs[i]).Abs() > 5*time.Second {
+			t.Errorf("the clock of %s is %s off, not %s: nothing was tried", n.id, off, offs[i])
+		}
+		if n.said("lease was lost") > 0 {
+			t.Errorf("%s lost its lease", n.id)
+		}
+	}
+	ghost, witness := watch(t, r.nodes[0], client.Options{}), watch(t, r.nodes[1], client.Options{})
+	ghost.join("lobby", "")
+	witness.join("lobby", "")
+	killed := time.Now()
+	r.nodes[0].kill()
+	gone := witness.await("the killed node's user to leave", "presence", killed, left(ghost.me.User.ID))
+	if took := gone.at.Sub(killed); took > goneWithin {
+		t.Errorf("who was at the killed node left after %s", took)
+	}
+	r.nodes[0].start()
+	r.flow(leastSaid)
+	rep, list := r.finish()
+	r.steady(rep)
+	now := time.Now().UnixMilli()
+	for _, rec := range list {
+		if rec.Op != check.OpLog {
+			continue
+		}
+		if id, err := protocol.ParseID(rec.ID); err != nil || id.MS > now || id.MS < now-time.Minute.Milliseconds()*5 {
+			t.Errorf("the log holds %s, which is not of these minutes", rec.ID)
+		}
+	}
+}
+
+// clockOf is how far a node's clock is off, as its HTTP answers tell.
+func clockOf(t *testing.T, n *node) time.Duration {
+	t.Helper()
+	res, err := probes.Get(n.address() + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	date, err := http.ParseTime(res.Header.Get("Date"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Until(date)
+}

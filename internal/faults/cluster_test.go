@@ -1,0 +1,135 @@
+//go:build unix
+
+package faults
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/load"
+	"example.com/chat/internal/poll"
+)
+
+// newCluster starts a chat of one call with --nodes 3 and the embedded broker.
+func newCluster(t *testing.T, f fault) *rig {
+	t.Helper()
+	choose(t, f)
+	t.Parallel()
+	r := &rig{t: t, fault: f, random: forkOf(f)}
+	parent := &node{t: t, id: "the parent"}
+	p := begin(t, plainProgram(t), nil, []string{
+		"--nodes=3", "--addr=127.0.0.1:0", "--broker-addr=127.0.0.1:0", "--rate=0", "--text-limit=100000", "--history=100000",
+	}, parent)
+	parent.live, r.parent = p, parent
+	line := func(label string) (text string) {
+		poll.Until(t, "the line of "+label, func() bool {
+			_, rest, ok := strings.Cut(p.out.String(), label+"  ")
+			text, _, _ = strings.Cut(rest, "\n")
+			return ok && strings.Contains(rest, "\n")
+		})
+		return text
+	}
+	opts, err := redis.ParseURL(line("broker"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Protocol = 2
+	r.rdb = redis.NewClient(opts)
+	t.Cleanup(func() { _ = r.rdb.Close() })
+	for i := range nodes {
+		n := &node{t: t, id: fmt.Sprintf("node-%d", i+1), url: line(fmt.Sprintf("node %d", i+1))}
+		n.live = &process{cmd: &exec.Cmd{Process: childOn(t, p.cmd.Process.Pid, n.url)}}
+		r.nodes = append(r.nodes, n)
+	}
+	return r
+}
+
+// A node of --nodes 3 is frozen under load until the embedded broker, which
+// keeps what it doesn't take, cuts it off, and for a while after that: who is at
+// the others does not notice.
+func TestEmbeddedSubscriberFrozen(t *testing.T) {
+	r := newCluster(t, fault{31, "a node of --nodes 3 frozen under load", false})
+	frozen := r.nodes[r.random.IntN(nodes)]
+	var others []string
+	for _, n := range r.nodes {
+		if n != frozen {
+			others = append(others, n.address())
+		}
+	}
+	r.talk(setup{talkers: 4, load: load.Config{
+		Rooms: []string{"lobby"}, Every: 50 * time.Millisecond, Window: 4, Size: 60_000,
+	}, urls: func() []string { return others }})
+	t.Cleanup(r.tell)
+	r.pin(frozen, "at the frozen node", "lobby")
+	r.flow(leastSaid)
+	r.hold(5 * time.Second)
+	r.inject("freeze %s", frozen.id)
+	from := time.Now()
+	frozen.signal(syscall.SIGSTOP)
+	cut := func() bool { return r.parent.said("reads too slowly") > 0 }
+	for time.Since(from) < time.Minute && !cut() {
+		r.hold(100 * time.Millisecond)
+	}
+	if !cut() {
+		t.Error("the frozen node's subscription was not cut off within a minute")
+	}
+	r.note("the broker cut the frozen node off after %.0f s", since(from))
+	r.hold(5 * time.Second)
+	to := time.Now()
+	frozen.signal(syscall.SIGCONT)
+	frozen.awaitReady(true, to)
+	r.flow(leastSaid)
+	rep, list := r.finish()
+	r.steady(rep)
+	before, during := quantile(waits(list, 0, r.at(from)), 0.99), quantile(waits(list, r.at(from), r.at(to)), 0.99)
+	r.t.Logf("p99 of acknowledgements: %s before, %s while the node was frozen", before, during)
+	if during > 2*before+50*time.Millisecond {
+		t.Errorf("p99 of acknowledgements was %s, and %s while a node was frozen", before, during)
+	}
+}
+
+// waits are the times from sending to acknowledgement of what was sent first
+// between two moments.
+func waits(list []check.Record, from, to int64) (sample []time.Duration) {
+	sent := make(map[string]int64)
+	for _, rec := range list {
+		switch rec.Op {
+		case check.OpSend:
+			if _, again := sent[rec.Key]; !again {
+				sent[rec.Key] = rec.At
+			}
+		case check.OpSent:
+			if at, ok := sent[rec.Key]; ok && at >= from && at < to {
+				sample = append(sample, time.Duration(rec.At-at))
+			}
+		}
+	}
+	return sample
+}
+
+// childOn finds the child of a process that was told to listen at a URL.
+func childOn(t *testing.T, parent int, url string) *os.Process {
+	t.Helper()
+	port := url[strings.LastIndex(url, ":"):]
+	for _, pid := range children(t, parent) {
+		for arg := range strings.SplitSeq(proc(t, pid, "cmdline"), "\x00") {
+			if strings.HasSuffix(arg, port) {
+				p, err := os.FindProcess(pid)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return p
+			}
+		}
+	}
+	t.Fatalf("no child of %d listens at %s", parent, url)
+	return nil
+}

@@ -1,0 +1,180 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+)
+
+// A node has no descriptors left: who waits is let in when some are free, and
+// meanwhile it does not turn in circles.
+func TestOutOfDescriptors(t *testing.T) {
+	const limit, strangers = 180, 600
+	f := fault{27, "out of file descriptors on a node", false}
+	choose(t, f)
+	path := plainProgram(t)
+	r := newRig(t, f, setup{program: func(i int) (string, []string, []string) {
+		if i > 0 {
+			return path, nil, nil
+		}
+		return "/bin/sh", nil, []string{"-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, limit), path}
+	}})
+	n := r.nodes[0]
+	addr := strings.TrimPrefix(n.address(), "http://")
+	for range 2 {
+		r.inject("%d connections that say nothing", strangers)
+		var list []net.Conn
+		for range strangers {
+			c, err := net.DialTimeout("tcp", addr, time.Second)
+			if err != nil {
+				break // the kernel's own queue is full too
+			}
+			list = append(list, c)
+		}
+		poll.Until(t, "the node to run out of descriptors", func() bool { return n.descriptors(t) >= limit-1 })
+		const watched = 3 * time.Second
+		before := n.cpu(t)
+		r.hold(watched)
+		used := n.cpu(t) - before
+		if used > watched/2 {
+			t.Errorf("without descriptors the node computed for %s of %s", used, watched)
+		}
+		free := time.Now()
+		for _, c := range list {
+			_ = c.Close()
+		}
+		took, _ := n.awaitReady(true, free)
+		w := watch(t, n, client.Options{})
+		w.join("lobby", "")
+		r.note("computed %.2f s of %.0f, took users again after %.1f s", used.Seconds(), watched.Seconds(), took.Seconds())
+		r.flow(leastSaid)
+	}
+	rep, _ := r.finish()
+	r.steady(rep)
+}
+
+// Bounds of what may be left when very many have come and gone.
+const (
+	descriptorsLeft = 32
+	memoryLeft      = 48 << 10 // KiB
+	goroutinesLeft  = 128      // of them 64 workers that wait for work
+)
+
+// Very many connections come and go, with names and rooms that change; then all
+// is as it was.
+func TestConnectionsComeAndGo(t *testing.T) {
+	r := newRig(t, fault{35, "connections opened and closed", false}, setup{alone: true})
+	n := r.nodes[0]
+	r.come(n, 500) // so that pools and buffers are as large as they get
+	descriptors, memory := n.descriptors(t), n.resident(t)
+	keys := r.ask("DBSIZE").(int64)
+	began := time.Now()
+	r.come(n, *opened)
+	r.injected = *opened
+	r.note("%.0f connections a second", float64(*opened)/since(began))
+	// Rooms are let go 15 s after their last member.
+	r.hold(15 * time.Second)
+	var files, grown int
+	var left int64
+	poll.Until(t, "all to be given back", func() bool {
+		files, grown, left = n.descriptors(t)-descriptors, n.resident(t)-memory, r.ask("DBSIZE").(int64)-keys
+		return files <= descriptorsLeft && grown <= memoryLeft && left <= 0
+	})
+	rep, _ := r.finish()
+	r.untouched(rep)
+	goroutines := n.goroutines(t) - r.nodes[2].goroutines(t)
+	t.Logf("left: %d descriptors, %d KiB, %d goroutines, %d keys", files, grown, goroutines, left)
+	if goroutines > goroutinesLeft {
+		t.Errorf("%d goroutines more than at a node where nobody came", goroutines)
+	}
+}
+
+// goroutines has the node end with what its goroutines do, and counts them.
+func (n *node) goroutines(t *testing.T) int {
+	t.Helper()
+	n.signal(syscall.SIGQUIT)
+	<-n.process().done
+	count := n.said("\ngoroutine ")
+	if count == 0 {
+		t.Fatalf("%s did not tell of its goroutines: %s", n.id, lastLines(n.log(), 20))
+	}
+	return count
+}
+
+// visitors is how many come at the same time.
+const visitors = 64
+
+// come has so many connections come to a node and go.
+func (r *rig) come(n *node, count int) {
+	r.t.Helper()
+	var todo, failed atomic.Int64
+	todo.Store(int64(count))
+	var all sync.WaitGroup
+	for range visitors {
+		random := r.fork()
+		all.Go(func() { // ends when all have come; waited for below
+			for todo.Add(-1) >= 0 && r.t.Context().Err() == nil {
+				if err := visit(r.t.Context(), n.address(), random); err != nil {
+					if failed.Add(1) < 5 {
+						r.t.Logf("a visitor: %v", err)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	if failed.Load() > int64(count)/1000 {
+		r.t.Errorf("%d of %d visitors were not let in", failed.Load(), count)
+	}
+}
+
+// visits numbers the visitors, so that none has another's name.
+var visits atomic.Int64
+
+// visit is one connection: it comes from one of many addresses of this machine,
+// as an address has too few ports, goes into a room, and ends well or badly.
+func visit(ctx context.Context, url string, random *rand.Rand) error {
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(random.IntN(250)), byte(1+random.IntN(250)))}}
+	var raw net.Conn
+	c, err := client.Dial(ctx, client.Options{
+		URL:  url,
+		Name: fmt.Sprintf("v%d", visits.Add(1)),
+		DialContext: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+			raw, err = from.DialContext(ctx, network, addr)
+			return raw, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.Write(client.Command{Type: protocol.Join, Room: fmt.Sprintf("visited-%d", random.IntN(50))}); err != nil {
+		return err
+	}
+	if random.IntN(4) == 0 {
+		_ = c.Write(client.Command{Type: protocol.Rename, Name: fmt.Sprintf("w%d", random.IntN(1_000_000))})
+	}
+	if random.IntN(8) > 0 {
+		if _, err := c.Read(); err != nil {
+			return err
+		}
+	}
+	if random.IntN(2) == 0 {
+		_ = raw.(*net.TCPConn).SetLinger(0) // a reset
+		_ = raw.Close()
+	}
+	return nil
+}

@@ -1,0 +1,256 @@
+//go:build unix
+
+package faults
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/broker"
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+)
+
+// connectionsMost is how many connections to Redis one node may have: its pool,
+// its subscription, and some that are just being replaced.
+const connectionsMost = 64
+
+// A thousand rooms have to be caught up with at once, after Redis was away for
+// all nodes, and after it was for one of them.
+func TestThousandRoomsCatchUp(t *testing.T) {
+	const rooms, each = 1000, 100
+	r := newRig(t, fault{24, "1,000 rooms catch up at once", false}, setup{
+		proxied: 1, talkers: 2 * rooms / each, redis: keeping("everysec"),
+		rooms: func(i int) (list []string) {
+			for k := range each {
+				list = append(list, fmt.Sprintf("room-%d", i%(rooms/each)*each+k))
+			}
+			return list
+		},
+	})
+	watchers := r.watchers("lobby")
+	for _, away := range []time.Duration{time.Second, 4 * time.Second} {
+		r.hold(2 * time.Second)
+		r.inject("redis away for %s", away)
+		r.redis.Kill()
+		r.hold(away)
+		back := time.Now()
+		r.redis.Restart()
+		r.flow(leastSaid)
+		r.note("after redis was away, traffic went on after %.1f s", since(back))
+	}
+	n := r.nodes[0]
+	for range 2 {
+		n.awaitReady(true, time.Now())
+		r.inject("cut %s off", n.id)
+		off := time.Now()
+		n.proxy.setCut(true)
+		watchers[0].awaitStatus("down", off)
+		r.hold(5 * time.Second)
+		back := time.Now()
+		n.proxy.setCut(false)
+		r.flow(leastSaid)
+		up := watchers[0].awaitStatus("up", back)
+		r.note("the cut off node was current again after %.1f s", up.at.Sub(back).Seconds())
+	}
+	n.proxy.mu.Lock()
+	most := n.proxy.most
+	n.proxy.mu.Unlock()
+	r.note("%d connections to redis at most", most)
+	if most > connectionsMost {
+		t.Errorf("the node had %d connections to redis", most)
+	}
+	rep, _ := r.finish()
+	r.untouched(rep)
+}
+
+// One user sends the same key at once by two nodes.
+func TestSameKeyOnTwoNodes(t *testing.T) {
+	r := newRig(t, fault{25, "one key at once on two nodes", true}, setup{})
+	first := watch(t, r.nodes[0], client.Options{})
+	second := watch(t, r.nodes[1], client.Options{Token: first.me.Token})
+	if first.me.User.ID != second.me.User.ID {
+		t.Fatal("they are not the same user")
+	}
+	first.join("twins", "")
+	second.join("twins", "")
+	const rounds = 100
+	for i := range rounds {
+		r.injected++
+		var got [2]client.Sent
+		var both sync.WaitGroup
+		for k, w := range []*watcher{first, second} {
+			both.Go(func() { // ends with the answer
+				e, err := w.conn.Call(t.Context(), client.Command{Type: protocol.Send, Room: "twins", Key: strconv.Itoa(i), Text: "once"})
+				if err != nil || e.Decode(&got[k]) != nil {
+					t.Errorf("key %d at node %d: %v %s", i, k+1, err, e.Raw)
+				}
+			})
+		}
+		both.Wait()
+		if got[0].ID == "" || got[0].ID != got[1].ID || got[0].Duplicate == got[1].Duplicate {
+			t.Fatalf("key %d was answered %+v and %+v", i, got[0], got[1])
+		}
+	}
+	if n := r.ask("XLEN", broker.LogKey("chat", "twins")); n != int64(rounds) {
+		t.Errorf("%v entries of %d keys", n, rounds)
+	}
+	rep, _ := r.finish()
+	r.untouched(rep)
+}
+
+// A node of the next version writes an entry of a kind that this one does not
+// know: it is passed on as it stands, to members, in history and at a join.
+func TestUnknownKind(t *testing.T) {
+	r := newRig(t, fault{30, "an entry of an unknown kind", true}, setup{})
+	old := r.watchers("lobby")
+	log := broker.LogKey("chat", "lobby")
+	live := strings.Replace(log, ":log:", ":live:", 1)
+	for i := range times(3, 20) {
+		r.hold(r.between(0, 200*time.Millisecond))
+		began := time.Now()
+		id := r.put(log, live, byHand{"lobby", "poll", "u-next", fmt.Sprint("next-", i), "Tea?"})
+		r.inject("an entry of the kind poll as %s", id)
+		entry := []byte(`"kind":"poll","key":"next-` + strconv.Itoa(i) + `","user":{"id":"u-next","name":"Next"},"text":"Tea?","node":"next","more":{"of":[1,2,3]}}`)
+		for k, w := range old {
+			w.await("the entry", "message", began, func(e told) bool { return bytes.Contains(e.Raw, entry) })
+			var h client.History
+			if refused := w.call(client.Command{Type: protocol.History, Room: "lobby", Limit: 200}, &h); refused != nil {
+				t.Fatal(refused)
+			}
+			if !holds(h.Messages, entry) {
+				t.Errorf("the history at node %d does not hold the entry as it was written", k+1)
+			}
+			if j := watch(t, r.nodes[k], client.Options{}).join("lobby", ""); !holds(j.Messages, entry) {
+				t.Errorf("what comes with joined at node %d does not hold the entry as it was written", k+1)
+			}
+		}
+		r.flow(5)
+	}
+	r.note("the %d by hand nobody acknowledges", r.injected)
+	rep, _ := r.finish()
+	r.untouched(rep)
+}
+
+func holds[T ~[]byte](list []T, entry []byte) bool {
+	for _, raw := range list {
+		if bytes.Contains(raw, entry) {
+			return true
+		}
+	}
+	return false
+}
+
+// Somebody writes into logs by hand: entries without their field, and a key of
+// another type where a log should be.
+func TestLogWrittenByHand(t *testing.T) {
+	r := newRig(t, fault{33, "an entry by hand without its field; a log of another type", true}, setup{})
+	log := broker.LogKey("chat", "lobby")
+	r.repeat(times(5, 30), 200*time.Millisecond, func() {
+		r.inject("an entry by hand")
+		r.ask("XADD", log, "*", "by", "hand")
+	})
+	for range times(1, 4) {
+		r.inject("a string in place of a log")
+		from := time.Now()
+		r.wiped("lobby", func() {
+			r.ask("SET", log, "not a log")
+			r.hold(r.between(500*time.Millisecond, 2*time.Second))
+			r.ask("DEL", log)
+		})
+		poll.Until(t, "all to be told", func() bool { return r.toldOfReset(from, "lobby") == len(r.fleet.Clients) })
+		r.flow(leastSaid)
+	}
+	r.readByHand()
+	rep, _ := r.finish()
+	if rep.Lost > 0 {
+		t.Errorf("%d clients lost their connections", rep.Lost)
+	}
+}
+
+// readByHand has a node read a log that holds entries by hand, which it has not
+// in its memory.
+func (r *rig) readByHand() {
+	r.t.Helper()
+	speaker := watch(r.t, r.nodes[0], client.Options{})
+	speaker.join("hand", "")
+	log := broker.LogKey("chat", "hand")
+	for i := range 3 {
+		speaker.say("hand", strconv.Itoa(i), "said")
+		r.inject("an entry by hand in another room")
+		r.ask("XADD", log, "*", "m", "{}")
+	}
+	reader := r.nodes[1]
+	if j := watch(r.t, reader, client.Options{}).join("hand", ""); len(j.Messages) != 3 {
+		r.t.Errorf("%d messages of 3 between entries by hand", len(j.Messages))
+	}
+	if reader.said("is not one of ours") == 0 {
+		r.t.Error("the node did not tell that it skipped entries")
+	}
+}
+
+// A user is at three nodes, two of which die.
+func TestUserOnThreeNodes(t *testing.T) {
+	r := newRig(t, fault{26, "one user on three nodes, two die, then the last", false}, setup{})
+	var user client.Welcome
+	var at []*watcher
+	for i, n := range r.nodes {
+		w := watch(t, n, client.Options{Token: user.Token})
+		w.join("lobby", "")
+		if i == 0 {
+			user = w.me
+		} else if w.me.User.ID != user.User.ID {
+			t.Fatal("they are not the same user")
+		}
+		at = append(at, w)
+	}
+	witness := watch(t, r.nodes[2], client.Options{})
+	witness.join("lobby", "")
+	began := time.Now()
+	for _, n := range r.nodes[:2] {
+		r.inject("kill %s", n.id)
+		n.kill()
+	}
+	r.hold(goneWithin)
+	if e, ok := witness.find("presence", began, left(user.User.ID)); ok {
+		t.Errorf("the user was said to have left while it was at one node: %s", e.Raw)
+	}
+	var m struct {
+		Members []protocol.User `json:"members"`
+	}
+	if refused := witness.call(client.Command{Type: protocol.Members, Room: "lobby"}, &m); refused != nil {
+		t.Fatal(refused)
+	}
+	online := 0
+	for _, u := range m.Members {
+		if u.ID == user.User.ID {
+			online++
+		}
+	}
+	if online != 1 {
+		t.Errorf("the user is %d times among the members", online)
+	}
+	r.nodes[0].start()
+	witness = watch(t, r.nodes[0], client.Options{})
+	witness.join("lobby", "")
+	r.inject("kill %s", r.nodes[2].id)
+	last := time.Now()
+	r.nodes[2].signal(syscall.SIGKILL)
+	gone := witness.await("the user to leave", "presence", last, left(user.User.ID))
+	r.note("offline %.1f s after the last", gone.at.Sub(last).Seconds())
+	if took := gone.at.Sub(last); took > goneWithin {
+		t.Errorf("the user left %s after the last node died", took)
+	}
+	r.nodes[1].start()
+	r.nodes[2].start()
+	r.flow(leastSaid)
+	rep, _ := r.finish()
+	r.steady(rep)
+}
