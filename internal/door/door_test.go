@@ -93,13 +93,13 @@ func TestTheSilentGiveWay(t *testing.T) {
 		enter("silent")
 		again := enter("again")
 		again.Speak()
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - time.Nanosecond)
 		refused(t, d, proxy)
 		again.Hush() // refused: it has to say hello anew
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		enter("next") // in place of silent
 		refused(t, d, proxy)
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - time.Nanosecond)
 		enter("last") // in place of again, which had the most time left
 		if len(order) != 2 || order[0] != "silent" || order[1] != "again" {
 			t.Errorf("gone: %v", order)

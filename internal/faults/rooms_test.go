@@ -200,7 +200,6 @@ func (r *rig) readByHand() {
 func TestUserOnThreeNodes(t *testing.T) {
 	r := newRig(t, fault{26, "one user on three nodes, two die, then the last", false}, setup{})
 	var user client.Welcome
-	var at []*watcher
 	for i, n := range r.nodes {
 		w := watch(t, n, client.Options{Token: user.Token})
 		w.join("lobby", "")
@@ -209,7 +208,6 @@ func TestUserOnThreeNodes(t *testing.T) {
 		} else if w.me.User.ID != user.User.ID {
 			t.Fatal("they are not the same user")
 		}
-		at = append(at, w)
 	}
 	witness := watch(t, r.nodes[2], client.Options{})
 	witness.join("lobby", "")
