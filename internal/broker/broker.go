@@ -118,7 +118,7 @@ type Broker struct {
 
 	rooms roomList
 
-	instance atomic.Pointer[string]
+	instance atomic.Pointer[instance]
 	health   health
 	counts   counts
 	reaping  atomic.Bool
@@ -159,17 +159,36 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	return b, b.countReplicas(ctx)
 }
 
+// instance is what a node is to the others from one loss of its lease to the
+// next.
+type instance struct {
+	id string
+	// writes is how many of those that Redis counts are known to be done. When
+	// Redis has counted fewer, a failover has lost some.
+	writes atomic.Int64
+}
+
+// counted takes the count in a script's reply.
+func (i *instance) counted(reply any) {
+	n, _ := reply.(int64)
+	for {
+		old := i.writes.Load()
+		if n <= old || i.writes.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}
+
 // newInstance gives this node a new identity for its lease: what it wrote under
 // the old one is for others to take away.
 func (b *Broker) newInstance() {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
-	id := b.cfg.Node.ID + "~" + hex.EncodeToString(random[:])
-	b.instance.Store(&id)
+	b.instance.Store(&instance{id: b.cfg.Node.ID + "~" + hex.EncodeToString(random[:])})
 }
 
 // Instance is the identity under which this node holds its lease now.
-func (b *Broker) Instance() string { return *b.instance.Load() }
+func (b *Broker) Instance() string { return b.instance.Load().id }
 
 // secretBytes is the length of a secret that nodes make themselves.
 const secretBytes = 32

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +23,16 @@ import (
 	"example.com/chat/internal/poll"
 	"example.com/chat/internal/redistest"
 )
+
+var topologies = flag.Bool("redis.topologies", false, "run the long tests with a Redis Cluster, as CI=true does")
+
+// long skips a part of a long test, unless it was asked for.
+func long(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CI") != "true" && !*topologies {
+		t.Skip("takes long: run with -args -redis.topologies, or CI=true")
+	}
+}
 
 // suite is what holds on every kind of Redis.
 var suite = []struct {
@@ -141,9 +153,15 @@ func TestOnARedisCluster(t *testing.T) {
 	own.alone = true
 	t.Run("AKilledSubscriptionIsMadeAnew", func(t *testing.T) { testAKilledSubscriptionIsMadeAnew(t, &own) })
 	t.Run("OneSubscriptionAPartition", func(t *testing.T) { testOneSubscriptionAPartition(t, &own) })
-	t.Run("ASilentSubscriptionIsMadeAnewAlone", func(t *testing.T) { testASilentSubscriptionIsMadeAnewAlone(t, cluster, &own) })
 	t.Run("ASlotIsMoved", func(t *testing.T) { testASlotIsMoved(t, cluster, &own) })
-	t.Run("APrimaryDies", func(t *testing.T) { testAPrimaryDies(t, cluster, &own) })
+	t.Run("ASilentSubscriptionIsMadeAnewAlone", func(t *testing.T) {
+		long(t)
+		testASilentSubscriptionIsMadeAnewAlone(t, cluster, &own)
+	})
+	t.Run("APrimaryDies", func(t *testing.T) {
+		long(t)
+		testAPrimaryDies(t, cluster, &own)
+	})
 }
 
 // clusterClient makes a client as a node has it.

@@ -76,13 +76,13 @@ func (b *Broker) beatLoop(ctx context.Context) {
 			b.log.Warn("this node's lease was lost; writing its users anew", "instance", b.Instance())
 			old := b.Instance()
 			b.newInstance()
-			if err = b.beat(ctx, true); err == nil {
+			if err = b.beat(ctx, true); holds(err) {
 				b.reshareSecret(ctx)
 				b.listener.Lost()
 				b.reapSoon([]string{old}) // the others may have forgotten it
 			}
 		}
-		if err == nil {
+		if holds(err) {
 			first = false
 		}
 		b.health.setBeat(err)
@@ -94,6 +94,9 @@ func (b *Broker) beatLoop(ctx context.Context) {
 		}
 	}
 }
+
+// holds reports whether a beat that ended with err has renewed the lease.
+func holds(err error) bool { return err == nil || errors.Is(err, errReplicas) }
 
 // reshareSecret puts the tokens' secret back where it was wiped away.
 func (b *Broker) reshareSecret(ctx context.Context) {
@@ -122,9 +125,10 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	if first {
 		mode = "new"
 	}
+	own := b.instance.Load()
 	keys := []string{b.keys.cluster("nodes"), b.keys.cluster("info")}
-	cmd := b.runConfirmed(ctx, leaseScript, keys, b.Instance(), leaseFor.Milliseconds(), info, mode,
-		b.keys.cluster("news"), b.publishCommand(), forgetAfter.Milliseconds())
+	cmd := b.runConfirmed(ctx, leaseScript, keys, own.id, leaseFor.Milliseconds(), info, mode,
+		b.keys.cluster("news"), b.publishCommand(), forgetAfter.Milliseconds(), own.writes.Load())
 	reply, err := cmd.Slice()
 	if err != nil && !errors.Is(err, errReplicas) {
 		return b.plainly(ctx, err)
@@ -132,13 +136,14 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	if err != nil { // the lease is held all the same
 		reply, _ = cmd.Val().([]any)
 	}
-	if len(reply)%3 != 1 {
+	if len(reply)%3 != 2 {
 		return errReply
 	}
 	if reply[0] != int64(1) {
 		return errLost
 	}
-	live, dead := split(reply[1:])
+	own.counted(reply[1])
+	live, dead := split(reply[2:])
 	b.setLive(live)
 	b.reapSoon(dead)
 	return err
@@ -255,7 +260,7 @@ func (b *Broker) Leave(ctx context.Context) error {
 	}
 	pipe := b.rdb.Pipeline()
 	pipe.ZRem(ctx, b.keys.cluster("nodes"), instance)
-	pipe.HDel(ctx, b.keys.cluster("info"), instance)
+	pipe.HDel(ctx, b.keys.cluster("info"), instance, instance+"#")
 	_ = b.publish(ctx, pipe, b.keys.cluster("news"), "n") // queued
 	_, err := pipe.Exec(ctx)
 	return err

@@ -48,14 +48,17 @@ func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([
 	}
 	keys := []string{
 		b.keys.cluster("nodes"), b.keys.cluster("names"), b.keys.cluster("users"),
-		b.keys.cluster("held:" + instance), b.keys.cluster("kept"),
+		b.keys.cluster("held:" + instance), b.keys.cluster("kept"), b.keys.cluster("info"),
 	}
 	reply, err := b.run(ctx, namesScript, keys, args...).Slice()
 	if err != nil {
 		return nil, err
 	}
-	if len(reply) != 2*len(ops) {
+	if len(reply) != 2*len(ops)+1 {
 		return nil, errReply
+	}
+	if own := b.instance.Load(); own.id == instance {
+		own.counted(reply[2*len(ops)])
 	}
 	results := make([]nameResult, len(ops))
 	for i := range ops {

@@ -67,8 +67,13 @@ var allDefences = []defence{
 	},
 	{
 		"a lost lease is noticed", "internal/broker/scripts/lease.lua",
-		"(ends and tonumber(ends) > now) or", "true or",
+		"if not lost() then", "if true then",
 		"internal/sim", "TestWhateverBreaks", seeds,
+	},
+	{
+		"what a frozen node writes late is found", "internal/broker/presence.go",
+		"time.Since(began) > noted", "time.Since(began) < 0",
+		"internal/broker", "TestWhatAFrozenNodeWritesLateIsFound", nil,
 	},
 	{
 		"a lost log is told", "internal/room/follow.go",

@@ -1,19 +1,32 @@
 -- Renews the lease of one node's instance, and tells who else is alive.
 --
 -- KEYS: 1 leases (sorted set, instance -> ms at which it ends), 2 what nodes
---       say of themselves (hash, instance -> JSON)
+--       say of themselves (hash, instance -> JSON, and instance# -> how many of
+--       its writes are counted)
 -- ARGV: 1 the instance, 2 the lease's length in ms, 3 what it says of itself,
 --       4 "new" for an instance's first lease, 5 the cluster's channel,
---       6 PUBLISH or SPUBLISH, 7 ms after which a dead one is forgotten
--- Returns: 1 when the lease is held, 0 when it was lost; then for each instance
--- known: its id, 1 alive or 0 dead, what it says of itself.
+--       6 PUBLISH or SPUBLISH, 7 ms after which a dead one is forgotten, 8 how
+--       many of its counted writes the instance knows of
+-- Returns: 1 when the lease is held, 0 when it was lost; how many writes are
+-- counted; then for each instance known: its id, 1 alive or 0 dead, what it says
+-- of itself.
 
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
-local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
-local held = 0
-if (ends and tonumber(ends) > now) or ARGV[4] == 'new' then
+local counter = ARGV[1] .. '#'
+
+local function lost()
+  if ARGV[4] == 'new' then return false end
+  local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
+  if not ends or tonumber(ends) <= now then return true end
+  -- A failover may have lost what was written last, and with it who is here.
+  return tonumber(redis.call('HGET', KEYS[2], counter) or '0') < tonumber(ARGV[8])
+end
+
+local held, writes = 0, 0
+if not lost() then
   held = 1
+  writes = redis.call('HINCRBY', KEYS[2], counter, 1)
   redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
   if ARGV[4] == 'new' then
@@ -21,7 +34,7 @@ if (ends and tonumber(ends) > now) or ARGV[4] == 'new' then
   end
 end
 
-local reply = { held }
+local reply = { held, writes }
 local all = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for i = 1, #all, 2 do
   local instance, score = all[i], tonumber(all[i + 1])
@@ -34,7 +47,7 @@ for i = 1, #all, 2 do
   end
   if score < now - tonumber(ARGV[7]) then
     redis.call('ZREM', KEYS[1], instance)
-    redis.call('HDEL', KEYS[2], instance)
+    redis.call('HDEL', KEYS[2], instance, instance .. '#')
   else
     reply[#reply + 1] = instance
     reply[#reply + 1] = score > now and 1 or 0

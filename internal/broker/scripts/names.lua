@@ -3,7 +3,8 @@
 -- KEYS: 1 leases (see lease.lua), 2 names taken (hash, folded name -> user),
 --       3 users (hash, user -> "folded|name|instance|instance…"), 4 the users
 --       that the instance holds (set), 5 users whose name is kept although
---       they are gone (sorted set, user -> ms)
+--       they are gone (sorted set, user -> ms), 6 counts of writes (see
+--       lease.lua)
 -- ARGV: 1 the instance, 2 the cluster's channel, 3 PUBLISH or SPUBLISH, 4 ms
 --       for which a name is kept so, 5 how many are; then for each operation
 --       five: what, the user's id, the folded name, the name, an extra
@@ -11,7 +12,8 @@
 --           where it is known, in place of the given one
 --   rename  the same, and tell the cluster; extra marks the renamer
 --   release the instance has this user no more; extra "keep" keeps the name
--- Returns for each operation: 1 done or 0 the name is another's; the name.
+-- Returns for each operation: 1 done or 0 the name is another's; the name. Then
+-- how many of the instance's writes are counted.
 
 local leases, names, users, held, kept = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local instance = ARGV[1]
@@ -117,4 +119,10 @@ for _, user in ipairs(old) do
   redis.call('ZREM', kept, user)
   redis.call('HDEL', users, user)
 end
+
+local writes = 0
+if redis.call('ZSCORE', leases, instance) then
+  writes = redis.call('HINCRBY', KEYS[6], instance .. '#', 1)
+end
+reply[#reply + 1] = writes
 return reply
