@@ -89,11 +89,23 @@ func TestEmbeddedSubscriberFrozen(t *testing.T) {
 	r.flow(leastSaid)
 	rep, list := r.finish()
 	r.steady(rep)
-	before, during := quantile(waits(list, 0, r.at(from)), 0.99), quantile(waits(list, r.at(from), r.at(to)), 0.99)
-	r.t.Logf("p99 of acknowledgements: %s before, %s while the node was frozen", before, during)
+	before, during := usualP99(list, 0, r.at(from)), usualP99(list, r.at(from), r.at(to))
+	r.note("p99 of acknowledgements %.0f ms before, %.0f ms meanwhile", 1000*before.Seconds(), 1000*during.Seconds())
 	if during > 2*before+50*time.Millisecond {
 		t.Errorf("p99 of acknowledgements was %s, and %s while a node was frozen", before, during)
 	}
+}
+
+// usualP99 is the median of the p99 of each second: what lasts shows in it, and
+// a moment in which the machine was busy with something else does not.
+func usualP99(list []check.Record, from, to int64) time.Duration {
+	var each []time.Duration
+	for at := from; at < to; at += int64(time.Second) {
+		if sample := waits(list, at, min(to, at+int64(time.Second))); len(sample) > 0 {
+			each = append(each, quantile(sample, 0.99))
+		}
+	}
+	return quantile(each, 0.5)
 }
 
 // waits are the times from sending to acknowledgement of what was sent first

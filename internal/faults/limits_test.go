@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,8 +21,9 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// A node has no descriptors left: who waits is let in when some are free, and
-// meanwhile it does not turn in circles.
+// A node has few descriptors, and strangers take as many as they get: users
+// come in all the same. Then it has none left at all: who waits is let in when
+// there are some again, and meanwhile it does not turn in circles.
 func TestOutOfDescriptors(t *testing.T) {
 	const limit, strangers = 180, 600
 	f := fault{27, "out of file descriptors on a node", false}
@@ -30,40 +33,55 @@ func TestOutOfDescriptors(t *testing.T) {
 		if i > 0 {
 			return path, nil, nil
 		}
-		return "/bin/sh", nil, []string{"-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, limit), path}
+		return "/bin/sh", nil, []string{"-c", fmt.Sprintf(`ulimit -S -n %d; exec "$0" "$@"`, limit), path}
 	}})
 	n := r.nodes[0]
 	addr := strings.TrimPrefix(n.address(), "http://")
-	for range 2 {
-		r.inject("%d connections that say nothing", strangers)
-		var list []net.Conn
-		for range strangers {
-			c, err := net.DialTimeout("tcp", addr, time.Second)
-			if err != nil {
-				break // the kernel's own queue is full too
-			}
-			list = append(list, c)
+	r.inject("%d connections that say nothing", strangers)
+	for range strangers {
+		c, err := net.DialTimeout("tcp", addr, time.Second)
+		if err != nil {
+			break // the kernel's own queue is full too
 		}
-		poll.Until(t, "the node to run out of descriptors", func() bool { return n.descriptors(t) >= limit-1 })
+		defer c.Close()
+	}
+	watch(t, n, client.Options{}).join("lobby", "")
+	for range 3 {
+		n.limitFiles(t, 5) // it has all those lower than this since its start
+		r.inject("no descriptors")
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		c, err := client.Dial(ctx, client.Options{URL: n.address()})
+		cancel()
+		if err == nil {
+			c.Close()
+			t.Error("a node without descriptors took a client")
+		}
 		const watched = 3 * time.Second
 		before := n.cpu(t)
 		r.hold(watched)
-		used := n.cpu(t) - before
-		if used > watched/2 {
+		if used := n.cpu(t) - before; used > watched/2 {
 			t.Errorf("without descriptors the node computed for %s of %s", used, watched)
+		} else {
+			r.note("computed %.2f s of %.0f", used.Seconds(), watched.Seconds())
 		}
+		n.limitFiles(t, limit)
 		free := time.Now()
-		for _, c := range list {
-			_ = c.Close()
-		}
 		took, _ := n.awaitReady(true, free)
-		w := watch(t, n, client.Options{})
-		w.join("lobby", "")
-		r.note("computed %.2f s of %.0f, took users again after %.1f s", used.Seconds(), watched.Seconds(), took.Seconds())
+		watch(t, n, client.Options{}).join("lobby", "")
+		r.note("took users again after %.1f s", took.Seconds())
 		r.flow(leastSaid)
 	}
 	rep, _ := r.finish()
-	r.steady(rep)
+	r.untouched(rep)
+}
+
+// limitFiles says how many descriptors the node may have from now on.
+func (n *node) limitFiles(t *testing.T, most int) {
+	t.Helper()
+	out, err := exec.Command("prlimit", "--pid", strconv.Itoa(n.pid()), fmt.Sprintf("--nofile=%d:", most)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("prlimit (of util-linux): %v: %s", err, out)
+	}
 }
 
 // Bounds of what may be left when very many have come and gone.

@@ -10,7 +10,9 @@ import (
 	"example.com/chat/internal/client"
 )
 
-// keeping are the arguments of a Redis that keeps what it holds.
+// keeping are the arguments of a Redis that keeps what it holds. Only with
+// "always" does it keep all: with "everysec" it may put off writing for up to two
+// seconds while the disk is slow, so that a kill -9 is enough to lose a tail.
 func keeping(fsync string) []string {
 	return []string{"--appendonly", "yes", "--appendfsync", fsync}
 }
