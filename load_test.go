@@ -22,9 +22,11 @@ type slim struct {
 }
 
 // dialSlim connects, says hello and joins the room.
-func dialSlim(url, room string) (*slim, error) {
+func dialSlim(url, room string) (*slim, error) { return dialSlimBy(&net.Dialer{}, url, room) }
+
+func dialSlimBy(dialer *net.Dialer, url, room string) (*slim, error) {
 	addr := strings.TrimPrefix(url, "http://")
-	c, err := net.Dial("tcp", addr)
+	c, err := dialer.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}

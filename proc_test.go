@@ -50,6 +50,32 @@ func listener(t *testing.T, port string) int {
 	return 0
 }
 
+// established counts the connections that the node at a URL holds (proc(5),
+// /proc/net/tcp).
+func established(t *testing.T, url string) int {
+	t.Helper()
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Skip("/proc is not there: a test that counts connections is skipped")
+	}
+	n := 0
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line)
+		if len(f) > 3 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", number)) && f[3] == "01" {
+			n++
+		}
+	}
+	return n
+}
+
 // serveFake speaks just enough of RESP to answer each command.
 func serveFake(c net.Conn, answer func(command string) string) {
 	defer c.Close()

@@ -22,16 +22,23 @@ import (
 // own, so that they don't wait for the storm's clients.
 type pulse struct{ *process }
 
-// asPulse makes the test binary be a pulse at the nodes that it names.
+// asPulse makes the test binary be a pulse: how often one says something, how
+// many bytes, and at which nodes they are.
 const asPulse = "CHAT_TEST_AS_PULSE"
 
-// pulseEvery is how often one of them says something.
-const pulseEvery = 20 * time.Millisecond
+// pulseRoom is where they are.
+const pulseRoom = "pulse"
 
-// startPulse has one user at the first node say something to one at each.
+// startPulse has one user at the first node say a little to one at each.
 func startPulse(t *testing.T, urls ...string) pulse {
 	t.Helper()
-	return pulse{startProgram(t, []string{asPulse + "=" + strings.Join(urls, " ")})}
+	return startBusyPulse(t, 20*time.Millisecond, 20, urls...)
+}
+
+// startBusyPulse has one user at the first node say so many bytes each time.
+func startBusyPulse(t *testing.T, every time.Duration, bytes int, urls ...string) pulse {
+	t.Helper()
+	return pulse{startProgram(t, []string{fmt.Sprintf("%s=%s %d %s", asPulse, every, bytes, strings.Join(urls, " "))})}
 }
 
 // lap is what was heard since the last lap, and how long it took.
@@ -62,7 +69,16 @@ func (p pulse) lap(least int) lap {
 }
 
 // runPulse is the pulse's process: it ends with its standard input.
-func runPulse(urls []string) error {
+func runPulse(args []string) error {
+	every, err := time.ParseDuration(args[0])
+	if err != nil {
+		return err
+	}
+	bytes, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	urls := args[2:]
 	var mu sync.Mutex // guards took
 	took := []time.Duration{}
 	var voice *client.Conn
@@ -71,8 +87,20 @@ func runPulse(urls []string) error {
 		if err != nil {
 			return err
 		}
-		if err := c.Write(client.Command{Type: "join", Room: "pulse"}); err != nil {
+		if err := c.Write(client.Command{Type: "join", Room: pulseRoom}); err != nil {
 			return err
+		}
+		for {
+			e, err := c.Read()
+			if err != nil {
+				return err
+			}
+			if refused := e.Refused(); refused != nil {
+				return refused
+			}
+			if e.Type == "joined" {
+				break
+			}
 		}
 		if i == 0 {
 			voice = c
@@ -88,7 +116,8 @@ func runPulse(urls []string) error {
 				if e.Type != "message" || i == 0 || json.Unmarshal(e.Raw, &m) != nil {
 					continue
 				}
-				said, _ := strconv.ParseInt(m.Text, 10, 64)
+				stamp, _, _ := strings.Cut(m.Text, " ")
+				said, _ := strconv.ParseInt(stamp, 10, 64)
 				mu.Lock()
 				took = append(took, time.Duration(time.Now().UnixNano()-said))
 				mu.Unlock()
@@ -98,8 +127,10 @@ func runPulse(urls []string) error {
 	go func() { // ends with the process
 		for i := 0; ; i++ {
 			now := time.Now()
-			_ = voice.Write(client.Command{Type: "send", Room: "pulse", Text: strconv.FormatInt(now.UnixNano(), 10), Key: strconv.Itoa(i)})
-			time.Sleep(time.Until(now.Add(pulseEvery)))
+			text := strconv.FormatInt(now.UnixNano(), 10) + " "
+			text += strings.Repeat("x", max(0, bytes-len(text)))
+			_ = voice.Write(client.Command{Type: "send", Room: pulseRoom, Text: text, Key: strconv.Itoa(i)})
+			time.Sleep(time.Until(now.Add(every)))
 		}
 	}()
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
