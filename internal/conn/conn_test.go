@@ -308,6 +308,14 @@ func TestAnIdleConnectionIsPingedAndASilentOneDropped(t *testing.T) {
 	}
 }
 
+// tried tells that all that was sent has been written, as far as the socket took
+// it: what waits now waits for the client.
+func (c *Conn) tried() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stuck || c.waiting == 0 || c.closing
+}
+
 func TestASlowReaderIsClosedAndOthersAreServed(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{OutboxLimit: 256 << 10, Linger: 300 * time.Millisecond})
@@ -321,6 +329,7 @@ func TestASlowReaderIsClosedAndOthersAreServed(t *testing.T) {
 			t.Fatal("it was never closed")
 		}
 		c.Send(big)
+		poll.Until(t, "the try to write it", c.tried)
 		if c.Pending() > 256<<10+20_000 {
 			t.Fatalf("%d bytes wait", c.Pending())
 		}

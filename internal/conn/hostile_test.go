@@ -265,6 +265,12 @@ func TestStalledReadersCostABoundedBuffer(t *testing.T) {
 		// A frame of its own for each, as if none were shared.
 		for _, c := range conns {
 			c.Send(Text(bytes.Repeat([]byte("x"), 8<<10)))
+			if waits := c.Pending(); waits > limit*burst {
+				t.Fatalf("%d bytes wait for one", waits)
+			}
+		}
+		for _, c := range conns {
+			poll.Until(t, "the try to write it", c.tried)
 			if waits := c.Pending(); waits > limit+8<<10+20 {
 				t.Fatalf("%d bytes wait for one", waits)
 			}
