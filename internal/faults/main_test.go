@@ -33,9 +33,6 @@ const atOnce = 4
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if os.Getenv("CI") == "true" && !race.Enabled {
-		*all = true
-	}
 	if *seed == 0 {
 		*seed = rand.Uint64N(1_000_000) + 1
 	}
