@@ -32,14 +32,15 @@ type Conn struct {
 	scheduled bool // a loop or a goroutine has the queue in its care
 	// stuck tells that the socket takes no more for now, so that a goroutine
 	// waits for it.
-	stuck   bool
-	closing bool // a close frame is in the queue, or was
-	broken  bool // writing failed
-	code    int  // of our close
-	reason  string
-	written time.Time // when the last write began
-	pongs   int       // answered in the second of pongAt
-	pongAt  time.Time
+	stuck    bool
+	closing  bool // a close frame is in the queue, or was
+	broken   bool // writing failed
+	code     int  // of our close
+	reason   string
+	written  time.Time // when the last write began; zero lets the next begin at once
+	answered time.Time // when an answer was last let go at once
+	pongs    int       // answered in the second of pongAt
+	pongAt   time.Time
 }
 
 // maxPongs is how many pings a second are answered.
@@ -66,6 +67,11 @@ func (c *Conn) Answer(f Frame) {
 		return
 	}
 	c.answers += len(f.b)
+	if now := time.Now(); !c.scheduled && now.Sub(c.answered) >= c.server.cfg.JoinEvery {
+		// Whoever asked waits for it: it goes at once, whatever was written just
+		// before, as the sender's own message was. Many answers are joined.
+		c.answered, c.written = now, time.Time{}
+	}
 	c.pushLocked(f.b)
 }
 
