@@ -202,7 +202,7 @@ func TestAStormOfThoseWhoseNodeDied(t *testing.T) {
 	if most := 2 * len(s.rooms) * (4 + audits); reads > most {
 		t.Errorf("Redis was read %d times by two nodes for %d rooms: %v", reads, len(s.rooms), spent)
 	}
-	if calls := spent["evalsha"]; n >= 1000 && calls > n {
+	if calls := spent["evalsha"]; n >= 1000 && calls > 2*n { // one each would be three
 		t.Errorf("%d scripts were called for %d clients in two rooms each", calls, n)
 	}
 	for _, pid := range survivors {
