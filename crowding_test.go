@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -266,4 +267,66 @@ func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 	}
 	all.Wait()
 	poll.Until(t, "the connections to end", func() bool { return n.web.Count() < 50 })
+}
+
+// A node that runs out of descriptors goes on with the users whom it has, does
+// not spin, and takes others when some are free again. It measures processor
+// time, so it runs while no other test does.
+func TestANodeOutOfDescriptorsGoesOn(t *testing.T) {
+	b := startTestBroker(t)
+	// It is told of more connections than it can have, so that it has to meet
+	// the limit.
+	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL(), withFiles + "=400"}, "--addr=127.0.0.1:0", "--rate=0", "--max-conns=100000")
+	url := p.url(1)
+	ann := enter(t, url, "Ann", "lobby")
+	ann.say("lobby", "before", "1")
+	var mu sync.Mutex // guards in
+	var in []*slim
+	var all sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for range 500 {
+		all.Go(func() { // ends with stop, or once it is in
+			for ctx.Err() == nil {
+				if c, err := dialSlim(url, "crowd"); err == nil {
+					mu.Lock()
+					in = append(in, c)
+					mu.Unlock()
+					return
+				}
+			}
+		})
+	}
+	count := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(in)
+	}
+	poll.Until(t, "many to be in", func() bool { return count() >= 200 })
+	files := func() int { return usage(t, []int{p.cmd.Process.Pid}).files }
+	poll.Until(t, "the descriptors to be used up", func() bool { return files() >= 395 })
+	began, worked := time.Now(), cpu(t, p.cmd.Process.Pid)
+	pace := time.NewTicker(20 * time.Millisecond) // of one who talks
+	defer pace.Stop()
+	for i := 0; time.Since(began) < 2*time.Second; i++ {
+		ann.say("lobby", strconv.Itoa(i), "k"+strconv.Itoa(i))
+		<-pace.C
+	}
+	if worked = cpu(t, p.cmd.Process.Pid) - worked; worked > time.Second {
+		t.Errorf("it worked %s of two seconds", worked)
+	}
+	t.Logf("%d were in, the node used %d descriptors and %s of two seconds", count(), files(), worked)
+	mu.Lock()
+	for _, c := range in {
+		_ = c.Close()
+	}
+	in = nil
+	mu.Unlock()
+	poll.Until(t, "others to get in", func() bool { return count() > 50 })
+	stop()
+	all.Wait()
+	for _, c := range in {
+		_ = c.Close()
+	}
+	enter(t, url, "Bob", "lobby").say("lobby", "after", "1")
+	ann.message("after")
 }

@@ -29,7 +29,13 @@ import (
 // start nodes as real processes, and kill them.
 const asProgram = "CHAT_TEST_AS_PROGRAM"
 
+// withFiles bounds the descriptors that a program started by tests may have.
+const withFiles = "CHAT_TEST_WITH_FILES"
+
 func TestMain(m *testing.M) {
+	if files, err := strconv.ParseUint(os.Getenv(withFiles), 10, 32); err == nil {
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: files, Max: files})
+	}
 	if os.Getenv(asProgram) != "" && os.Getenv(asPulse) == "" {
 		main()
 		os.Exit(0)

@@ -156,10 +156,13 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 }
 
 // Descriptors that are not for users: filesKept for Redis, the listener and
-// logs, and of the rest one in webShare, but webMost at the most, for HTTP.
+// logs; and of the rest, for HTTP, one in webShare, but no fewer than webLeast
+// where there are twice as many, and webMost at the most. Each WebSocket begins as
+// a request, so webLeast is what may arrive in one moment.
 const (
 	filesKept = 128
 	webShare  = 8
+	webLeast  = 256
 	webMost   = 4096
 	// fileLimitUnknown is taken where the limit can't be read.
 	fileLimitUnknown = 10_000
@@ -169,7 +172,7 @@ const (
 // many for requests over HTTP.
 func shareFiles(limit int) (users, web int) {
 	rest := max(webShare, limit-filesKept)
-	web = min(rest/webShare, webMost)
+	web = min(max(rest/webShare, min(webLeast, rest/2)), webMost)
 	return rest - web, web
 }
 
