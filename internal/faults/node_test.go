@@ -128,6 +128,13 @@ func (n *node) log() string {
 // said counts how often the node logged something.
 func (n *node) said(words string) int { return strings.Count(n.log(), words) }
 
+// awaitSaid waits until the node has logged something more than so many times:
+// what it logs arrives a moment after what it does.
+func (n *node) awaitSaid(words string, before int) {
+	n.t.Helper()
+	poll.Until(n.t, "node "+n.id+" to log "+words, func() bool { return n.said(words) > before })
+}
+
 func (n *node) process() *process {
 	n.mu.Lock()
 	defer n.mu.Unlock()

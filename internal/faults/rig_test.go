@@ -61,6 +61,7 @@ type rig struct {
 	fleet    *load.Fleet
 	began    time.Time // of the history
 	injected int
+	byHand   int      // entries that nobody acknowledges
 	seen     []string // for the table
 
 	talked time.Duration // until the clients were told to say nothing more; 0 before
@@ -268,6 +269,9 @@ func (r *rig) finish() (*check.Report, []check.Record) {
 	}
 	if rep.Acknowledged < leastSaid {
 		r.t.Errorf("only %d messages were acknowledged", rep.Acknowledged)
+	}
+	if rep.Unknown != r.byHand {
+		r.t.Errorf("%d messages were never acknowledged", rep.Unknown-r.byHand)
 	}
 	if r.injected == 0 {
 		r.t.Error("no fault was injected")

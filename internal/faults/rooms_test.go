@@ -134,7 +134,7 @@ func TestUnknownKind(t *testing.T) {
 		}
 		r.flow(5)
 	}
-	r.note("the %d by hand nobody acknowledges", r.injected)
+	r.note("the %d by hand nobody acknowledges", r.byHand)
 	rep, _ := r.finish()
 	r.untouched(rep)
 }
@@ -191,7 +191,7 @@ func (r *rig) readByHand() {
 	if j := watch(r.t, reader, client.Options{}).join("hand", ""); len(j.Messages) != 3 {
 		r.t.Errorf("%d messages of 3 between entries by hand", len(j.Messages))
 	}
-	poll.Until(r.t, "the node to tell that it skips them", func() bool { return reader.said("is not one of ours") > 0 })
+	reader.awaitSaid("is not one of ours", 0)
 }
 
 // A user is at three nodes, two of which die.

@@ -69,13 +69,14 @@ local ms, seq = string.match(newest, '^(%d+)-(%d+)$')
 local id = ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
 local m = '{"id":"' .. id .. '","room":"' .. ARGV[2] .. '","time":' .. ms .. ',' .. ARGV[3]
 redis.call('XADD', KEYS[1], id, 'm', m)
-redis.call('PUBLISH', ARGV[1], 'e' .. newest .. '\\n' .. m)
+redis.call('PUBLISH', ARGV[1], 'e' .. newest .. '\n' .. m)
 return id`
 
 // put puts an entry of another kind into a room's log, and returns its id.
 func (r *rig) put(logKey, liveKey string, e byHand) string {
 	r.t.Helper()
 	tail := fmt.Sprintf(`"kind":%q,"key":%q,"user":{"id":%q,"name":"Next"},"text":%q,"node":"next","more":{"of":[1,2,3]}}`, e.kind, e.key, e.user, e.text)
+	r.byHand++
 	r.fleet.History.Add(check.Record{
 		Op: check.OpSend, Client: "next", Conn: 1, Room: e.room, User: e.user, Key: e.key, Text: e.text, Kind: e.kind,
 	})
@@ -86,5 +87,5 @@ func (r *rig) put(logKey, liveKey string, e byHand) string {
 	return id
 }
 
-// since is a moment in seconds, for people.
+// since is how long ago a moment was, in seconds.
 func since(t time.Time) float64 { return time.Since(t).Seconds() }
