@@ -3,9 +3,8 @@
 // talk and write down what they hear (internal/load), and one fault after the
 // other, from a printed seed, until the history is judged (internal/check).
 //
-// It is all tests. A quick choice of the faults runs always, all of them when
-// CI=true or with -faults.all. Each adds a row to a table, which is printed at
-// the end.
+// It is all tests. A quick choice of the faults runs always, all of them with
+// -faults.all. Each adds a row to a table, which is printed at the end.
 //
 //	go test ./internal/faults -faults.all -v -run 'TestNodeKilled'
 //	go test ./internal/faults -faults.all -faults.seed 17 -faults.table table.md

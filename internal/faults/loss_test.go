@@ -133,7 +133,7 @@ func TestSubscribersOverrun(t *testing.T) {
 	r.flow(leastSaid)
 	broke := 0
 	for _, n := range r.nodes {
-		broke += n.said("the subscription to redis broke off")
+		broke += n.said("subscription to redis broke off")
 	}
 	r.note("%d subscriptions cut off", broke)
 	if broke == 0 {

@@ -69,7 +69,7 @@ type fault struct {
 func choose(t *testing.T, f fault) {
 	t.Helper()
 	if !f.quick && !*all {
-		t.Skipf("fault %d, %s, is not of the quick choice: -faults.all or CI=true injects it", f.number, f.name)
+		t.Skipf("fault %d, %s, is not of the quick choice: -faults.all injects it", f.number, f.name)
 	}
 	if testing.Short() {
 		t.Skipf("fault %d, %s, is not injected under -short", f.number, f.name)
