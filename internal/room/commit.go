@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"example.com/chat/internal/protocol"
@@ -155,11 +156,13 @@ func noAnswer(err error) bool {
 // fail tells the senders of the batch, and of all that is queued behind it:
 // for what was said later must not be entered before what is tried again.
 func (r *room) fail(batch []submission, err error) {
-	r.hub.log.Error("messages could not be put into the log", "room", r.name, "count", len(batch), "error", err)
 	r.mu.Lock()
 	batch = append(batch, r.queue...)
 	r.queue = nil
 	r.mu.Unlock()
+	if n := r.hub.failures.tell(len(batch), time.Now()); n > 0 {
+		r.hub.log.Error("messages could not be put into logs", "count", n, "last room", r.name, "error", err)
+	}
 	r.hub.counts.unavailable.Add(int64(len(batch)))
 	for _, s := range batch {
 		s.done(protocol.Receipt{}, protocol.ErrUnavailable)
@@ -210,4 +213,28 @@ func (r *room) watchLocked() {
 
 func isEOF(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// failuresEvery is how often a failure to append is logged: while Redis is away
+// they come many times a second.
+const failuresEvery = time.Second
+
+// failures counts messages that could not be appended, between one line in the
+// operator's log and the next.
+type failures struct {
+	mu    sync.Mutex // guards the fields below
+	count int
+	told  time.Time
+}
+
+// tell adds to the count, and returns what is to be told now; 0 for nothing.
+func (f *failures) tell(n int, now time.Time) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count += n
+	if now.Sub(f.told) < failuresEvery {
+		return 0
+	}
+	n, f.count, f.told = f.count, 0, now
+	return n
 }

@@ -78,7 +78,8 @@ type Hub struct {
 	// sends and commands bound what users say, and what they ask for in all.
 	sends, commands pace
 
-	up atomic.Bool // Redis is within reach, as members were told
+	failures failures    // to append, between two lines of the log
+	up       atomic.Bool // Redis is within reach, as members were told
 
 	counts counts
 
