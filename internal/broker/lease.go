@@ -69,20 +69,33 @@ func (b *Broker) beatLoop(ctx context.Context) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	first := true
+	// owed tells that what this node wrote may be gone and the listener has not
+	// been told: a beat without an answer may have been carried out, and so the
+	// next one may find a lease whose beginning nobody here has seen.
+	owed := false
+	var old []string // instances whose lease was lost
 	for {
 		err := b.beat(ctx, first)
 		if errors.Is(err, errLost) {
 			b.counts.leasesLost.Add(1)
 			b.log.Warn("this node's lease was lost; writing its users anew", "instance", b.Instance())
-			old := b.Instance()
-			b.newInstance()
-			if err = b.beat(ctx, true); holds(err) {
-				b.reshareSecret(ctx)
-				b.listener.Lost()
-				b.reapSoon([]string{old}) // the others may have forgotten it
+			if len(old) < oldInstances {
+				old = append(old, b.Instance())
 			}
+			b.newInstance()
+			owed = true
+			err = b.beat(ctx, true)
 		}
-		if holds(err) {
+		switch {
+		case !holds(err):
+			owed = owed || first
+		case owed:
+			b.reshareSecret(ctx)
+			b.listener.Lost()
+			b.reapSoon(old) // the others may have forgotten them
+			owed, old = false, nil
+			first = false
+		default:
 			first = false
 		}
 		b.health.setBeat(err)
@@ -94,6 +107,10 @@ func (b *Broker) beatLoop(ctx context.Context) {
 		}
 	}
 }
+
+// oldInstances bounds how many lost instances a node remembers until it holds a
+// lease again; the others take away what they left too.
+const oldInstances = 16
 
 // holds reports whether a beat that ended with err has renewed the lease.
 func holds(err error) bool { return err == nil || errors.Is(err, errReplicas) }
