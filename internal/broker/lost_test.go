@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -70,5 +71,31 @@ func failOver(t *testing.T, primary, replica *redistest.Server, meanwhile func()
 	replica.Do("REPLICAOF", "NO", "ONE")
 	if role := replica.Info("replication", "role"); !strings.Contains(role, "master") {
 		t.Fatalf("the replica is a %s", role)
+	}
+}
+
+// Redis's clock went forward, a node's lease ended, and the others took away who
+// was at it; then the clock went back, before the node had asked again, and it
+// held a lease that looked good. Who was found dead once has lost it for good.
+func testALeaseFoundDeadIsLost(t *testing.T, at *site) {
+	n1, n2 := open(t, at, "n1", 10), open(t, at, "n2", 10)
+	leases, info := n1.ns+":{cluster}:nodes", n1.ns+":{cluster}:info"
+	past := float64(time.Now().Add(-time.Second).UnixMilli())
+	if err := n1.rdb.ZAdd(t.Context(), leases, redis.Z{Score: past, Member: "n3~dead"}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var mark string
+	poll.Until(t, "the dead one to be marked", func() bool {
+		var err error
+		mark, err = n2.rdb.HGet(t.Context(), info, "n3~dead#").Result()
+		return err == nil
+	})
+	was := n1.Instance()
+	if err := n1.rdb.HSet(t.Context(), info, was+"#", mark).Err(); err != nil {
+		t.Fatal(err)
+	}
+	n1.has(t, "the loss", func() bool { return n1.lost == 1 })
+	if n1.Instance() == was {
+		t.Error("the instance is still the same")
 	}
 }

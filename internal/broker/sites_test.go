@@ -38,6 +38,7 @@ var suite = []struct {
 	{"ALeaseIsNeverLongerThanLeasesAre", testALeaseIsNeverLongerThanLeasesAre},
 	{"NamesAreClaimedRenamedAndReleased", testNamesAreClaimedRenamedAndReleased},
 	{"ALostLeaseIsNoticed", testALostLeaseIsNoticed},
+	{"ALeaseFoundDeadIsLost", testALeaseFoundDeadIsLost},
 	{"AKilledSubscriptionIsMadeAnew", testAKilledSubscriptionIsMadeAnew},
 	{"ARoomsRulesAreKeptAndTold", testARoomsRulesAreKeptAndTold},
 }

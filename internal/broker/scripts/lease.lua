@@ -15,6 +15,10 @@ local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local counter = ARGV[1] .. '#'
 
+-- The count of an instance that was found dead: fewer writes than it knows of,
+-- whatever it writes late.
+local LOST = -1000000000
+
 local function lost()
   if ARGV[4] == 'new' then return false end
   local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -49,6 +53,11 @@ for i = 1, #all, 2 do
     redis.call('ZREM', KEYS[1], instance)
     redis.call('HDEL', KEYS[2], instance, instance .. '#')
   else
+    if score <= now then
+      -- Others take away what it left: so it has lost its lease for good, even
+      -- if Redis's clock should go back before it asks again.
+      redis.call('HSET', KEYS[2], instance .. '#', LOST)
+    end
     reply[#reply + 1] = instance
     reply[#reply + 1] = score > now and 1 or 0
     reply[#reply + 1] = redis.call('HGET', KEYS[2], instance) or ''
