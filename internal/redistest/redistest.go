@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -84,12 +83,6 @@ func (s *Server) Kill() {
 
 // Signal sends the server a signal.
 func (s *Server) Signal(sig os.Signal) { _ = s.cmd.Process.Signal(sig) }
-
-// Freeze stops the server without closing anything, and Thaw lets it go on.
-func (s *Server) Freeze() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
-
-// Thaw ends Freeze.
-func (s *Server) Thaw() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Launch starts the server, at first or after a Kill with what it kept on disk,
 // and does not wait until it answers.
