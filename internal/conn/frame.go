@@ -11,14 +11,29 @@ type Frame struct{ b []byte }
 
 // Opcodes of RFC 6455 section 5.2, with the FIN bit.
 const (
-	finText  = 0x81
-	finClose = 0x88
-	finPing  = 0x89
-	finPong  = 0x8a
+	finText   = 0x81
+	finBinary = 0x82
+	finClose  = 0x88
+	finPing   = 0x89
+	finPong   = 0x8a
 )
 
 // Text makes a text frame of a payload in UTF-8, which is copied.
 func Text(payload []byte) Frame { return Frame{frame(finText, payload)} }
+
+// Binary makes a binary frame of a payload, which is copied.
+func Binary(payload []byte) Frame { return Frame{frame(finBinary, payload)} }
+
+// Payload is what the frame carries. It is shared, and must not be changed.
+func (f Frame) Payload() []byte {
+	switch f.b[1] {
+	case 126:
+		return f.b[4:]
+	case 127:
+		return f.b[10:]
+	}
+	return f.b[2:]
+}
 
 func frame(head byte, payload []byte) []byte {
 	b := make([]byte, 0, len(payload)+10)

@@ -12,14 +12,16 @@ import (
 // input takes a connection's bytes apart into messages (RFC 6455 section 5). It
 // holds nothing between messages.
 type input struct {
-	handler Handler
-	part    []byte // of a frame that is not whole yet
-	message []byte // the fragments so far of a message
-	text    bool   // a fragmented message has begun
-	late    bool   // the time for the message that has begun is running
-	ended   bool   // nothing more is read
-	code    int    // of the other side's close
-	reason  string
+	handler  Handler
+	binaries BinaryHandler // the same, where it takes binary messages
+	part     []byte        // of a frame that is not whole yet
+	message  []byte        // the fragments so far of a message
+	text     bool          // a fragmented message has begun
+	binary   bool          // it is a binary one
+	late     bool          // the time for the message that has begun is running
+	ended    bool          // nothing more is read
+	code     int           // of the other side's close
+	reason   string
 }
 
 // Bits and opcodes of a frame's first two bytes (RFC 6455 section 5.2).
@@ -151,9 +153,9 @@ func (c *Conn) feed(data []byte) {
 func (c *Conn) judge(h header) int {
 	in := &c.in
 	switch {
-	case h.op == opBinary:
+	case h.op == opBinary && in.binaries == nil:
 		return websocket.CloseUnsupportedData
-	case h.op == opCont && !in.text, h.op == opText && in.text:
+	case h.op == opCont && !in.text, (h.op == opText || h.op == opBinary) && in.text:
 		return websocket.CloseProtocolError
 	case h.op < opClose && int64(len(in.message))+h.length > c.server.cfg.ReadLimit:
 		return websocket.CloseMessageTooBig
@@ -173,6 +175,9 @@ func (c *Conn) frame(h header, payload []byte) int {
 	case opClose:
 		return c.peerCloses(payload)
 	}
+	if h.op != opCont {
+		in.binary = h.op == opBinary
+	}
 	if !h.fin || in.text {
 		in.text = true
 		in.message = append(in.message, payload...)
@@ -183,11 +188,15 @@ func (c *Conn) frame(h header, payload []byte) int {
 		in.message, in.text = nil, false
 	}
 	in.late = false
-	if !utf8.Valid(payload) {
+	if !in.binary && !utf8.Valid(payload) {
 		return websocket.CloseInvalidFramePayloadData
 	}
 	if !c.isClosing() {
-		in.handler.Message(payload)
+		if in.binary {
+			in.binaries.Binary(payload)
+		} else {
+			in.handler.Message(payload)
+		}
 		c.awaitRoom()
 	}
 	return 0

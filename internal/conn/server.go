@@ -31,6 +31,8 @@ type Config struct {
 	ReadLimit int64
 	// PingEvery is how often a ping is sent; default 25 s.
 	PingEvery time.Duration
+	// NoPings has none sent, where the protocol inside has its own.
+	NoPings bool
 	// IdleAfter is how long nothing at all may be heard; default 60 s. It must
 	// be longer than PingEvery.
 	IdleAfter time.Duration
@@ -75,6 +77,14 @@ type Handler interface {
 	// Closed is called once, after the last Message, with the close code of
 	// whoever closed first, or 1006 where nobody did.
 	Closed(code int, reason string)
+}
+
+// BinaryHandler is a Handler that takes binary messages too; a connection with
+// another one is closed with 1003 when it brings one.
+type BinaryHandler interface {
+	Handler
+	// Binary is called with each binary message, as Message is with text.
+	Binary(data []byte)
 }
 
 // Stats are what a Server counted.
@@ -214,6 +224,9 @@ func (s *Server) pingAll() {
 		}
 		s.mu.Unlock()
 		for _, c := range due {
+			if s.cfg.NoPings {
+				break
+			}
 			c.enqueue(pingFrame)
 		}
 		if waves.over(int(s.open.Load())) {

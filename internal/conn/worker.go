@@ -78,6 +78,7 @@ func (j job) run() {
 	case jobOpen:
 		c.setReadDeadline(c.server.cfg.IdleAfter)
 		c.in.handler = j.open(c)
+		c.in.binaries, _ = c.in.handler.(BinaryHandler)
 	case jobFeed:
 		c.feed(j.data)
 		giveBack(j.data)
