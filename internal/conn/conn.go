@@ -185,12 +185,12 @@ func (c *Conn) overrunLocked() {
 	clear(c.queue[keep:])
 	c.queue = c.queue[:keep]
 	c.waiting = bytes
-	c.closeLocked(closeSlow, "you read too slowly")
+	c.closeLocked(CloseSlow, "you read too slowly")
 	_ = c.net.SetWriteDeadline(time.Now().Add(c.server.cfg.Linger))
 }
 
-// closeSlow is the chat protocol's code for a client that reads too slowly.
-const closeSlow = 4008
+// CloseSlow is the code to which a client is closed that reads too slowly.
+const CloseSlow = 4008
 
 // pushLocked queues bytes and sees to it that somebody writes them.
 func (c *Conn) pushLocked(b []byte) {

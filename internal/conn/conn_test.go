@@ -338,7 +338,7 @@ func TestASlowReaderIsClosedAndOthersAreServed(t *testing.T) {
 			t.Fatalf("the other: %s %v", payload, err)
 		}
 	}
-	if got := <-s.closed; got[0] != closeSlow {
+	if got := <-s.closed; got[0] != CloseSlow {
 		t.Errorf("closed with %v", got)
 	}
 	// What it reads after all is whole frames up to the end, and no rubbish.

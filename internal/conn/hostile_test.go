@@ -287,7 +287,7 @@ func TestStalledReadersCostABoundedBuffer(t *testing.T) {
 	}
 	poll.Until(t, "their end", func() bool { return s.Stats().Open == 0 })
 	for range stalled {
-		if got := <-s.closed; got[0] != closeSlow {
+		if got := <-s.closed; got[0] != CloseSlow {
 			t.Errorf("closed with %v", got)
 		}
 	}

@@ -1,0 +1,259 @@
+package engineio
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// noopAfter is how long a poll may wait while a WebSocket is about to take over:
+// the client must end polling first, and polls anew until it knows.
+const noopAfter = 100 * time.Millisecond
+
+// openPolling opens a session, and answers with its open packet.
+func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, admitted any) bool {
+	session := newSession(s, nil)
+	if !session.begin(r, admitted) {
+		refuse(w, codeRequest)
+		return false
+	}
+	session.get(w, r)
+	return true
+}
+
+// get serves a poll: it waits for packets and hands them out.
+func (s *Session) get(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.poll != nil { // another one waits: only one may
+		s.endLocked(ReasonTransport, false)
+		s.mu.Unlock()
+		refuse(w, codeRequest)
+		return
+	}
+	wake := make(chan struct{}, 1)
+	s.poll = wake
+	s.mu.Unlock()
+	// The server's own deadline is for requests that are answered at once.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	batch := s.await(r.Context(), wake)
+	if batch == nil {
+		refuse(w, codeRequest)
+		return
+	}
+	if err := s.hand(w, batch); err != nil {
+		s.end(ReasonTransport)
+	}
+}
+
+// await waits for packets, at most until the next ping. It returns nil when there
+// won't be any: the session has gone over to a WebSocket, or the request is gone.
+func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
+	for looks := 0; ; looks++ {
+		s.mu.Lock()
+		var batch []*Message
+		switch {
+		case s.over:
+			batch = append(s.takeLocked(), s.last)
+			if !s.gone {
+				s.goneLocked()
+			}
+		case s.socket != nil:
+			s.poll = nil
+			s.mu.Unlock()
+			return nil
+		case len(s.queue) > 0:
+			batch = s.takeLocked()
+		case s.asked && looks > 0:
+			batch = []*Message{noopPacket}
+		}
+		asked := s.asked
+		if batch != nil {
+			s.poll = nil // before the client can have the answer and poll anew
+		}
+		s.mu.Unlock()
+		if batch != nil {
+			return batch
+		}
+		var tick <-chan time.Time
+		if asked {
+			tick = time.After(noopAfter)
+		}
+		select {
+		case <-wake:
+		case <-tick:
+		case <-ctx.Done():
+			s.abandon()
+			return nil
+		}
+	}
+}
+
+// abandon ends a session whose poll broke off: what it would have been handed
+// may be lost.
+func (s *Session) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.poll = nil
+	if s.socket == nil {
+		s.endLocked(ReasonTransport, false)
+	}
+}
+
+// hand writes packets as one payload.
+func (s *Session) hand(w http.ResponseWriter, batch []*Message) error {
+	size := len(batch) - 1
+	for _, m := range batch {
+		size += len(m.polled())
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	h.Set("Content-Length", strconv.Itoa(size))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(s.server.cfg.BodyTime))
+	for i, m := range batch {
+		if i > 0 {
+			if _, err := w.Write([]byte{separator}); err != nil {
+				return err
+			}
+		}
+		if _, err := w.Write(m.polled()); err != nil {
+			return err
+		}
+	}
+	err := control.Flush()
+	_ = control.SetWriteDeadline(time.Time{})
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// post serves a request that brings packets.
+func (s *Session) post(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.posting { // another one is not through yet: only one may be
+		s.endLocked(ReasonTransport, false)
+		s.mu.Unlock()
+		refuse(w, codeRequest)
+		return
+	}
+	s.posting = true
+	s.mu.Unlock()
+	defer s.posted()
+	body, ok := s.body(w, r)
+	if !ok {
+		return
+	}
+	s.in.Lock()
+	defer s.in.Unlock()
+	p := payload{body}
+	if s.upgraded() {
+		refuse(w, codeRequest)
+		return
+	}
+	if p.packets() > s.server.cfg.MaxPackets {
+		s.end(ReasonParse)
+		refuse(w, codeRequest)
+		return
+	}
+	for more := true; more; {
+		var raw []byte
+		raw, more = p.next()
+		k, data, err := parsePolled(raw)
+		if err != nil || k == kindPing {
+			s.end(ReasonParse)
+			refuse(w, codeRequest)
+			return
+		}
+		if !s.packet(k, data) {
+			break
+		}
+		s.awaitRoom()
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = io.WriteString(w, "ok")
+}
+
+// posted lets the next POST come, and answers the probe that waited for this one:
+// a client that ends polling must not owe answers to it.
+func (s *Session) posted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posting = false
+	if s.answer {
+		s.answer = false
+		s.answerProbeLocked()
+	}
+}
+
+// body reads what a request brings; when that fails, the request is answered and
+// the session ended.
+func (s *Session) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
+		s.end(ReasonParse)
+		refuse(w, codeRequest)
+		return nil, false
+	}
+	limit := s.server.cfg.MaxPayload
+	var body []byte
+	var err error
+	if r.ContentLength > limit {
+		err = &http.MaxBytesError{Limit: limit}
+		w.Header().Set("Connection", "close") // rather than read the rest
+	} else {
+		control := http.NewResponseController(w)
+		_ = control.SetReadDeadline(time.Now().Add(s.server.cfg.BodyTime))
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+		_ = control.SetReadDeadline(time.Time{})
+	}
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		return body, true
+	case errors.As(err, &large):
+		s.end(ReasonParse)
+		answer(w, http.StatusRequestEntityTooLarge, refusal(codeRequest, "Payload too large"))
+	default:
+		s.end(ReasonTransport)
+		refuse(w, codeRequest)
+	}
+	return nil, false
+}
+
+// probingFactor is how much more may wait while a WebSocket is about to take
+// over: then the client does not poll, and takes it all by the WebSocket.
+const probingFactor = 4
+
+// awaitRoom waits until the queue is within its limit, so that a client takes
+// the answers that it has before it asks for more.
+func (s *Session) awaitRoom() {
+	s.mu.Lock()
+	limit := s.server.cfg.OutboxLimit
+	if s.probe != nil {
+		limit *= probingFactor
+	}
+	if s.over || s.socket != nil || s.waiting <= limit {
+		s.mu.Unlock()
+		return
+	}
+	drained := make(chan struct{})
+	s.drained = drained
+	s.mu.Unlock()
+	timer := time.NewTimer(s.server.cfg.PingTimeout)
+	defer timer.Stop()
+	select {
+	case <-drained:
+	case <-timer.C:
+		s.server.slow.Add(1)
+		s.end(ReasonSlow)
+	}
+}

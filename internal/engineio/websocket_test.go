@@ -1,0 +1,341 @@
+package engineio
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/chat/internal/poll"
+)
+
+func TestHandshakeByWebSocket(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond})
+	c := s.dial(s.url + "polling")
+	h := s.hello(c.next())
+	if h.Upgrades == nil || len(h.Upgrades) != 0 || h.PingInterval != 300 || h.PingTimeout != 200 || len(h.SID) < 20 {
+		t.Errorf("got %+v", h)
+	}
+	for range 3 {
+		c.wants("2")
+		c.sends("3")
+	}
+	c.closes() // no pong any more
+	s.ends(ReasonPing)
+}
+
+func TestRefusalsOfWebSockets(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	base := strings.Replace(strings.TrimSuffix(s.url, "EIO=4&transport="), "http", "ws", 1)
+	for query, status := range map[string]int{
+		"transport=websocket":               400,
+		"EIO=abc&transport=websocket":       400,
+		"EIO=3&transport=websocket":         400,
+		"EIO=4":                             400,
+		"EIO=4&transport=abc":               400,
+		"EIO=4&transport=polling":           400,
+		"EIO=4&transport=websocket&sid=abc": 400,
+	} {
+		_, answer, err := websocket.DefaultDialer.Dial(base+query, nil)
+		if err == nil || answer == nil || answer.StatusCode != status {
+			t.Errorf("%s: got %v %v", query, answer, err)
+		}
+	}
+	if s.Stats().Opened != 0 {
+		t.Errorf("stats %+v", s.Stats())
+	}
+}
+
+func TestPacketsByWebSocketAreMirrored(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	c := s.dial(s.url + "polling")
+	s.hello(c.next())
+	c.sends("4hello")
+	c.wants("4hello")
+	if err := c.WriteMessage(websocket.BinaryMessage, []byte{1, 2, 3, 255}); err != nil {
+		t.Fatal(err)
+	}
+	kind, data, err := c.ReadMessage()
+	if err != nil || kind != websocket.BinaryMessage || string(data) != "\x01\x02\x03\xff" {
+		t.Errorf("got %d %q %v", kind, data, err)
+	}
+	c.sends("1")
+	c.closes()
+	s.ends(ReasonClient)
+}
+
+func TestWhatClosesAWebSocket(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{MaxPayload: 1000})
+	for packet, reason := range map[string]Reason{
+		"abc":                           ReasonParse,
+		"":                              ReasonParse,
+		"bAQ==":                         ReasonParse, // base64 is polling's
+		"2":                             ReasonTransport,
+		"2probe":                        ReasonTransport,
+		"4" + strings.Repeat("x", 1000): ReasonClient, // closed below the protocol, with 1009
+	} {
+		c := s.dial(s.url + "polling")
+		s.hello(c.next())
+		c.sends(packet)
+		c.closes()
+		s.ends(reason)
+	}
+}
+
+func TestTheServerClosesAWebSocketWithACode(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	c := s.dial(s.url + "polling")
+	s.hello(c.next())
+	s.session().Send(Text([]byte("a")))
+	s.session().Close(4003, "kicked")
+	s.session().Send(Text([]byte("b")))
+	c.wants("4a")
+	if got := c.closes(); got.Code != 4003 || got.Text != "kicked" {
+		t.Errorf("got %v", got)
+	}
+	s.ends(ReasonServer)
+}
+
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	url := s.polling()
+	waits := s.polled(context.Background(), url)
+	c := s.dial(url)
+	c.sends("2probe")
+	c.wants("3probe")
+	if got := <-waits; got != "OK 6" {
+		t.Errorf("the poll that waited got %q", got)
+	}
+	s.wants("GET", url, "", 200, "6") // and so does one that comes still
+	s.wants("POST", url, "4by polling", 200, "ok")
+	s.session().Send(Binary([]byte{1}))
+	c.sends("5")
+	c.wants("4by polling", "\x01") // what no poll has taken
+	c.sends("4by websocket")
+	c.wants("4by websocket")
+	s.wants("GET", url, "", 400, badRequest)
+	s.wants("POST", url, "4a", 400, badRequest)
+	if s.session().Transport() != "websocket" || s.Stats().Upgraded != 1 {
+		t.Errorf("transport %s, stats %+v", s.session().Transport(), s.Stats())
+	}
+	_ = c.Close()
+	s.ends(ReasonClient)
+	s.wants("GET", url, "", 400, unknownSession)
+}
+
+func TestAPollThatWaitsAtTheUpgradeIsRefused(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	url := s.polling()
+	c := s.dial(url)
+	waits := s.polled(context.Background(), url)
+	c.sends("5") // no probe: the official server takes that too
+	if got := <-waits; got != "Bad Request "+badRequest {
+		t.Errorf("got %q", got)
+	}
+	c.sends("4a")
+	c.wants("4a")
+}
+
+func TestASecondWebSocketIsClosedAndTheFirstIsNot(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	url := s.polling()
+	first := s.dial(url)
+	first.sends("2probe")
+	first.wants("3probe")
+	s.dial(url).closes() // while the first takes over
+	first.sends("5")
+	poll.Until(t, "the upgrade", s.session().upgraded)
+	s.dial(url).closes()
+	first.sends("4a")
+	first.wants("4a")
+	// Nor does a session that began on a WebSocket take another.
+	c := s.dial(s.url + "polling")
+	h := s.hello(c.next())
+	s.dial(s.url + "polling&sid=" + h.SID).closes()
+	s.wants("GET", s.url+"polling&sid="+h.SID, "", 400, badRequest)
+	c.sends("4a")
+	c.wants("4a")
+}
+
+func TestAWebSocketThatDoesNotTakeOverLeavesThePollingAlone(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{UpgradeTimeout: 100 * time.Millisecond})
+	url := s.polling()
+	alive := func() {
+		t.Helper()
+		poll.Until(t, "the WebSocket to be gone", func() bool {
+			s.session().mu.Lock()
+			defer s.session().mu.Unlock()
+			return s.session().probe == nil
+		})
+		s.wants("POST", url, "4a", 200, "ok")
+		s.wants("GET", url, "", 200, "4a")
+	}
+	silent := s.dial(url)
+	silent.closes()
+	alive()
+	probed := s.dial(url)
+	probed.sends("2probe")
+	probed.wants("3probe")
+	probed.closes()
+	alive()
+	for _, packet := range []string{"4a", "abc", "2", "2prob", "3probe", ""} {
+		c := s.dial(url)
+		c.sends(packet)
+		c.closes()
+		alive()
+	}
+	gone := s.dial(url)
+	gone.sends("2probe")
+	gone.wants("3probe")
+	_ = gone.Close()
+	alive()
+	s.takes(url).sends("4a")
+}
+
+func TestAProbeWaitsForThePostThatIsHandled(t *testing.T) {
+	t.Parallel()
+	hold := make(chan struct{})
+	s := serve(t, Config{})
+	s.cfg.Open = func(session *Session, _ *http.Request, _ any) Handler {
+		s.sessions = append(s.sessions, session)
+		return held{hold, session}
+	}
+	url := s.polling()
+	posted := make(chan string, 1)
+	go func() { // ends with the request
+		_, body, _ := s.try(context.Background(), "POST", url, "4a\x1e4b")
+		posted <- body
+	}()
+	hold <- struct{}{}
+	c := s.dial(url)
+	c.sends("2probe")
+	poll.Until(t, "the probe", func() bool {
+		s.session().mu.Lock()
+		defer s.session().mu.Unlock()
+		return s.session().answer
+	})
+	hold <- struct{}{}
+	if body := <-posted; body != "ok" {
+		t.Errorf("got %q", body)
+	}
+	c.wants("3probe")
+	c.sends("5")
+	c.wants("4a", "4b")
+}
+
+// held mirrors when it is let.
+type held struct {
+	hold    chan struct{}
+	session *Session
+}
+
+func (h held) Message(data []byte, _ bool) {
+	<-h.hold
+	h.session.Answer(Text(data))
+}
+
+func (held) Closed(Reason) {}
+
+// TestNothingIsLostOrOutOfOrderAcrossTheUpgrade has both sides count while the
+// session goes over: what each gets must be the whole row of numbers.
+func TestNothingIsLostOrOutOfOrderAcrossTheUpgrade(t *testing.T) {
+	t.Parallel()
+	const rounds, count = 20, 300
+	s := serve(t, Config{})
+	in := make(chan string, count)
+	s.cfg.Open = func(session *Session, _ *http.Request, _ any) Handler {
+		s.sessions = append(s.sessions, session)
+		return collect{in}
+	}
+	for round := range rounds {
+		url := s.polling()
+		session := s.session()
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			for i := range count {
+				session.Send(Text([]byte(strconv.Itoa(i))))
+				if i%20 == round {
+					time.Sleep(time.Millisecond)
+				}
+			}
+		})
+		got := counting{t: t}
+		_, body := s.do("GET", url, "")
+		got.take(body)
+		s.wants("POST", url, "4p0\x1e4p1", 200, "ok")
+		c := s.dial(url)
+		c.sends("2probe")
+		polls := make(chan string, count)
+		go func() { // ends with the polls: the probe lets the last one go
+			defer close(polls)
+			for {
+				_, body, err := s.try(context.Background(), "GET", url, "")
+				if err != nil {
+					return
+				}
+				polls <- body
+				session.mu.Lock()
+				asked := session.asked
+				session.mu.Unlock()
+				if asked {
+					return
+				}
+			}
+		}()
+		c.wants("3probe")
+		for body := range polls {
+			got.take(body)
+		}
+		s.wants("POST", url, "4p2", 200, "ok")
+		c.sends("5", "4p3", "4p4")
+		for got.next < count {
+			got.take(c.next())
+		}
+		sending.Wait()
+		for i := range 5 {
+			if m := <-in; m != fmt.Sprint("p", i) {
+				t.Fatalf("round %d: want p%d, got %s", round, i, m)
+			}
+		}
+		_ = c.Close()
+	}
+}
+
+type collect struct{ in chan string }
+
+func (c collect) Message(data []byte, _ bool) { c.in <- string(data) }
+func (collect) Closed(Reason)                 {}
+
+// counting checks that numbers come one after another.
+type counting struct {
+	t    *testing.T
+	next int
+}
+
+func (c *counting) take(payload string) {
+	c.t.Helper()
+	for p := range strings.SplitSeq(payload, "\x1e") {
+		if p == "6" {
+			continue
+		}
+		if p != "4"+strconv.Itoa(c.next) {
+			c.t.Fatalf("want %d, got %q", c.next, p)
+		}
+		c.next++
+	}
+}
