@@ -18,8 +18,9 @@ const (
 	finPong   = 0x8a
 )
 
-// Text makes a text frame of a payload in UTF-8, which is copied.
-func Text(payload []byte) Frame { return Frame{frame(finText, payload)} }
+// Text makes a text frame of a payload in UTF-8, which is copied; it may come in
+// parts.
+func Text(payload ...[]byte) Frame { return Frame{frame(finText, payload...)} }
 
 // Binary makes a binary frame of a payload, which is copied.
 func Binary(payload []byte) Frame { return Frame{frame(finBinary, payload)} }
@@ -35,10 +36,14 @@ func (f Frame) Payload() []byte {
 	return f.b[2:]
 }
 
-func frame(head byte, payload []byte) []byte {
-	b := make([]byte, 0, len(payload)+10)
+func frame(head byte, payload ...[]byte) []byte {
+	n := 0
+	for _, part := range payload {
+		n += len(part)
+	}
+	b := make([]byte, 0, n+10)
 	b = append(b, head)
-	switch n := len(payload); {
+	switch {
 	case n < 126:
 		b = append(b, byte(n))
 	case n <= 0xffff:
@@ -46,7 +51,10 @@ func frame(head byte, payload []byte) []byte {
 	default:
 		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
 	}
-	return append(b, payload...)
+	for _, part := range payload {
+		b = append(b, part...)
+	}
+	return b
 }
 
 // maxReason is what a close frame's 125 bytes leave for the reason, after the

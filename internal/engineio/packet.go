@@ -80,17 +80,18 @@ type Message struct {
 	base64 []byte // of a binary one, as polling wants it, once that was asked for
 }
 
-// Text makes a message of text in UTF-8, which is copied. For polling it must
-// not hold the character U+001E; JSON never does.
-func Text(text []byte) *Message { return textPacket(kindMessage, text) }
+// Text makes a message of text in UTF-8, which is copied; it may come in
+// parts. For polling it must not hold the character U+001E; JSON never
+// does.
+func Text(text ...[]byte) *Message { return textPacket(kindMessage, text...) }
 
 // Binary makes a binary message of data, which is copied.
 func Binary(data []byte) *Message { return &Message{frame: conn.Binary(data), binary: true} }
 
-func textPacket(k kind, text []byte) *Message {
-	b := make([]byte, 0, 1+len(text))
-	b = append(append(b, byte(k)), text...)
-	return &Message{frame: conn.Text(b)}
+func textPacket(k kind, text ...[]byte) *Message {
+	var room [6][]byte // for what events are made of, without an allocation
+	parts := append(append(room[:0], []byte{byte(k)}), text...)
+	return &Message{frame: conn.Text(parts...)}
 }
 
 // polled is how the message stands in a payload; it is shared.
@@ -115,3 +116,11 @@ var (
 	probeAnswer = textPacket(kindPong, []byte("probe"))
 	noopPacket  = textPacket(kindNoop, nil)
 )
+
+// Data is what the message carries. It is shared, and must not be changed.
+func (m *Message) Data() []byte {
+	if m.binary {
+		return m.frame.Payload()
+	}
+	return m.frame.Payload()[1:]
+}

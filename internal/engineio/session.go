@@ -201,6 +201,10 @@ func (s *Session) Close(code int, reason string) {
 	s.endLocked(ReasonServer, true)
 }
 
+// Abort ends the session at once; what waits for a poll is dropped. It is for
+// clients that break the protocol inside, and for those that say nothing.
+func (s *Session) Abort(reason Reason) { s.end(reason) }
+
 // Later calls f in a goroutine of its own, but not while the handler is told
 // something. The goroutine ends with f.
 func (s *Session) Later(f func()) {

@@ -1,0 +1,191 @@
+package socketio
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"example.com/chat/internal/engineio"
+)
+
+// client is one connection, and the sockets that go over it.
+type client struct {
+	server   *Server
+	session  *engineio.Session
+	admitted any
+	deadline *time.Timer // for the first connect; stopped by it
+
+	// The reader's: an event whose attachments are on their way, and those that
+	// have come.
+	event *Packet
+	got   [][]byte
+	bytes int64
+	late  *time.Timer
+
+	mu      sync.Mutex // guards the field below
+	sockets []*Socket  // few: one for each namespace
+}
+
+func newClient(server *Server, session *engineio.Session, admitted any) *client {
+	c := &client{server: server, session: session, admitted: admitted}
+	c.deadline = time.AfterFunc(server.cfg.ConnectTimeout, func() { session.Abort(engineio.ReasonServer) }) // stopped by a connect, or the end
+	return c
+}
+
+// Message takes a packet's text, or an attachment (engineio.Handler).
+func (c *client) Message(data []byte, binary bool) {
+	if binary {
+		c.attachment(data)
+		return
+	}
+	p, err := parse(data, &c.server.cfg.Limits)
+	if err != nil || c.event != nil { // text, where an attachment is due
+		c.broken()
+		return
+	}
+	if p.Attachments == 0 {
+		c.packet(&p, nil)
+		return
+	}
+	if c.find(p.Namespace) == nil {
+		c.broken()
+		return
+	}
+	kept, _ := parse(bytes.Clone(data), &c.server.cfg.Limits) // until the attachments are there
+	c.event = &kept
+	c.late = time.AfterFunc(c.server.cfg.AttachmentTime, func() { // stopped by the last attachment, or the end
+		c.server.broken.Add(1)
+		c.session.Abort(engineio.ReasonParse)
+	})
+}
+
+// attachment takes what belongs to the event before.
+func (c *client) attachment(data []byte) {
+	c.bytes += int64(len(data))
+	if c.event == nil || c.bytes > c.server.cfg.MaxBinary {
+		c.broken()
+		return
+	}
+	c.got = append(c.got, bytes.Clone(data))
+	if len(c.got) < c.event.Attachments {
+		return
+	}
+	event, got := c.event, c.got
+	c.forget()
+	c.packet(event, got)
+}
+
+// forget drops what waits for attachments.
+func (c *client) forget() {
+	if c.late != nil {
+		c.late.Stop()
+	}
+	c.event, c.got, c.bytes, c.late = nil, nil, 0, nil
+}
+
+// broken closes a connection that broke the protocol.
+func (c *client) broken() {
+	c.server.broken.Add(1)
+	c.forget()
+	c.session.Abort(engineio.ReasonParse)
+}
+
+// packet takes a whole packet.
+func (c *client) packet(p *Packet, attachments [][]byte) {
+	s := c.find(p.Namespace)
+	switch {
+	case p.Type == Connect && s == nil:
+		c.connect(p)
+	case p.Type == Connect, p.Type == ConnectError, s == nil:
+		c.broken()
+	case s.state.Load() == gone: // it has not heard of that yet
+	case p.Type == Disconnect:
+		s.leave(ReasonClientLeft)
+	case p.Type == AckType, p.Type == BinaryAck:
+		s.acked(p.ID, Reply{p.Args, attachments})
+	default:
+		s.handler.Event(&Event{Name: p.Name, Args: p.Args, Attachments: attachments, socket: s, id: p.ID, wants: p.HasID})
+	}
+}
+
+// connect connects the client to a namespace, or tells it why not.
+func (c *client) connect(p *Packet) {
+	decide := c.server.namespaces[p.Namespace]
+	if decide == nil {
+		c.refuse(p.Namespace, &Refusal{Message: "Invalid namespace"})
+		return
+	}
+	s := newSocket(c, p.Namespace)
+	handler, refusal := decide(s, p.Data)
+	if refusal != nil {
+		s.drop()
+		c.refuse(p.Namespace, refusal)
+		return
+	}
+	c.deadline.Stop()
+	s.handler = handler
+	c.server.sockets.Add(1)
+	c.mu.Lock()
+	c.sockets = append(c.sockets, s)
+	c.mu.Unlock()
+	s.open()
+}
+
+// refuse tells a client that it is not connected.
+func (c *client) refuse(namespace string, why *Refusal) {
+	c.server.refused.Add(1)
+	text, err := json.Marshal(struct {
+		Message string `json:"message"`
+		Data    any    `json:"data,omitzero"`
+	}{why.Message, data(why)})
+	if err != nil { // data that is no JSON
+		text = []byte(`{"message":"refused"}`)
+	}
+	c.session.Answer(short(ConnectError, namespace, string(text)).parts...)
+}
+
+// data is a refusal's, nil where there is none.
+func data(r *Refusal) any {
+	if r.Data == nil {
+		return nil
+	}
+	return r.Data
+}
+
+func (c *client) find(namespace string) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		if s.namespace == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+// remove takes a socket off; false when that has been done.
+func (c *client) remove(s *Socket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.sockets, s)
+	if i < 0 {
+		return false
+	}
+	c.sockets = slices.Delete(c.sockets, i, i+1)
+	return true
+}
+
+// Closed tells that the connection is gone (engineio.Handler).
+func (c *client) Closed(reason engineio.Reason) {
+	c.deadline.Stop()
+	c.forget()
+	c.mu.Lock()
+	all := slices.Clone(c.sockets)
+	c.mu.Unlock()
+	for _, s := range all {
+		s.leave(reason)
+	}
+}
