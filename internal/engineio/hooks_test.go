@@ -132,10 +132,10 @@ func TestRequestsForAnotherOwnerGoElsewhere(t *testing.T) {
 	s.wants("POST", url, "4a", 200, "ok")
 	s.wants("GET", url, "", 200, "4a")
 	c := s.dial(url)
-	c.sends("2probe")
-	c.wants("3probe")
-	c.sends("5", "4b")
-	c.wants("4b")
+	c.Sends("2probe")
+	c.Wants("3probe")
+	c.Sends("5", "4b")
+	c.Wants("4b")
 	for _, unknown := range []string{"b.x", "c.x", "a.x", "x", ".", "b."} {
 		if status, _ := s.do("GET", s.url+"polling&sid="+unknown, ""); status != 400 {
 			t.Errorf("%s: got %d", unknown, status)
@@ -152,7 +152,7 @@ func TestTheNumberOfSessionsIsBounded(t *testing.T) {
 	url := s.polling()
 	s.polling()
 	c := s.dial(s.url + "polling")
-	s.hello(c.next())
+	s.hello(c.Next())
 	if status, _ := s.do("GET", s.url+"polling", ""); status != 503 {
 		t.Errorf("got %d", status)
 	}
@@ -218,7 +218,7 @@ func TestCloseEndsAllAndTellsTheirHandlers(t *testing.T) {
 	waits := s.polled(context.Background(), url)
 	s.polling()
 	c := s.dial(s.url + "polling")
-	s.hello(c.next())
+	s.hello(c.Next())
 	s.takes(s.polling())
 	s.Close()
 	if got := <-waits; got != "OK 1" {

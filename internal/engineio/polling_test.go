@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
 )
 
@@ -250,7 +251,7 @@ func TestASilentSessionIsDropped(t *testing.T) {
 	url := s.polling()
 	s.ends(ReasonPing)
 	s.wants("GET", url, "", 400, unknownSession)
-	s.dial(s.url + "polling").closes()
+	s.dial(s.url + "polling").Closes()
 	s.ends(ReasonPing)
 }
 
@@ -354,7 +355,7 @@ func TestAPosterTakesItsAnswersFirst(t *testing.T) {
 	packet := "4" + strings.Repeat("x", 599)
 	done := make(chan string, 1)
 	go func() { // ends with the request
-		_, body, _ := s.try(context.Background(), "POST", url, strings.Repeat(packet+"\x1e", 9)+packet)
+		_, body, _ := wiretest.Try(context.Background(), "POST", url, strings.Repeat(packet+"\x1e", 9)+packet)
 		done <- body
 	}()
 	got := 0
@@ -408,8 +409,8 @@ func TestAPanicEndsItsSessionAlone(t *testing.T) {
 	s.ends(ReasonServer)
 	s.wants("GET", url, "", 400, unknownSession)
 	c := s.dial(s.url + "polling")
-	c.sends("4panic")
-	c.closes()
+	c.Sends("4panic")
+	c.Closes()
 	s.ends(ReasonServer)
 	s.wants("POST", other, "4a", 200, "ok")
 	s.wants("GET", other, "", 200, "4a")

@@ -2,17 +2,13 @@ package engineio
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/gorilla/websocket"
-
+	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
 )
 
@@ -76,69 +72,25 @@ func (s *site) session() *Session {
 // do sends a request, and returns the status and the body.
 func (s *site) do(method, url, body string, headers ...string) (int, string) {
 	s.t.Helper()
-	status, text, err := s.try(context.Background(), method, url, body, headers...)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return status, text
-}
-
-func (s *site) try(ctx context.Context, method, url, body string, headers ...string) (int, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, poll.Patience)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		return 0, "", err
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0, "", err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(answer.Body)
-	return answer.StatusCode, string(text), err
-}
-
-// hello is what the open packet says.
-type hello struct {
-	SID          string   `json:"sid"`
-	Upgrades     []string `json:"upgrades"`
-	PingInterval int      `json:"pingInterval"`
-	PingTimeout  int      `json:"pingTimeout"`
-	MaxPayload   int      `json:"maxPayload"`
-}
-
-func (s *site) hello(packet string) hello {
-	s.t.Helper()
-	var h hello
-	if !strings.HasPrefix(packet, "0") {
-		s.t.Fatalf("want an open packet, got %q", packet)
-	}
-	if err := json.Unmarshal([]byte(packet[1:]), &h, json.RejectUnknownMembers(true)); err != nil {
-		s.t.Fatalf("open packet %q: %v", packet, err)
-	}
-	return h
+	return wiretest.Do(s.t, method, url, body, headers...)
 }
 
 // polling opens a session and returns the URL of its requests.
 func (s *site) polling() string {
 	s.t.Helper()
-	status, body := s.do("GET", s.url+"polling", "")
-	if status != 200 {
-		s.t.Fatalf("handshake: %d %s", status, body)
-	}
-	return s.url + "polling&sid=" + s.hello(body).SID
+	return wiretest.Open(s.t, s.url)
+}
+
+// hello reads an open packet.
+func (s *site) hello(packet string) wiretest.Hello {
+	s.t.Helper()
+	return wiretest.ParseHello(s.t, packet)
 }
 
 // wants checks what a request is answered.
 func (s *site) wants(method, url, body string, status int, text string) {
 	s.t.Helper()
-	if gotStatus, got := s.do(method, url, body); gotStatus != status || got != text {
-		s.t.Fatalf("%s %.40q: want %d %.80q, got %d %.80q", method, body, status, text, gotStatus, got)
-	}
+	wiretest.Wants(s.t, method, url, body, status, text)
 }
 
 // polled starts a poll, and waits until the server has it.
@@ -147,7 +99,7 @@ func (s *site) polled(ctx context.Context, url string) <-chan string {
 	session := s.session()
 	got := make(chan string, 1)
 	go func() { // ends with the request
-		status, body, err := s.try(ctx, "GET", url, "")
+		status, body, err := wiretest.Try(ctx, "GET", url, "")
 		if err != nil {
 			body = err.Error()
 		}
@@ -161,75 +113,19 @@ func (s *site) polled(ctx context.Context, url string) <-chan string {
 	return got
 }
 
-// socket is a WebSocket client.
-type socket struct {
-	t testing.TB
-	*websocket.Conn
-}
-
 // dial opens a WebSocket to a URL that is meant for polling.
-func (s *site) dial(url string) *socket {
+func (s *site) dial(url string) *wiretest.Socket {
 	s.t.Helper()
-	url = strings.Replace(strings.Replace(url, "http", "ws", 1), "transport=polling", "transport=websocket", 1)
-	c, _, err := websocket.DefaultDialer.Dial(url, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = c.Close() })
-	return &socket{s.t, c}
-}
-
-func (c *socket) sends(packets ...string) {
-	c.t.Helper()
-	for _, p := range packets {
-		if err := c.WriteMessage(websocket.TextMessage, []byte(p)); err != nil {
-			c.t.Fatal(err)
-		}
-	}
-}
-
-// next returns the next message.
-func (c *socket) next() string {
-	c.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(poll.Patience))
-	_, data, err := c.ReadMessage()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return string(data)
-}
-
-func (c *socket) wants(packets ...string) {
-	c.t.Helper()
-	for _, want := range packets {
-		if got := c.next(); got != want {
-			c.t.Fatalf("want %q, got %q", want, got)
-		}
-	}
-}
-
-// closes reads until the close frame.
-func (c *socket) closes() *websocket.CloseError {
-	c.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(poll.Patience))
-	for {
-		_, _, err := c.ReadMessage()
-		if closed, ok := err.(*websocket.CloseError); ok {
-			return closed
-		}
-		if err != nil {
-			c.t.Fatalf("want a close frame, got %v", err)
-		}
-	}
+	return wiretest.Dial(s.t, url)
 }
 
 // takes opens a WebSocket for a polling session and sees it taken over.
-func (s *site) takes(url string) *socket {
+func (s *site) takes(url string) *wiretest.Socket {
 	s.t.Helper()
 	c := s.dial(url)
-	c.sends("2probe")
-	c.wants("3probe")
-	c.sends("5")
+	c.Sends("2probe")
+	c.Wants("3probe")
+	c.Sends("5")
 	session := s.session()
 	poll.Until(s.t, "the upgrade", session.upgraded)
 	return c

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
 )
 
@@ -19,15 +20,17 @@ func TestHandshakeByWebSocket(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond})
 	c := s.dial(s.url + "polling")
-	h := s.hello(c.next())
+	h := s.hello(c.Next())
 	if h.Upgrades == nil || len(h.Upgrades) != 0 || h.PingInterval != 300 || h.PingTimeout != 200 || len(h.SID) < 20 {
 		t.Errorf("got %+v", h)
 	}
 	for range 3 {
-		c.wants("2")
-		c.sends("3")
+		if got := c.Next(); got != "2" {
+			t.Fatalf("want a ping, got %q", got)
+		}
+		c.Sends("3")
 	}
-	c.closes() // no pong any more
+	c.Closes() // no pong any more
 	s.ends(ReasonPing)
 }
 
@@ -58,18 +61,13 @@ func TestPacketsByWebSocketAreMirrored(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{})
 	c := s.dial(s.url + "polling")
-	s.hello(c.next())
-	c.sends("4hello")
-	c.wants("4hello")
-	if err := c.WriteMessage(websocket.BinaryMessage, []byte{1, 2, 3, 255}); err != nil {
-		t.Fatal(err)
-	}
-	kind, data, err := c.ReadMessage()
-	if err != nil || kind != websocket.BinaryMessage || string(data) != "\x01\x02\x03\xff" {
-		t.Errorf("got %d %q %v", kind, data, err)
-	}
-	c.sends("1")
-	c.closes()
+	s.hello(c.Next())
+	c.Sends("4hello")
+	c.Wants("4hello")
+	c.SendsBinary("\x01\x02\x03\xff", "")
+	c.Wants("b:\x01\x02\x03\xff", "b:")
+	c.Sends("1")
+	c.Closes()
 	s.ends(ReasonClient)
 }
 
@@ -85,9 +83,9 @@ func TestWhatClosesAWebSocket(t *testing.T) {
 		"4" + strings.Repeat("x", 1000): ReasonClient, // closed below the protocol, with 1009
 	} {
 		c := s.dial(s.url + "polling")
-		s.hello(c.next())
-		c.sends(packet)
-		c.closes()
+		s.hello(c.Next())
+		c.Sends(packet)
+		c.Closes()
 		s.ends(reason)
 	}
 }
@@ -96,12 +94,12 @@ func TestTheServerClosesAWebSocketWithACode(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{})
 	c := s.dial(s.url + "polling")
-	s.hello(c.next())
+	s.hello(c.Next())
 	s.session().Send(Text([]byte("a")))
 	s.session().Close(4003, "kicked")
 	s.session().Send(Text([]byte("b")))
-	c.wants("4a")
-	if got := c.closes(); got.Code != 4003 || got.Text != "kicked" {
+	c.Wants("4a")
+	if got := c.Closes(); got.Code != 4003 || got.Text != "kicked" {
 		t.Errorf("got %v", got)
 	}
 	s.ends(ReasonServer)
@@ -113,18 +111,18 @@ func TestUpgrade(t *testing.T) {
 	url := s.polling()
 	waits := s.polled(context.Background(), url)
 	c := s.dial(url)
-	c.sends("2probe")
-	c.wants("3probe")
+	c.Sends("2probe")
+	c.Wants("3probe")
 	if got := <-waits; got != "OK 6" {
 		t.Errorf("the poll that waited got %q", got)
 	}
 	s.wants("GET", url, "", 200, "6") // and so does one that comes still
 	s.wants("POST", url, "4by polling", 200, "ok")
 	s.session().Send(Binary([]byte{1}))
-	c.sends("5")
-	c.wants("4by polling", "\x01") // what no poll has taken
-	c.sends("4by websocket")
-	c.wants("4by websocket")
+	c.Sends("5")
+	c.Wants("4by polling", "b:\x01") // what no poll has taken
+	c.Sends("4by websocket")
+	c.Wants("4by websocket")
 	s.wants("GET", url, "", 400, badRequest)
 	s.wants("POST", url, "4a", 400, badRequest)
 	if s.session().Transport() != "websocket" || s.Stats().Upgraded != 1 {
@@ -141,12 +139,12 @@ func TestAPollThatWaitsAtTheUpgradeIsRefused(t *testing.T) {
 	url := s.polling()
 	c := s.dial(url)
 	waits := s.polled(context.Background(), url)
-	c.sends("5") // no probe: the official server takes that too
+	c.Sends("5") // no probe: the official server takes that too
 	if got := <-waits; got != "Bad Request "+badRequest {
 		t.Errorf("got %q", got)
 	}
-	c.sends("4a")
-	c.wants("4a")
+	c.Sends("4a")
+	c.Wants("4a")
 }
 
 func TestASecondWebSocketIsClosedAndTheFirstIsNot(t *testing.T) {
@@ -154,21 +152,21 @@ func TestASecondWebSocketIsClosedAndTheFirstIsNot(t *testing.T) {
 	s := serve(t, Config{})
 	url := s.polling()
 	first := s.dial(url)
-	first.sends("2probe")
-	first.wants("3probe")
-	s.dial(url).closes() // while the first takes over
-	first.sends("5")
+	first.Sends("2probe")
+	first.Wants("3probe")
+	s.dial(url).Closes() // while the first takes over
+	first.Sends("5")
 	poll.Until(t, "the upgrade", s.session().upgraded)
-	s.dial(url).closes()
-	first.sends("4a")
-	first.wants("4a")
+	s.dial(url).Closes()
+	first.Sends("4a")
+	first.Wants("4a")
 	// Nor does a session that began on a WebSocket take another.
 	c := s.dial(s.url + "polling")
-	h := s.hello(c.next())
-	s.dial(s.url + "polling&sid=" + h.SID).closes()
+	h := s.hello(c.Next())
+	s.dial(s.url + "polling&sid=" + h.SID).Closes()
 	s.wants("GET", s.url+"polling&sid="+h.SID, "", 400, badRequest)
-	c.sends("4a")
-	c.wants("4a")
+	c.Sends("4a")
+	c.Wants("4a")
 }
 
 func TestAWebSocketThatDoesNotTakeOverLeavesThePollingAlone(t *testing.T) {
@@ -186,25 +184,25 @@ func TestAWebSocketThatDoesNotTakeOverLeavesThePollingAlone(t *testing.T) {
 		s.wants("GET", url, "", 200, "4a")
 	}
 	silent := s.dial(url)
-	silent.closes()
+	silent.Closes()
 	alive()
 	probed := s.dial(url)
-	probed.sends("2probe")
-	probed.wants("3probe")
-	probed.closes()
+	probed.Sends("2probe")
+	probed.Wants("3probe")
+	probed.Closes()
 	alive()
 	for _, packet := range []string{"4a", "abc", "2", "2prob", "3probe", ""} {
 		c := s.dial(url)
-		c.sends(packet)
-		c.closes()
+		c.Sends(packet)
+		c.Closes()
 		alive()
 	}
 	gone := s.dial(url)
-	gone.sends("2probe")
-	gone.wants("3probe")
+	gone.Sends("2probe")
+	gone.Wants("3probe")
 	_ = gone.Close()
 	alive()
-	s.takes(url).sends("4a")
+	s.takes(url).Sends("4a")
 }
 
 func TestAProbeWaitsForThePostThatIsHandled(t *testing.T) {
@@ -218,12 +216,12 @@ func TestAProbeWaitsForThePostThatIsHandled(t *testing.T) {
 	url := s.polling()
 	posted := make(chan string, 1)
 	go func() { // ends with the request
-		_, body, _ := s.try(context.Background(), "POST", url, "4a\x1e4b")
+		_, body, _ := wiretest.Try(context.Background(), "POST", url, "4a\x1e4b")
 		posted <- body
 	}()
 	hold <- struct{}{}
 	c := s.dial(url)
-	c.sends("2probe")
+	c.Sends("2probe")
 	poll.Until(t, "the probe", func() bool {
 		s.session().mu.Lock()
 		defer s.session().mu.Unlock()
@@ -233,9 +231,9 @@ func TestAProbeWaitsForThePostThatIsHandled(t *testing.T) {
 	if body := <-posted; body != "ok" {
 		t.Errorf("got %q", body)
 	}
-	c.wants("3probe")
-	c.sends("5")
-	c.wants("4a", "4b")
+	c.Wants("3probe")
+	c.Sends("5")
+	c.Wants("4a", "4b")
 }
 
 // held mirrors when it is let.
@@ -279,12 +277,12 @@ func TestNothingIsLostOrOutOfOrderAcrossTheUpgrade(t *testing.T) {
 		got.take(body)
 		s.wants("POST", url, "4p0\x1e4p1", 200, "ok")
 		c := s.dial(url)
-		c.sends("2probe")
+		c.Sends("2probe")
 		polls := make(chan string, count)
 		go func() { // ends with the polls: the probe lets the last one go
 			defer close(polls)
 			for {
-				_, body, err := s.try(context.Background(), "GET", url, "")
+				_, body, err := wiretest.Try(context.Background(), "GET", url, "")
 				if err != nil {
 					return
 				}
@@ -297,14 +295,14 @@ func TestNothingIsLostOrOutOfOrderAcrossTheUpgrade(t *testing.T) {
 				}
 			}
 		}()
-		c.wants("3probe")
+		c.Wants("3probe")
 		for body := range polls {
 			got.take(body)
 		}
 		s.wants("POST", url, "4p2", 200, "ok")
-		c.sends("5", "4p3", "4p4")
+		c.Sends("5", "4p3", "4p4")
 		for got.next < count {
-			got.take(c.next())
+			got.take(c.Next())
 		}
 		sending.Wait()
 		for i := range 5 {

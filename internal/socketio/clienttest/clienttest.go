@@ -1,0 +1,58 @@
+// Package clienttest runs scripts with the official client, socket.io-client from
+// npm, which is installed by "npm ci" in internal/socketio/testdata.
+package clienttest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// Dir returns the folder that the client is installed in: its browser bundles lie
+// in node_modules/socket.io-client/dist. Where it is not there the test is
+// skipped, but not under CI=true, which insists on it.
+func Dir(t testing.TB) string {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	dir := filepath.Join(filepath.Dir(here), "..", "testdata")
+	_, err := os.Stat(filepath.Join(dir, "node_modules", "socket.io-client"))
+	missing(t, err, "socket.io-client is not installed: run npm ci in internal/socketio/testdata")
+	return dir
+}
+
+// patience is how long a script may take.
+const patience = 2 * time.Minute
+
+// Run runs a script of the folder under Node, with arguments, and fails the test
+// with what the script prints when that fails. The script ends with the test.
+func Run(t testing.TB, script string, args ...string) {
+	t.Helper()
+	dir := Dir(t)
+	node, err := exec.LookPath("node")
+	missing(t, err, "node is not installed")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, node, append([]string{script}, args...)...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	t.Logf("%s", out)
+}
+
+// missing skips the test, or fails it under CI=true, when there is an error.
+func missing(t testing.TB, err error, what string) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s, and CI=true insists on it", what)
+	}
+	t.Skip(what)
+}
