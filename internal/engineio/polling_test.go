@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -253,6 +254,52 @@ func TestASilentSessionIsDropped(t *testing.T) {
 	s.wants("GET", url, "", 400, unknownSession)
 	s.dial(s.url + "polling").Closes()
 	s.ends(ReasonPing)
+}
+
+func TestWhoseMessageIsHandledIsNotSilent(t *testing.T) {
+	t.Parallel()
+	hold := make(chan struct{})
+	s := serve(t, Config{PingInterval: 50 * time.Millisecond, PingTimeout: 200 * time.Millisecond})
+	s.cfg.Open = func(session *Session, _ *http.Request, _ any) Handler { return held{hold, session} }
+	url := s.polling()
+	c := s.dial(s.url + "polling")
+	s.hello(c.Next())
+	c.Sends("4a", "3")
+	posted := make(chan string, 1)
+	go func() { // ends with the request
+		_, body, _ := wiretest.Try(context.Background(), "POST", url, "4a\x1e3")
+		posted <- body
+	}()
+	<-time.After(600 * time.Millisecond) // longer than a silent one may be
+	hold <- struct{}{}
+	hold <- struct{}{}
+	if body := <-posted; body != "ok" {
+		t.Errorf("got %q", body)
+	}
+	for c.Event() != "4a" {
+		t.Log("something before the answer")
+	}
+}
+
+// TestAPollOutlastsTheServersTimeouts: what net/http bounds is for requests that
+// are answered at once.
+func TestAPollOutlastsTheServersTimeouts(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	web := httptest.NewUnstartedServer(s.Server)
+	web.Config.ReadTimeout, web.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	web.Start()
+	defer web.Close()
+	s.url = web.URL + "/?EIO=4&transport="
+	url := s.polling()
+	got := s.polled(context.Background(), url)
+	<-time.After(400 * time.Millisecond)
+	s.session().Send(Text([]byte("late")))
+	if answer := <-got; answer != "OK 4late" {
+		t.Errorf("got %q", answer)
+	}
+	s.wants("POST", url, "4a", 200, "ok")
+	s.wants("GET", url, "", 200, "4a")
 }
 
 func TestWhoSaysAnythingIsNotSilent(t *testing.T) {

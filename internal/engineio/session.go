@@ -44,7 +44,8 @@ type Session struct {
 	reason Reason   // of the end
 	last   *Message // what the last poll gets after the queue
 
-	heard    time.Time // when the last packet came
+	heard    time.Time // when the last packet came, or was handled
+	handling bool      // the handler has a message: no other packet is read meanwhile
 	nextPing time.Time
 	pongBy   time.Time // until when something must be heard; zero without a ping under way
 	clock    *time.Timer
@@ -328,12 +329,18 @@ func (s *Session) packet(k kind, data []byte) bool {
 		s.last = noopPacket
 		s.endLocked(ReasonClient, false)
 	}
-	over := s.over
-	s.mu.Unlock()
-	if k == kindMessage || k == kindBinary {
-		s.call(func() { s.handler.Message(data, k == kindBinary) })
+	if s.over || k != kindMessage && k != kindBinary {
+		over := s.over
+		s.mu.Unlock()
+		return !over
 	}
-	return !over
+	s.handling = true
+	s.mu.Unlock()
+	s.call(func() { s.handler.Message(data, k == kindBinary) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handling, s.heard = false, time.Now()
+	return !s.over
 }
 
 // tick is called by the clock, when something may be due.
@@ -361,6 +368,9 @@ func (s *Session) tickLocked() {
 		}
 	}
 	if !s.pongBy.IsZero() && !now.Before(s.pongBy) {
+		if s.handling { // the pong may be here, and can't be read
+			s.heard = now
+		}
 		s.pongBy = s.heard.Add(s.server.cfg.PingTimeout)
 		if !now.Before(s.pongBy) {
 			s.endLocked(ReasonPing, false)

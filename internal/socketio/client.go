@@ -32,6 +32,9 @@ type client struct {
 func newClient(server *Server, session *engineio.Session, admitted any) *client {
 	c := &client{server: server, session: session, admitted: admitted}
 	c.deadline = time.AfterFunc(server.cfg.ConnectTimeout, func() { session.Abort(engineio.ReasonServer) }) // stopped by a connect, or the end
+	if server.cfg.Opened != nil {
+		server.cfg.Opened(admitted, session.Close)
+	}
 	return c
 }
 
@@ -187,5 +190,8 @@ func (c *client) Closed(reason engineio.Reason) {
 	c.mu.Unlock()
 	for _, s := range all {
 		s.leave(reason)
+	}
+	if c.server.cfg.Ended != nil {
+		c.server.cfg.Ended(c.admitted)
 	}
 }

@@ -29,6 +29,14 @@ type Config struct {
 	// Engine is for the sessions below. Its Open must be nil; what its Admit
 	// returned is each socket's Admitted.
 	Engine engineio.Config
+	// Opened, where it is set, is told of each connection, with what Admit returned
+	// for it and a means to close it (engineio.Session.Close), before it brings
+	// anything.
+	Opened func(admitted any, close func(code int, reason string))
+	// Ended, where it is set, is told of each that was Opened when it is gone,
+	// whether it was ever connected to a namespace or not, and after its sockets'
+	// handlers were told.
+	Ended func(admitted any)
 	// Limits bound what a packet may be.
 	Limits Limits
 	// ConnectTimeout is how long a client may take to connect to a namespace;

@@ -311,10 +311,25 @@ func TestAPanicOfAHandlerEndsItsConnectionAlone(t *testing.T) {
 
 func TestAdmittedGoesToTheSocket(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Config{Engine: engineio.Config{Admit: func(_ http.ResponseWriter, r *http.Request) (any, bool) {
-		return r.URL.Query().Get("who"), true
-	}}})
-	c := wiretest.Dial(t, s.url+"polling&who=ann")
+	type closer = func(int, string)
+	opened, ended := make(chan closer, 1), make(chan any, 1)
+	s := serve(t, Config{
+		Engine: engineio.Config{Admit: func(_ http.ResponseWriter, r *http.Request) (any, bool) {
+			return r.URL.Query().Get("who"), true
+		}},
+		Opened: func(_ any, end func(int, string)) { opened <- end },
+		Ended:  func(admitted any) { ended <- admitted },
+	})
+	c := wiretest.Dial(t, s.url+"polling&who=bob")
+	wiretest.ParseHello(t, c.Next())
+	(<-opened)(1013, "too many say nothing")
+	if got := c.Closes(); got.Code != 1013 {
+		t.Errorf("got %v", got)
+	}
+	if got := <-ended; got != "bob" {
+		t.Errorf("got %v", got)
+	}
+	c = wiretest.Dial(t, s.url+"polling&who=ann")
 	wiretest.ParseHello(t, c.Next())
 	c.Sends("40")
 	if socket := <-s.sockets; socket.Admitted() != "ann" {
