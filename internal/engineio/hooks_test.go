@@ -42,7 +42,7 @@ func TestAForeignOriginIsForbiddenOnEveryRequest(t *testing.T) {
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	named := serve(t, Config{Allow: func(*http.Request) bool { return true }})
-	any := serve(t, Config{AnyOrigin: true})
+	all := serve(t, Config{AnyOrigin: true})
 	ask := func(s *site, method, url string) *http.Response {
 		t.Helper()
 		r, _ := http.NewRequest(method, url, nil)
@@ -62,7 +62,7 @@ func TestCORS(t *testing.T) {
 			!slices.Contains(h.Values("Vary"), "Origin") {
 			t.Errorf("%s: got %v", method, h)
 		}
-		h = ask(any, method, any.url+"polling").Header
+		h = ask(all, method, all.url+"polling").Header
 		if h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s of any: got %v", method, h)
 		}

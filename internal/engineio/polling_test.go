@@ -259,7 +259,7 @@ func TestASilentSessionIsDropped(t *testing.T) {
 func TestWhoseMessageIsHandledIsNotSilent(t *testing.T) {
 	t.Parallel()
 	hold := make(chan struct{})
-	s := serve(t, Config{PingInterval: 50 * time.Millisecond, PingTimeout: 200 * time.Millisecond})
+	s := serve(t, Config{PingInterval: 50 * time.Millisecond, PingTimeout: 500 * time.Millisecond})
 	s.cfg.Open = func(session *Session, _ *http.Request, _ any) Handler { return held{hold, session} }
 	url := s.polling()
 	c := s.dial(s.url + "polling")
@@ -270,7 +270,7 @@ func TestWhoseMessageIsHandledIsNotSilent(t *testing.T) {
 		_, body, _ := wiretest.Try(context.Background(), "POST", url, "4a\x1e3")
 		posted <- body
 	}()
-	<-time.After(600 * time.Millisecond) // longer than a silent one may be
+	<-time.After(1200 * time.Millisecond) // longer than a silent one may be
 	hold <- struct{}{}
 	hold <- struct{}{}
 	if body := <-posted; body != "ok" {
@@ -337,7 +337,7 @@ func TestTheClientCloses(t *testing.T) {
 
 func TestTheServerClosesAfterWhatItSent(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Config{Linger: 100 * time.Millisecond})
+	s := serve(t, Config{Linger: time.Second})
 	url := s.polling()
 	s.session().Send(Text([]byte("a")), Binary([]byte{1}))
 	s.session().Close(4003, "kicked")

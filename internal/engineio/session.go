@@ -363,7 +363,7 @@ func (s *Session) tickLocked() {
 	case s.pongBy.IsZero() && !now.Before(s.nextPing):
 		s.push(pingPacket)
 		s.pongBy = s.nextPing.Add(s.server.cfg.PingTimeout)
-		if late := now.Sub(s.nextPing); late > s.server.cfg.PingTimeout/4 {
+		if late := now.Sub(s.nextPing); late > s.server.cfg.PingTimeout/2 {
 			s.pongBy = now.Add(s.server.cfg.PingTimeout) // our delay is not the client's
 		}
 	}

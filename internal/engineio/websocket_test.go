@@ -18,10 +18,10 @@ import (
 
 func TestHandshakeByWebSocket(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Config{PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond})
+	s := serve(t, Config{PingInterval: 300 * time.Millisecond, PingTimeout: time.Second})
 	c := s.dial(s.url + "polling")
 	h := s.hello(c.Next())
-	if h.Upgrades == nil || len(h.Upgrades) != 0 || h.PingInterval != 300 || h.PingTimeout != 200 || len(h.SID) < 20 {
+	if h.Upgrades == nil || len(h.Upgrades) != 0 || h.PingInterval != 300 || h.PingTimeout != 1000 || len(h.SID) < 20 {
 		t.Errorf("got %+v", h)
 	}
 	for range 3 {
@@ -171,7 +171,7 @@ func TestASecondWebSocketIsClosedAndTheFirstIsNot(t *testing.T) {
 
 func TestAWebSocketThatDoesNotTakeOverLeavesThePollingAlone(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Config{UpgradeTimeout: 100 * time.Millisecond})
+	s := serve(t, Config{UpgradeTimeout: 700 * time.Millisecond})
 	url := s.polling()
 	alive := func() {
 		t.Helper()

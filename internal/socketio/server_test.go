@@ -228,7 +228,7 @@ func TestAttachmentsThatNeverComeCloseTheConnection(t *testing.T) {
 
 func TestAConnectionThatConnectsToNothingIsClosed(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Config{ConnectTimeout: 100 * time.Millisecond})
+	s := serve(t, Config{ConnectTimeout: 500 * time.Millisecond})
 	c := s.open()
 	c.Sends("40/nowhere", "40/named,{}") // refusals don't count
 	url := wiretest.Open(t, s.url)
@@ -241,7 +241,7 @@ func TestAConnectionThatConnectsToNothingIsClosed(t *testing.T) {
 	c, _ = s.connected()
 	c.Sends("41")
 	s.told("/ gone: client namespace disconnect")
-	stays := time.NewTimer(300 * time.Millisecond)
+	stays := time.NewTimer(time.Second)
 	for alive := true; alive; {
 		c.Sends("40/nowhere")
 		c.Wants(`44/nowhere,{"message":"Invalid namespace"}`)

@@ -36,6 +36,8 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := pflag.NewFlagSet("echo", pflag.ContinueOnError)
 	addr := flags.String("addr", ":3000", "the address to listen on")
+	pong := flags.Duration("ping-timeout", 200*time.Millisecond, "how long a client may take to answer a ping")
+	connect := flags.Duration("connect-timeout", time.Second, "how long one may take to connect to a namespace")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return nil
@@ -46,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen on %q: %w", *addr, err)
 	}
-	engine, sockets := servers()
+	engine, sockets := servers(*pong, *connect)
 	defer engine.Close()
 	defer sockets.Close()
 	mux := http.NewServeMux()
@@ -65,15 +67,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // headerWithin is how long a request's headers may take.
 const headerWithin = 5 * time.Second
 
-// What the suites expect.
+// What the suites expect, with the flags' defaults.
 const (
-	pingInterval   = 300 * time.Millisecond
-	pingTimeout    = 200 * time.Millisecond
-	maxPayload     = 1_000_000
-	connectTimeout = time.Second
+	pingInterval = 300 * time.Millisecond
+	maxPayload   = 1_000_000
 )
 
-func servers() (*engineio.Server, *socketio.Server) {
+func servers(pingTimeout, connectTimeout time.Duration) (*engineio.Server, *socketio.Server) {
 	config := engineio.Config{
 		AnyOrigin:    true,
 		PingInterval: pingInterval,
@@ -86,8 +86,8 @@ func servers() (*engineio.Server, *socketio.Server) {
 	engine := engineio.NewServer(config)
 	config.Open = nil
 	sockets := socketio.NewServer(socketio.Config{Engine: config, ConnectTimeout: connectTimeout}, map[string]socketio.ConnectFunc{
-		"/":       connect,
-		"/custom": connect,
+		"/":       enter,
+		"/custom": enter,
 	})
 	return engine, sockets
 }
@@ -107,8 +107,8 @@ func (m messages) Message(data []byte, binary bool) {
 // Closed does nothing (engineio.Handler).
 func (messages) Closed(engineio.Reason) {}
 
-// connect lets everybody in, and tells what they came with.
-func connect(s *socketio.Socket, auth jsontext.Value) (socketio.Handler, *socketio.Refusal) {
+// enter lets everybody in, and tells what they came with.
+func enter(s *socketio.Socket, auth jsontext.Value) (socketio.Handler, *socketio.Refusal) {
 	if auth == nil {
 		auth = jsontext.Value("{}")
 	}
