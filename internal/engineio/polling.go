@@ -10,9 +10,13 @@ import (
 	"time"
 )
 
-// noopAfter is how long a poll may wait while a WebSocket is about to take over:
-// the client must end polling first, and polls anew until it knows.
-const noopAfter = 100 * time.Millisecond
+// noopAfter is how long a poll may wait while a WebSocket is about to take over.
+// The client must end polling first, so it can't be long; but a client that has
+// ended it already, and sends the upgrade right after its probe, must not be
+// overtaken by the answer to a poll, and one that polls anew until it has read
+// the probe's answer must not do so all the time. The official server takes up to
+// 100 ms.
+const noopAfter = 30 * time.Millisecond
 
 // openPolling opens a session, and answers with its open packet.
 func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, admitted any) bool {
@@ -52,7 +56,7 @@ func (s *Session) get(w http.ResponseWriter, r *http.Request) {
 // await waits for packets, at most until the next ping. It returns nil when there
 // won't be any: the session has gone over to a WebSocket, or the request is gone.
 func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
-	for looks := 0; ; looks++ {
+	for enough := false; ; {
 		s.mu.Lock()
 		var batch []*Message
 		switch {
@@ -67,7 +71,7 @@ func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
 			return nil
 		case len(s.queue) > 0:
 			batch = s.takeLocked()
-		case s.asked && looks > 0:
+		case s.asked && enough:
 			batch = []*Message{noopPacket}
 		}
 		asked := s.asked
@@ -85,6 +89,7 @@ func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
 		select {
 		case <-wake:
 		case <-tick:
+			enough = true
 		case <-ctx.Done():
 			s.abandon()
 			return nil

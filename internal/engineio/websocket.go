@@ -131,8 +131,8 @@ func (s *Session) ask(l *link) bool {
 	return true
 }
 
-// answerProbeLocked answers the probe, and lets the poll go that waits: the client
-// ends polling now.
+// answerProbeLocked answers the probe, and soon lets the poll go that waits: the
+// client ends polling now.
 func (s *Session) answerProbeLocked() {
 	if s.probe == nil {
 		return
