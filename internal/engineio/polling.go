@@ -40,6 +40,10 @@ func (s *Session) get(w http.ResponseWriter, r *http.Request) {
 	}
 	wake := make(chan struct{}, 1)
 	s.poll = wake
+	if s.polled != nil {
+		close(s.polled)
+		s.polled = nil
+	}
 	s.mu.Unlock()
 	// The server's own deadline is for requests that are answered at once.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
@@ -176,6 +180,9 @@ func (s *Session) post(w http.ResponseWriter, r *http.Request) {
 			refuse(w, codeRequest)
 			return
 		}
+		if k == kindClose {
+			s.awaitPoll()
+		}
 		if !s.packet(k, data) {
 			break
 		}
@@ -232,6 +239,29 @@ func (s *Session) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 		refuse(w, codeRequest)
 	}
 	return nil, false
+}
+
+// pollBehind is how long the client's close waits for a poll.
+const pollBehind = 30 * time.Millisecond
+
+// awaitPoll waits a moment for a poll, if there is none: a client that closes has
+// one under way, which the close may have overtaken on another connection, and
+// which should be told of the end and not be refused.
+func (s *Session) awaitPoll() {
+	s.mu.Lock()
+	if s.over || s.poll != nil {
+		s.mu.Unlock()
+		return
+	}
+	polled := make(chan struct{})
+	s.polled = polled
+	s.mu.Unlock()
+	timer := time.NewTimer(pollBehind)
+	defer timer.Stop()
+	select {
+	case <-polled:
+	case <-timer.C:
+	}
 }
 
 // probingFactor is how much more may wait while a WebSocket is about to take

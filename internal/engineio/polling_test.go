@@ -335,6 +335,40 @@ func TestTheClientCloses(t *testing.T) {
 	s.ends(ReasonClient)
 }
 
+// TestACloseThatOvertookItsPoll: a client that closes polls and posts at once, on
+// two connections, and the suites of the protocol want its poll answered. On a
+// busy machine the poll may really come too late, but not always.
+func TestACloseThatOvertookItsPoll(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	for try := 0; ; try++ {
+		url := s.polling()
+		session := s.session()
+		posted := make(chan string, 1)
+		go func() { // ends with the request
+			_, body, _ := wiretest.Try(context.Background(), "POST", url, "1")
+			posted <- body
+		}()
+		poll.Until(t, "the close", func() bool {
+			session.mu.Lock()
+			defer session.mu.Unlock()
+			return session.polled != nil || session.over
+		})
+		status, body := s.do("GET", url, "")
+		if got := <-posted; got != "ok" {
+			t.Fatalf("the close was answered %q", got)
+		}
+		s.ends(ReasonClient)
+		s.wants("GET", url, "", 400, unknownSession)
+		if status == 200 && body == "6" {
+			return
+		}
+		if try == 10 || status != 400 {
+			t.Fatalf("the poll got %d %q", status, body)
+		}
+	}
+}
+
 func TestTheServerClosesAfterWhatItSent(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{Linger: time.Second})

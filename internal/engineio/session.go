@@ -35,6 +35,7 @@ type Session struct {
 	answers int           // those of them that are answers
 	drained chan struct{} // closed when the queue is within its limit; nil while nobody waits
 	poll    chan struct{} // wakes the GET that waits; nil while there is none
+	polled  chan struct{} // closed when a GET comes; nil while nobody waits for that
 	posting bool          // a POST is being served
 
 	entered bool // it is in the server's table, or was
