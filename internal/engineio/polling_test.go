@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/chat/internal/engineio/wiretest"
@@ -302,19 +303,41 @@ func TestAPollOutlastsTheServersTimeouts(t *testing.T) {
 	s.wants("GET", url, "", 200, "4a")
 }
 
+// TestWhoSaysAnythingIsNotSilent: no pong ever, but packets; in virtual time.
 func TestWhoSaysAnythingIsNotSilent(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Config{PingInterval: 50 * time.Millisecond, PingTimeout: time.Second})
-	url := s.polling()
-	// No pong in twice the timeout, but packets.
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
-		s.wants("POST", url, "4a", 200, "ok")
-		if status, body := s.do("GET", url, ""); status != 200 || strings.Trim(body, "2\x1e4a") != "" {
-			t.Fatalf("got %d %q", status, body)
+	synctest.Test(t, func(t *testing.T) {
+		in, ended := make(chan string, 1000), make(chan Reason, 1)
+		server := NewServer(Config{Open: func(*Session, *http.Request, any) Handler { return judged{collect{in}, ended} }})
+		defer server.Close()
+		session := newSession(server, nil)
+		server.reserve()
+		session.begin(nil, nil)
+		for range 100 {
+			time.Sleep(19 * time.Second) // a second less than the timeout
+			session.in.Lock()
+			if !session.packet(kindMessage, []byte("a")) {
+				t.Fatal("it was taken for silent")
+			}
+			session.in.Unlock()
 		}
-	}
-	s.ends(ReasonPing)
+		last := time.Now()
+		if got := <-ended; got != ReasonPing || time.Since(last) != 20*time.Second {
+			t.Errorf("ended by %q after %s", got, time.Since(last))
+		}
+		if pings := len(session.queue); pings != 0 || len(in) != 100 {
+			t.Errorf("%d are kept of a session that is over, %d came", pings, len(in))
+		}
+	})
 }
+
+// judged tells how its session ended.
+type judged struct {
+	collect
+	ended chan Reason
+}
+
+func (j judged) Closed(reason Reason) { j.ended <- reason }
 
 func TestTheClientCloses(t *testing.T) {
 	t.Parallel()

@@ -79,6 +79,13 @@ func (s *Session) begin(r *http.Request, admitted any) bool {
 		return false
 	}
 	s.call(func() { s.handler = s.server.cfg.Open(s, r, admitted) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over { // the time that Open took is not the client's
+		s.heard = time.Now()
+		s.nextPing, s.pongBy = s.heard.Add(s.server.cfg.PingInterval), time.Time{}
+		s.clock.Reset(s.server.cfg.PingInterval)
+	}
 	return true
 }
 
