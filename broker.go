@@ -68,6 +68,7 @@ var refusals = []struct{ answer, hint string }{
 	{"MISCONF", "it can't save its data and refuses writes: see its log and its disk"},
 	{"BUSY", "a script keeps it busy: see SCRIPT KILL"},
 	{"OOM", "its memory is full: see maxmemory"},
+	{"DB INDEX IS OUT OF RANGE", "it has fewer databases: give a lower number in the URL, or none"},
 	{"NOREPLICAS", "it refuses writes while too few replicas follow it: see min-replicas-to-write"},
 }
 
@@ -126,6 +127,8 @@ func networkHint(err error) string {
 		return "it speaks no TLS: give redis:// in place of rediss://"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "is it running? start one, or leave --redis out for the embedded broker"
+	case errors.Is(err, syscall.ENOENT):
+		return "there is no such socket: is it running, and is this the path?"
 	case errors.As(err, &dns):
 		return "there is no such host: check the name"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):

@@ -146,6 +146,32 @@ func TestReadyzGivesRedissOwnReason(t *testing.T) {
 	}
 }
 
+// The lease is renewed and the probe comes back, but no message can be written,
+// or none be read: a node of which that is true is not ready.
+func TestReadyzTellsThatLogsAreRefused(t *testing.T) {
+	t.Parallel()
+	for command, words := range map[string]string{"xadd": "appending to logs: redis refuses: ", "xrevrange": "redis refuses: "} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			rdb := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
+			defer rdb.Close()
+			n := startNode(t, server.URL)
+			ann := enter(t, n.url, "Ann", "lobby")
+			must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "-"+command).Err())
+			ann.send("send", "room", "lobby", "text", "refused", "key", "1")
+			ann.error("unavailable")
+			becomesUnready(t, n, words)
+			for ann.next("status").Broker != "down" {
+			}
+			must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "+"+command).Err())
+			ann.say("lobby", "after", "1")
+			becomesReady(t, n)
+			ann.message("after")
+		})
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

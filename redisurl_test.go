@@ -110,6 +110,8 @@ func TestATroubleWithRedisIsOneLineThatSaysWhatToDo(t *testing.T) {
 		{"an unknown authority", secure.URL, []string{"unknown authority", "SSL_CERT_FILE"}},
 		{"no TLS there", "rediss://" + plain.Addr, []string{"TLS only with rediss://"}},
 		{"TLS there", secure.Addr, []string{"rediss://"}},
+		{"no such socket", "unix:///nonexistent.sock", []string{"no such socket"}},
+		{"no such database", "redis://" + plain.Addr + "/999", []string{"fewer databases"}},
 		{"a replica without its primary", replica.Addr, []string{"MASTERDOWN", "primary"}},
 	} {
 		err := tryRedis(t, c.given)

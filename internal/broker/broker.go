@@ -156,7 +156,22 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	if err := b.publish(ctx, b.rdb, b.keys.probe(mainTag, cfg.Node.ID), ""); err != nil {
 		return nil, err
 	}
+	b.warnOfEviction(ctx)
 	return b, b.countReplicas(ctx)
+}
+
+// warnOfEviction tells an operator whose Redis throws keys away when it is full:
+// a room's log, or the keys by which a resend is known. A Redis that does not
+// let itself be asked (INFO) is not judged.
+func (b *Broker) warnOfEviction(ctx context.Context) {
+	info, err := b.rdb.InfoMap(ctx, "memory").Result()
+	if err != nil {
+		return
+	}
+	memory := info["Memory"]
+	if policy := memory["maxmemory_policy"]; memory["maxmemory"] != "0" && policy != "" && policy != "noeviction" {
+		b.log.Warn("this redis throws rooms away when it is full: set its maxmemory-policy to noeviction", "policy", policy)
+	}
 }
 
 // instance is what a node is to the others from one loss of its lease to the
@@ -250,7 +265,17 @@ func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draf
 		}
 	}
 	b.counts.appended(began, added, err)
+	b.did("appending to logs", room, err)
 	return list, err
+}
+
+// did notes what became of a call that concerns a room.
+func (b *Broker) did(what, room string, err error) {
+	w := work{what: what}
+	if b.cluster != nil {
+		w.tag = b.keys.tagOf(b.keys.room("log", room))
+	}
+	b.health.refusals.note(w, err)
 }
 
 func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {

@@ -19,6 +19,8 @@ const downAfter = time.Second
 //
 // Locks: the health's is taken before a pulse's.
 type health struct {
+	refusals refusals // of what is done with rooms
+
 	mu       sync.Mutex // guards the fields below
 	pulses   []*pulse   // one for each subscription
 	beat     error      // of the last beat
@@ -82,7 +84,7 @@ func (h *health) reasonLocked() error {
 	if !h.beaten {
 		return errNoBeat
 	}
-	return nil
+	return h.refusals.reason()
 }
 
 // probe tells of the subscription that fares worst.

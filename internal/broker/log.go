@@ -34,6 +34,9 @@ func (b *Broker) entries(found []redis.XMessage) []protocol.Entry {
 	return list
 }
 
+// reading is what an operator is told that Redis refuses.
+const reading = "reading logs"
+
 // Newest reads the newest n entries of the room, oldest first, and whether the
 // log holds older ones.
 func (b *Broker) Newest(ctx context.Context, room string, n int) (list []protocol.Entry, more bool, err error) {
@@ -52,6 +55,7 @@ func (b *Broker) backwards(ctx context.Context, room, from string, n int) (list 
 	const reads = 10
 	for range reads {
 		found, err := b.rdb.XRevRangeN(ctx, b.keys.room("log", room), from, "-", int64(n+1)).Result()
+		b.did(reading, room, err)
 		if err != nil {
 			return nil, false, err
 		}
@@ -79,6 +83,7 @@ func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n i
 	log := b.keys.room("log", room)
 	if cursor.IsZero() {
 		read, err := b.rdb.XRangeN(ctx, log, "-", "+", int64(n+1)).Result()
+		b.did(reading, room, err)
 		if err != nil {
 			return nil, false, false, err
 		}
@@ -92,6 +97,7 @@ func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n i
 	pipe := b.rdb.Pipeline()
 	read := pipe.XRangeN(ctx, log, cursor.String(), "+", int64(n+2))
 	gone := pipe.ZScore(ctx, b.keys.room("gone", room), cursor.String())
+	defer func() { b.did(reading, room, read.Err()) }()
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, false, false, err
 	}

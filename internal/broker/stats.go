@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -71,6 +72,11 @@ var kinds = [...]string{
 // firstRefusal is the place in kinds of the first that is a refusal.
 const firstRefusal = 4
 
+// noPermInScript is what Redis says of a command within a script that its user
+// may not use, without the code that it gives elsewhere (scriptVerifyACL in its
+// script.c).
+const noPermInScript = "user executing the script can't run this command"
+
 // kind is the place in kinds of what a call failed for.
 func kind(err error) int {
 	var network net.Error
@@ -79,6 +85,8 @@ func kind(err error) int {
 		return 2
 	case errors.Is(err, errReplicas):
 		return 3
+	case isReply(err) && strings.Contains(err.Error(), noPermInScript):
+		return slices.Index(kinds[:], "noperm")
 	case isReply(err):
 		code, _, _ := strings.Cut(err.Error(), " ")
 		for i := firstRefusal; i < len(kinds)-1; i++ {
