@@ -11,6 +11,7 @@ import (
 
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/race"
 	"example.com/chat/internal/room"
 )
 
@@ -132,7 +133,11 @@ func (f failing) Here(ctx context.Context, instance, name string, changes []prot
 func TestWhicheverCallFails(t *testing.T) {
 	for _, kind := range []string{"refused", "its answer is lost", "it comes late, after its answer was given up", "it is lost"} {
 		t.Run(kind, func(t *testing.T) {
-			for n := 1; n <= 85; n += 4 {
+			step := 4
+			if race.Enabled {
+				step = 20 // each takes ten times as long
+			}
+			for n := 1; n <= 85; n += step {
 				for _, many := range []int{1, 12} {
 					failsOnCall(t, &failure{kind: kind, from: n, to: n + many})
 				}

@@ -77,24 +77,26 @@ func TestSeedsThatOnceFailed(t *testing.T) {
 	}
 }
 
-// What a seed breaks, and when, is the same in each of its runs, and nearly all
-// that follows from it: what is left to the scheduler are the few things that
-// happen in the same virtual nanosecond.
+// What a seed breaks, and when, is the same in each of its runs, and so is most
+// of what follows from it, to the nanosecond: what is left to the scheduler are
+// the few things that happen in the same moment, after which two runs part.
 func TestASeedRepeatsItsRun(t *testing.T) {
 	const seeds = 10
-	same := 0
+	common := 0.0
 	for seed := range uint64(seeds) {
 		a, b := run(t, seed+1), run(t, seed+1)
 		if !slices.Equal(a.Story, b.Story) {
 			t.Errorf("seed %d tells two stories:\n%s\nand\n%s", seed+1, strings.Join(a.Story, "\n"), strings.Join(b.Story, "\n"))
 		}
-		if slices.Equal(a.History, b.History) {
+		same := 0
+		for same < min(len(a.History), len(b.History)) && a.History[same] == b.History[same] {
 			same++
 		}
+		common += float64(same) / float64(max(len(a.History), len(b.History))) / seeds
 	}
-	t.Logf("%d of %d histories are the same to the nanosecond", same, seeds)
-	if same == 0 {
-		t.Error("no history was the same twice")
+	t.Logf("two runs of a seed are the same for %.0f %% of their histories, in the mean", 100*common)
+	if common < 0.2 && !race.Enabled { // which mixes up what is scheduled on purpose
+		t.Errorf("two runs of a seed have only %.0f %% in common", 100*common)
 	}
 }
 
