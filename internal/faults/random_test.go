@@ -34,6 +34,9 @@ var happenings = []happening{
 		hold()
 	}},
 	{name: "a node drained", longest: time.Second, do: func(r *rig, n *node, _ *rand.Rand, hold func()) {
+		if n.dead() {
+			return // killed, and not started anew yet
+		}
 		if status, _ := n.stop(); status != 0 {
 			r.t.Errorf("%s ended with %d", n.id, status)
 		}
@@ -169,9 +172,16 @@ func (r *rig) revive(busy *[nodes]sync.Mutex, redis *sync.Mutex) {
 
 // revive starts the node anew if it is dead.
 func (n *node) revive() {
+	if n.dead() {
+		n.start()
+	}
+}
+
+func (n *node) dead() bool {
 	select {
 	case <-n.process().done:
-		n.start()
+		return true
 	default:
+		return false
 	}
 }
