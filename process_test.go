@@ -178,6 +178,7 @@ func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 		{"no address", []string{"--addr=8080"}, 2, []string{"--addr"}},
 		{"a namespace that breaks keys", []string{"--namespace={x}"}, 2, []string{"--namespace"}},
 		{"an origin with a path", []string{"--origin=https://x.org/y"}, 2, []string{"--origin"}},
+		{"an empty JWT key", []string{"--jwt-key="}, 2, []string{"--jwt-key", "empty"}},
 		{"a short secret", []string{"--secret=abc"}, 2, []string{"--secret"}},
 		{"a short JWT key", []string{"--addr=127.0.0.1:0", "--jwt-key=abc"}, 1, []string{"--jwt-key"}},
 		{"past the last port", []string{"--nodes=3", "--addr=:65534"}, 2, []string{"65535"}},

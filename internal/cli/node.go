@@ -123,6 +123,9 @@ func ParseNode(args []string, env func(string) (string, bool), stdout io.Writer)
 	if all.NArg() > 0 {
 		return o, false, usage(fmt.Sprintf("unknown command %q", all.Arg(0)), "the commands are send, tail, bench, verify and version; chat --help tells more")
 	}
+	if err := refuseEmpty(all); err != nil {
+		return o, false, err
+	}
 	if err := fromEnv(all, env); err != nil {
 		return o, false, err
 	}
@@ -142,7 +145,7 @@ func fromEnv(flags *pflag.FlagSet, env func(string) (string, bool)) error {
 		}
 		name := EnvName(f.Name)
 		value, ok := env(name)
-		if !ok || value == "" {
+		if !ok || blank(value) {
 			return
 		}
 		values := []string{value}

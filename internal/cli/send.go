@@ -83,6 +83,9 @@ func parseClient(command, about string, flags *pflag.FlagSet, args []string, std
 		fmt.Fprintf(stdout, "%s\n%s\n\n%s", about, environment, flags.FlagUsages())
 		return true, nil
 	}
+	if err := refuseEmpty(flags); err != nil {
+		return false, err
+	}
 	for _, name := range []string{"url", "name", "token"} {
 		if flags.Lookup(name) == nil {
 			continue
@@ -131,7 +134,8 @@ func explain(err error) error {
 }
 
 const sendAbout = `chat send ROOM [TEXT...]: say one thing; without TEXT, each line of standard input.
-Prints the id of each message. A text with a word that begins with "-" comes after "--".
+Prints the id of each message. While no node takes it, it tries again until it is
+interrupted, and tells why on standard error. A text with a word that begins with "-" comes after "--".
 `
 
 // Send carries out `chat send`: it says the text of the arguments, or
@@ -160,7 +164,8 @@ func Send(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if len(words) > 0 && strings.Join(words, " ") == "" {
 		return usage("the text is empty", "say something, or leave it out and give lines on standard input")
 	}
-	opts.OnNotice = reporter(stderr)
+	news := &reporter{w: stderr}
+	opts.OnNotice, opts.OnRefused = news.notice, news.refused
 	session, err := client.Open(ctx, opts)
 	if err != nil {
 		return explain(err)

@@ -11,10 +11,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"example.com/chat/internal/client/fakenode"
-
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
 )
 
 // send runs `chat send` against a node.
@@ -191,6 +193,80 @@ func TestInterruptedSend(t *testing.T) {
 	if err := <-ended; err != nil && !strings.HasPrefix(err.Error(), "line 1: interrupted") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A node that is there and takes nothing looked as a program that hangs: why it
+// tries again is told, once for the many refusals of a few seconds.
+func TestSendTellsWhyItTriesAgain(t *testing.T) {
+	for _, command := range []string{"join", "send"} {
+		c := fakenode.New()
+		n := c.Start(t)
+		refusals := 0
+		n.Faulty(func(cmd fakenode.Command) *fakenode.Fault {
+			if cmd.Type != command || refusals == 4 {
+				return nil
+			}
+			refusals++
+			return &fakenode.Fault{Code: "unavailable"}
+		})
+		stdout, stderr, err := send(t, "", "lobby", "hi", "--url", n.URL)
+		if err != nil || stdout == "" || !strings.HasPrefix(stderr, "chat: trying again: unavailable: ") || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: printed %q, %q, %v", command, stdout, stderr, err)
+		}
+	}
+}
+
+func TestRefusalsAreToldNowAndThen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w strings.Builder
+		r := &reporter{w: &w}
+		for range 11 { // 0 to 10 s
+			r.refused(protocol.Errorf(protocol.CodeUnavailable, "Redis is \x1b[31mfull"))
+			r.refused(protocol.Errorf(protocol.CodeRateLimited, "wait"))
+			time.Sleep(time.Second) // virtual
+		}
+		if want := strings.Repeat("chat: trying again: unavailable: Redis is full\n", 3); w.String() != want {
+			t.Errorf("printed %q", w.String())
+		}
+	})
+}
+
+// A flag whose shell variable is not set must not turn off in silence what it
+// is for; an empty environment variable is none.
+func TestEmptyFlagsAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		flag string
+		err  func(arg string) error
+	}{
+		{"url", func(arg string) error {
+			return Send(t.Context(), []string{"lobby", "x", arg}, nil, io.Discard, io.Discard)
+		}},
+		{"token", func(arg string) error {
+			return Send(t.Context(), []string{"lobby", "x", arg}, nil, io.Discard, io.Discard)
+		}},
+		{"name", func(arg string) error { return Tail(t.Context(), []string{"lobby", arg}, nil, io.Discard, io.Discard) }},
+		{"out", func(arg string) error { return Bench(t.Context(), []string{arg}, io.Discard, io.Discard) }},
+		{"jwt-key", parseNode}, {"redis", parseNode}, {"secret", parseNode}, {"origin", parseNode}, {"advertise", parseNode},
+		{"node-id", parseNode}, {"broker-addr", parseNode}, {"debug-addr", parseNode}, {"addr", parseNode},
+	} {
+		for _, value := range []string{"", " "} {
+			var misuse *UsageError
+			err := c.err("--" + c.flag + "=" + value)
+			if !errors.As(err, &misuse) || !strings.HasPrefix(err.Error(), "--"+c.flag+" is given as empty: leave it out, or give it") {
+				t.Errorf("--%s=%q: %v", c.flag, value, err)
+			}
+		}
+	}
+	o, _, err := ParseNode(nil, func(name string) (string, bool) { return map[string]string{"CHAT_JWT_KEY": " "}[name], true }, io.Discard)
+	if err != nil || len(o.Given) > 0 {
+		t.Errorf("empty variables: %v, given %v", err, o.Given)
+	}
+}
+
+func parseNode(arg string) error {
+	_, _, err := ParseNode([]string{arg}, func(string) (string, bool) { return "", false }, io.Discard)
+	return err
 }
 
 func TestIsJWT(t *testing.T) {

@@ -57,7 +57,8 @@ func Tail(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 		return err
 	}
 	p := &printer{stdout: stdout, stderr: stderr, json: t.json, local: time.Local, ended: make(chan struct{})}
-	opts.OnNotice = reporter(stderr)
+	news := &reporter{w: stderr}
+	opts.OnNotice, opts.OnRefused = news.notice, news.refused
 	opts.OnEvent = p.event
 	follow.Handle = p.update
 	return p.follow(ctx, opts, room, follow)
@@ -174,27 +175,6 @@ func (p *printer) event(e client.Event) {
 		fmt.Fprintln(p.stderr, "chat: the node can't reach Redis: waiting")
 	} else {
 		fmt.Fprintln(p.stderr, "chat: the node reaches Redis again")
-	}
-}
-
-// reporter writes news of a session's connections, one line each: the loss of a
-// node and what it went on at, not each try between.
-func reporter(w io.Writer) func(client.Notice) {
-	waiting := ""
-	return func(n client.Notice) {
-		switch {
-		case n.Err == nil && n.Again:
-			fmt.Fprintf(w, "chat: moved to node %s at %s\n", clean(n.Node.ID), clean(n.Node.URL))
-			waiting = ""
-		case n.Err == nil:
-			waiting = ""
-		case waiting == "" && n.Again:
-			fmt.Fprintf(w, "chat: lost node %s: %s\n", clean(n.Node.ID), clean(n.Err.Error()))
-			waiting = "lost"
-		case waiting == "" || waiting == "lost":
-			fmt.Fprintf(w, "chat: trying again: %s\n", clean(n.Err.Error()))
-			waiting = "told"
-		}
 	}
 }
 

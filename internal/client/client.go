@@ -21,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"example.com/chat/internal/protocol"
 )
 
 // Options say where to connect, and as whom.
@@ -45,6 +47,10 @@ type Options struct {
 	// they must not wait for the Session. A Conn by itself calls neither.
 	OnEvent  func(Event)
 	OnNotice func(Notice)
+	// OnRefused is told each refusal of a message or a join after which the
+	// Session tries again by itself. It is called by who sends and by the
+	// reader, at the same time too, and must not wait for the Session.
+	OnRefused func(*protocol.Error)
 }
 
 // Timing is how long things may take.

@@ -268,6 +268,7 @@ func (s *Session) joinRefused(c *Conn, r *room, turn int, refused *protocol.Erro
 		wait := s.again(refused, r.tries)
 		r.tries++
 		s.mu.Unlock()
+		s.triesAgain(refused)
 		time.AfterFunc(wait, func() { // one short call; does nothing if c has ended
 			s.mu.Lock()
 			if s.conn == c && r.turn == turn {

@@ -111,6 +111,7 @@ func (s *Session) refused(ctx context.Context, c *Conn, r *room, m *outgoing, re
 		return refused
 	}
 	m.tries++
+	s.triesAgain(refused)
 	if refused.Code == protocol.CodeRateLimited {
 		s.exhausted()
 	}

@@ -216,6 +216,13 @@ func (s *Session) notice(n Notice) {
 	}
 }
 
+// triesAgain tells of a refusal that is not final.
+func (s *Session) triesAgain(refused *protocol.Error) {
+	if s.opts.OnRefused != nil {
+		s.opts.OnRefused(refused)
+	}
+}
+
 // read reads a connection to its end.
 func (s *Session) read(c *Conn) error {
 	for {
