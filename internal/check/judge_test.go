@@ -1,0 +1,115 @@
+package check_test
+
+import (
+	"slices"
+	"testing"
+
+	"example.com/chat/internal/check"
+)
+
+// wipedWorld is the history of a room whose log Redis loses after five messages
+// of a. a is told by a reset; b, which was away, by a join that can't resume.
+// more is how many messages the new log holds when b comes back.
+func wipedWorld(more int) []check.Record {
+	w := &world{last: map[string]int{}, conn: map[string]int{"a": 1, "b": 1}}
+	w.join("a")
+	w.join("b")
+	for range 5 {
+		w.say("a")
+	}
+	w.hear("a")
+	w.hear("b")
+	w.lose("b")
+	last := w.head(5)
+	w.log, w.last["a"] = nil, 0
+	w.add(check.Record{Op: check.OpReset, Client: "a", Conn: 1, Room: lobby})
+	w.join("a")
+	for range more {
+		w.sayAnew("a")
+	}
+	w.hear("a")
+	w.add(check.Record{Op: check.OpJoined, Client: "b", Conn: 2, Room: lobby, After: last, Head: w.head(more), Count: more})
+	w.last["b"] = 0
+	w.hear("b")
+	w.sayAnew("b")
+	for _, c := range []string{"a", "b"} {
+		w.hear(c)
+		w.add(check.Record{Op: check.OpEnd, Client: c, Conn: w.conn[c], Room: lobby})
+	}
+	for _, e := range w.log {
+		w.add(e)
+	}
+	return w.list
+}
+
+// sayAnew says something that a log of another time than the first one takes.
+func (w *world) sayAnew(client string) {
+	w.keys++
+	key := "new" + string(rune('a'+w.keys))
+	r := w.send(client, key)
+	r.Op, r.Client, r.Conn, r.ID = check.OpLog, "", 0, anew(len(w.log)+1)
+	w.log = append(w.log, r)
+	w.sent(client, key, r.ID, false)
+}
+
+func anew(seq int) string { return "900" + string(rune('0'+seq)) + "-" + string(rune('0'+seq)) }
+
+func TestWhatRedisLostIsNotWhatTheChatBroke(t *testing.T) {
+	t.Parallel()
+	judge := func(list []check.Record) check.Verdict {
+		_, verdict := check.Judge(list)
+		return verdict
+	}
+	if got := judge(good()); got != check.Kept {
+		t.Errorf("a good history: %v", got)
+	}
+	is := func(op check.Op, client string) func(check.Record) bool {
+		return func(r check.Record) bool { return r.Op == op && r.Client == client }
+	}
+	for _, more := range []int{0, 2, 5, 7} { // 5 and more: the head is not behind b's place
+		list := wipedWorld(more)
+		report, verdict := check.Judge(list)
+		if verdict != check.RedisLost || report.Found[check.RuleLost] != 5 || report.Resets != 1 {
+			t.Errorf("%d messages later: %v, %v", more, verdict, report.Found)
+		}
+		onlyB := slices.Clone(list)
+		onlyB = slices.DeleteFunc(onlyB, func(r check.Record) bool { return r.Client == "a" && r.Op == check.OpEnd })
+		reset := slices.IndexFunc(onlyB, is(check.OpReset, "a"))
+		onlyB[reset] = check.Record{At: onlyB[reset].At, Op: check.OpLost, Client: "a", Conn: 1}
+		if got := judge(onlyB); got != check.RedisLost {
+			t.Errorf("%d messages later, nobody is there to be reset: %v", more, got)
+		}
+
+		// Whoever is not told, and whatever else is wrong, is the chat's fault.
+		for name, broken := range map[string][]check.Record{
+			"a is not told": slices.DeleteFunc(slices.Clone(list), func(r check.Record) bool {
+				return r.Op == check.OpReset || r.Op == check.OpJoined && r.Client == "a" && r.At > 2
+			}),
+			"the last is lost": list[:len(list)-1],
+			"b hears the last twice": func() []check.Record {
+				i := slices.IndexFunc(list, is(check.OpEnd, "b"))
+				return slices.Insert(slices.Clone(list), i, list[i-1])
+			}(),
+		} {
+			if got := judge(broken); got != check.Broken {
+				t.Errorf("%d messages later, %s: %v", more, name, got)
+			}
+		}
+	}
+}
+
+// A member that was away too long for the bounded log is told so too, and that
+// is no word of a loss: what is missing then is the chat's fault.
+func TestATrimmedLogIsNoLossOfRedis(t *testing.T) {
+	t.Parallel()
+	list := good()
+	back := slices.IndexFunc(list, func(r check.Record) bool { return r.Op == check.OpJoined && r.Recovered })
+	list[back].Recovered = false
+	if _, verdict := check.Judge(list); verdict != check.Kept {
+		t.Fatalf("a gap that was told: %v", verdict)
+	}
+	lost := slices.IndexFunc(list, func(r check.Record) bool { return r.Op == check.OpLog && r.Key == "20" })
+	if _, verdict := check.Judge(slices.Delete(list, lost, lost+1)); verdict != check.Broken {
+		t.Errorf("and a message that is lost: %v", verdict)
+	}
+}
