@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/gorilla/websocket"
+	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/cli"
 
@@ -198,6 +199,53 @@ func TestBenchFindsWhatACrookedNodeDoes(t *testing.T) {
 				t.Errorf("no %q in\n%s%s", c.rule, stdout, stderr)
 			}
 		})
+	}
+}
+
+// What Redis itself loses is no promise of the chat; but no success either.
+func TestBenchTellsWhatRedisLost(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	nodes := []*testNode{startNode(t, b.URL()), startNode(t, b.URL())}
+	file := filepath.Join(t.TempDir(), "history.jsonl")
+	var stdout, stderr string
+	var err error
+	var running sync.WaitGroup
+	running.Go(func() { stdout, stderr, err = bench(t.Context(), nodes[0].url, "--for=3s", "--out="+file) })
+	poll.Until(t, "the load to flow", func() bool { return nodes[1].hub.Stats().Frames > 100 })
+	opts, err1 := redis.ParseURL(b.URL())
+	must(t, err1)
+	rdb := redis.NewClient(opts)
+	defer rdb.Close()
+	must(t, rdb.FlushAll(t.Context()).Err())
+	running.Wait()
+	if err == nil || !strings.HasPrefix(err.Error(), "Redis lost what it had acknowledged: ") || !strings.Contains(stdout, "and everybody in the rooms was told\n") {
+		t.Errorf("%v\n%s%s", err, stdout, stderr)
+	}
+	var report bytes.Buffer
+	if err := cli.Verify([]string{file}, nil, &report); err == nil || !strings.Contains(report.String(), ": Redis lost what it had acknowledged") {
+		t.Errorf("chat verify of what it wrote: %v\n%s", err, report.String())
+	}
+}
+
+// Whoever was never let in heard nothing, so nothing is proven for them.
+func TestBenchTellsWhoWasNeverLetIn(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, startTestBroker(t).URL(), "--max-conns=5")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stdout string
+	var err error
+	var running sync.WaitGroup
+	running.Go(func() { stdout, _, err = bench(ctx, n.url, "--churn=0", "--for=1m") })
+	poll.Until(t, "the load to flow", func() bool { return n.hub.Stats().Frames > 100 })
+	cancel() // it then has less patience for those who are outside
+	running.Wait()
+	if err == nil || !strings.HasPrefix(err.Error(), "7 of 12 clients were never let in: ") || !strings.Contains(err.Error(), "full") {
+		t.Errorf("it ends with %v", err)
+	}
+	if !strings.Contains(stdout, "never let in") || strings.Contains(stdout, "every promise was kept") {
+		t.Errorf("printed:\n%s", stdout)
 	}
 }
 

@@ -18,8 +18,13 @@ import (
 
 const benchAbout = `chat bench: load a cluster, and check that nothing is lost, doubled or out of order.
 Its users talk in rooms of their own, on all nodes, and change nodes while they talk.
-It ends by itself, or at Ctrl-C, with what it found; status 1 if a promise was broken.
+It ends by itself, or at Ctrl-C, with what it found; status 1 if a promise was broken,
+if Redis lost what it had acknowledged, or if users were never let in. At the end it
+waits up to ` + settleWords + ` for what is not acknowledged yet.
 `
+
+// settleWords is load.SettleWithin.
+const settleWords = "30 s"
 
 // Bounds of a bench: what one process can carry, and keep in memory to check it.
 const (
@@ -117,7 +122,7 @@ func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("--out: %w", err)
 		}
 	}
-	return verdict(result)
+	return judge(result)
 }
 
 // announce tells what begins, and what of it the nodes will not take.
@@ -145,18 +150,32 @@ func explainBench(err error) error {
 	return explain(err)
 }
 
-func verdict(r *load.Result) error {
-	broken := 0
-	for _, n := range r.Report.Found {
-		broken += n
-	}
+// judge tells why a bench is no success.
+func judge(r *load.Result) error {
 	switch {
-	case broken > 0:
+	case r.Verdict == check.Broken:
+		broken := 0
+		for _, n := range r.Report.Found {
+			broken += n
+		}
 		return fmt.Errorf("promises were broken, %d times: see above; --out FILE keeps the history", broken)
+	case r.Verdict == check.RedisLost:
+		return errors.New("Redis lost what it had acknowledged: " + whereLosses)
+	case r.Outside > 0:
+		return errors.New(outside(r))
 	case r.Report.Acknowledged == 0:
 		return errors.New("no message was acknowledged, so there is nothing to judge: see the nodes' logs")
 	}
 	return nil
+}
+
+// outside says how many clients were never in their rooms, and why.
+func outside(r *load.Result) string {
+	text := fmt.Sprintf("%d of %d clients were never let in", r.Outside, r.Clients)
+	if r.WhyOutside != nil {
+		text += ": " + clean(r.WhyOutside.Error())
+	}
+	return text
 }
 
 func printResult(w io.Writer, r *load.Result) {
@@ -174,7 +193,7 @@ func printResult(w io.Writer, r *load.Result) {
 		line("interrupted", "this is what was found until then")
 	}
 	line("nodes", "%d", r.Nodes)
-	line("sent", "%d messages in %s", p.Sent, shown(r.Took))
+	line("sent", "%d messages in %s", p.Sent, shown(r.Talked))
 	line("acknowledged", "%d, %.1f a second; %d left without an answer", p.Acknowledged, each(p.Acknowledged), p.Unknown)
 	line("heard", "%d, %.1f a second", p.Heard, each(p.Heard))
 	if r.Refused > 0 {
@@ -187,14 +206,22 @@ func printResult(w io.Writer, r *load.Result) {
 	if r.Away > 0 {
 		line("away", "%d clients could not get back into their rooms before the end", r.Away)
 	}
-	switch {
-	case !p.OK():
-		line("verdict", "BROKEN PROMISES")
+	if r.Outside > 0 {
+		line("outside", "%s", outside(r))
+	}
+	switch words := verdict(r.Verdict, p); {
+	case r.Verdict == check.Broken:
+		line("verdict", "%s", words)
 		printViolations(w, p)
+	case r.Verdict == check.RedisLost:
+		line("verdict", "%s", words)
+		line("", "%s", whereLosses)
 	case p.Acknowledged == 0:
 		line("verdict", "none: nothing was acknowledged")
+	case r.Outside > 0:
+		line("verdict", "nothing lost, doubled or out of order for those who were let in")
 	default:
-		line("verdict", "every promise was kept: nothing lost, doubled or out of order")
+		line("verdict", "%s: nothing lost, doubled or out of order", words)
 	}
 }
 

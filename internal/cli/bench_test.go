@@ -5,8 +5,12 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/load"
 )
 
 func TestBenchRefusesWhatCantBe(t *testing.T) {
@@ -35,12 +39,55 @@ func TestBenchRefusesWhatCantBe(t *testing.T) {
 	}
 }
 
+func TestBenchTellsWhatItsResultComesTo(t *testing.T) {
+	t.Parallel()
+	kept := check.Report{Sent: 9, Acknowledged: 9}
+	for _, c := range []struct {
+		name   string
+		result load.Result
+		prints []string
+		ends   string // "" for a success
+	}{
+		{"a success", load.Result{Report: &kept, Clients: 3}, []string{"every promise was kept: nothing lost"}, ""},
+		{"nothing was taken", load.Result{Report: &check.Report{Sent: 120, Unknown: 120}, Talked: 3 * time.Second},
+			[]string{"120 messages in 3s\n", "0, 0.0 a second; 120 left", "none: nothing was acknowledged"}, "no message was acknowledged"},
+		{"a full cluster", load.Result{Report: &kept, Clients: 30, Outside: 25, WhyOutside: errors.New("the node is full")},
+			[]string{"25 of 30 clients were never let in: the node is full\n", "for those who were let in"},
+			"25 of 30 clients were never let in: the node is full"},
+		{"a Redis that lost", load.Result{Verdict: check.RedisLost, Outside: 1, Clients: 2, Report: &check.Report{
+			Sent: 9, Acknowledged: 9, Found: map[check.Rule]int{check.RuleLost: 4, check.RuleEnd: 2}, Violations: []check.Violation{{Rule: check.RuleLost}},
+		}}, []string{"Redis lost what it had acknowledged (4 messages), and everybody in the rooms was told\n", "What is not promised"},
+			"Redis lost what it had acknowledged: "},
+		{"a broken promise", load.Result{Verdict: check.Broken, Outside: 1, Clients: 2, Report: &check.Report{
+			Sent: 9, Acknowledged: 9, Found: map[check.Rule]int{check.RuleLost: 4}, Violations: []check.Violation{{Rule: check.RuleLost, Room: "r", Text: "gone"}},
+		}}, []string{"BROKEN PROMISES\n  lost: room \"r\": gone\n  and 3 more\n"}, "promises were broken, 4 times"},
+	} {
+		var w strings.Builder
+		printResult(&w, &c.result)
+		for _, want := range c.prints {
+			if !strings.Contains(w.String(), want) {
+				t.Errorf("%s: no %q in\n%s", c.name, want, w.String())
+			}
+		}
+		if got := strings.Contains(w.String(), "every promise was kept"); got != (c.ends == "") {
+			t.Errorf("%s prints\n%s", c.name, w.String())
+		}
+		if got := strings.Contains(w.String(), "lost: "); got != (c.result.Verdict == check.Broken) {
+			t.Errorf("%s prints\n%s", c.name, w.String())
+		}
+		if err := judge(&c.result); (err == nil) != (c.ends == "") || err != nil && !strings.HasPrefix(err.Error(), c.ends) {
+			t.Errorf("%s ends with %v", c.name, err)
+		}
+	}
+}
+
 func TestBenchHelpTellsItsDefaults(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if err := Bench(t.Context(), []string{"--help"}, &stdout, &stderr); err != nil || stderr.Len() > 0 {
 		t.Fatalf("%v %q", err, stderr.String())
 	}
-	for _, want := range []string{"--clients int", "(default 30)", "--rooms", "--rate", "--for", "--churn", "--out FILE", "CHAT_URL in the environment"} {
+	for _, want := range []string{"--clients int", "(default 30)", "--rooms", "--rate", "--for", "--churn", "--out FILE", "CHAT_URL in the environment",
+		"waits up to " + strings.Replace(load.SettleWithin.String(), "s", " s", 1)} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("the help lacks %q:\n%s", want, stdout.String())
 		}

@@ -13,7 +13,8 @@ import (
 
 const verifyAbout = `chat verify FILE...: check histories in JSON lines, as tests write them: that no
 acknowledged message was lost, none doubled, none out of order, and that nobody
-had a hole that they were not told of. - is standard input.
+had a hole that they were not told of. - is standard input. Status 1 if a promise was
+broken, if Redis lost what it had acknowledged, or if there is nothing to judge.
 `
 
 // Verify carries out `chat verify`: it prints what each history holds and which
@@ -34,24 +35,34 @@ func Verify(args []string, stdin io.Reader, stdout io.Writer) error {
 	if flags.NArg() == 0 {
 		return usage("chat verify needs a file", "chat verify FILE..., or - for standard input")
 	}
-	bad := 0
+	var bad, lost, mute int
 	for _, name := range flags.Args() {
-		report, err := verifyFile(name, stdin)
+		report, v, err := verifyFile(name, stdin)
 		if err != nil {
 			return fmt.Errorf("%s: %w", clean(name), err)
 		}
-		if !report.OK() {
+		switch {
+		case v == check.Broken:
 			bad++
+		case v == check.RedisLost:
+			lost++
+		case report.Sent == 0:
+			mute++
 		}
-		printReport(stdout, name, report)
+		printReport(stdout, name, report, v)
 	}
-	if bad > 0 {
+	switch {
+	case bad > 0:
 		return fmt.Errorf("%d of %d histories break a promise: see above", bad, flags.NArg())
+	case lost > 0:
+		return fmt.Errorf("in %d of %d histories Redis lost what it had acknowledged: %s", lost, flags.NArg(), whereLosses)
+	case mute > 0:
+		return fmt.Errorf("in %d of %d histories nothing was sent, so there is nothing to judge", mute, flags.NArg())
 	}
 	return nil
 }
 
-func verifyFile(name string, stdin io.Reader) (*check.Report, error) {
+func verifyFile(name string, stdin io.Reader) (*check.Report, check.Verdict, error) {
 	in := stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -60,31 +71,33 @@ func verifyFile(name string, stdin io.Reader) (*check.Report, error) {
 			if errors.As(err, &path) {
 				err = path.Err
 			}
-			return nil, err
+			return nil, 0, err
 		}
 		defer f.Close()
 		in = f
 	}
 	list, err := check.Read(in)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(list) == 0 {
-		return nil, errors.New("it holds no record: give a history in JSON lines")
+		return nil, 0, errors.New("it holds no record: give a history in JSON lines")
 	}
-	return check.Verify(list), nil
+	report, v := check.Judge(list)
+	if v == check.Broken && report.Acknowledged > 0 && report.Entries == 0 {
+		return nil, 0, fmt.Errorf("it can't be judged: %d messages were acknowledged, and its end is missing, the records of what the rooms' logs hold (op log)", report.Acknowledged)
+	}
+	return report, v, nil
 }
 
-func printReport(w io.Writer, name string, r *check.Report) {
-	verdict := "every promise was kept"
-	if !r.OK() {
-		verdict = "BROKEN PROMISES"
-	}
-	fmt.Fprintf(w, "%s: %s\n", clean(name), verdict)
+func printReport(w io.Writer, name string, r *check.Report, v check.Verdict) {
+	fmt.Fprintf(w, "%s: %s\n", clean(name), verdict(v, r))
 	fmt.Fprintf(w, "  sent %d, acknowledged %d, unknown %d; in the logs %d, heard %d\n", r.Sent, r.Acknowledged, r.Unknown, r.Entries, r.Heard)
 	fmt.Fprintf(w, "  connections lost %d, duplicates %d, gaps told %d, resets told %d\n", r.Lost, r.Duplicates, r.Gaps, r.Resets)
 	fmt.Fprintf(w, "  longest wait for an acknowledgement %s, longest behind others %s\n", r.Waited, r.Behind)
-	printViolations(w, r)
+	if v == check.Broken {
+		printViolations(w, r)
+	}
 }
 
 // printViolations prints what promises were broken, as far as the report puts

@@ -17,6 +17,18 @@ const kept = `{"at":1,"op":"joined","client":"a","conn":1,"room":"lobby"}
 {"at":6,"op":"log","room":"lobby","user":"u","key":"1","text":"hello","id":"1000-1"}
 `
 
+// wipe tells a of another log, which then holds what is entered there.
+const wipe = `{"at":5,"op":"reset","client":"a","conn":1,"room":"lobby"}
+`
+
+const entered = `{"at":6,"op":"joined","client":"a","conn":1,"room":"lobby"}
+{"at":7,"op":"send","client":"a","conn":1,"room":"lobby","user":"u","key":"2","text":"anew"}
+{"at":8,"op":"message","client":"a","conn":1,"room":"lobby","user":"u","key":"2","text":"anew","id":"2000-1"}
+{"at":8,"op":"sent","client":"a","conn":1,"room":"lobby","user":"u","key":"2","id":"2000-1"}
+{"at":9,"op":"end","client":"a","conn":1,"room":"lobby"}
+{"at":9,"op":"log","room":"lobby","user":"u","key":"2","text":"anew","id":"2000-1"}
+`
+
 func TestVerify(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -27,7 +39,10 @@ func TestVerify(t *testing.T) {
 		return path
 	}
 	good := write("good", kept)
-	bad := write("bad", strings.Replace(kept, `"op":"log"`, `"op":"refused"`, 1))
+	bad := write("bad", strings.Replace(kept, `"op":"log","room":"lobby","user":"u","key":"1"`, `"op":"log","room":"lobby","user":"u","key":"2"`, 1))
+	endless := strings.Replace(kept, `"op":"log"`, `"op":"refused"`, 1)
+	mute := write("mute", `{"at":1,"op":"joined","client":"a","conn":1,"room":"lobby"}`+"\n")
+	wiped := write("wiped", kept[:strings.Index(kept, `{"at":5,`)]+wipe+entered)
 	for _, c := range []struct {
 		args   []string
 		stdin  string
@@ -36,7 +51,11 @@ func TestVerify(t *testing.T) {
 	}{
 		{[]string{good}, "", "every promise was kept\n  sent 1, acknowledged 1, unknown 0; in the logs 1, heard 1", ""},
 		{[]string{"-"}, kept, "-: every promise was kept", ""},
-		{[]string{good, bad}, "", `lost: room "lobby": "1" of u was acknowledged as 1000-1, which the log does not hold`, "1 of 2 histories break a promise"},
+		{[]string{good, bad}, "", `lost: room "lobby": "1" of u was acknowledged as 1000-1, which is "2" of u`, "1 of 2 histories break a promise"},
+		{[]string{"-"}, endless, "", "-: it can't be judged: 1 messages were acknowledged, and its end is missing"},
+		{[]string{good, mute}, "", "mute: none: nothing was sent", "in 1 of 2 histories nothing was sent"},
+		{[]string{good, wiped}, "", "wiped: Redis lost what it had acknowledged (1 messages), and everybody in the rooms was told\n",
+			`in 1 of 2 histories Redis lost what it had acknowledged: "What is not promised" in GUARANTEES.md`},
 		{[]string{write("empty", "")}, "", "", "holds no record"},
 		{[]string{write("rubbish", kept+"rubbish\n")}, "", "", "line 7 is no record"},
 		{[]string{filepath.Join(dir, "none")}, "", "", "no such file"},

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"encoding/hex"
@@ -36,18 +37,25 @@ type Bench struct {
 
 // Result is what a Bench found.
 type Result struct {
-	// Records is the whole history, with the logs, and Report the check's.
+	// Records is the whole history, with the logs, Report the check's, and
+	// Verdict what it comes to.
 	Records []check.Record
 	Report  *check.Report
+	Verdict check.Verdict
 	// Interrupted tells that it was ended early.
 	Interrupted bool
 	// Nodes are how many nodes were known in the end.
 	Nodes int
-	// Took is the time from the first message to the last acknowledgement.
-	Took time.Duration
+	// Talked is for how long the clients said something new, Took the time from
+	// the first message to the last acknowledgement.
+	Talked, Took time.Duration
+	// Clients are how many began, Outside those of them that were never in a
+	// room; WhyOutside is the newest reason, where one is known.
+	Clients, Outside int
+	WhyOutside       error
 	// Opened counts connections, Refused refused messages, which were sent
-	// again, Away the clients that in the end were not in their rooms, so that
-	// nothing can be said of what they should have heard last.
+	// again, Away the clients that were in their rooms and in the end were not,
+	// so that nothing can be said of what they should have heard last.
 	Opened, Refused, Away int
 	// Acknowledged are the times from the first sending of a message to its
 	// acknowledgement, Delivered those to each member that heard it live.
@@ -60,9 +68,10 @@ const (
 	// storm; of a short bench it is one part in startPart.
 	startSpread = time.Second
 	startPart   = 20
-	// settleWithin is how long the clients may take to hear all after the last
-	// was said, and settleSoon when somebody waits for an early end.
-	settleWithin = 30 * time.Second
+	// SettleWithin is how long the clients may take to have all acknowledged, and
+	// to hear it, after the last was said; settleSoon when somebody waits for an
+	// early end.
+	SettleWithin = 30 * time.Second
 	settleSoon   = 10 * time.Second
 	// A client looks for something to do this often within the mean time
 	// between two of its messages, within bounds.
@@ -92,10 +101,12 @@ func (b Bench) Run(ctx context.Context) (*Result, error) {
 	defer fleet.Close()
 	running, stop := context.WithTimeout(ctx, b.For)
 	defer stop()
+	began := time.Now()
 	b.start(running, fleet, nodes)
 	<-running.Done()
+	talked := time.Since(began)
 	interrupted := ctx.Err() != nil
-	patience := settleWithin
+	patience := SettleWithin
 	if interrupted {
 		patience = settleSoon
 	}
@@ -110,12 +121,16 @@ func (b Bench) Run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoLogs, err)
 	}
-	result := &Result{Interrupted: interrupted, Nodes: len(nodes.urls())}
+	result := &Result{Interrupted: interrupted, Nodes: len(nodes.urls()), Talked: talked, Clients: len(fleet.Clients)}
 	for _, c := range fleet.Clients {
-		if c.In() {
+		switch {
+		case c.In():
 			c.End()
-		} else {
+		case c.Entered():
 			result.Away++
+		default:
+			result.Outside++
+			result.WhyOutside = cmp.Or(c.Refusal(), nodes.whyOutside())
 		}
 	}
 	fleet.History.Add(logs...)

@@ -61,9 +61,12 @@ const (
 	// tick is how often it looks for something to do, in the mean, unless it was
 	// told otherwise.
 	tick = 5 * time.Millisecond
-	// retryAfter is the longest it waits before it repeats what was refused,
-	// redialAfter before it dials again.
-	retryAfter  = 200 * time.Millisecond
+	// retryAfter is the longest it waits before it repeats what was refused; after
+	// quickRetries in a row it doubles with each further one, up to retryMost.
+	retryAfter   = 200 * time.Millisecond
+	retryMost    = 3 * time.Second
+	quickRetries = 10
+	// redialAfter is the longest it waits before it dials again.
 	redialAfter = 200 * time.Millisecond
 	// answerWithin is how long a node may leave a message unanswered.
 	answerWithin = 20 * time.Second
@@ -85,6 +88,8 @@ type Client struct {
 	count   int
 	silent  bool
 	ended   bool
+	entered bool      // it was in a room
+	refusal error     // of its newest join that was refused
 	next    time.Time // when it says something next
 	change  time.Time // when it changes its node next
 }
@@ -94,6 +99,7 @@ type place struct {
 	joined bool
 	last   string    // the id of the newest entry that it has heard
 	again  time.Time // when a refused join is tried again; zero where none was
+	tries  int       // joins that were refused in a row
 }
 
 // message is one that was not acknowledged yet.
@@ -102,6 +108,7 @@ type message struct {
 	conn            int // on which it was written last
 	written         time.Time
 	again           time.Time // when it is written again; zero while an answer may come
+	tries           int       // times that it was refused
 }
 
 // Start begins a client, which goes on until Close.
@@ -163,6 +170,20 @@ func (c *Client) In() bool {
 		}
 	}
 	return true
+}
+
+// Entered reports whether it ever was in one of its rooms.
+func (c *Client) Entered() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.entered
+}
+
+// Refusal is why its newest join that was refused was; nil where none was.
+func (c *Client) Refusal() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refusal
 }
 
 // State says in words how far the client is, for tests that wait in vain.
@@ -413,7 +434,7 @@ func (c *Client) joined(j client.Joined, e client.Event) {
 		p.last = m.ID
 		list = append(list, entryRecord(m))
 	}
-	p.joined = true
+	p.joined, p.tries, c.entered = true, 0, true
 	c.record(list...)
 	for _, m := range c.pending {
 		if m.room == j.Room && m.conn != c.conn {
@@ -433,15 +454,25 @@ func (c *Client) sent(s client.Sent) {
 }
 
 func (c *Client) refused(r *protocol.Error) {
-	again := time.Now().Add(time.Duration(r.RetryAfter)*time.Millisecond + upTo(c.cfg.Random, retryAfter))
+	again := func(tries int) time.Time {
+		return time.Now().Add(time.Duration(r.RetryAfter)*time.Millisecond + upTo(c.cfg.Random, retrySpread(tries)))
+	}
 	for _, m := range c.pending {
 		if m.key == r.Key && m.room == r.Room {
 			c.record(check.Record{Op: check.OpRefused, Room: r.Room, User: c.user.ID, Key: r.Key, Code: string(r.Code)})
-			m.again = again
+			m.again = again(m.tries)
+			m.tries++
 			return
 		}
 	}
 	if p := c.rooms[r.Room]; p != nil && !p.joined {
-		p.again = again
+		c.refusal = r
+		p.again = again(p.tries)
+		p.tries++
 	}
+}
+
+// retrySpread is the longest wait after so many refusals and one more.
+func retrySpread(refusals int) time.Duration {
+	return min(retryMost, retryAfter<<min(max(0, refusals-quickRetries+1), 16))
 }

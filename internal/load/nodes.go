@@ -36,6 +36,7 @@ type nodeList struct {
 	mu    sync.Mutex // guards the fields below
 	list  []string
 	told  map[string]bool // what was told of addresses that can't be reached
+	why   error           // the newest failure of a client that was never welcomed
 	turns int
 }
 
@@ -83,17 +84,37 @@ func (n *nodeList) failed(err error) {
 	}
 }
 
+// keptOut notes why a client that was never welcomed is not.
+func (n *nodeList) keptOut(err error, welcomed bool) {
+	if welcomed {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.why = err
+}
+
+// whyOutside is the newest of these reasons; nil where there is none.
+func (n *nodeList) whyOutside() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.why
+}
+
 // dialer connects one client to the nodes, each try to another.
 func (n *nodeList) dialer() func(context.Context, string, int) (Wire, error) {
 	dial := Dialer(newRandom(), n.urls, client.Timing{})
+	welcomed := false
 	return func(ctx context.Context, token string, try int) (Wire, error) {
 		w, err := dial(ctx, token, try)
 		if err != nil {
 			if ctx.Err() == nil {
 				n.failed(err)
+				n.keptOut(err, welcomed)
 			}
 			return nil, err
 		}
+		welcomed = true
 		n.learn(w.Welcome().Nodes)
 		return &learning{w, n}, nil
 	}

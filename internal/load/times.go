@@ -24,7 +24,8 @@ func timesOf(list []time.Duration) Times {
 
 // judge checks a history, and takes from it what the result tells.
 func (r *Result) judge(list []check.Record) {
-	r.Records, r.Report = list, check.Verify(list)
+	r.Records = list
+	r.Report, r.Verdict = check.Judge(list)
 	type key struct{ room, user, key string }
 	type place struct{ client, room string }
 	var (

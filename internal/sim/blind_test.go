@@ -1,0 +1,29 @@
+package sim_test
+
+import (
+	"slices"
+	"testing"
+
+	"example.com/chat/internal/check"
+)
+
+// Who runs a bench does not know when Redis lost what: from what the members
+// were told alone, no loss of Redis may be taken for a promise that was broken.
+func TestLossesOfRedisAreKnownByWhatMembersWereTold(t *testing.T) {
+	const most, enough = 200, 20
+	seed, lost, n := max(*first, 1), 0, min(runs(), most)
+	for range n {
+		list := slices.DeleteFunc(run(t, seed).History, func(r check.Record) bool { return r.Op == check.OpWiped })
+		switch report, verdict := check.Judge(list); verdict {
+		case check.RedisLost:
+			lost++
+		case check.Broken:
+			t.Errorf("seed %d: %v", seed, report.Violations)
+		}
+		seed++
+	}
+	t.Logf("in %d of %d runs Redis lost something", lost, n)
+	if lost == 0 && n >= enough {
+		t.Error("Redis lost nothing in any run")
+	}
+}
