@@ -219,7 +219,7 @@ func TestBenchTellsWhatRedisLost(t *testing.T) {
 	defer rdb.Close()
 	must(t, rdb.FlushAll(t.Context()).Err())
 	running.Wait()
-	if err == nil || !strings.HasPrefix(err.Error(), "Redis lost what it had acknowledged: ") || !strings.Contains(stdout, "and everybody in the rooms was told\n") {
+	if err == nil || !strings.HasPrefix(err.Error(), "acknowledged messages were lost, by Redis ") || !strings.Contains(stdout, "and everybody in the rooms was told\n") {
 		t.Errorf("%v\n%s%s", err, stdout, stderr)
 	}
 	var report bytes.Buffer

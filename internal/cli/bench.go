@@ -160,7 +160,7 @@ func judge(r *load.Result) error {
 		}
 		return fmt.Errorf("promises were broken, %d times: see above; --out FILE keeps the history", broken)
 	case r.Verdict == check.RedisLost:
-		return errors.New("Redis lost what it had acknowledged: " + whereLosses)
+		return errors.New("acknowledged messages were lost, by Redis and not by the chat: " + whereLosses)
 	case r.Outside > 0:
 		return errors.New(outside(r))
 	case r.Report.Acknowledged == 0:

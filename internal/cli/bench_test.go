@@ -57,7 +57,7 @@ func TestBenchTellsWhatItsResultComesTo(t *testing.T) {
 		{"a Redis that lost", load.Result{Verdict: check.RedisLost, Outside: 1, Clients: 2, Report: &check.Report{
 			Sent: 9, Acknowledged: 9, Found: map[check.Rule]int{check.RuleLost: 4, check.RuleEnd: 2}, Violations: []check.Violation{{Rule: check.RuleLost}},
 		}}, []string{"Redis lost what it had acknowledged (4 messages), and everybody in the rooms was told\n", "What is not promised"},
-			"Redis lost what it had acknowledged: "},
+			"acknowledged messages were lost, by Redis and not by the chat: "},
 		{"a broken promise", load.Result{Verdict: check.Broken, Outside: 1, Clients: 2, Report: &check.Report{
 			Sent: 9, Acknowledged: 9, Found: map[check.Rule]int{check.RuleLost: 4}, Violations: []check.Violation{{Rule: check.RuleLost, Room: "r", Text: "gone"}},
 		}}, []string{"BROKEN PROMISES\n  lost: room \"r\": gone\n  and 3 more\n"}, "promises were broken, 4 times"},
