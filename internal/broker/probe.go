@@ -47,12 +47,13 @@ type pulse struct {
 	nonce string
 	trips *tally.Histogram // what the probes took
 	name  string           // for messages; "" for the one that is always there
-	// grace is how long it may take to be subscribed, where that may begin at
-	// any time.
+	// grace is how long it may take to be subscribed at first, where that may
+	// begin at any time.
 	grace time.Duration
 
 	mu         sync.Mutex // guards the fields below
 	subscribed bool
+	began      bool      // it has been subscribed once
 	since      time.Time // when subscribed last changed
 	cause      error     // of the end of the last subscription, or why a probe could not be published
 	count      uint64    // probes sent
@@ -71,7 +72,7 @@ func newPulse(trips *tally.Histogram) *pulse {
 func (p *pulse) confirmed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.subscribed, p.since, p.cause = true, time.Now(), nil
+	p.subscribed, p.began, p.since, p.cause = true, true, time.Now(), nil
 }
 
 // broken notes the subscription's end and its cause.
@@ -149,7 +150,7 @@ func (p *pulse) reason() error {
 	defer p.mu.Unlock()
 	var err error
 	switch {
-	case !p.subscribed && time.Since(p.since) >= p.grace:
+	case !p.subscribed && (p.began || time.Since(p.since) >= p.grace):
 		err = errNotSubscribed
 	case p.subscribed && time.Since(p.heardAt) >= probeLost && (p.grace == 0 || time.Since(p.since) >= probeLost):
 		err = errNoProbe
