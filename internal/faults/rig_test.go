@@ -137,10 +137,30 @@ func (r *rig) talk(s setup) {
 		if urls == nil {
 			urls = r.urls
 		}
-		cfg.Dial = load.Dialer(r.fork(), urls, client.Timing{})
+		cfg.Dial = spread(i, urls, load.Dialer(r.fork(), urls, client.Timing{}))
 		r.fleet.Add(cfg)
 	}
 }
+
+// spread has the i-th client begin at a node in its turn, so that whichever dies
+// has clients, and choose the next ones by chance.
+func spread(i int, urls func() []string, then dialer) dialer {
+	first := load.Dialer(nil, func() []string {
+		list := urls()
+		if len(list) == 0 {
+			return nil
+		}
+		return list[i%len(list):][:1]
+	}, client.Timing{})
+	return func(ctx context.Context, token string, try int) (load.Wire, error) {
+		if token == "" {
+			return first(ctx, token, 1) // which draws nothing
+		}
+		return then(ctx, token, try)
+	}
+}
+
+type dialer = func(ctx context.Context, token string, try int) (load.Wire, error)
 
 // talker is a further client, at any node.
 func (r *rig) talker(name string, rooms ...string) load.Config {
