@@ -12,8 +12,10 @@ import (
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/door"
+	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
+	"example.com/chat/internal/socketio"
 	"example.com/chat/internal/tally"
 )
 
@@ -37,6 +39,8 @@ type counted struct {
 	room   room.Stats
 	conn   conn.Stats
 	door   door.Stats
+	io     socketio.Stats
+	relay  relay.Stats
 	node   session.Stats
 }
 
@@ -67,15 +71,24 @@ var metrics = []metric{
 	{gauge, "rooms", "Rooms that this node follows.", "", func(c *counted) int64 { return int64(c.room.Rooms) }},
 	{gauge, "users", "Users with a connection to this node.", "", func(c *counted) int64 { return int64(c.room.Users) }},
 
-	{gauge, "connections", "Connections that are open.", "", func(c *counted) int64 { return int64(c.conn.Open) }},
-	{counter, "connections_opened_total", "Connections opened.", "", func(c *counted) int64 { return int64(c.conn.Opened) }},
-	{counter, "connections_closed_total", "Connections that have ended.", "", func(c *counted) int64 { return int64(c.conn.Opened - c.conn.Open) }},
-	{counter, "connections_slow_total", "Connections closed (4008) because their client read too slowly.", "", func(c *counted) int64 { return int64(c.conn.Slow) }},
+	{gauge, "connections", "Connections that are open.", "", func(c *counted) int64 { return int64(c.conn.Open + c.io.Engine.Open) }},
+	{counter, "connections_opened_total", "Connections opened.", "", func(c *counted) int64 { return int64(c.conn.Opened + c.io.Engine.Opened) }},
+	{counter, "connections_closed_total", "Connections that have ended.", "", func(c *counted) int64 {
+		return int64(c.conn.Opened - c.conn.Open + c.io.Engine.Opened - c.io.Engine.Open)
+	}},
+	{counter, "connections_slow_total", "Connections closed (4008) because their client read too slowly.", "", func(c *counted) int64 { return int64(c.conn.Slow + c.io.Engine.Slow) }},
 	{counter, "connections_abusive_total", "Connections closed (4009) because their client kept on past rate_limited.", "", func(c *counted) int64 { return c.node.Abuse }},
 	{gauge, "arrivals", "Visitors on their way in, who have not been welcomed yet.", "", func(c *counted) int64 { return int64(c.door.UnderWay) }},
 	{counter, "arrivals_refused_total", "Visitors told (503) to come again later, because too many were on their way in.", "", func(c *counted) int64 { return int64(c.door.Refused) }},
 	{counter, "arrivals_evicted_total", "Visitors that had to go before others because they did not say hello.", "", func(c *counted) int64 { return int64(c.door.Evicted) }},
-	{counter, "connection_panics_total", "Connections that ended by a panic: a bug of this program, whose log tells more.", "", func(c *counted) int64 { return int64(c.conn.Panics) }},
+	{counter, "connection_panics_total", "Connections that ended by a panic: a bug of this program, whose log tells more.", "", func(c *counted) int64 { return int64(c.conn.Panics + c.io.Engine.Panics) }},
+	{gauge, "socketio_sessions", "Connections of Socket.IO that are open.", "over=polling", func(c *counted) int64 { return int64(max(0, c.io.Engine.Open-c.io.Engine.WebSockets)) }},
+	{gauge, "socketio_sessions", "Connections of Socket.IO that are open.", "over=websocket", func(c *counted) int64 { return int64(c.io.Engine.WebSockets) }},
+	{counter, "socketio_broken_total", "Connections of Socket.IO closed because they broke the protocol.", "", func(c *counted) int64 { return int64(c.io.Broken) }},
+	{gauge, "passing_on", "Requests that are being passed on to the nodes that hold their sessions.", "", func(c *counted) int64 { return int64(c.relay.Open) }},
+	{counter, "passed_on_total", "Requests passed on to the nodes that hold their sessions.", "", func(c *counted) int64 { return c.relay.Passed }},
+	{counter, "passed_on_failed_total", "Requests passed on that the other node did not answer.", "", func(c *counted) int64 { return c.relay.Failed }},
+	{counter, "passed_on_refused_total", "Requests that came as if passed on by another node, and were not.", "", func(c *counted) int64 { return c.relay.Refused }},
 	{counter, "rate_limited_total", "Commands refused because their user was too fast.", "", func(c *counted) int64 { return c.node.Limited }},
 	{counter, "delivered_events_total", "Events handed to members' connections.", "", func(c *counted) int64 { return c.room.Frames }},
 	{counter, "delivered_bytes_total", "Bytes of the events handed to members' connections.", "", func(c *counted) int64 { return c.room.Bytes }},
@@ -150,6 +163,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	n := &counted{
 		ready: c.s.ready() == nil, up: c.s.hub.Up(), probe: c.s.broker.Probe(),
 		broker: c.s.broker.Stats(), room: c.s.hub.Stats(), conn: c.s.sockets.Stats(), door: c.s.door.Stats(), node: c.s.node.Stats(),
+		io: c.s.io.Stats(), relay: c.s.relay.Stats(),
 	}
 	for i, m := range metrics {
 		var values []string

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +37,18 @@ func (p *peers) set(live []broker.NodeInfo) {
 		}
 		p.seen[n.URL+" "+strconv.Itoa(n.Port)] = n
 	}
+}
+
+// find returns where the live node with a tag takes what is passed on to it.
+func (p *peers) find(tag string) (addr string, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range p.live {
+		if n.Tag == tag && tag != "" && n.Peer != "" {
+			return n.Peer, true
+		}
+	}
+	return "", false
 }
 
 // list returns the live nodes, this one first, by the URLs that are good for a
@@ -120,10 +133,8 @@ func (s *server) originAllowed(r *http.Request) bool {
 	if len(values) > 1 {
 		return false
 	}
-	for _, allowed := range s.opts.Origins {
-		if allowed == "*" {
-			return true
-		}
+	if s.anyOrigin() {
+		return true
 	}
 	page, err := url.Parse(values[0])
 	if err != nil || (page.Scheme != "http" && page.Scheme != "https") || page.Host == "" || page.User != nil ||
@@ -139,6 +150,9 @@ func (s *server) originAllowed(r *http.Request) bool {
 	// known here, so the page's own is taken.
 	return sameOrigin(page, page.Scheme+"://"+r.Host) || s.peers.knows(page, r.Host)
 }
+
+// anyOrigin tells whether pages of all origins may connect.
+func (s *server) anyOrigin() bool { return slices.Contains(s.opts.Origins, "*") }
 
 // sameOrigin compares as browsers do (RFC 6454 section 5): scheme, host and
 // port, which has its scheme's default.

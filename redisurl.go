@@ -37,6 +37,19 @@ type redisTarget struct {
 	name string
 }
 
+// address is host:port of one Redis or sentinel; "" for a socket of this machine.
+func (t redisTarget) address() string {
+	switch {
+	case t.cluster != nil:
+		return t.cluster.Addrs[0]
+	case t.sentinel != nil:
+		return t.sentinel.SentinelAddrs[0]
+	case t.single.Network == "unix":
+		return ""
+	}
+	return t.single.Addr
+}
+
 // parseRedis reads what --redis gives: host:port or a redis://, rediss:// or
 // unix:// URL for a single Redis; several, comma-separated, for a Redis Cluster;
 // redis+sentinel:// or rediss+sentinel:// with the sentinels' addresses and the

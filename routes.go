@@ -11,7 +11,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"example.com/chat/internal/conn"
-	"example.com/chat/internal/door"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/web"
 )
@@ -22,6 +21,8 @@ const apiTimeout = 4 * time.Second
 func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws", s.serveWS)
+	mux.Handle(socketIOPath, s.io)
+	mux.Handle(peerPath, s.relay.Take(http.HandlerFunc(s.io.ServeOwn)))
 	mux.HandleFunc("/healthz", get(func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]bool{"ok": true})
 	}))
@@ -54,19 +55,11 @@ func (s *server) serveWS(w http.ResponseWriter, r *http.Request) {
 		writeError(w, protocol.Errorf(protocol.CodeForbidden, "pages of this origin may not connect: see --origin"))
 		return
 	}
-	if s.draining.Load() {
-		writeError(w, protocol.Errorf(protocol.CodeUnavailable, "%v: use another one", errDraining))
-		return
-	}
-	visit, wait := s.door.Knock(door.FromString(r.RemoteAddr))
+	visit := s.knock(w, r)
 	if visit == nil {
-		busy := protocol.Errorf(protocol.CodeUnavailable, "too many come at once: try another node, or this one after retry_after")
-		busy.RetryAfter = max(1, wait.Milliseconds())
-		w.Header().Set("Connection", "close")
-		writeError(w, busy)
 		return
 	}
-	if s.sockets.Stats().Open >= s.maxConns {
+	if s.connections() >= s.maxConns {
 		visit.End()
 		_ = s.sockets.Accept(w, r, func(c *conn.Conn) conn.Handler {
 			c.Close(protocol.CloseFull, "this node is full")

@@ -20,8 +20,10 @@ import (
 	"example.com/chat/internal/door"
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
+	"example.com/chat/internal/socketio"
 )
 
 // Timings and bounds of a node's HTTP server.
@@ -47,6 +49,8 @@ type server struct {
 	hub      *room.Hub
 	node     *session.Node
 	sockets  *conn.Server
+	io       *socketio.Server
+	relay    *relay.Relay
 	door     *door.Door
 	web      *door.Web
 	http     *http.Server
@@ -109,6 +113,7 @@ func startServer(ctx context.Context, opts cli.NodeOptions, listener net.Listene
 
 func (s *server) build(ctx context.Context, redisURL string) error {
 	self := s.self()
+	self.Peer, self.Tag = peerAddr(ctx, s.opts.PeerAddr, s.listener.Addr(), redisURL), relay.NewTag()
 	var verifier *identity.Verifier
 	if s.opts.JWTKey != "" {
 		var err error
@@ -141,6 +146,10 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 	}
 	s.node = &session.Node{
 		ID: self.ID, Hub: s.hub, Cluster: s, Limits: s.opts.Limits(), Secret: secret, JWT: verifier, Log: s.log,
+	}
+	if err := s.buildSocketIO(secret); err != nil {
+		closeRedis()
+		return err
 	}
 	s.http = &http.Server{
 		Handler:           s.routes(),
@@ -245,17 +254,20 @@ func (s *server) ready() error {
 func (s *server) Drain(longest time.Duration) {
 	s.draining.Store(true)
 	deadline := time.Now().Add(longest)
-	var members []room.Member
-	s.hub.Each(func(m room.Member) { members = append(members, m) })
-	s.log.Info("draining", "connections", s.sockets.Stats().Open)
+	// Users of other nodes whose connections are passed on from here go too.
+	ends := s.relay.Breaks()
+	s.hub.Each(func(m room.Member) {
+		ends = append(ends, func() { m.(*session.Session).Close(protocol.CloseDraining, "this node is stopping") })
+	})
+	s.log.Info("draining", "connections", s.connections())
 	spread := min(drainSpread, longest/2)
 	began := time.Now()
-	for i, m := range members {
-		due := began.Add(spread * time.Duration(i) / time.Duration(len(members)))
+	for i, end := range ends {
+		due := began.Add(spread * time.Duration(i) / time.Duration(len(ends)))
 		time.Sleep(time.Until(due))
-		m.(*session.Session).Close(protocol.CloseDraining, "this node is stopping")
+		end()
 	}
-	for s.sockets.Stats().Open > 0 && time.Now().Before(deadline) {
+	for s.connections() > 0 && time.Now().Before(deadline) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	s.Close(max(0, time.Until(deadline)))
@@ -265,7 +277,9 @@ func (s *server) Drain(longest time.Duration) {
 // as given and a little more; connections that are left end.
 func (s *server) Close(longest time.Duration) {
 	s.draining.Store(true)
+	s.relay.Close()
 	s.sockets.Close()
+	s.io.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), longest+leaveWithin)
 	defer cancel()
 	s.hub.Close(ctx)

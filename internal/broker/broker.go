@@ -79,6 +79,10 @@ type NodeInfo struct {
 	Port int `json:"port,omitzero"`
 	// TLS tells that it serves HTTPS on Port.
 	TLS bool `json:"tls,omitzero"`
+	// Peer is the host:port by which other nodes reach it, and Tag what stands
+	// in the ids of its Socket.IO sessions: another one at each start.
+	Peer string `json:"peer,omitzero"`
+	Tag  string `json:"tag,omitzero"`
 }
 
 // Listener is told what comes from Redis. Live and Following of one room are

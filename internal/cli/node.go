@@ -27,6 +27,7 @@ type NodeOptions struct {
 	Namespace  string
 	NodeID     string
 	Advertise  string
+	PeerAddr   string
 	History    int
 	TextLimit  int
 	MaxRooms   int
@@ -71,6 +72,7 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	serve.IntVar(&o.Nodes, "nodes", 1, "how many nodes this call starts")
 	serve.StringVar(&o.NodeID, "node-id", "", "the node's `name` (default: made from host and port)")
 	serve.StringVar(&o.Advertise, "advertise", "", "the `URL` by which clients reach this node; none behind a load balancer\n(default: from the request)")
+	serve.StringVar(&o.PeerAddr, "peer-addr", "", "`host:port` by which other nodes reach this one (default: from --addr)")
 	serve.StringArrayVar(&o.Origins, "origin", nil, "another `origin` whose pages may connect; repeatable, * for all\n(default: the nodes' own)")
 
 	redis := set()
@@ -219,6 +221,8 @@ func (o *NodeOptions) check() error {
 		return usage("--node-id can't go with --nodes", "the nodes of one call are named node-1, node-2, …")
 	case o.Nodes > 1 && set("advertise") && o.Advertise != "none":
 		return usage("--advertise with a URL can't go with --nodes", "each node has a URL of its own: leave it out, or give none")
+	case o.Nodes > 1 && set("peer-addr"):
+		return usage("--peer-addr can't go with --nodes", "each node has an address of its own: leave it out")
 	case o.Nodes > 1 && set("debug-addr"):
 		return usage("--debug-addr can't go with --nodes", "the nodes of one call would share it: each has its /metrics at its own address")
 	case o.Replicas > 0 && o.Redis == "":
@@ -259,6 +263,12 @@ func (o *NodeOptions) checkAddr() error {
 		}
 		if _, _, err := net.SplitHostPort(a.addr); err != nil {
 			return usage(fmt.Sprintf("--%s %q is no address", a.flag, a.addr), "give host:port, as "+a.example)
+		}
+	}
+	if o.PeerAddr != "" {
+		host, port, err := net.SplitHostPort(o.PeerAddr)
+		if number, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || number == 0 || host == "" {
+			return usage(fmt.Sprintf("--peer-addr %q is no address", o.PeerAddr), "give host:port as other nodes reach it, as 10.0.0.7:8080")
 		}
 	}
 	return nil

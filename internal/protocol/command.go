@@ -32,6 +32,9 @@ type Command struct {
 	// Ref is the client's mark as it was written (a JSON string or integer),
 	// to be echoed in the reply; nil without one.
 	Ref jsontext.Value
+	// Via is the transport's own mark, to find the way of the reply by; nothing
+	// that a client wrote.
+	Via any
 	// Room is folded; empty where the command allows it and names none.
 	Room string
 	// After and Before are cursors; zero without one.

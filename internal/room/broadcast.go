@@ -13,6 +13,8 @@ type Codec uint8
 const (
 	// CodecWebSocket writes an event as one WebSocket frame.
 	CodecWebSocket Codec = iota
+	// CodecSocketIO writes it as one Socket.IO event on the namespace "/".
+	CodecSocketIO
 	codecs
 )
 

@@ -38,7 +38,7 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 	s.deadline = nil
 	p := s.user.Public()
 	nodes := s.node.Cluster.NodesFor(s.origin)
-	s.transport.Reply(c.Ref, protocol.Welcomed{
+	s.transport.Reply(c, protocol.Welcomed{
 		User:    p,
 		Token:   identity.Sign(s.node.Secret, identity.Guest{ID: p.ID, Name: p.Name}),
 		Node:    nodes[0],

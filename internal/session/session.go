@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"example.com/chat/internal/door"
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/protocol"
@@ -25,8 +23,9 @@ import (
 type Transport interface {
 	// Deliver hands over an event.
 	Deliver(*room.Broadcast)
-	// Reply hands over the answer to a command that came with this ref.
-	Reply(ref jsontext.Value, e protocol.Event)
+	// Reply hands over the answer to a command, which is as the transport gave it
+	// to the session.
+	Reply(c protocol.Command, e protocol.Event)
 	// Close ends the connection with a code of the protocol, after what was
 	// handed over before.
 	Close(code int, reason string)
@@ -180,11 +179,22 @@ func (s *Session) Command(c protocol.Command, bad *protocol.Error) {
 	}
 }
 
+// Hello says hello where the handshake of the transport brings it: a refusal is
+// the transport's to answer.
+func (s *Session) Hello(c protocol.Command, bad *protocol.Error) *protocol.Error {
+	if bad != nil {
+		return bad
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	return s.hello(ctx, c)
+}
+
 // refuse answers an error, and names what the command was about.
 func (s *Session) refuse(c protocol.Command, err *protocol.Error) {
 	named := *err
 	named.Room, named.Key = c.Room, c.Key
-	s.transport.Reply(c.Ref, named.Event())
+	s.transport.Reply(c, named.Event())
 	if s.user == nil {
 		s.refusals++
 		if err.Code == protocol.CodeUnauthorized && s.node.JWT != nil {
@@ -215,19 +225,19 @@ func (s *Session) obey(ctx context.Context, c protocol.Command) *protocol.Error 
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
-		s.transport.Reply(c.Ref, protocol.RoomList(list))
+		s.transport.Reply(c, protocol.RoomList(list))
 	case protocol.Members:
 		if !s.joined(c.Room) {
 			return protocol.ErrNotJoined
 		}
 		members, count := s.node.Hub.Members(c.Room)
-		s.transport.Reply(c.Ref, protocol.MemberList(c.Room, members, count))
+		s.transport.Reply(c, protocol.MemberList(c.Room, members, count))
 	case protocol.Rename:
 		return s.rename(ctx, c)
 	case protocol.Moderate:
 		return s.moderate(ctx, c)
 	case protocol.Ping:
-		s.transport.Reply(c.Ref, protocol.Pong())
+		s.transport.Reply(c, protocol.Pong())
 	}
 	return nil
 }
@@ -243,7 +253,7 @@ func (s *Session) join(ctx context.Context, c protocol.Command) *protocol.Error 
 		return protocol.Errorf(protocol.CodeForbidden, "your token does not let you into this room")
 	}
 	err := s.node.Hub.Join(ctx, s, s.user, c.Room, c.After, func(e protocol.Event) {
-		s.transport.Reply(c.Ref, e)
+		s.transport.Reply(c, e)
 	})
 	if err == nil && !known {
 		s.rooms = append(s.rooms, c.Room)
@@ -258,7 +268,7 @@ func (s *Session) leave(c protocol.Command) *protocol.Error {
 	}
 	s.rooms = slices.Delete(s.rooms, i, i+1)
 	s.node.Hub.Leave(s, c.Room)
-	s.transport.Reply(c.Ref, protocol.Left(c.Room))
+	s.transport.Reply(c, protocol.Left(c.Room))
 	return nil
 }
 
@@ -276,10 +286,10 @@ func (s *Session) send(c protocol.Command) *protocol.Error {
 		if err != nil {
 			named := *err
 			named.Room, named.Key = c.Room, c.Key
-			s.transport.Reply(c.Ref, named.Event())
+			s.transport.Reply(c, named.Event())
 			return
 		}
-		s.transport.Reply(c.Ref, protocol.Sent(c.Room, c.Key, r.ID, r.Time, r.Duplicate))
+		s.transport.Reply(c, protocol.Sent(c.Room, c.Key, r.ID, r.Time, r.Duplicate))
 	})
 	return nil
 }
@@ -315,7 +325,7 @@ func (s *Session) history(ctx context.Context, c protocol.Command) *protocol.Err
 	if err != nil {
 		return protocol.ErrUnavailable
 	}
-	s.transport.Reply(c.Ref, protocol.Histories(c.Room, list, more))
+	s.transport.Reply(c, protocol.Histories(c.Room, list, more))
 	return nil
 }
 
@@ -330,7 +340,7 @@ func (s *Session) rename(ctx context.Context, c protocol.Command) *protocol.Erro
 	if bad != nil {
 		return bad
 	}
-	s.transport.Reply(c.Ref, protocol.Renamed(now))
+	s.transport.Reply(c, protocol.Renamed(now))
 	return nil
 }
 
@@ -344,6 +354,6 @@ func (s *Session) moderate(ctx context.Context, c protocol.Command) *protocol.Er
 	if err != nil {
 		return err
 	}
-	s.transport.Reply(c.Ref, d.Event())
+	s.transport.Reply(c, d.Event())
 	return nil
 }

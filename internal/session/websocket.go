@@ -3,8 +3,6 @@ package session
 import (
 	"net/http"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/door"
 	"example.com/chat/internal/protocol"
@@ -48,8 +46,8 @@ func (s *socket) Deliver(b *room.Broadcast) {
 }
 
 // Reply hands over an answer (Transport): its ref stands in the frame.
-func (s *socket) Reply(ref jsontext.Value, e protocol.Event) {
-	s.conn.Answer(encodeFrame(e.WithRef(ref)).(conn.Frame))
+func (s *socket) Reply(c protocol.Command, e protocol.Event) {
+	s.conn.Answer(encodeFrame(e.WithRef(c.Ref)).(conn.Frame))
 }
 
 // Close ends the connection (Transport).

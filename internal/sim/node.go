@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/broker"
@@ -349,7 +348,7 @@ type transport struct{ *wire }
 func (t transport) Deliver(b *room.Broadcast) { t.say(b.Event) }
 
 // Reply hands over an answer (session.Transport).
-func (t transport) Reply(ref jsontext.Value, e protocol.Event) { t.say(e.WithRef(ref)) }
+func (t transport) Reply(c protocol.Command, e protocol.Event) { t.say(e.WithRef(c.Ref)) }
 
 // Close ends the connection after what was handed over (session.Transport).
 func (t transport) Close(int, string) { t.down.end(errGone, false) }

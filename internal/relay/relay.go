@@ -1,0 +1,243 @@
+// Package relay lets the nodes of a cluster pass requests on to each other: one
+// that reached a node, but belongs to a session which another holds, goes to its
+// owner, and the answer back, be it a poll's or a whole WebSocket.
+//
+// What is passed on is sealed with a key that only the cluster's nodes have, and
+// is taken once: by the owner, which never passes it on again. The owner may
+// therefore believe what it says of the client.
+package relay
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config says who a node is, and how it finds the others.
+type Config struct {
+	// Tag is the node's in the ids of its sessions; see NewTag.
+	Tag string
+	// Secret is what the nodes share.
+	Secret []byte
+	// Find returns the address of the live node with a tag.
+	Find func(tag string) (addr string, ok bool)
+	// Longest is how long the owner may take to answer.
+	Longest time.Duration
+	// Path is where nodes take what is passed on.
+	Path string
+	// Log takes what an operator should know.
+	Log *slog.Logger
+}
+
+// Timings and sizes of the connections to other nodes. They rest for less time
+// than their servers keep them, so that none is used in the moment of its end.
+const (
+	dialWithin = 2 * time.Second
+	restWithin = 30 * time.Second
+	restMost   = 64 // for each node
+	copyBytes  = 8 << 10
+)
+
+// Relay is one node's side of it.
+type Relay struct {
+	cfg   Config
+	key   []byte
+	proxy *httputil.ReverseProxy
+	count atomic.Uint64 // numbers what is passed on
+
+	passed, failed, refused atomic.Int64
+
+	windows windows
+
+	mu     sync.Mutex // guards the fields below
+	closed bool
+	open   map[*forward]struct{}
+	ended  sync.WaitGroup
+}
+
+// Stats are what a Relay counted.
+type Stats struct {
+	// Open are the requests that are being passed on now, Passed all of them so
+	// far, and Failed those that their owner did not answer.
+	Open           int
+	Passed, Failed int64
+	// Refused came to this node without the seal.
+	Refused int64
+}
+
+// forward is one request on its way to its owner.
+type forward struct {
+	tag, addr string
+	cancel    context.CancelFunc
+	failed    bool // nothing was answered
+}
+
+// forwardKey is the context's for a forward.
+type forwardKey struct{}
+
+// tagBytes is enough that no two nodes of a cluster ever have one tag.
+const tagBytes = 9
+
+// NewTag makes the tag of a node that starts. It says nothing about the node.
+func NewTag() string {
+	var b [tagBytes]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// New makes a Relay; Close ends it.
+func New(cfg Config) (*Relay, error) {
+	key, err := hkdf.Key(sha256.New, cfg.Secret, nil, "chat: requests between nodes", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	p := &Relay{cfg: cfg, key: key, open: make(map[*forward]struct{})}
+	p.proxy = &httputil.ReverseProxy{
+		Rewrite: p.rewrite,
+		Transport: &http.Transport{
+			DialContext:           (&net.Dialer{Timeout: dialWithin}).DialContext,
+			MaxIdleConnsPerHost:   restMost,
+			IdleConnTimeout:       restWithin,
+			ResponseHeaderTimeout: cfg.Longest,
+			DisableCompression:    true,
+		},
+		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
+			f, _ := r.Context().Value(forwardKey{}).(*forward)
+			f.failed = true
+			cfg.Log.Debug("a request could not be passed on", "error", err)
+		},
+		BufferPool: &buffers{},
+		ErrorLog:   slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+	}
+	return p, nil
+}
+
+// Forward passes a request on to the node with the tag, and its answer back. It
+// returns false where there is no such node, or it did not answer: then nothing
+// was written.
+func (p *Relay) Forward(tag string, w http.ResponseWriter, r *http.Request) bool {
+	addr, ok := p.cfg.Find(tag)
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	f := &forward{tag: tag, addr: addr, cancel: cancel}
+	if !p.begin(f) {
+		return false
+	}
+	defer p.end(f)
+	// The server's own deadlines are for requests that are answered at once; what
+	// hijacks the connection takes them off.
+	control, until := http.NewResponseController(w), time.Now().Add(p.cfg.Longest)
+	_ = control.SetReadDeadline(until)
+	_ = control.SetWriteDeadline(until)
+	p.passed.Add(1)
+	p.proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, forwardKey{}, f)))
+	if f.failed {
+		p.failed.Add(1)
+	}
+	return !f.failed
+}
+
+// rewrite addresses a request to its owner, and seals it.
+func (p *Relay) rewrite(r *httputil.ProxyRequest) {
+	f, _ := r.In.Context().Value(forwardKey{}).(*forward)
+	r.Out.URL.Scheme, r.Out.URL.Host = "http", f.addr
+	r.Out.URL.Path, r.Out.URL.RawPath = p.cfg.Path, ""
+	r.Out.Host = r.In.Host
+	s := seal{from: p.cfg.Tag, number: p.count.Add(1), client: r.In.RemoteAddr}
+	r.Out.Header.Set(sealHeader, s.text(p.key, f.tag, r.Out, r.Out.URL.RequestURI()))
+}
+
+func (p *Relay) begin(f *forward) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.open[f] = struct{}{}
+	p.ended.Add(1)
+	return true
+}
+
+func (p *Relay) end(f *forward) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.open, f)
+	p.ended.Done()
+}
+
+// Take wraps what serves the requests that other nodes pass on to this one. Any
+// other request is refused with 403; those that are passed on come as from their
+// client.
+func (p *Relay) Take(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, ok := parseSeal(r.Header.Get(sealHeader))
+		if !ok || !s.holds(p.key, p.cfg.Tag, r) || !p.windows.fresh(s.from, s.number) {
+			p.refused.Add(1)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"error":{"code":"forbidden","message":"this is for the cluster's own nodes"}}` + "\n"))
+			return
+		}
+		r.Header.Del(sealHeader)
+		r.RemoteAddr = s.client
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Stats returns the counts so far.
+func (p *Relay) Stats() Stats {
+	p.mu.Lock()
+	open := len(p.open)
+	p.mu.Unlock()
+	return Stats{Open: open, Passed: p.passed.Load(), Failed: p.failed.Load(), Refused: p.refused.Load()}
+}
+
+// Breaks returns what breaks off each request that is being passed on.
+func (p *Relay) Breaks() []func() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]func(), 0, len(p.open))
+	for f := range p.open {
+		all = append(all, f.cancel)
+	}
+	return all
+}
+
+// Close breaks off what is being passed on, and waits for its end. Nothing is
+// passed on after it.
+func (p *Relay) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	for _, end := range p.Breaks() {
+		end()
+	}
+	p.ended.Wait()
+	p.proxy.Transport.(*http.Transport).CloseIdleConnections()
+}
+
+// buffers are for copying answers.
+type buffers struct{ pool sync.Pool }
+
+// Get takes one (httputil.BufferPool).
+func (b *buffers) Get() []byte {
+	if v, ok := b.pool.Get().(*[copyBytes]byte); ok {
+		return v[:]
+	}
+	return make([]byte, copyBytes)
+}
+
+// Put gives one back (httputil.BufferPool).
+func (b *buffers) Put(v []byte) { b.pool.Put((*[copyBytes]byte)(v)) }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"example.com/chat/internal/engineio/wiretest"
+	"example.com/chat/internal/poll"
+)
+
+const unknownSession = `{"code":1,"message":"Session ID unknown"}`
+
+// through returns the URL of a session's requests at another node.
+func through(url string, from, to *testNode) string { return strings.Replace(url, from.url, to.url, 1) }
+
+// knowEachOther waits until the nodes know of all of them.
+func knowEachOther(t *testing.T, nodes ...*testNode) {
+	t.Helper()
+	poll.Until(t, "the nodes to know each other", func() bool {
+		for _, n := range nodes {
+			for _, other := range nodes {
+				if _, ok := n.peers.find(other.peers.self.Tag); !ok {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// A session is good at every node: polls, posts and the upgrade.
+func TestRequestsReachTheOwnerOfTheirSession(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	one, two := startNode(t, b.URL()), startNode(t, b.URL())
+	knowEachOther(t, one, two)
+	url := wiretest.Open(t, ioBase(one.url))
+	if strings.Contains(url, "127.0.0.1-") || strings.Contains(url[strings.Index(url, "sid="):], one.peers.self.Peer) {
+		t.Errorf("the id tells of the node: %s", url)
+	}
+	other := through(url, one, two)
+	wiretest.Wants(t, "POST", other, `40{"name":"Ann"}`, 200, "ok")
+	got := ""
+	for !strings.Contains(got, `["welcome"`) {
+		_, body := wiretest.Do(t, "GET", other, "")
+		got += body
+	}
+	if !strings.Contains(got, `"name":"Ann"`) || !strings.Contains(got, one.peers.self.ID) {
+		t.Errorf("welcome: %s", got)
+	}
+	wiretest.Wants(t, "POST", url, `421["join",{"room":"lobby"}]`, 200, "ok")
+	_, body := wiretest.Do(t, "GET", other, "")
+	if !strings.Contains(body, `431[{"room":"lobby"`) {
+		t.Errorf("joined: %s", body)
+	}
+	c := wiretest.Dial(t, other)
+	c.Sends("2probe")
+	c.Wants("3probe")
+	c.Sends("5", `422["ping"]`)
+	for got = c.Event(); strings.HasPrefix(got, "42"); got = c.Event() {
+	}
+	if got != "432[{}]" {
+		t.Errorf("after the upgrade: %q", got)
+	}
+	if s := two.relay.Stats(); s.Open != 1 || s.Passed < 4 || s.Failed != 0 {
+		t.Errorf("%+v", s)
+	}
+	if two.io.Stats().Engine.Open != 0 || one.io.Stats().Engine.WebSockets != 1 {
+		t.Error("the session is at the wrong node")
+	}
+	_ = c.Close()
+	poll.Until(t, "nothing to be left", func() bool { return two.relay.Stats().Open == 0 && one.connections() == 0 })
+}
+
+// What is asked of a session that is gone is answered at once.
+func TestSessionsOfOtherNodesThatAreGone(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	one, two := startNode(t, b.URL()), startNode(t, b.URL())
+	knowEachOther(t, one, two)
+	url := wiretest.Open(t, ioBase(two.url))
+	for _, sid := range []string{"x", "x.y", one.peers.self.Tag + ".guess", two.peers.self.Tag + ".guess", "..", "%00.%0a"} {
+		wiretest.Wants(t, "GET", ioBase(one.url)+"polling&sid="+sid, "", 400, unknownSession)
+		wiretest.Wants(t, "POST", ioBase(one.url)+"polling&sid="+sid, "40", 400, unknownSession)
+	}
+	other := through(url, two, one)
+	// A node that no longer answers, and is not known to be dead yet.
+	info := two.peers.self
+	info.Peer = "127.0.0.1:1"
+	one.peers.set(append(one.peers.live, info))
+	one.peers.mu.Lock()
+	for i := range one.peers.live {
+		if one.peers.live[i].Tag == info.Tag {
+			one.peers.live[i].Peer = info.Peer
+		}
+	}
+	one.peers.mu.Unlock()
+	wiretest.Wants(t, "GET", other, "", 400, unknownSession)
+	wiretest.Wants(t, "POST", other, "40", 400, unknownSession)
+	two.Close(0)
+	poll.Until(t, "the node to be known as gone", func() bool { _, ok := one.peers.find(info.Tag); return !ok })
+	wiretest.Wants(t, "GET", other, "", 400, unknownSession)
+}
+
+// The route between nodes takes nothing from outside, and passes nothing on.
+func TestTheRouteBetweenNodesWantsTheClustersKey(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	one := startNode(t, b.URL())
+	url := wiretest.Open(t, ioBase(one.url))
+	inside := strings.Replace(url, socketIOPath, peerPath, 1)
+	tag := one.peers.self.Tag
+	for _, seal := range []string{"", "x", tag + " 1 127.0.0.1:1 ", tag + " 1 127.0.0.1:1 AAAA", "a b c d", tag + " -1 127.0.0.1:1 AAAA"} {
+		status, body := wiretest.Do(t, "GET", inside, "", "Chat-Peer", seal)
+		if status != 403 || !strings.Contains(body, "forbidden") {
+			t.Errorf("%q: %d %s", seal, status, body)
+		}
+	}
+	if got := one.relay.Stats().Refused; got != 6 {
+		t.Errorf("%d refused", got)
+	}
+	// On the public route the header means nothing.
+	if status, _ := wiretest.Do(t, "POST", url, "40", "Chat-Peer", "x"); status != 200 {
+		t.Errorf("status %d", status)
+	}
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"example.com/chat/internal/door"
+	"example.com/chat/internal/engineio"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/relay"
+	"example.com/chat/internal/session"
+)
+
+// socketIOPath is where clients of Socket.IO come, and peerPath where other nodes
+// pass on what reached them and belongs to a session of this one.
+const (
+	socketIOPath = "/socket.io/"
+	peerPath     = "/peer/socket.io/"
+)
+
+// Timings of Socket.IO, which clients are told.
+const (
+	ioPingInterval = 25 * time.Second
+	ioPingTimeout  = 20 * time.Second
+	// passedWithin is how long a request may take that was passed on: a poll waits
+	// until the next ping at most, and a client's time to answer it is added.
+	passedWithin = ioPingInterval + ioPingTimeout + 10*time.Second
+)
+
+// buildSocketIO makes the second transport, and what passes requests on to the
+// nodes that hold their sessions.
+func (s *server) buildSocketIO(secret []byte) error {
+	var err error
+	s.relay, err = relay.New(relay.Config{
+		Tag: s.peers.self.Tag, Secret: secret, Find: s.peers.find, Longest: passedWithin, Path: peerPath, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.io = s.node.NewSocketIO(engineio.Config{
+		Allow:        s.originAllowed,
+		AnyOrigin:    s.anyOrigin(),
+		Admit:        s.admitSocketIO,
+		Owner:        s.peers.self.Tag,
+		Elsewhere:    s.passOn,
+		PingInterval: ioPingInterval,
+		PingTimeout:  ioPingTimeout,
+		MaxPayload:   s.opts.Limits().FrameLimit(),
+		MaxSessions:  s.maxConns,
+		Log:          s.log,
+	})
+	return nil
+}
+
+// admitSocketIO lets a new session in, or answers why not.
+func (s *server) admitSocketIO(w http.ResponseWriter, r *http.Request) (any, bool) {
+	visit := s.knock(w, r)
+	if visit == nil {
+		return nil, false
+	}
+	if s.connections() >= s.maxConns {
+		visit.End()
+		writeFull(w)
+		return nil, false
+	}
+	return session.NewArrival(requestOrigin(r), visit), true
+}
+
+// passOn passes a request on to the node that holds its session.
+func (s *server) passOn(tag string, w http.ResponseWriter, r *http.Request) bool {
+	if _, ok := s.peers.find(tag); !ok {
+		return false
+	}
+	if s.connections() >= s.maxConns {
+		writeFull(w)
+		return true
+	}
+	return s.relay.Forward(tag, w, r)
+}
+
+// writeFull answers that the node takes no more connections.
+func writeFull(w http.ResponseWriter) {
+	full := protocol.Errorf(protocol.CodeUnavailable, "this node is full: try another one")
+	full.RetryAfter = time.Second.Milliseconds()
+	writeError(w, full)
+}
+
+// connections are all that are open: those of users here, and two for each request
+// that is passed on.
+func (s *server) connections() int {
+	return s.sockets.Stats().Open + s.io.Stats().Engine.Open + 2*s.relay.Stats().Open
+}
+
+// knock asks to be let in; nil where that was refused, and answered.
+func (s *server) knock(w http.ResponseWriter, r *http.Request) *door.Visit {
+	if s.draining.Load() {
+		stopping := protocol.Errorf(protocol.CodeUnavailable, "%v: use another one", errDraining)
+		stopping.RetryAfter = time.Second.Milliseconds()
+		writeError(w, stopping)
+		return nil
+	}
+	visit, wait := s.door.Knock(door.FromString(r.RemoteAddr))
+	if visit == nil {
+		busy := protocol.Errorf(protocol.CodeUnavailable, "too many come at once: try another node, or this one after retry_after")
+		busy.RetryAfter = max(1, wait.Milliseconds())
+		w.Header().Set("Connection", "close")
+		writeError(w, busy)
+	}
+	return visit
+}
+
+// peerAddr is the address by which other nodes reach this one: as it was given;
+// else where it listens; where that is on all addresses, by the one from which it
+// reaches Redis, since that network the nodes have in common.
+func peerAddr(ctx context.Context, given string, listener net.Addr, redisURL string) string {
+	if given != "" {
+		return given
+	}
+	addr, ok := listener.(*net.TCPAddr)
+	if !ok {
+		return ""
+	}
+	if !addr.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return net.JoinHostPort(localIP(ctx, redisURL), strconv.Itoa(addr.Port))
+}
+
+// localIP is the address from which this machine reaches Redis. Nothing is sent:
+// connecting a datagram socket only looks the way up.
+func localIP(ctx context.Context, redisURL string) string {
+	const loopback = "127.0.0.1"
+	target, err := parseRedis(redisURL)
+	if err != nil || target.address() == "" {
+		return loopback
+	}
+	ctx, cancel := context.WithTimeout(ctx, redisDial)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(ctx, "udp", target.address())
+	if err != nil {
+		return loopback
+	}
+	defer func() { _ = c.Close() }()
+	if addr, ok := c.LocalAddr().(*net.UDPAddr); ok {
+		return addr.IP.String()
+	}
+	return loopback
+}
