@@ -124,3 +124,28 @@ func TestTheRouteBetweenNodesWantsTheClustersKey(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 }
+
+// Polls that wait at a node which ends are answered, and their sessions live on.
+func TestADrainedNodeLetsThePollsOfOthersGo(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	one, two := startNode(t, b.URL()), startNode(t, b.URL())
+	knowEachOther(t, one, two)
+	url := wiretest.Open(t, ioBase(one.url))
+	type answer struct {
+		status int
+		body   string
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() { // ends with the poll, which the test waits for
+		status, body, err := wiretest.Try(t.Context(), "GET", through(url, one, two), "")
+		answered <- answer{status, body, err}
+	}()
+	poll.Until(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
+	two.Drain(poll.Patience)
+	if got := <-answered; got.status != 200 || got.body != "6" || got.err != nil {
+		t.Errorf("the poll got %+v", got)
+	}
+	wiretest.Wants(t, "POST", url, "40", 200, "ok")
+}

@@ -23,6 +23,9 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("/ws", s.serveWS)
 	mux.Handle(socketIOPath, s.io)
 	mux.Handle(peerPath, s.relay.Take(http.HandlerFunc(s.io.ServeOwn)))
+	mux.Handle(letGoPath, s.relay.Take(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s.io.LetGo(r.URL.Query().Get("sid"))
+	})))
 	mux.HandleFunc("/healthz", get(func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]bool{"ok": true})
 	}))

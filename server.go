@@ -39,6 +39,9 @@ const (
 	drainSpread = time.Second
 	// leaveWithin is how long the last words to Redis may take.
 	leaveWithin = 2 * time.Second
+	// requestsWithin is how long requests may take that are under way when a
+	// drained node ends.
+	requestsWithin = time.Second
 )
 
 // server is one node: from its listening to its end.
@@ -267,10 +270,21 @@ func (s *server) Drain(longest time.Duration) {
 		time.Sleep(time.Until(due))
 		end()
 	}
-	for s.connections() > 0 && time.Now().Before(deadline) {
+	for s.sockets.Stats().Open+s.io.Stats().Engine.Open > 0 && time.Now().Before(deadline) {
 		time.Sleep(5 * time.Millisecond)
 	}
+	s.finishRequests(min(requestsWithin, time.Until(deadline)))
 	s.Close(max(0, time.Until(deadline)))
+}
+
+// finishRequests takes no more requests and waits for those under way, at most as
+// long as given: what comes now goes to other nodes. The polls of other nodes'
+// sessions that wait here are let go.
+func (s *server) finishRequests(longest time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	defer cancel()
+	s.http.RegisterOnShutdown(s.relay.LetGo) // called when no more come; it ends soon
+	_ = s.http.Shutdown(ctx)                 // what is left, Close ends
 }
 
 // Close ends the node: what is being said to Redis is finished, at most as long

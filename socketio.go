@@ -19,12 +19,16 @@ import (
 const (
 	socketIOPath = "/socket.io/"
 	peerPath     = "/peer/socket.io/"
+	letGoPath    = "/peer/let-go"
 )
 
 // Timings of Socket.IO, which clients are told.
 const (
 	ioPingInterval = 25 * time.Second
 	ioPingTimeout  = 20 * time.Second
+	// ioLinger is how long a polling client that was closed may take to hear of
+	// it. Until then it counts as a connection.
+	ioLinger = 3 * time.Second
 	// passedWithin is how long a request may take that was passed on: a poll waits
 	// until the next ping at most, and a client's time to answer it is added.
 	passedWithin = ioPingInterval + ioPingTimeout + 10*time.Second
@@ -35,7 +39,7 @@ const (
 func (s *server) buildSocketIO(secret []byte) error {
 	var err error
 	s.relay, err = relay.New(relay.Config{
-		Tag: s.peers.self.Tag, Secret: secret, Find: s.peers.find, Longest: passedWithin, Path: peerPath, Log: s.log,
+		Tag: s.peers.self.Tag, Secret: secret, Find: s.peers.find, Longest: passedWithin, Path: peerPath, LetGoPath: letGoPath, Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -48,6 +52,7 @@ func (s *server) buildSocketIO(secret []byte) error {
 		Elsewhere:    s.passOn,
 		PingInterval: ioPingInterval,
 		PingTimeout:  ioPingTimeout,
+		Linger:       ioLinger,
 		MaxPayload:   s.opts.Limits().FrameLimit(),
 		MaxSessions:  s.maxConns,
 		Log:          s.log,

@@ -360,6 +360,7 @@ func TestSocketIOIsCountedWithTheOthers(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 	dial(t, n.url).closes(protocol.CloseFull)
+	poll.Until(t, "the one too many to be gone", func() bool { return n.connections() == 2 })
 	families, _ := scrape(t, n.url)
 	got := values(families)
 	if got["chat_connections"] != 2 || got["chat_socketio_sessions{over=websocket}"] != 1 {

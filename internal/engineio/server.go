@@ -192,6 +192,20 @@ func (s *Server) Stats() Stats {
 	}
 }
 
+// LetGo has the poll of a session answered now, if there is one: where what it came
+// through is about to end. The client polls anew.
+func (s *Server) LetGo(id string) {
+	session := s.find(id)
+	if session == nil {
+		return
+	}
+	session.mu.Lock()
+	defer session.mu.Unlock()
+	if !session.over && session.poll != nil {
+		session.push(noopPacket)
+	}
+}
+
 // Close closes all sessions, and waits until their handlers were told. Requests
 // that come later are refused.
 func (s *Server) Close() {

@@ -14,12 +14,17 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // Config says who a node is, and how it finds the others.
@@ -32,8 +37,9 @@ type Config struct {
 	Find func(tag string) (addr string, ok bool)
 	// Longest is how long the owner may take to answer.
 	Longest time.Duration
-	// Path is where nodes take what is passed on.
-	Path string
+	// Path is where nodes take what is passed on, and LetGoPath where they are
+	// told to let a poll go, whose session is in "sid".
+	Path, LetGoPath string
 	// Log takes what an operator should know.
 	Log *slog.Logger
 }
@@ -44,7 +50,9 @@ const (
 	dialWithin = 2 * time.Second
 	restWithin = 30 * time.Second
 	restMost   = 64 // for each node
-	copyBytes  = 8 << 10
+	// letGoWithin bounds how long owners are asked to let polls go.
+	letGoWithin = time.Second
+	copyBytes   = 8 << 10
 )
 
 // Relay is one node's side of it.
@@ -77,6 +85,8 @@ type Stats struct {
 // forward is one request on its way to its owner.
 type forward struct {
 	tag, addr string
+	sid       string // of a poll, "" for anything else
+	upgrade   bool
 	cancel    context.CancelFunc
 	failed    bool // nothing was answered
 }
@@ -131,7 +141,10 @@ func (p *Relay) Forward(tag string, w http.ResponseWriter, r *http.Request) bool
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	f := &forward{tag: tag, addr: addr, cancel: cancel}
+	f := &forward{tag: tag, addr: addr, cancel: cancel, upgrade: websocket.IsWebSocketUpgrade(r)}
+	if !f.upgrade && r.Method == http.MethodGet {
+		f.sid = r.URL.Query().Get("sid")
+	}
 	if !p.begin(f) {
 		return false
 	}
@@ -204,15 +217,56 @@ func (p *Relay) Stats() Stats {
 	return Stats{Open: open, Passed: p.passed.Load(), Failed: p.failed.Load(), Refused: p.refused.Load()}
 }
 
-// Breaks returns what breaks off each request that is being passed on.
+// Breaks returns what breaks off each WebSocket that is being passed on.
 func (p *Relay) Breaks() []func() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := make([]func(), 0, len(p.open))
-	for f := range p.open {
-		all = append(all, f.cancel)
+	var all []func()
+	for _, f := range p.all() {
+		if f.upgrade {
+			all = append(all, f.cancel)
+		}
 	}
 	return all
+}
+
+func (p *Relay) all() []*forward {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.open))
+}
+
+// LetGo has the owners answer the polls that are being passed on, so that none is
+// broken off when this node ends: a client would take that for the end of its
+// session. It returns when all owners were asked, at most after letGoWithin.
+func (p *Relay) LetGo() {
+	ctx, cancel := context.WithTimeout(context.Background(), letGoWithin)
+	defer cancel()
+	var asking sync.WaitGroup
+	tickets := make(chan struct{}, restMost)
+	for _, f := range p.all() {
+		if f.sid == "" {
+			continue
+		}
+		tickets <- struct{}{}
+		asking.Go(func() { // ends with ctx; waited for below
+			defer func() { <-tickets }()
+			p.letGo(ctx, f)
+		})
+	}
+	asking.Wait()
+}
+
+// letGo asks the owner of one poll; who does not answer needs no more of it.
+func (p *Relay) letGo(ctx context.Context, f *forward) {
+	uri := p.cfg.LetGoPath + "?sid=" + url.QueryEscape(f.sid)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.addr+uri, nil)
+	if err != nil {
+		return
+	}
+	s := seal{from: p.cfg.Tag, number: p.count.Add(1)}
+	r.Header.Set(sealHeader, s.text(p.key, f.tag, r, uri))
+	if answer, err := p.proxy.Transport.RoundTrip(r); err == nil {
+		_ = answer.Body.Close()
+	}
 }
 
 // Close breaks off what is being passed on, and waits for its end. Nothing is
@@ -221,8 +275,8 @@ func (p *Relay) Close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	for _, end := range p.Breaks() {
-		end()
+	for _, f := range p.all() {
+		f.cancel()
 	}
 	p.ended.Wait()
 	p.proxy.Transport.(*http.Transport).CloseIdleConnections()

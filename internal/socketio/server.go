@@ -142,6 +142,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // it on itself.
 func (s *Server) ServeOwn(w http.ResponseWriter, r *http.Request) { s.engine.ServeOwn(w, r) }
 
+// LetGo has the poll of a session answered now (engineio.Server.LetGo).
+func (s *Server) LetGo(id string) { s.engine.LetGo(id) }
+
 // Close closes all connections, and waits until their handlers were told.
 func (s *Server) Close() { s.engine.Close() }
 

@@ -1,0 +1,153 @@
+package relay
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+const path = "/inside/"
+
+// node is one with a server behind its Take.
+func node(t *testing.T, secret string, find func(string) (string, bool), next http.HandlerFunc) (*Relay, *httptest.Server) {
+	t.Helper()
+	r, err := New(Config{
+		Tag: NewTag(), Secret: []byte(secret), Find: find, Longest: 5 * time.Second,
+		Path: path, LetGoPath: "/let-go", Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(r.Take(next))
+	t.Cleanup(func() {
+		r.Close()
+		web.Close()
+	})
+	return r, web
+}
+
+// The owner sees the request as its client sent it, and knows the client's
+// address; the seal is not shown to it.
+func TestAForwardedRequestIsItsClients(t *testing.T) {
+	t.Parallel()
+	owner, at := node(t, "secret", nil, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Seen", strings.Join([]string{r.Method, r.RequestURI, r.Host, r.RemoteAddr, r.Header.Get("Origin"), r.Header.Get(sealHeader), string(body)}, "|"))
+		w.WriteHeader(http.StatusTeapot)
+	})
+	address := strings.TrimPrefix(at.URL, "http://")
+	find := func(tag string) (string, bool) { return address, tag == owner.cfg.Tag }
+	other, _ := node(t, "secret", find, nil)
+	stranger, _ := node(t, "another", find, nil)
+	send := func(from *Relay, tag string) (*httptest.ResponseRecorder, bool) {
+		r := httptest.NewRequest("POST", "http://chat.example/socket.io/%2e?sid=x&y=%20", strings.NewReader("body"))
+		r.RemoteAddr = "192.0.2.7:1234"
+		r.Header.Set("Origin", "https://page.example")
+		r.Header.Set("X-Forwarded-For", "192.0.2.66")
+		w := httptest.NewRecorder()
+		return w, from.Forward(tag, w, r)
+	}
+	w, ok := send(other, owner.cfg.Tag)
+	want := "POST|/inside/?sid=x&y=%20|chat.example|192.0.2.7:1234|https://page.example||body"
+	if got := w.Header().Get("Seen"); !ok || w.Code != http.StatusTeapot || got != want {
+		t.Errorf("%t %d %q", ok, w.Code, got)
+	}
+	if w, _ := send(stranger, owner.cfg.Tag); w.Code != http.StatusForbidden {
+		t.Errorf("with another secret: %d", w.Code)
+	}
+	if _, ok := send(other, "unknown"); ok {
+		t.Error("a node that is not known has answered")
+	}
+	at.Close()
+	w, ok = send(other, owner.cfg.Tag)
+	if ok || w.Body.Len() > 0 || len(w.Header()) > 0 {
+		t.Errorf("a node that is gone: %t, %v", ok, w)
+	}
+	if s := other.Stats(); s.Open != 0 || s.Passed != 2 || s.Failed != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A seal is good for one request to one node, and once.
+func TestASealIsGoodOnceAndForItsRequest(t *testing.T) {
+	t.Parallel()
+	owner, at := node(t, "secret", nil, func(http.ResponseWriter, *http.Request) {})
+	s := seal{from: NewTag(), number: 7, client: "192.0.2.7:1234"}
+	request := func() *http.Request {
+		r, _ := http.NewRequest("GET", at.URL+path+"?sid=x", nil)
+		r.Header.Set("Origin", "https://page.example")
+		return r
+	}
+	sealed := s.text(owner.key, owner.cfg.Tag, request(), path+"?sid=x")
+	status := func(seal string, change func(*http.Request)) int {
+		r := request()
+		r.Header.Set(sealHeader, seal)
+		if change != nil {
+			change(r)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	for what, change := range map[string]func(*http.Request){
+		"method":  func(r *http.Request) { r.Method = "POST" },
+		"session": func(r *http.Request) { r.URL.RawQuery = "sid=y" },
+		"host":    func(r *http.Request) { r.Host = "evil.example" },
+		"origin":  func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
+		"origins": func(r *http.Request) { r.Header.Add("Origin", "https://evil.example") },
+		"client": func(r *http.Request) {
+			r.Header.Set(sealHeader, strings.Replace(sealed, "192.0.2.7", "192.0.2.8", 1))
+		},
+		"number": func(r *http.Request) { r.Header.Set(sealHeader, strings.Replace(sealed, " 7 ", " 8 ", 1)) },
+		"sender": func(r *http.Request) { r.Header.Set(sealHeader, "x"+sealed) },
+		"target": func(r *http.Request) {
+			r.Header.Set(sealHeader, s.text(owner.key, "another", r, path+"?sid=x"))
+		},
+		"none": func(r *http.Request) { r.Header.Del(sealHeader) },
+	} {
+		if got := status(sealed, change); got != http.StatusForbidden {
+			t.Errorf("another %s: %d", what, got)
+		}
+	}
+	if got := status(sealed, nil); got != http.StatusOK {
+		t.Errorf("the request itself: %d", got)
+	}
+	if got := status(sealed, nil); got != http.StatusForbidden {
+		t.Errorf("again: %d", got)
+	}
+}
+
+func TestNumbersAreTakenOnceWhateverTheirOrder(t *testing.T) {
+	t.Parallel()
+	var w windows
+	steps := []struct {
+		number uint64
+		fresh  bool
+	}{
+		{0, false}, {5, true}, {5, false}, {3, true}, {3, false}, {4, true},
+		{5 + windowSize, true}, {5, false}, {6, true}, {6, false}, {5 + windowSize, false},
+		{1 << 40, true}, {6, false}, {1<<40 - windowSize, false}, {1<<40 - windowSize + 1, true},
+		{1<<40 - windowSize + 1, false}, {1<<40 - 1, true}, {1<<40 + 1, true}, {1 << 40, false},
+	}
+	for i, s := range steps {
+		if got := w.fresh("a", s.number); got != s.fresh {
+			t.Errorf("step %d, %d: %t", i, s.number, got)
+		}
+	}
+	if !w.fresh("b", 5) {
+		t.Error("the numbers of another node count too")
+	}
+	for range 2 * maxWindows {
+		w.fresh(NewTag(), 1)
+	}
+	if len(w.byNode) > maxWindows {
+		t.Errorf("%d nodes are remembered", len(w.byNode))
+	}
+}

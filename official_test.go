@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/socketio/clienttest"
+)
+
+// crowdFlag asks for the whole crowd of TestACrowdOfOfficialClients.
+var crowdFlag = flag.Bool("socketio.crowd", false, "have 200 official Socket.IO clients talk for a minute, as CI=true does")
+
+// roundRobin is a proxy as plain as can be: each request goes to the next node,
+// and to the one after where that can't be reached. It knows no sessions.
+type roundRobin struct {
+	targets []*url.URL
+	next    atomic.Uint64
+	http    http.Transport
+}
+
+// RoundTrip asks the next node (http.RoundTripper).
+func (p *roundRobin) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r.Body = io.NopCloser(r.Body) // for another try
+	}
+	first := p.next.Add(1)
+	for i := range p.targets {
+		to := p.targets[(first+uint64(i))%uint64(len(p.targets))]
+		r.URL.Scheme, r.URL.Host = to.Scheme, to.Host
+		res, err := p.http.RoundTrip(r)
+		var op *net.OpError
+		if !errors.As(err, &op) || op.Op != "dial" {
+			return res, err
+		}
+	}
+	return nil, errors.New("no node can be reached")
+}
+
+// startRoundRobin starts the proxy in front of the nodes.
+func startRoundRobin(t *testing.T, urls []string) string {
+	t.Helper()
+	p := &roundRobin{}
+	for _, text := range urls {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.targets = append(p.targets, u)
+	}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Transport: p,
+		Rewrite:   func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			w.WriteHeader(http.StatusBadGateway)
+		},
+	})
+	t.Cleanup(func() {
+		proxy.CloseClientConnections()
+		proxy.Close()
+	})
+	return proxy.URL
+}
+
+// startThree starts three nodes as processes, and what ends them when a script
+// asks: POST /kill or /drain, of the node at ?port= or of the first.
+func startThree(t *testing.T, args ...string) (urls []string, control string) {
+	t.Helper()
+	b := startTestBroker(t)
+	byPort := make(map[string]*process)
+	for range 3 {
+		p := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, append([]string{"--addr=127.0.0.1:0"}, args...)...)
+		at := p.url(1)
+		urls = append(urls, at)
+		byPort[at[strings.LastIndexByte(at, ':')+1:]] = p
+	}
+	for _, at := range urls {
+		poll.Until(t, "the nodes to know each other", func() bool {
+			var list struct{ Nodes []node }
+			return getJSON(t, at+"/api/nodes", &list) == 200 && len(list.Nodes) == 3
+		})
+	}
+	first := byPort[urls[0][strings.LastIndexByte(urls[0], ':')+1:]]
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		p := byPort[r.FormValue("port")]
+		if p == nil {
+			p = first
+		}
+		if r.URL.Path == "/drain" {
+			p.signal(syscall.SIGTERM)
+		} else {
+			p.signal(syscall.SIGKILL)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return urls, server.URL
+}
+
+// official runs a script of testdata with the official client, and returns what
+// it printed.
+func official(t *testing.T, longest time.Duration, script string, args ...string) string {
+	t.Helper()
+	dir := clienttest.Dir(t)
+	path, err := filepath.Abs(filepath.Join("testdata", script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", append([]string{path}, args...)...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	t.Logf("%s", out)
+	return string(out)
+}
+
+// The official client behind a proxy that knows no sessions: over polling, over
+// WebSockets and over the one after the other, with users of /ws, and when its
+// node is killed or drained.
+func TestTheOfficialClientBehindARoundRobinProxy(t *testing.T) {
+	t.Parallel()
+	clienttest.Dir(t)
+	urls, control := startThree(t)
+	out := official(t, 2*time.Minute, "chat.mjs", append([]string{startRoundRobin(t, urls), control}, urls...)...)
+	if strings.Count(out, "ok: ") != 6 {
+		t.Errorf("got %s", out)
+	}
+}
+
+// Many official clients with their default options talk through the proxy, and a
+// node is killed meanwhile: nothing is lost, doubled or out of order.
+func TestACrowdOfOfficialClients(t *testing.T) {
+	clienttest.Dir(t)
+	clients, seconds := 40, 6
+	if *crowdFlag || os.Getenv("CI") == "true" {
+		clients, seconds = 200, 60
+	} else {
+		t.Parallel()
+	}
+	urls, control := startThree(t)
+	official(t, time.Duration(seconds)*time.Second+3*time.Minute, "crowd.mjs",
+		startRoundRobin(t, urls), control, strconv.Itoa(clients), strconv.Itoa(seconds))
+}
