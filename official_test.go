@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/race"
 	"example.com/chat/internal/socketio/clienttest"
 )
 
@@ -151,7 +152,7 @@ func TestTheOfficialClientBehindARoundRobinProxy(t *testing.T) {
 func TestACrowdOfOfficialClients(t *testing.T) {
 	clienttest.Dir(t)
 	clients, seconds := 40, 6
-	if *crowdFlag || os.Getenv("CI") == "true" {
+	if *crowdFlag || os.Getenv("CI") == "true" && !race.Enabled {
 		clients, seconds = 200, 60
 	} else {
 		t.Parallel()

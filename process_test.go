@@ -168,6 +168,8 @@ func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 		{"nodes and node-id", []string{"--nodes=3", "--node-id=x"}, 2, []string{"--node-id"}},
 		{"nodes and advertise", []string{"--nodes=3", "--advertise=https://x.org"}, 2, []string{"--advertise"}},
 		{"nodes and debug-addr", []string{"--nodes=3", "--debug-addr=127.0.0.1:0"}, 2, []string{"--debug-addr", "--nodes"}},
+		{"nodes and peer-addr", []string{"--nodes=3", "--peer-addr=10.0.0.7:8080"}, 2, []string{"--peer-addr", "--nodes"}},
+		{"no peer-addr", []string{"--peer-addr=:8080"}, 2, []string{"--peer-addr", "10.0.0.7:8080"}},
 		{"no debug-addr", []string{"--debug-addr=6060"}, 2, []string{"--debug-addr", "127.0.0.1:6060"}},
 		{"a taken debug-addr", []string{"--addr=127.0.0.1:0", "--debug-addr", taken.Addr().String()}, 1, []string{"another program", "--debug-addr"}},
 		{"no nodes", []string{"--nodes=0"}, 2, []string{"--nodes"}},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"strings"
 	"testing"
 
@@ -70,6 +71,45 @@ func TestRequestsReachTheOwnerOfTheirSession(t *testing.T) {
 	}
 	_ = c.Close()
 	poll.Until(t, "nothing to be left", func() bool { return two.relay.Stats().Open == 0 && one.connections() == 0 })
+}
+
+// Other nodes reach a node where it listens, or as it was told; where it listens
+// on all addresses, in the network of its Redis.
+func TestPeerAddr(t *testing.T) {
+	t.Parallel()
+	all, one := &net.TCPAddr{IP: net.IPv6unspecified, Port: 8080}, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 8081}
+	for _, c := range []struct {
+		given  string
+		listen net.Addr
+		redis  string
+		want   string
+	}{
+		{"192.0.2.1:1", all, "redis://127.0.0.1:6379", "192.0.2.1:1"},
+		{"", one, "redis://127.0.0.1:6379", "10.0.0.7:8081"},
+		{"", all, "redis://:secret@127.0.0.1:6379", "127.0.0.1:8080"},
+		{"", all, "127.0.0.2:6379,127.0.0.3:6379", "127.0.0.1:8080"},
+		{"", all, "redis+sentinel://[::1]:26379/main", "[::1]:8080"},
+		{"", all, "unix:///run/redis.sock", "127.0.0.1:8080"},
+	} {
+		got := peerAddr(t.Context(), c.given, c.listen, c.redis)
+		if got != c.want && !(strings.HasPrefix(c.want, "[") && got == "127.0.0.1:8080") { // a machine without IPv6
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
+// A body over the limit is refused by the owner, wherever it came in.
+func TestAPayloadOverTheLimitThroughAnotherNode(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	one, two := startNode(t, b.URL()), startNode(t, b.URL())
+	knowEachOther(t, one, two)
+	url := through(wiretest.Open(t, ioBase(one.url)), one, two)
+	status, body := wiretest.Do(t, "POST", url, "4"+strings.Repeat("x", int(one.opts.Limits().FrameLimit())))
+	if status != 413 {
+		t.Errorf("%d %s", status, body)
+	}
+	wiretest.Wants(t, "POST", url, "40", 400, unknownSession)
 }
 
 // What is asked of a session that is gone is answered at once.

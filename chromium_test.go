@@ -1,0 +1,107 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/socketio/clienttest"
+)
+
+// drive is what a person would do at the example's page, and tells the test what
+// the page shows.
+const drive = `
+const tell = () => fetch("/shown", { method: "POST", body: [...messages.children].map((m) => m.textContent).join("\n") });
+new MutationObserver(tell).observe(messages, { childList: true });
+socket.on("welcome", () => {
+  socket.io.engine.once("upgrade", tell);
+  input.value = "from the <b>browser</b>";
+  form.requestSubmit();
+});
+`
+
+// browse opens a page in a browser without a window, until the end of the test.
+func browse(t *testing.T, url string) {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("chromium is not installed, and CI=true insists on it")
+		}
+		t.Skip("chromium is not installed")
+	}
+	profile, err := os.MkdirTemp("", "chat-chromium-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--user-data-dir="+profile, "--remote-debugging-port=0", url)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it has many processes
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Wait()
+		_ = os.RemoveAll(profile)
+	})
+}
+
+// The example's page, with the client's browser bundle, in a real browser: its
+// origin is not the node's, and its user talks with one of /ws on another node.
+func TestTheExampleInABrowser(t *testing.T) {
+	t.Parallel()
+	bundle := filepath.Join(clienttest.Dir(t), "node_modules", "socket.io-client", "dist", "socket.io.min.js")
+	const example = "examples/socketio"
+	var mu sync.Mutex // guards shown
+	shown := ""
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			http.ServeFile(w, r, filepath.Join(example, "index.html"))
+		case "/socket.io.js":
+			http.ServeFile(w, r, bundle)
+		case "/chat.js":
+			text, err := os.ReadFile(filepath.Join(example, "chat.js"))
+			if err != nil {
+				t.Error(err)
+			}
+			w.Header().Set("Content-Type", "text/javascript")
+			_, _ = io.WriteString(w, string(text)+drive)
+		case "/shown":
+			text, _ := io.ReadAll(r.Body)
+			mu.Lock()
+			shown = string(text)
+			mu.Unlock()
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(site.Close)
+	shows := func(text string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Contains(shown, text)
+	}
+	b := startTestBroker(t)
+	one, two := startNode(t, b.URL(), "--origin="+site.URL), startNode(t, b.URL())
+	ann := enter(t, two.url, "Ann", "lobby")
+	browse(t, site.URL+"/?name=Bob&chat="+url.QueryEscape(one.url))
+	if m := ann.message("from the <b>browser</b>"); m.User.Name != "Bob" {
+		t.Errorf("message: %s", m.raw)
+	}
+	ann.say("lobby", "from /ws", "1")
+	poll.Until(t, "the page to show both", func() bool {
+		return shows("Bob: from the <b>browser</b>") && shows("Ann: from /ws")
+	})
+	poll.Until(t, "the upgrade", func() bool { return one.io.Stats().Engine.Upgraded == 1 })
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/race"
+)
+
+// costRounds asks for more rounds of TestADeliveryCostsTheSameOnBothTransports,
+// and has them judged.
+var costRounds = flag.Int("socketio.cost", 0, "compare what a delivery costs on Socket.IO and on /ws, in so many rounds of each")
+
+// hearer is a bare WebSocket that counts the messages of its room, at as little
+// cost for this side as can be.
+type hearer struct {
+	net.Conn
+	heard *atomic.Int64
+}
+
+// hearAt opens one, sends what is to be said first, each masked with nothing, and
+// waits until a frame holds the last word.
+func hearAt(t *testing.T, url, path string, heard *atomic.Int64, say ...[2]string) *hearer {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", path)
+	in := bufio.NewReaderSize(c, 4096)
+	for line := ""; line != "\r\n"; {
+		if line, err = in.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := &hearer{c, heard}
+	for _, s := range say {
+		l.say(s[0])
+		for {
+			_ = c.SetReadDeadline(time.Now().Add(poll.Patience))
+			frame, err := readFrame(in)
+			if err != nil {
+				t.Fatalf("no %s: %v", s[1], err)
+			}
+			if strings.Contains(string(frame), s[1]) {
+				break
+			}
+		}
+	}
+	_ = c.SetReadDeadline(time.Time{})
+	go func() { // ends with the connection, which the cleanup closes
+		for {
+			frame, err := readFrame(in)
+			if err != nil {
+				return
+			}
+			if strings.Contains(string(frame[:min(len(frame), 24)]), `"message"`) {
+				heard.Add(1)
+			}
+		}
+	}()
+	return l
+}
+
+// say sends a text of up to 64 KiB.
+func (l *hearer) say(text string) {
+	head := []byte{0x81, 0x80 | 126, 0, 0, 0, 0, 0, 0}
+	binary.BigEndian.PutUint16(head[2:], uint16(len(text)))
+	_, _ = l.Write(append(head, text...))
+}
+
+// readFrame reads a frame of a server, which is not masked.
+func readFrame(in *bufio.Reader) ([]byte, error) {
+	var head [2]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil {
+		return nil, err
+	}
+	size := int(head[1])
+	if size == 126 {
+		var more [2]byte
+		if _, err := io.ReadFull(in, more[:]); err != nil {
+			return nil, err
+		}
+		size = int(binary.BigEndian.Uint16(more[:]))
+	}
+	frame := make([]byte, size)
+	_, err := io.ReadFull(in, frame)
+	return frame, err
+}
+
+// cpuTime is what all threads of a process have used, which Linux counts in
+// nanoseconds.
+func cpuTime(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	var sum time.Duration
+	for _, name := range tasks {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // a thread that has just ended
+		}
+		ns, _, _ := strings.Cut(string(text), " ")
+		n, err := strconv.ParseInt(ns, 10, 64)
+		if err != nil {
+			t.Fatalf("%s: %q", name, text)
+		}
+		sum += time.Duration(n)
+	}
+	if sum == 0 {
+		t.Skip("this system does not tell what a process's threads have used")
+	}
+	return sum
+}
+
+// One delivery costs a node about the same on both transports: what is said in a
+// room of a hundred is delivered to one room on /ws, and to another on Socket.IO,
+// by turns, while the node's own time is measured.
+func TestADeliveryCostsTheSameOnBothTransports(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector's own work would be measured")
+	}
+	rounds := 1
+	if *costRounds > 0 {
+		rounds = *costRounds
+	}
+	const members, messages = 100, 50
+	node := startProgram(t, nil, "--addr=127.0.0.1:0", "--rate=0")
+	url := node.url(1)
+	var heard [2]atomic.Int64
+	var sender [2]*hearer
+	for i := range members {
+		sender[0] = hearAt(t, url, "/ws", &heard[0],
+			[2]string{fmt.Sprintf(`{"type":"hello","name":"w%d"}`, i), `"welcome"`}, [2]string{`{"type":"join","room":"plain"}`, `"joined"`})
+		sender[1] = hearAt(t, url, "/socket.io/?EIO=4&transport=websocket", &heard[1],
+			[2]string{fmt.Sprintf(`40{"name":"s%d"}`, i), `"welcome"`}, [2]string{`42["join",{"room":"events"}]`, `"joined"`})
+	}
+	text := strings.Repeat("a message of usual length; ", 3)
+	var spent [2]time.Duration
+	for round := range rounds + 1 {
+		for way, command := range []string{
+			`{"type":"send","room":"plain","text":"` + text + `","key":"%d-%d"}`,
+			`42["send",{"room":"events","text":"` + text + `","key":"%d-%d"}]`,
+		} {
+			before, due := cpuTime(t, node.cmd.Process.Pid), heard[way].Load()
+			for i := range messages {
+				due += members
+				sender[way].say(fmt.Sprintf(command, round, i))
+				poll.Until(t, "all to have heard it", func() bool { return heard[way].Load() == due })
+			}
+			if round > 0 { // the first warms up
+				spent[way] += cpuTime(t, node.cmd.Process.Pid) - before
+			}
+		}
+	}
+	each := func(way int) time.Duration { return spent[way] / time.Duration(rounds*messages*members) }
+	ratio := float64(spent[1]) / float64(spent[0])
+	t.Logf("one delivery costs %s on /ws, %s on Socket.IO: %.3f of it", each(0), each(1), ratio)
+	if *costRounds > 0 && ratio > 1.15 {
+		t.Errorf("a delivery on Socket.IO costs %.0f %% more", 100*(ratio-1))
+	}
+}
