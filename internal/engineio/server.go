@@ -192,8 +192,9 @@ func (s *Server) Stats() Stats {
 	}
 }
 
-// LetGo has the poll of a session answered now, if there is one: where what it came
-// through is about to end. The client polls anew.
+// LetGo has the poll of a session answered now: where what it came through is about
+// to end. The client polls anew. The poll may still be on its way; a session that
+// has none is told nothing by it.
 func (s *Server) LetGo(id string) {
 	session := s.find(id)
 	if session == nil {
@@ -201,7 +202,7 @@ func (s *Server) LetGo(id string) {
 	}
 	session.mu.Lock()
 	defer session.mu.Unlock()
-	if !session.over && session.poll != nil {
+	if !session.over && session.socket == nil {
 		session.push(noopPacket)
 	}
 }
