@@ -180,7 +180,7 @@ func TestRecoveryTellsWhenItIsNotWhole(t *testing.T) {
 func TestRoomsAndNodesAreListed(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t)
-	n := startNode(t, b.URL(), "--node-id=one")
+	n := startNode(t, b.URL(), "--node-id=one", "--rate=0")
 	enter(t, n.url, "Ann", "busy")
 	bob := enter(t, n.url, "Bob", "busy")
 	bob.join("quiet")

@@ -22,6 +22,7 @@ func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws", s.serveWS)
 	mux.Handle(socketIOPath, s.io)
+	mux.Handle(socketIOBare, s.io)
 	mux.Handle(peerPath, s.relay.Take(http.HandlerFunc(s.io.ServeOwn)))
 	mux.Handle(letGoPath, s.relay.Take(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		s.io.LetGo(r.URL.Query().Get("sid"))

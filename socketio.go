@@ -18,6 +18,7 @@ import (
 // pass on what reached them and belongs to a session of this one.
 const (
 	socketIOPath = "/socket.io/"
+	socketIOBare = "/socket.io" // of clients with addTrailingSlash: false
 	peerPath     = "/peer/socket.io/"
 	letGoPath    = "/peer/let-go"
 )

@@ -5,6 +5,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,14 +137,7 @@ func TestSocketIOWhatNeverComesEnds(t *testing.T) {
 func TestThousandSessionsThatNeverConnect(t *testing.T) {
 	b := startTestBroker(t)
 	n := startNode(t, b.URL())
-	memory := func() int64 {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc + m.StackInuse)
-	}
-	before := memory()
+	before := heldMemory()
 	opened, refused := 0, 0
 	for i := range 1000 {
 		if i%4 == 0 { // and never a byte after the handshake
@@ -165,7 +159,7 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 			t.Fatalf("%d %s", status, body)
 		}
 	}
-	cost, door := memory()-before, n.door.Stats()
+	cost, door := heldMemory()-before, n.door.Stats()
 	t.Logf("%d sessions opened by polling, %d told to come later, %d under way, %d KiB", opened, refused, door.UnderWay, cost>>10)
 	if most := 128 * runtime.GOMAXPROCS(0); door.UnderWay > most {
 		t.Errorf("%d are under way", door.UnderWay)
@@ -185,4 +179,50 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 	began := time.Now()
 	poll.Until(t, "all to be gone", func() bool { return n.connections() <= 1 && n.door.Stats().UnderWay == 0 })
 	t.Logf("gone %s later", time.Since(began).Round(time.Millisecond))
+}
+
+// A WebSocket that one node passes on to another costs little, as it stays.
+func TestAWebSocketThatIsPassedOnIsSlim(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector's own memory would be measured")
+	}
+	b := startTestBroker(t)
+	one, two := startNode(t, b.URL()), startNode(t, b.URL())
+	knowEachOther(t, one, two)
+	const count = 100
+	var urls []string
+	for range count {
+		urls = append(urls, ioOpen(t, one, true))
+	}
+	before, goroutines := heldMemory(), runtime.NumGoroutine()
+	for _, u := range urls {
+		_, query, _ := strings.Cut(wiretest.WebSocketURL(u), "?")
+		c := hearAt(t, two.url, "/socket.io/?"+query, new(atomic.Int64), [2]string{"2probe", "3probe"})
+		c.say("5")
+	}
+	poll.Until(t, "the upgrades", func() bool { return one.io.Stats().Engine.WebSockets == count })
+	// The owner's reader, this test's, and one for each direction.
+	poll.Until(t, "few goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+4*count+count/2 })
+	each := (heldMemory() - before) / count
+	t.Logf("a WebSocket that is passed on costs %d bytes, with both nodes' and this test's side of it", each)
+	if each > 32<<10 {
+		t.Errorf("it costs %d bytes", each)
+	}
+	ends := two.relay.Breaks()
+	if len(ends) != count {
+		t.Errorf("%d are passed on", len(ends))
+	}
+	for _, end := range ends {
+		end()
+	}
+	poll.Until(t, "all to have ended", func() bool { return two.relay.Stats().Open == 0 && one.connections() == 0 })
+}
+
+// heldMemory is what is in use after a collection.
+func heldMemory() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
 }

@@ -139,18 +139,39 @@ func (p *Relay) Forward(tag string, w http.ResponseWriter, r *http.Request) bool
 	if !ok {
 		return false
 	}
+	if websocket.IsWebSocketUpgrade(r) && r.Method == http.MethodGet && r.ContentLength == 0 {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context())) // it outlives the request
+		f := &forward{tag: tag, addr: addr, cancel: cancel, upgrade: true}
+		if !p.begin(f) {
+			cancel()
+			return false
+		}
+		p.passed.Add(1)
+		ok := p.tunnel(ctx, f, w, r, func() {
+			cancel()
+			p.end(f)
+		})
+		if !ok {
+			p.failed.Add(1)
+		}
+		return ok
+	}
+	return p.forward(tag, addr, w, r)
+}
+
+// forward passes on a request that is answered and done.
+func (p *Relay) forward(tag, addr string, w http.ResponseWriter, r *http.Request) bool {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	f := &forward{tag: tag, addr: addr, cancel: cancel, upgrade: websocket.IsWebSocketUpgrade(r)}
-	if !f.upgrade && r.Method == http.MethodGet {
+	f := &forward{tag: tag, addr: addr, cancel: cancel}
+	if r.Method == http.MethodGet {
 		f.sid = r.URL.Query().Get("sid")
 	}
 	if !p.begin(f) {
 		return false
 	}
 	defer p.end(f)
-	// The server's own deadlines are for requests that are answered at once; what
-	// hijacks the connection takes them off.
+	// The server's own deadlines are for requests that are answered at once.
 	control, until := http.NewResponseController(w), time.Now().Add(p.cfg.Longest)
 	_ = control.SetReadDeadline(until)
 	_ = control.SetWriteDeadline(until)
@@ -162,14 +183,19 @@ func (p *Relay) Forward(tag string, w http.ResponseWriter, r *http.Request) bool
 	return !f.failed
 }
 
-// rewrite addresses a request to its owner, and seals it.
+// rewrite addresses a request to its owner (httputil.ReverseProxy).
 func (p *Relay) rewrite(r *httputil.ProxyRequest) {
 	f, _ := r.In.Context().Value(forwardKey{}).(*forward)
-	r.Out.URL.Scheme, r.Out.URL.Host = "http", f.addr
-	r.Out.URL.Path, r.Out.URL.RawPath = p.cfg.Path, ""
-	r.Out.Host = r.In.Host
-	s := seal{from: p.cfg.Tag, number: p.count.Add(1), client: r.In.RemoteAddr}
-	r.Out.Header.Set(sealHeader, s.text(p.key, f.tag, r.Out, r.Out.URL.RequestURI()))
+	p.address(r.Out, f, r.In)
+}
+
+// address addresses what came in to its owner, and seals it.
+func (p *Relay) address(out *http.Request, f *forward, in *http.Request) {
+	out.URL.Scheme, out.URL.Host = "http", f.addr
+	out.URL.Path, out.URL.RawPath = p.cfg.Path, ""
+	out.Host = in.Host
+	s := seal{from: p.cfg.Tag, number: p.count.Add(1), client: in.RemoteAddr}
+	out.Header.Set(sealHeader, s.text(p.key, f.tag, out, out.URL.RequestURI()))
 }
 
 func (p *Relay) begin(f *forward) bool {

@@ -3,11 +3,14 @@ package relay
 import (
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"example.com/chat/internal/poll"
 )
 
 const path = "/inside/"
@@ -70,6 +73,65 @@ func TestAForwardedRequestIsItsClients(t *testing.T) {
 	if s := other.Stats(); s.Open != 0 || s.Passed != 2 || s.Failed != 1 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// A WebSocket is passed on with all that both sides sent early, and ends when either
+// does; a refusal is passed on as it is.
+func TestAWebSocketIsPassedOn(t *testing.T) {
+	t.Parallel()
+	owner, at := node(t, "secret", nil, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("sid") == "none" {
+			http.Error(w, "no such session", http.StatusBadRequest)
+			return
+		}
+		c, in, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer func() { _ = c.Close() }()
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nwelcome ")
+		_, _ = io.Copy(c, in)
+		_, _ = io.WriteString(c, " bye")
+	})
+	find := func(tag string) (string, bool) {
+		return strings.TrimPrefix(at.URL, "http://"), tag == owner.cfg.Tag
+	}
+	other, _ := node(t, "secret", find, nil)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !other.Forward(owner.cfg.Tag, w, r) {
+			http.Error(w, "not answered", http.StatusTeapot)
+		}
+	}))
+	t.Cleanup(web.Close)
+	ask := func(sid, early string) net.Conn {
+		c, err := net.Dial("tcp", strings.TrimPrefix(web.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(poll.Patience))
+		_, _ = io.WriteString(c, "GET /socket.io/?sid="+sid+" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"+early)
+		return c
+	}
+	c := ask("x", "early")
+	_, _ = io.WriteString(c, " late")
+	_ = c.(*net.TCPConn).CloseWrite()
+	all, err := io.ReadAll(c)
+	if head, rest, _ := strings.Cut(string(all), "\r\n\r\n"); err != nil || !strings.HasPrefix(head, "HTTP/1.1 101 ") || rest != "welcome early late bye" {
+		t.Errorf("%q, %v", all, err)
+	}
+	c = ask("none", "")
+	_ = c.(*net.TCPConn).CloseWrite()
+	if all, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 400 ") || !strings.Contains(string(all), "no such session") {
+		t.Errorf("%q, %v", all, err)
+	}
+	c = ask("x", "")
+	poll.Until(t, "it to be passed on", func() bool { return len(other.Breaks()) == 1 })
+	for _, end := range other.Breaks() {
+		end()
+	}
+	_, _ = io.Copy(io.Discard, c) // ends
+	poll.Until(t, "the end", func() bool { return other.Stats().Open == 0 })
 }
 
 // A seal is good for one request to one node, and once.
