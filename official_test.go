@@ -161,3 +161,12 @@ func TestACrowdOfOfficialClients(t *testing.T) {
 	official(t, time.Duration(seconds)*time.Second+3*time.Minute, "crowd.mjs",
 		startRoundRobin(t, urls), control, strconv.Itoa(clients), strconv.Itoa(seconds))
 }
+
+// The same with clients that only poll: each of their requests may reach another
+// node.
+func TestACrowdThatPolls(t *testing.T) {
+	t.Parallel()
+	clienttest.Dir(t)
+	urls, control := startThree(t)
+	official(t, 3*time.Minute, "crowd.mjs", startRoundRobin(t, urls), control, "20", "6", "polling")
+}

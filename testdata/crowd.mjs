@@ -1,5 +1,6 @@
-// Many of the official clients, with their default options, who talk through a
-// proxy while a node dies: node crowd.mjs PROXY CONTROL CLIENTS SECONDS
+// Many of the official clients, with their default options or the transports given,
+// who talk through a proxy while a node dies:
+// node crowd.mjs PROXY CONTROL CLIENTS SECONDS [TRANSPORT,...]
 // Each notes what it was told, and at the end it is checked that nothing was lost,
 // doubled or out of order. It prints what it counted as JSON, and exits with 1
 // where anything was wrong. It is run in the folder where the client is installed.
@@ -11,6 +12,7 @@ const { io } = require("socket.io-client");
 const [proxy, control] = process.argv.slice(2);
 const CLIENTS = Number(process.argv[4]);
 const SECONDS = Number(process.argv[5]);
+const transports = process.argv[6]?.split(","); // the default where they are not given
 const IN_A_ROOM = 20;
 const EVERY = 2000; // ms between two messages of one client
 const ANSWER = 5000; // ms
@@ -30,7 +32,7 @@ class Client {
     this.head = ""; // the last id that it knows of
     this.seen = []; // [id, key] since the first join
     this.joined = false;
-    this.socket = io(proxy, { forceNew: true, auth: { name: `c${process.pid}-${number}` } });
+    this.socket = io(proxy, { forceNew: true, ...(transports && { transports }), auth: { name: `c${process.pid}-${number}` } });
     this.socket.on("welcome", (w) => {
       this.socket.auth = { token: w.token };
       this.#join();
