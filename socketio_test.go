@@ -223,6 +223,20 @@ func TestSocketIOHelloRefused(t *testing.T) {
 	poll.Until(t, "all places to be free", func() bool { return n.door.Stats().UnderWay == 0 && n.io.Stats().Engine.Open == 1 })
 }
 
+// Who comes while Redis is away is not refused for good: official clients try again
+// when their connection ends.
+func TestSocketIOHelloWithoutRedis(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	n := startNode(t, b.URL())
+	b.Close()
+	p := ioDial(t, n.url)
+	p.Sends("40")
+	if closed := p.Closes(); closed.Code != protocol.CloseFull {
+		t.Errorf("closed with %v", closed)
+	}
+}
+
 const (
 	unknownType = "unknown_type"
 	badField    = "bad_field"

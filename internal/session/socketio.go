@@ -66,6 +66,11 @@ func (n *Node) connect(s *socketio.Socket, auth jsontext.Value) (socketio.Handle
 	t.session.visit = a.visit
 	if err := t.session.Hello(protocol.DecodeCommand(protocol.Hello, auth)); err != nil {
 		t.session.deadline.Stop() // the connection has one of its own
+		if err.Code == protocol.CodeUnavailable {
+			// Official clients don't try again by themselves after a refusal, and do
+			// when their connection ends.
+			s.Close(protocol.CloseFull, err.Message)
+		}
 		return nil, refusal(err)
 	}
 	a.stay()
