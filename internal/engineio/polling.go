@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,6 +39,14 @@ func (s *Session) get(w http.ResponseWriter, r *http.Request) {
 		refuse(w, codeRequest)
 		return
 	}
+	mark := pollMark(r)
+	if mark != "" && mark == s.mark && s.handed != nil {
+		batch := s.handed
+		s.mu.Unlock()
+		s.handOut(w, batch)
+		return
+	}
+	s.mark, s.handed = mark, nil
 	wake := make(chan struct{}, 1)
 	s.poll = wake
 	if s.polled != nil {
@@ -52,9 +61,27 @@ func (s *Session) get(w http.ResponseWriter, r *http.Request) {
 		refuse(w, codeRequest)
 		return
 	}
+	s.handOut(w, batch)
+}
+
+func (s *Session) handOut(w http.ResponseWriter, batch []*Message) {
 	if err := s.hand(w, batch); err != nil {
 		s.end(ReasonTransport)
 	}
+}
+
+// maxMark is the longest mark of a poll that is heeded.
+const maxMark = 64
+
+// pollMark is what a client tells its polls apart by, against caches. It tells a
+// poll that a proxy repeats too, as proxies may do with a GET whose answer was lost
+// on the way to them (RFC 9110 section 9.2.2): that gets the same answer again.
+func pollMark(r *http.Request) string {
+	mark := r.URL.Query().Get("t")
+	if len(mark) > maxMark {
+		return ""
+	}
+	return strings.Clone(mark)
 }
 
 // await waits for packets, at most until the next ping. It returns nil when there
@@ -80,6 +107,7 @@ func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
 		}
 		asked := s.asked
 		if batch != nil {
+			s.handed = batch
 			s.poll = nil // before the client can have the answer and poll anew
 		}
 		s.mu.Unlock()

@@ -522,3 +522,38 @@ func TestAPanicEndsItsSessionAlone(t *testing.T) {
 		t.Errorf("stats %+v", s.Stats())
 	}
 }
+
+// A proxy may repeat a GET when the connection breaks by which it asked: one node in
+// between was killed with the answer in its hands. The repeated poll took the next
+// messages then, and those in the lost answer were gone without a word. Clients mark
+// each poll against caches, so a repeated one gets the same answer again.
+func TestARepeatedPollGetsTheSameAnswer(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	url := s.polling()
+	session := s.session()
+	session.Send(Text([]byte("1")), Text([]byte("2")))
+	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
+	session.Send(Text([]byte("3")))
+	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
+	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
+	s.wants("GET", url+"&t=b", "", 200, "43")
+	got := s.polled(context.Background(), url+"&t=c")
+	session.Send(Text([]byte("4")))
+	if answer := <-got; answer != "OK 44" {
+		t.Errorf("got %q", answer)
+	}
+	// Without a mark, or with one that is too long, each poll is another.
+	for _, mark := range []string{"", "&t=", "&t=" + strings.Repeat("x", 100)} {
+		session.Send(Text([]byte("5")))
+		s.wants("GET", url+mark, "", 200, "45")
+		session.Send(Text([]byte("6")))
+		s.wants("GET", url+mark, "", 200, "46")
+	}
+	// One that is repeated while the first still waits ends the session: which of
+	// them reaches the client can't be known.
+	got = s.polled(context.Background(), url+"&t=d")
+	s.wants("GET", url+"&t=d", "", 400, badRequest)
+	<-got
+	s.ends(ReasonTransport)
+}

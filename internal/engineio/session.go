@@ -37,6 +37,10 @@ type Session struct {
 	poll    chan struct{} // wakes the GET that waits; nil while there is none
 	polled  chan struct{} // closed when a GET comes; nil while nobody waits for that
 	posting bool          // a POST is being served
+	// mark is what the client told the last poll apart by, and handed is what that
+	// was answered, until the next one comes.
+	mark   string
+	handed []*Message
 
 	entered bool // it is in the server's table, or was
 

@@ -153,6 +153,7 @@ func (s *Session) upgrade(l *link) bool {
 		return false
 	}
 	s.probe, s.asked, s.answer = nil, false, false
+	s.handed = nil
 	rest := s.takeLocked()
 	s.socket = l.conn
 	s.push(rest...)
