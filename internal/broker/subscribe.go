@@ -3,7 +3,9 @@ package broker
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -141,12 +143,40 @@ func (l line) unsubscribe(ctx context.Context, channels ...string) error {
 	return l.Unsubscribe(ctx, channels...)
 }
 
+var errOneLine = errors.New("the subscription broke off")
+
+// oneLine returns a client for one connection of a subscription, and what closes
+// it. By itself go-redis makes a new connection when that breaks, and holds a
+// lock meanwhile for which Close waits, as long as Redis is silent; but here each
+// connection is a life of its own, and so the second is refused at once. A
+// ClusterClient decides by the channel where to connect, and stays as it is.
+func (b *Broker) oneLine() (redis.UniversalClient, func()) {
+	client, ok := b.rdb.(*redis.Client)
+	if !ok {
+		return b.rdb, func() {}
+	}
+	opts := *client.Options()
+	dial := opts.Dialer
+	var dialed atomic.Bool
+	opts.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if dialed.Swap(true) {
+			return nil, errOneLine
+		}
+		return dial(ctx, network, addr)
+	}
+	opts.PoolSize, opts.MinIdleConns = 1, 0
+	one := redis.NewClient(&opts)
+	return one, func() { _ = one.Close() }
+}
+
 // life is one connection's, from its making to the error that ends it.
 func (s *subscription) life(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	// Without a channel no connection is made yet: on a Redis Cluster the first
 	// one decides to which node.
-	conn := line{s.b.rdb.Subscribe(ctx), s.b.cluster != nil}
+	lines, closeLines := s.b.oneLine()
+	defer closeLines()
+	conn := line{lines.Subscribe(ctx), s.b.cluster != nil}
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	defer conn.Close()
