@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"maps"
 	"net"
@@ -97,6 +98,12 @@ type forwardKey struct{}
 // tagBytes is enough that no two nodes of a cluster ever have one tag.
 const tagBytes = 9
 
+// sealRefused stands in the answer to a request whose seal does not hold: who
+// passed it on takes it for no answer, as of a node that is gone.
+const sealRefused = "refused"
+
+var errRefused = errors.New("the node at the owner's address is another one")
+
 // NewTag makes the tag of a node that starts. It says nothing about the node.
 func NewTag() string {
 	var b [tagBytes]byte
@@ -124,6 +131,12 @@ func New(cfg Config) (*Relay, error) {
 			f, _ := r.Context().Value(forwardKey{}).(*forward)
 			f.failed = true
 			cfg.Log.Debug("a request could not be passed on", "error", err)
+		},
+		ModifyResponse: func(answer *http.Response) error {
+			if answer.Header.Get(sealHeader) == sealRefused {
+				return errRefused // a node that started anew at the owner's address
+			}
+			return nil
 		},
 		BufferPool: &buffers{},
 		ErrorLog:   slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
@@ -225,6 +238,7 @@ func (p *Relay) Take(next http.Handler) http.Handler {
 		if !ok || !s.holds(p.key, p.cfg.Tag, r) || !p.windows.fresh(s.from, s.number) {
 			p.refused.Add(1)
 			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set(sealHeader, sealRefused)
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = w.Write([]byte(`{"error":{"code":"forbidden","message":"this is for the cluster's own nodes"}}` + "\n"))
 			return

@@ -37,6 +37,11 @@ func (p *Relay) tunnel(ctx context.Context, f *forward, w http.ResponseWriter, r
 		end()
 		return false
 	}
+	if answer.Header.Get(sealHeader) == sealRefused {
+		_ = owner.Close()
+		end()
+		return false
+	}
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		defer end()
 		defer func() { _ = owner.Close() }()
