@@ -53,6 +53,8 @@ var (
 	// errUnconfirmed is that a channel's confirmation was lost: whether it is
 	// heard is not known.
 	errUnconfirmed = errors.New("redis has confirmed another channel than the next one asked for")
+	// errOneLine refuses a second connection to a client that is for one.
+	errOneLine = errors.New("the subscription broke off")
 )
 
 func newSubscription(b *Broker, tag string) *subscription {
@@ -143,8 +145,6 @@ func (l line) unsubscribe(ctx context.Context, channels ...string) error {
 	return l.Unsubscribe(ctx, channels...)
 }
 
-var errOneLine = errors.New("the subscription broke off")
-
 // oneLine returns a client for one connection of a subscription, and what closes
 // it. By itself go-redis makes a new connection when that breaks, and holds a
 // lock meanwhile for which Close waits, as long as Redis is silent; but here each
@@ -172,11 +172,11 @@ func (b *Broker) oneLine() (redis.UniversalClient, func()) {
 // life is one connection's, from its making to the error that ends it.
 func (s *subscription) life(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	client, closeClient := s.b.oneLine()
+	defer closeClient()
 	// Without a channel no connection is made yet: on a Redis Cluster the first
 	// one decides to which node.
-	lines, closeLines := s.b.oneLine()
-	defer closeLines()
-	conn := line{lines.Subscribe(ctx), s.b.cluster != nil}
+	conn := line{client.Subscribe(ctx), s.b.cluster != nil}
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	defer conn.Close()

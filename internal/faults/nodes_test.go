@@ -43,13 +43,20 @@ func TestNodeKilled(t *testing.T) {
 		n.start()
 		r.flow(leastSaid)
 	}
+	r.wentElsewhere()
+}
+
+// wentElsewhere ends a test in which nodes did: their clients felt it, and were
+// soon at another.
+func (r *rig) wentElsewhere() {
+	r.t.Helper()
 	rep, list := r.finish()
 	r.steady(rep)
 	if rep.Lost == 0 {
-		t.Error("no client lost its connection")
+		r.t.Error("no client lost its connection")
 	}
 	if away := longestAway(list); away > backWithin {
-		t.Errorf("a client was away for %s", away)
+		r.t.Errorf("a client was away for %s", away)
 	}
 }
 
@@ -73,14 +80,7 @@ func TestNodeDrained(t *testing.T) {
 		n.start()
 		r.flow(leastSaid)
 	}
-	rep, list := r.finish()
-	r.steady(rep)
-	if rep.Lost == 0 {
-		t.Error("no client lost its connection")
-	}
-	if away := longestAway(list); away > backWithin {
-		t.Errorf("a client was away for %s", away)
-	}
+	r.wentElsewhere()
 }
 
 // Nodes are restarted one after the other, three rounds.
