@@ -6,18 +6,28 @@ import { Client } from "./client.js";
 import * as keep from "./keep.js";
 import { NodeNumbers } from "./nodenumbers.js";
 import { Outbox } from "./outbox.js";
+import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
 import { byId, copyFrom, onFrame, setText } from "./view/dom.js";
-import { LogView, SLOW_MS, sentence } from "./view/log.js";
+import { LogView } from "./view/log.js";
 import { NameLine } from "./view/name.js";
 import { PeopleView } from "./view/people.js";
 import { Pill } from "./view/pill.js";
 import { pathOf, RoomsView } from "./view/rooms.js";
+import { RESTARTED, sentence, SLOW_MS } from "./view/row.js";
 import { Sides } from "./view/sides.js";
 import { typingWords, wordsFor } from "./view/words.js";
 
 const LOBBY = "lobby";
+
+/** What is said while a message that a link leads to is looked for. */
+const SEEKING = {
+	"": "",
+	looking: "Looking for that message…",
+	gone: "That message is no longer available.",
+	far: "That message is too far back to be shown here.",
+};
 
 /** How often the list of rooms is asked for while the page is seen, in milliseconds. */
 const ROOMS_EVERY = 15_000;
@@ -38,11 +48,14 @@ const composer = new Composer({
 	typing: () => client.typing(chat.current),
 	changed: (text) => keep.saveDraft(chat.current, text),
 });
-const log = new LogView(numbers, {
-	older: () => chat.older(),
-	atEnd: () => chat.read(),
+const log = new LogView(numbers, { older: () => chat.older(), atEnd: () => chat.read() }, mentions);
+new Actions(log, {
+	me: () => client.user?.id ?? "",
+	address: (entry) => `${location.origin}${pathOf(entry.room)}#${entry.id}`,
+	copy: copyFrom,
 	retry: (key) => client.retry(key),
 	discard: (key) => client.discard(key),
+	leave: () => composer.focus(),
 });
 chat.looking = () => log.atEnd;
 
@@ -79,14 +92,27 @@ function drawLog() {
 	const room = chat.log;
 	const pending = client.pending(room.name);
 	log.draw(room, pending, client.user);
-	byId("older").hidden = !chat.fetching;
-	const bare = room.entries.length === 0 && pending.length === 0;
-	byId("empty").hidden = !bare || !(room.loaded || room.problem) || room.restarted;
-	setText(byId("empty-words"), room.problem ? sentence(room.problem) : "No one has said anything here yet.");
+	if (chat.found && log.show(chat.found)) chat.found = "";
+	const words = SEEKING[chat.seeking] || (chat.fetching && !log.atEnd ? "Loading earlier messages…" : "");
+	setText(byId("older"), words);
+	byId("older").hidden = words === "";
+	const bare = room.entries.length === 0 && pending.length === 0 && !room.more;
+	byId("empty").hidden = !bare || !(room.loaded || room.problem);
+	const nothing = room.restarted ? RESTARTED : "No one has said anything here yet.";
+	setText(byId("empty-words"), room.problem ? sentence(room.problem) : nothing);
 	byId("empty-address").hidden = room.problem !== "";
 	byId("composer").inert = room.problem !== "" && !room.loaded;
 	byId("empty-back").hidden = room.problem === "" || room.name === LOBBY;
 	setText(byId("address"), location.origin + pathOf(room.name));
+}
+
+/**
+ * @param {string} text
+ * @param {string} name
+ */
+function mentions(text, name) {
+	const at = text.toLocaleLowerCase().indexOf(`@${name.toLocaleLowerCase()}`);
+	return name !== "" && at >= 0 && !/^[\p{L}\p{N}_-]/u.test(text.slice(at + 1 + name.length));
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -114,12 +140,25 @@ async function rename(wanted) {
 	chat.named();
 }
 
-/** @param {string} room */
-function go(room) {
-	if (room !== chat.current) history.pushState(null, "", pathOf(room));
+/**
+ * @param {string} room
+ * @param {string} [hash] "#" and a message's id; ""
+ */
+function go(room, hash = "") {
+	if (room !== chat.current || hash !== location.hash) history.pushState(null, "", pathOf(room) + hash);
 	sides.close();
-	chat.open(room);
-	composer.focus();
+	follow(room);
+	if (!hash) composer.focus();
+}
+
+/**
+ * Opens the room, and leads to the message, that the address names.
+ * @param {string} room
+ */
+function follow(room) {
+	if (room !== chat.current) chat.open(room);
+	const id = location.hash.slice(1);
+	if (/^\d+-\d+$/.test(id)) chat.find(id);
 }
 
 /** @returns {string} the room that the address names */
@@ -138,11 +177,11 @@ document.addEventListener("click", (e) => {
 	if (!link || link.target || link.origin !== location.origin || e.button !== 0) return;
 	if (e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || !link.pathname.startsWith("/r/")) return;
 	e.preventDefault();
-	go(decodeURIComponent(link.pathname.slice("/r/".length)));
+	go(decodeURIComponent(link.pathname.slice("/r/".length)), link.hash);
 });
 
 byId("address-copy").addEventListener("click", () => copyFrom(byId("address-copy"), byId("address").textContent ?? ""));
-addEventListener("popstate", () => chat.open(roomOfAddress()));
+addEventListener("popstate", () => follow(roomOfAddress())); // a changed hash is one too
 addEventListener("online", () => client.hurry());
 document.addEventListener("visibilitychange", () => {
 	if (document.hidden) return;
@@ -160,7 +199,7 @@ visualViewport?.addEventListener("resize", () => {
 	if (covered) scrollTo(0, 0);
 });
 
-chat.open(roomOfAddress());
+follow(roomOfAddress());
 client.start();
 // On a phone the keyboard would cover what one came to read.
 if (!matchMedia("(pointer: coarse)").matches) composer.focus();

@@ -2,6 +2,7 @@
 import * as keep from "./keep.js";
 import { RoomLog } from "./roomlog.js";
 import { pathOf } from "./view/rooms.js";
+import { HISTORY_MAX, Refused, seqOf } from "./wire.js";
 
 /** @typedef {import("./client.js").Client} Client */
 /** @typedef {import("./client.js").Arrival} Arrival */
@@ -12,15 +13,18 @@ import { pathOf } from "./view/rooms.js";
 /** @typedef {import("./view/words.js").Situation} Situation */
 /** @typedef {import("./view/rooms.js").Row} Row */
 
-/** So many messages of a room are kept; more while its reader is further up. */
+/** So many messages of a room are kept; more of the one that is looked at. */
 const KEPT = 1000;
-const KEPT_AT_MOST = 5000;
+const KEPT_AT_MOST = 12_000;
 
 /** So many rooms are followed at once; the one not looked at longest is left. */
 const FOLLOWED = 20;
 
 /** How many older messages are asked for at once. */
 const PAGE = 100;
+
+/** For how long it is said that a message can't be found, in milliseconds. */
+const NOT_FOUND_MS = 8000;
 
 /** The list of rooms is not asked for more often, in milliseconds. */
 const REFRESH_MS = 5000;
@@ -44,11 +48,20 @@ export class Chat extends EventTarget {
 	state = { state: "connecting" };
 	/** Whether the newest message is in view. */
 	looking = () => true;
+	/** The id of a message that was looked for and is there, until it is shown; "" */
+	found = "";
+	/** How looking for one stands: "far" is further back than what can be kept. @type {"" | "looking" | "gone" | "far"} */
+	seeking = "";
 
 	#client;
 	#numbers;
 	#brokerUp = true;
-	#fetching = false;
+	/** @type {Promise<void> | null} */
+	#fetching = null;
+	/** What is looked for. @type {{room: string, id: string} | null} */
+	#sought = null;
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#seekTimer;
 	#refreshedAt = 0;
 	/** @type {{from: number, to: number} | null} until the room is joined again */
 	#moving = null;
@@ -79,6 +92,10 @@ export class Chat extends EventTarget {
 	/** @param {string} room */
 	open(room) {
 		this.#log(this.current).unread = 0;
+		if (room !== this.current) {
+			this.#log(this.current).trim(KEPT);
+			this.#seek(null);
+		}
 		this.current = room;
 		const log = this.#log(room);
 		log.unread = 0;
@@ -99,24 +116,70 @@ export class Chat extends EventTarget {
 
 	/** Gets the messages before those that are kept. */
 	async older() {
-		const log = this.log;
-		const before = log.entries[0]?.id;
-		if (this.state.state !== "online" || this.#fetching || !log.more || !before || log.entries.length >= KEPT_AT_MOST) return;
-		this.#fetching = true;
-		this.#changed("log");
-		try {
-			const { messages, more } = await this.#client.history(log.name, before, PAGE);
-			if (log.entries[0]?.id === before) log.addOlder(messages, more);
-		} catch {
-			// Asked again at the next scroll.
-			await new Promise((resolve) => setTimeout(resolve, 1000));
-		}
-		this.#fetching = false;
-		this.#changed("log");
+		if (!this.#fetching && this.#canFetch) await this.#fetch(PAGE);
 	}
 
 	get fetching() {
-		return this.#fetching;
+		return this.#fetching !== null;
+	}
+
+	/**
+	 * Looks for a message of the room that is looked at, back to where it can be.
+	 * @param {string} id
+	 */
+	async find(id) {
+		const sought = { room: this.current, id };
+		this.#seek(sought);
+		for (;;) {
+			const { log } = this;
+			if (this.#sought !== sought || !log.loaded) return; // looked for again when the room is joined
+			if (log.get(id)) {
+				this.found = id;
+				return this.#seek(null);
+			}
+			if (!log.more || seqOf(log.oldest) <= seqOf(id)) return this.#seek(null, "gone");
+			if (log.entries.length >= KEPT_AT_MOST) return this.#seek(null, "far");
+			if (this.state.state !== "online") return;
+			await (this.#fetching ?? this.#fetch(HISTORY_MAX));
+		}
+	}
+
+	/**
+	 * @param {{room: string, id: string} | null} sought
+	 * @param {Chat["seeking"]} [end]
+	 */
+	#seek(sought, end = "") {
+		clearTimeout(this.#seekTimer);
+		this.#sought = sought;
+		this.seeking = sought ? "looking" : end;
+		if (end) this.#seekTimer = setTimeout(() => this.#seek(null), NOT_FOUND_MS);
+		this.#changed("log");
+	}
+
+	get #canFetch() {
+		const { more, oldest, entries } = this.log;
+		return this.state.state === "online" && more && oldest !== "" && entries.length < KEPT_AT_MOST;
+	}
+
+	/** @param {number} most so many messages */
+	async #fetch(most) {
+		const { log } = this;
+		const before = log.oldest;
+		const get = async () => {
+			try {
+				const { messages, more } = await this.#client.history(log.name, before, most);
+				if (log.oldest === before) log.addOlder(messages, more);
+			} catch (refused) {
+				// Whoever asked asks again, but not at once.
+				const wait = refused instanceof Refused ? refused.retryAfter : 0;
+				await new Promise((resolve) => setTimeout(resolve, Math.max(wait, 1000)));
+			}
+		};
+		this.#fetching = get();
+		this.#changed("log");
+		await this.#fetching;
+		this.#fetching = null;
+		this.#changed("log");
 	}
 
 	async refreshRooms() {
@@ -242,6 +305,7 @@ export class Chat extends EventTarget {
 		if (again) this.#count(log, messages);
 		this.#trim(log);
 		this.#changed("log", "people", "rooms", "bar");
+		if (this.#sought?.room === room) this.find(this.#sought.id);
 	}
 
 	/**
@@ -253,6 +317,7 @@ export class Chat extends EventTarget {
 		this.logs.delete(asked);
 		if (this.current !== asked) return;
 		this.current = room;
+		if (this.#sought) this.#sought.room = room;
 		this.#changed("room");
 	}
 
@@ -297,8 +362,7 @@ export class Chat extends EventTarget {
 
 	/** @param {RoomLog} log */
 	#trim(log) {
-		const reading = log.name === this.current && !this.looking();
-		log.trim(reading ? KEPT_AT_MOST : KEPT);
+		log.trim(log.name === this.current ? KEPT_AT_MOST : KEPT);
 	}
 
 	/** @param {Moderated} moderated */

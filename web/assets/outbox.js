@@ -9,6 +9,10 @@ const OUTBOX_MAX = 200;
  * @property {string} key its own for ever, however often it is sent
  * @property {string} room
  * @property {string} text
+ * @property {"" | "edit" | "delete" | "react"} [kind]
+ * @property {string} [target] the id that an edit, deletion or reaction is about
+ * @property {string} [emoji] of a reaction
+ * @property {boolean} [on] whether the reaction is set or taken back
  * @property {number} written when, in milliseconds
  * @property {number} tried when it was given to a node first without an
  *   answer since; 0 when it is certain that no node took it

@@ -1,7 +1,9 @@
 // @ts-check
+import { Changes } from "./changes.js";
 import { seqOf } from "./wire.js";
 
 /** @typedef {import("./wire.js").Entry} Entry */
+/** @typedef {import("./changes.js").Message} Message */
 /** @typedef {import("./wire.js").User} User */
 
 /**
@@ -18,10 +20,16 @@ const LISTED = 500;
 
 /** What this page knows of one room. It knows neither page nor socket. */
 export class RoomLog {
-	/** @type {Entry[]} by seq */
+	/** @type {Message[]} by seq, as they stand now */
 	entries = [];
+	/** How often one came or went elsewhere than at the end. */
+	moves = 0;
 	/** Older entries exist, as far as is known. */
 	more = false;
+	/** The id of the oldest entry of any kind that came: what is older is asked for before it. "" */
+	oldest = "";
+	/** The seq of the first message that was unread when the room was opened; 0 for none. */
+	newFrom = 0;
 	/** It was joined at least once. */
 	loaded = false;
 	/** Entries that came while nobody looked. */
@@ -37,10 +45,9 @@ export class RoomLog {
 	/** How many are here, listed or not. */
 	count = 0;
 
-	/** @type {Map<number, Entry>} */
+	/** @type {Map<number, Message>} */
 	#bySeq = new Map();
-	/** @type {Map<number, Entry>} edits and deletions, by the seq they are about */
-	#changes = new Map();
+	#changes = new Changes();
 	/** @type {Map<string, {name: string, until: number}>} */
 	#typing = new Map();
 
@@ -55,7 +62,10 @@ export class RoomLog {
 		const last = this.entries.at(-1);
 		const first = messages[0];
 		if (gap && last && first) this.gaps.set(seqOf(first.id), { from: last.time, to: first.time });
-		if (!again || restarted) this.more = messages.length > 0 && seqOf(messages[0].id) > 1;
+		if (!again || restarted || !this.oldest) {
+			this.more = messages.length > 0 && seqOf(messages[0].id) > 1;
+			this.oldest = first?.id ?? "";
+		}
 		this.add(messages);
 		this.loaded = true;
 		this.problem = "";
@@ -75,12 +85,22 @@ export class RoomLog {
 	}
 
 	/**
+	 * @param {string} id
+	 * @returns {Message | undefined}
+	 */
+	get(id) {
+		const message = this.#bySeq.get(seqOf(id));
+		return message?.id === id ? message : undefined;
+	}
+
+	/**
 	 * @param {Entry[]} entries
 	 * @param {boolean} more
 	 */
 	addOlder(entries, more) {
 		this.add(entries);
 		this.more = more;
+		this.oldest = entries[0]?.id ?? this.oldest;
 	}
 
 	/**
@@ -90,18 +110,23 @@ export class RoomLog {
 	 */
 	trim(most) {
 		if (this.entries.length < most * 1.1) return;
-		const extra = this.entries.splice(0, Math.max(0, this.entries.length - most));
-		for (const entry of extra) {
-			this.#bySeq.delete(seqOf(entry.id));
-			this.gaps.delete(seqOf(entry.id));
+		for (const { id } of this.entries.splice(0, this.entries.length - most)) {
+			this.#bySeq.delete(seqOf(id));
+			this.gaps.delete(seqOf(id));
 		}
-		if (extra.length > 0) this.more = true;
+		this.moves++;
+		this.more = true;
+		this.oldest = this.entries[0]?.id ?? "";
+		this.#changes.forget(seqOf(this.oldest));
 	}
 
 	restart() {
 		this.restarted = this.loaded;
 		this.entries = [];
+		this.moves++;
 		this.more = false;
+		this.oldest = "";
+		this.newFrom = 0;
 		this.gaps.clear();
 		this.#bySeq.clear();
 		this.#changes.clear();
@@ -139,31 +164,37 @@ export class RoomLog {
 	/** @param {Entry} entry */
 	#put(entry) {
 		const seq = seqOf(entry.id);
-		const change = this.#changes.get(seq);
-		if (change?.kind === "delete") return;
-		if (change) entry = { ...entry, text: change.text };
+		if (this.#changes.isDeleted(seq)) return;
+		const at = this.indexOf(seq);
 		const known = this.#bySeq.has(seq);
-		this.#bySeq.set(seq, entry);
-		this.entries.splice(this.#place(seq), known ? 1 : 0, entry);
+		if (!known && at < this.entries.length) this.moves++;
+		const message = this.#changes.fold(entry);
+		this.#bySeq.set(seq, message);
+		this.entries.splice(at, known ? 1 : 0, message);
 	}
 
-	/** @param {Entry} entry an edit, a deletion, or what this page does not know */
+	/** @param {Entry} entry an edit, a deletion, a reaction, or what this page does not know */
 	#change(entry) {
-		if (entry.kind !== "edit" && entry.kind !== "delete") return;
+		if (!this.#changes.take(entry)) return;
 		const seq = seqOf(entry.target ?? "");
-		this.#changes.set(seq, entry);
 		const target = this.#bySeq.get(seq);
 		if (!target) return;
-		if (entry.kind === "edit") {
-			this.#put(target);
-		} else {
-			this.#bySeq.delete(seq);
-			this.entries.splice(this.#place(seq), 1);
-		}
+		if (entry.kind !== "delete") return this.#put(target);
+		this.#bySeq.delete(seq);
+		this.entries.splice(this.indexOf(seq), 1);
+		this.moves++;
+		const gap = this.gaps.get(seq);
+		const next = this.entries[this.indexOf(seq)];
+		this.gaps.delete(seq);
+		if (gap && next && !this.gaps.has(seqOf(next.id))) this.gaps.set(seqOf(next.id), gap);
+		if (this.newFrom === seq) this.newFrom = next ? seqOf(next.id) : 0;
 	}
 
-	/** @param {number} seq */
-	#place(seq) {
+	/**
+	 * @param {number} seq
+	 * @returns {number} where it is, or would be
+	 */
+	indexOf(seq) {
 		let low = 0;
 		let high = this.entries.length;
 		while (low < high) {

@@ -17,6 +17,8 @@
  * @property {string} node the node that took it
  * @property {"edit" | "delete" | "react"} [kind]
  * @property {string} [target] the id that an edit, deletion or reaction is about
+ * @property {string} [emoji] of a reaction
+ * @property {boolean} [on] whether the reaction is set or taken back
  *
  * @typedef {object} Welcome
  * @property {User} user

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NodeNumbers } from "../assets/nodenumbers.js";
 import { RoomLog } from "../assets/roomlog.js";
-import { layOut } from "../assets/view/layout.js";
+import { Layout } from "../assets/view/layout.js";
 import { wordsFor } from "../assets/view/words.js";
 import { bytesOf, seqOf } from "../assets/wire.js";
 
@@ -12,6 +12,11 @@ const entry = (seq, more = {}) => ({
 	id: `${NOON + seq}-${seq}`, room: "r", key: `k${seq}`, user: { id: "u", name: "U" }, text: `text ${seq}`, time: NOON + seq * 1000,
 	node: "node-1", ...more,
 });
+const items = (log, pending = [], me = null) => {
+	const layout = new Layout(log, pending, me);
+	return Array.from({ length: layout.count }, (_, i) => layout.item(i));
+};
+const kinds = (log) => items(log).map(({ lines }) => lines.map(({ kind }) => kind).join(" "));
 const seqs = (log) => log.entries.map(({ id }) => seqOf(id));
 
 test("entries stand by seq, each once, however they come", () => {
@@ -19,15 +24,6 @@ test("entries stand by seq, each once, however they come", () => {
 	log.add([entry(3), entry(1)]);
 	log.add([entry(2), entry(3), entry(1)]);
 	assert.deepEqual(seqs(log), [1, 2, 3]);
-});
-
-test("edits and deletions count, whether they come after or before what they are about", () => {
-	const log = new RoomLog("r");
-	log.add([entry(5), entry(6), entry(7, { kind: "edit", target: entry(5).id, text: "better" })]);
-	log.add([entry(8, { kind: "delete", target: entry(6).id }), entry(9, { kind: "delete", target: entry(4).id })]);
-	log.add([entry(4)]);
-	assert.deepEqual(seqs(log), [5]);
-	assert.equal(log.entries[0].text, "better");
 });
 
 test("the oldest are forgotten and can be had again", () => {
@@ -44,28 +40,42 @@ test("a gap stands before the first entry after it", () => {
 	const arrival = { asked: "r", room: "r", members: [], count: 0, again: false, gap: false, restarted: false };
 	log.arrive({ ...arrival, messages: [entry(1)] });
 	log.arrive({ ...arrival, messages: [entry(900)], again: true, gap: true });
-	const kinds = layOut(log, [], null).map(({ kind }) => kind);
-	assert.deepEqual(kinds, ["day", "message", "gap", "message"]);
+	assert.deepEqual(kinds(log), ["day", "gap"]);
 	log.arrive({ ...arrival, messages: [entry(2)], again: true, restarted: true });
-	assert.deepEqual(layOut(log, [], null).map(({ kind }) => kind), ["restart", "day", "message"]);
+	assert.deepEqual(kinds(log), ["restart day"]);
 });
 
 test("one person's messages within five minutes are one group", () => {
 	const log = new RoomLog("r");
 	const other = { id: "v", name: "V" };
 	log.add([entry(1), entry(2), entry(3, { node: "node-2" }), entry(4, { user: other }), entry(5, { user: other, time: NOON + 400e3 })]);
-	const items = layOut(log, [], null).filter(({ kind }) => kind === "message");
-	assert.deepEqual(items.map(({ first }) => first), [true, false, false, true, true]);
-	assert.deepEqual(items.map(({ crossed }) => crossed), [true, false, true, true, true]);
+	assert.deepEqual(items(log).map(({ first }) => first), [true, false, false, true, true]);
+	assert.deepEqual(items(log).map(({ last }) => last), [false, false, true, true, true]);
+	assert.deepEqual(items(log).map(({ crossed }) => crossed), [true, false, true, true, true]);
 });
 
 test("a pending message comes last and becomes the entry with its key", () => {
 	const log = new RoomLog("r");
 	log.add([entry(1)]);
 	const pending = { key: "k2", room: "r", text: "t", written: NOON, tried: 0, failed: "" };
-	assert.equal(layOut(log, [pending], null).at(-1).key, "k2");
+	assert.equal(items(log, [pending]).at(-1).key, "k2");
 	log.add([entry(2)]);
-	assert.equal(layOut(log, [], null).at(-1).was, "k2");
+	assert.equal(items(log).at(-1).was, "k2");
+});
+
+test("the line above what is new moves on when its message is deleted", () => {
+	const log = new RoomLog("r");
+	log.add([entry(1), entry(2), entry(3)]);
+	log.newFrom = 2;
+	assert.deepEqual(kinds(log), ["day", "new", ""]);
+	log.add([entry(4, { kind: "delete", target: entry(2).id })]);
+	assert.deepEqual(kinds(log), ["day", "new"]);
+});
+
+test("what one says of oneself stands apart from what one says", () => {
+	const log = new RoomLog("r");
+	log.add([entry(1), entry(2, { text: "/me waves" }), entry(3), entry(4, { text: "/me" })]);
+	assert.deepEqual(items(log).map(({ action, first }) => [action, first]), [[false, true], [true, false], [false, true], [false, false]]);
 });
 
 test("nodes keep their numbers when others die", () => {

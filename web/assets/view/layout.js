@@ -1,61 +1,195 @@
 // @ts-check
 import { seqOf } from "../wire.js";
-import { dayOf } from "./text.js";
+import { dayOf, isAction } from "./text.js";
 
-/** @typedef {import("../wire.js").Entry} Entry */
+/** @typedef {import("../changes.js").Message} Message */
 /** @typedef {import("../wire.js").User} User */
 /** @typedef {import("../outbox.js").Pending} Pending */
 /** @typedef {import("../roomlog.js").RoomLog} RoomLog */
+/** @typedef {import("../roomlog.js").Gap} Gap */
 
 /** Messages of one person this close together are one group, in milliseconds. */
 const GROUP_MS = 5 * 60 * 1000;
 
 /**
- * @typedef {object} Item What one element of the log shows.
- * @property {string} key by which its element is known
- * @property {"day" | "gap" | "restart" | "message" | "pending"} kind
+ * @typedef {object} Line What stands between two messages.
+ * @property {"day" | "gap" | "restart" | "new"} kind
  * @property {number} time
- * @property {string} [was] the key it had while it was pending
- * @property {Entry} [entry]
- * @property {Pending} [pending]
- * @property {import("../roomlog.js").Gap} [gap]
- * @property {boolean} [first] of a group
- * @property {boolean} [last] of a group
- * @property {boolean} [crossed] taken by another node than the one before it
+ * @property {Gap} [gap]
+ *
+ * @typedef {object} Shown A reaction as it is drawn.
+ * @property {string} emoji
+ * @property {string[]} names
+ * @property {boolean} mine
+ * @property {boolean} waiting mine is on its way
+ *
+ * @typedef {object} Item What one row of the log shows.
+ * @property {string} key by which its row is known
+ * @property {string} was the key it had while it was pending; ""
+ * @property {Message | null} entry
+ * @property {Pending | null} pending the message itself, while it has no place
+ * @property {Line[]} lines above it
+ * @property {User} user
+ * @property {string} text
+ * @property {number} time
+ * @property {number} edited when; 0
+ * @property {Shown[]} reactions
+ * @property {Pending[]} changes of the message, on their way or refused
+ * @property {boolean} waiting it, or its change, is on its way
+ * @property {boolean} action it says what its author does
+ * @property {boolean} first of a group
+ * @property {boolean} last of a group
+ * @property {boolean} crossed taken by another node than the one before it
  */
 
-/**
- * Lays a room out: days, gaps, messages in their order, then what is pending.
- * @param {RoomLog} log
- * @param {Pending[]} pending
- * @param {User | null} me
- * @returns {Item[]}
- */
-export function layOut(log, pending, me) {
-	/** @type {Item[]} */
-	const items = [];
-	/** @type {Entry | null} */
-	let before = null;
-	if (log.restarted) items.push({ key: "restart", kind: "restart", time: 0 });
-	for (const entry of log.entries) {
+/** A room as it is to be drawn, row by row: messages in their order, then what is pending. */
+export class Layout {
+	/** @type {Pending[]} messages that have no place yet */
+	said = [];
+	/** @type {Map<number, Pending[]>} what is pending about messages, by their seq */
+	#changes = new Map();
+	#log;
+	#me;
+
+	/**
+	 * @param {RoomLog} log
+	 * @param {Pending[]} pending
+	 * @param {User | null} me
+	 */
+	constructor(log, pending, me) {
+		this.#log = log;
+		this.#me = me;
+		for (const one of pending) {
+			if (!one.kind) {
+				this.said.push(one);
+				continue;
+			}
+			const seq = seqOf(one.target ?? "");
+			this.#changes.set(seq, [...(this.#changes.get(seq) ?? []), one]);
+		}
+	}
+
+	get count() {
+		return this.#log.entries.length + this.said.length;
+	}
+
+	/**
+	 * What a row is about, which is the same object for as long as it shows the same.
+	 * @param {number} index
+	 * @returns {Message | Pending}
+	 */
+	at(index) {
+		const { entries } = this.#log;
+		return entries[index] ?? this.said[index - entries.length];
+	}
+
+	/**
+	 * @param {string} key of a row
+	 * @returns {number} its index, or that of the one that took its place
+	 */
+	indexOf(key) {
+		const said = this.said.findIndex((one) => one.key === key);
+		return said < 0 ? this.#log.indexOf(seqOf(key)) : this.#log.entries.length + said;
+	}
+
+	/**
+	 * @param {number} index
+	 * @returns {Item}
+	 */
+	item(index) {
+		const one = this.at(index);
+		const entry = "id" in one ? one : null;
+		const pending = entry ? null : /** @type {Pending} */ (one);
+		const before = index > 0 ? this.#log.entries[index - 1] : undefined;
+		const changes = entry ? this.#changes.get(seqOf(entry.id)) ?? [] : [];
+		const under = changes.filter((change) => !change.failed);
+		const edit = under.filter(({ kind }) => kind === "edit").at(-1);
+		const text = edit?.text ?? one.text;
+		const first = this.#begins(index);
+		return {
+			key: keyOf(one),
+			was: entry?.key ?? "",
+			entry,
+			pending,
+			lines: entry ? this.#lines(entry, before) : [],
+			user: entry?.user ?? this.#me ?? { id: "", name: "" },
+			text,
+			time: timeOf(one),
+			edited: entry?.edited ?? 0,
+			reactions: entry ? this.#reactions(entry, under) : [],
+			changes,
+			waiting: pending ? !pending.failed : under.some(({ kind }) => kind !== "react"),
+			action: isAction(text),
+			first,
+			last: index === this.count - 1 || this.#begins(index + 1),
+			crossed: !!entry && (first || before?.node !== entry.node),
+		};
+	}
+
+	/**
+	 * Whether a row is not of the same group as the one above it.
+	 * @param {number} index
+	 */
+	#begins(index) {
+		if (index === 0) return true;
+		const one = this.at(index);
+		const before = this.at(index - 1);
+		const [user, user2] = [this.#author(one), this.#author(before)];
+		return user?.id !== user2?.id || user?.name !== user2?.name || timeOf(one) - timeOf(before) > GROUP_MS ||
+			isAction(before.text) || "id" in one && this.#lines(one, /** @type {Message} */ (before)).length > 0;
+	}
+
+	/** @param {Message | Pending} one */
+	#author(one) {
+		return "id" in one ? one.user : this.#me;
+	}
+
+	/**
+	 * @param {Message} entry
+	 * @param {Message | undefined} before
+	 */
+	#lines(entry, before) {
+		/** @type {Line[]} */
+		const lines = [];
 		const seq = seqOf(entry.id);
-		const gap = log.gaps.get(seq);
-		if (gap) items.push({ key: `gap ${seq}`, kind: "gap", time: entry.time, gap });
-		const newDay = !before || dayOf(before.time) !== dayOf(entry.time);
-		if (newDay) items.push({ key: `day ${dayOf(entry.time)} ${gap ? seq : ""}`, kind: "day", time: entry.time });
-		const first = newDay || !!gap || !before || before.user.id !== entry.user.id ||
-			before.user.name !== entry.user.name || entry.time - before.time > GROUP_MS;
-		const crossed = first || before?.node !== entry.node;
-		items.push({ key: `seq ${seq}`, was: entry.key, kind: "message", time: entry.time, entry, first, crossed });
-		before = entry;
+		const gap = this.#log.gaps.get(seq);
+		const { time } = entry;
+		if (!before && this.#log.restarted) lines.push({ kind: "restart", time: 0 });
+		if (gap) lines.push({ kind: "gap", time, gap });
+		if (!before || dayOf(before.time) !== dayOf(time)) lines.push({ kind: "day", time });
+		if (this.#log.newFrom === seq) lines.push({ kind: "new", time });
+		return lines;
 	}
-	let first = !before || before.user.id !== me?.id || Date.now() - before.time > GROUP_MS;
-	for (const one of pending) {
-		items.push({ key: one.key, kind: "pending", time: one.written, pending: one, first });
-		first = false;
+
+	/**
+	 * @param {Message} entry
+	 * @param {Pending[]} changes under way
+	 * @returns {Shown[]}
+	 */
+	#reactions({ reactions = [] }, changes) {
+		const me = this.#me;
+		/** @type {Map<string, Shown>} */
+		const shown = new Map();
+		for (const { emoji, users } of reactions) {
+			const mine = users.some(({ id }) => id === me?.id);
+			shown.set(emoji, { emoji, names: users.map(({ id, name }) => (id === me?.id ? "you" : name)), mine, waiting: false });
+		}
+		for (const { kind, emoji = "", on = false } of changes) {
+			if (kind !== "react") continue;
+			const { names = [], mine = false } = shown.get(emoji) ?? {};
+			const others = mine ? names.filter((name) => name !== "you") : names;
+			shown.set(emoji, { emoji, names: on ? [...others, "you"] : others, mine: on, waiting: true });
+		}
+		return [...shown.values()].filter(({ names }) => names.length > 0);
 	}
-	// Told here, because a style sheet that asks for the next element is slow on
-	// a thousand of them.
-	items.forEach((item, i) => (item.last = !items[i + 1] || items[i + 1].first !== false));
-	return items;
+}
+
+/** @param {Message | Pending} one */
+function timeOf(one) {
+	return "id" in one ? one.time : one.written;
+}
+
+/** @param {Message | Pending} one */
+function keyOf(one) {
+	return "id" in one ? one.id : one.key;
 }

@@ -1,56 +1,94 @@
 // @ts-check
-import { arrange, byId, part, setText, stamp } from "./dom.js";
-import { layOut } from "./layout.js";
-import { clockTime, dayName, drawAvatar, saidTime, textNodes, wholeTime } from "./text.js";
+import { Announcer } from "./announce.js";
+import { arrange, byId, setText, stamp } from "./dom.js";
+import { Layout } from "./layout.js";
+import { drawRow, markOf } from "./row.js";
+import { Span } from "./span.js";
 
 /** @typedef {import("./layout.js").Item} Item */
+/** @typedef {import("../changes.js").Message} Message */
 /** @typedef {import("../wire.js").User} User */
 /** @typedef {import("../outbox.js").Pending} Pending */
 /** @typedef {import("../roomlog.js").RoomLog} RoomLog */
 /** @typedef {import("../nodenumbers.js").NodeNumbers} NodeNumbers */
 
-/** When a pending message says that it is being sent, in milliseconds. */
-export const SLOW_MS = 2000;
-
 /** How near to an edge counts as there, in pixels. */
 const NEAR_END = 48;
 const NEAR_START = 600;
+
+/** So many rows are in the document at once. */
+const ROWS_MOST = 200;
+
+/** How far beyond what is seen there are rows, in parts of its height: wanted, and least. */
+const BEYOND = 0.75;
+const BEYOND_LEAST = 0.25;
+
+/** What a row is taken for until it was drawn once, in pixels. */
+const GUESS = 40;
+
+/** How long the message that a link led to stays marked, in milliseconds. */
+const MARKED_MS = 2500;
 
 /**
  * @typedef {object} Hooks
  * @property {() => void} older the beginning of what is shown came near
  * @property {() => void} atEnd the newest message came into view
- * @property {(key: string) => void} retry
- * @property {(key: string) => void} discard
  *
- * @typedef {{element: HTMLElement, mark: string, item: Item}} Drawn
+ * @typedef {{row: HTMLElement, mark: string, about: Message | Pending, item: Item}} Drawn
  */
 
-/** Draws a room's messages, and keeps the reader's place in them. */
+/**
+ * Draws a room's messages and keeps the reader's place in them. Only the rows
+ * around what is seen are in the document; space stands for the others.
+ */
 export class LogView {
+	/** The key of the message of which is asked whether to delete it; "" */
+	asking = "";
+
 	#scroll = byId("scroll");
 	#log = byId("log");
 	#jump = byId("jump");
+	#announcer = new Announcer(byId("announcer"));
 	#numbers;
 	#hooks;
+	#mentions;
+
+	#span = new Span();
+	/** @type {WeakMap<Message | Pending, number>} rows' heights in pixels, as far as they were drawn */
+	#heights = new WeakMap();
+	/** @type {Layout | null} */
+	#layout = null;
+	/** @type {RoomLog | null} */
+	#room = null;
+	/** @type {User | null} */
+	#me = null;
+	/** How the rows stand that are not at the end; when it is another, all is summed anew. */
+	#order = "";
 	/** @type {Map<string, Drawn>} */
 	#drawn = new Map();
-	#room = "";
 	#atEnd = true;
-	/** The reader's place: an element and where on the screen it was. */
-	/** @type {{element: Element, top: number} | null} */
-	#place = null;
+	/** By how much the space above is not what it should be, so that nothing had to move. */
+	#drift = 0;
+	/** The reader's place: the rows that are seen, and where on the screen. @type {{row: Element, top: number}[]} */
+	#places = [];
+	#marked = "";
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#markedTimer;
 
 	/**
 	 * @param {NodeNumbers} numbers
 	 * @param {Hooks} hooks
+	 * @param {(text: string, name: string) => boolean} mentions
 	 */
-	constructor(numbers, hooks) {
+	constructor(numbers, hooks, mentions) {
 		this.#numbers = numbers;
 		this.#hooks = hooks;
+		this.#mentions = mentions;
 		this.#scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
 		this.#jump.addEventListener("click", () => this.toEnd());
-		new ResizeObserver(() => this.#settle()).observe(this.#scroll);
+		const observer = new ResizeObserver(() => this.#resized());
+		observer.observe(this.#scroll);
+		observer.observe(this.#log); // fonts came, a row opened
 	}
 
 	/** Whether the newest message is in view. */
@@ -60,8 +98,10 @@ export class LogView {
 
 	toEnd() {
 		this.#atEnd = true;
-		this.#settle();
+		this.#drift = 0;
+		this.#render(true);
 		this.#hooks.atEnd();
+		this.#drawJump();
 	}
 
 	/**
@@ -70,182 +110,277 @@ export class LogView {
 	 * @param {User | null} me
 	 */
 	draw(log, pending, me) {
-		const other = log.name !== this.#room;
-		if (other) {
-			this.#room = log.name;
-			this.#drawn.clear();
-			this.#log.replaceChildren();
-			this.#atEnd = true;
-		}
-		// What is not news is not read out.
-		this.#log.setAttribute("aria-busy", String(other || !log.loaded));
+		const other = log !== this.#room;
+		this.#me = me;
+		this.#room = log;
+		if (other) this.#clear();
 		this.#remember();
-		const items = layOut(log, pending, me);
-		this.#adopt(items);
-		const kept = new Map();
-		for (const item of items) kept.set(item.key, this.#drawItem(item, me, other));
-		this.#drawn = kept;
-		arrange(this.#log, [...kept.values()].map(({ element }) => element));
-		this.#settle();
-		this.#drawJump(log.unread);
-		// Where all fits on the screen, no scrolling would ask for more.
-		if (log.more && this.#scroll.scrollHeight <= this.#scroll.clientHeight) this.#hooks.older();
+		this.#order = this.#sum(new Layout(log, pending, me), log);
+		this.#render(other);
+		this.#drawJump();
+		if (log.loaded) this.#announcer.heard(log, me, other);
+		// Where one can't scroll further, no scrolling would ask for more.
+		if (log.more && this.#scroll.scrollTop < NEAR_START) this.#hooks.older();
+	}
+
+	/** Draws again what is drawn. */
+	redraw() {
+		this.#remember();
+		this.#render();
 	}
 
 	/**
-	 * A pending message that got its place stays the element that it was.
-	 * @param {Item[]} items
+	 * @param {Element} element within a row
+	 * @returns {Item | null}
 	 */
-	#adopt(items) {
-		for (const item of items) {
-			if (!item.was || this.#drawn.has(item.key)) continue;
-			const drawn = this.#drawn.get(item.was);
-			if (drawn) this.#drawn.set(item.key, drawn);
+	itemOf(element) {
+		const key = /** @type {HTMLElement | null} */ (element.closest(".message"))?.dataset.key;
+		return this.#drawn.get(key ?? "")?.item ?? null;
+	}
+
+	/**
+	 * The message next to another one, in the document and in view.
+	 * @param {string} key "" for one at the edge of what is seen
+	 * @param {number} step 1 for the next, -1 for the one before
+	 * @returns {HTMLElement | null} null where there is none
+	 */
+	next(key, step) {
+		const layout = this.#layout;
+		if (!layout || layout.count === 0) return null;
+		const seen = this.#places.map(({ row }) => row);
+		const edge = step < 0 ? seen.at(-1) : seen[0];
+		const from = key ? layout.indexOf(key) + step : edge ? this.#span.start + [...this.#log.children].indexOf(edge) : layout.count - 1;
+		if (from < 0 || from >= layout.count) return null;
+		if (from < this.#span.start || from >= this.#span.end) this.#go(from, 0.5);
+		const row = /** @type {HTMLElement} */ (this.#log.children[from - this.#span.start]);
+		const [box, frame] = [row.getBoundingClientRect(), this.#scroll.getBoundingClientRect()];
+		if (box.top < frame.top) this.#scroll.scrollTop += box.top - frame.top - 8;
+		else if (box.bottom > frame.bottom) this.#scroll.scrollTop += Math.min(box.bottom - frame.bottom + 8, box.top - frame.top);
+		return row.querySelector(".message");
+	}
+
+	/**
+	 * Leads the reader to a message, and marks it for a moment.
+	 * @param {string} id
+	 */
+	show(id) {
+		if (!this.#layout || !this.#room?.get(id)) return false;
+		clearTimeout(this.#markedTimer);
+		this.#marked = id;
+		this.#markedTimer = setTimeout(() => {
+			this.#marked = "";
+			this.redraw();
+		}, MARKED_MS);
+		this.#go(this.#layout.indexOf(id), 0.3);
+		return true;
+	}
+
+	#clear() {
+		this.#drawn.clear();
+		this.#log.replaceChildren();
+		this.#heights = new WeakMap();
+		this.#layout = null;
+		this.#order = this.#marked = this.asking = "";
+		this.#atEnd = true;
+		this.#drift = 0;
+		this.#places = [];
+	}
+
+	/** @param {number} index of a row or of where there was none */
+	#height = (index) => {
+		const about = this.#layout?.at(index);
+		return (about && this.#heights.get(about)) ?? GUESS;
+	};
+
+	/**
+	 * Takes a new layout. At the end there is nothing to do but to add; else all
+	 * heights are summed.
+	 * @param {Layout} layout
+	 * @param {RoomLog} log
+	 * @returns {string} its order
+	 */
+	#sum(layout, log) {
+		const order = [log.moves, ...layout.said.map(({ key }) => key)].join();
+		const first = this.#layout && this.#drawn.keys().next().value;
+		this.#layout = layout;
+		if (order === this.#order) {
+			this.#span.extend(layout.count, this.#height);
+		} else {
+			const { above } = this.#span;
+			this.#span.reset(first ? layout.indexOf(first) : layout.count, layout.count, this.#height);
+			this.#drift -= this.#span.above - above; // as yet nothing has moved
 		}
+		return order;
+	}
+
+	/**
+	 * Shows a row at a part of the view's height.
+	 * @param {number} index
+	 * @param {number} part
+	 */
+	#go(index, part) {
+		const layout = this.#layout;
+		if (!layout) return;
+		this.#span.reset(index, layout.count, this.#height);
+		this.#atEnd = false;
+		this.#drift = 0;
+		const { clientHeight } = this.#scroll;
+		const top = this.#span.above - clientHeight * part;
+		this.#render(true, top);
+		const row = this.#log.children[index - this.#span.start];
+		if (row) this.#scroll.scrollTop += row.getBoundingClientRect().top - this.#scroll.getBoundingClientRect().top - clientHeight * part;
+		this.#scrolled();
+	}
+
+	/**
+	 * Puts the rows that are wanted into the document.
+	 * @param {boolean} [still] nothing moves: all of it is new
+	 * @param {number} [to] where to scroll to first, in the list's pixels
+	 */
+	#render(still = false, to) {
+		const layout = this.#layout;
+		if (!layout) return;
+		const { clientHeight } = this.#scroll;
+		const beyond = clientHeight * BEYOND;
+		if (to !== undefined) this.#places = [];
+		// Rows are often higher than they were taken for: then there are enough at once.
+		for (let round = 0; round < 3; round++) {
+			const top = to ?? this.#scroll.scrollTop - this.#drift;
+			if (this.#atEnd) this.#span.cover(-clientHeight - beyond, Infinity, clientHeight, ROWS_MOST, this.#height);
+			else this.#span.cover(top - beyond, top + clientHeight + beyond, beyond, ROWS_MOST, this.#height);
+			this.#fill(layout, still);
+			const enough = !this.#measure();
+			if (to !== undefined) this.#scroll.scrollTop = to;
+			this.#settle();
+			if (enough) break;
+		}
+		this.#remember();
+	}
+
+	/**
+	 * @param {Layout} layout
+	 * @param {boolean} still
+	 */
+	#fill(layout, still) {
+		/** @type {Map<string, Drawn>} */
+		const drawn = new Map();
+		for (let i = this.#span.start; i < this.#span.end; i++) {
+			const one = this.#drawItem(layout.item(i), layout.at(i), still || !this.#atEnd || i < layout.count - 3);
+			drawn.set(one.item.key, one);
+		}
+		const focused = this.#log.contains(document.activeElement);
+		this.#drawn = drawn;
+		arrange(this.#log, [...drawn.values()].map(({ row }) => row));
+		if (focused && !this.#log.contains(document.activeElement)) this.#scroll.focus({ preventScroll: true });
+		this.#space();
 	}
 
 	/**
 	 * @param {Item} item
-	 * @param {User | null} me
-	 * @param {boolean} still nothing moves: the whole room is new
+	 * @param {Message | Pending} about
+	 * @param {boolean} still
 	 * @returns {Drawn}
 	 */
-	#drawItem(item, me, still) {
-		const mark = this.#markOf(item);
-		const drawn = this.#drawn.get(item.key);
-		if (drawn && drawn.mark === mark && drawn.item.entry === item.entry) return drawn;
-		const isMessage = item.kind === "message" || item.kind === "pending";
-		const element = drawn?.element ?? stamp(isMessage ? "t-message" : "t-line");
-		if (isMessage) this.#drawMessage(element, item, me);
-		else this.#drawLine(element, item);
-		const isNew = !drawn && !still && this.#atEnd && isMessage;
-		element.classList.toggle("arrives", isNew);
-		return { element, mark, item };
+	#drawItem(item, about, still) {
+		const common = {
+			room: this.#room?.name ?? "", me: this.#me, numbers: this.#numbers, mentions: this.#mentions, marked: this.#marked, asking: this.asking,
+		};
+		const mark = markOf(item, common);
+		// A pending message that got its place stays the element that it was.
+		const drawn = this.#drawn.get(item.key) ?? this.#drawn.get(item.was);
+		if (drawn && drawn.mark === mark && drawn.about === about) return drawn;
+		const row = drawn?.row ?? stamp("t-message");
+		if (drawn) this.#heights.set(about, this.#heights.get(drawn.about) ?? GUESS);
+		drawRow(row, item, common);
+		row.classList.toggle("arrives", !drawn && !still);
+		return { row, mark, about, item };
 	}
 
-	/**
-	 * What of an item can change while its entry stays.
-	 * @param {Item} item
-	 */
-	#markOf({ kind, first, last, crossed, entry, pending, time }) {
-		if (pending) return `p${first}${last}${pending.failed}${Date.now() - pending.written > SLOW_MS}`;
-		if (entry) return `m${first}${last}${crossed}${this.#numbers.of(entry.node)}`;
-		return kind === "day" ? dayName(time) : kind;
+	/** The space that stands for the rows that are not in the document. */
+	#space() {
+		this.#log.style.paddingBlockStart = `${Math.max(0, this.#span.above + this.#drift)}px`;
+		this.#log.style.paddingBlockEnd = `${this.#span.below}px`;
 	}
 
-	/**
-	 * @param {HTMLElement} element
-	 * @param {Item} item
-	 */
-	#drawLine(element, { kind, gap, time }) {
-		element.className = `line line-${kind}`;
-		const words = part(element, "span");
-		if (kind === "day") setText(words, dayName(time));
-		else if (kind === "restart") setText(words, "This room was restarted. Earlier messages are gone.");
-		else if (gap)
-			setText(
-				words,
-				`Some messages between ${saidTime(gap.from)} and ${saidTime(gap.to)} are no longer available.`,
-			);
-	}
-
-	/**
-	 * @param {HTMLElement} element
-	 * @param {Item} item
-	 * @param {User | null} me
-	 */
-	#drawMessage(element, { entry, pending, first, last, crossed, time }, me) {
-		const user = entry?.user ?? me ?? { id: "", name: "" };
-		const node = entry ? this.#numbers.of(entry.node) : 0;
-		const state = pending ? (pending.failed ? " failed" : " pending") : "";
-		const colour = entry ? this.#numbers.colour(entry.node) : "node-gone";
-		element.className = `message ${first ? "first" : "next"}${last ? " last" : ""} ${colour}${state}`;
-		const number = part(element, ".message-node");
-		setText(number, crossed && node ? String(node) : "");
-		number.title = node ? `Taken by node ${node}` : "";
-		drawAvatar(part(element, ".avatar"), user);
-		setText(part(element, ".author"), user.name);
-		const when = part(element, "time");
-		setText(when, clockTime(time));
-		when.title = wholeTime(time);
-		when.setAttribute("datetime", new Date(time).toISOString());
-		const text = entry?.text ?? pending?.text ?? "";
-		part(element, ".text").replaceChildren(...textNodes(text));
-		this.#drawFate(element, pending);
-	}
-
-	/**
-	 * @param {HTMLElement} element
-	 * @param {Pending | undefined} pending
-	 */
-	#drawFate(element, pending) {
-		let fate = element.querySelector(".fate");
-		if (!pending) {
-			fate?.remove();
-			return;
+	/** @returns {boolean} whether rows are lower than they were taken for, so that there may be too few */
+	#measure() {
+		let [more, less] = [0, 0];
+		for (const { row, about } of this.#drawn.values()) {
+			const height = row.getBoundingClientRect().height;
+			const grown = height - (this.#heights.get(about) ?? GUESS);
+			this.#heights.set(about, height);
+			if (grown > 0) more += grown;
+			else less -= grown;
 		}
-		if (!fate) {
-			fate = stamp("t-fate");
-			part(fate, ".retry").addEventListener("click", () => this.#hooks.retry(pending.key));
-			part(fate, ".discard").addEventListener("click", () => this.#hooks.discard(pending.key));
-			element.append(fate);
-		}
-		const slow = Date.now() - pending.written > SLOW_MS;
-		setText(part(fate, ".fate-words"), pending.failed ? sentence(pending.failed) : slow ? "sending…" : "");
-		part(fate, ".retry").hidden = part(fate, ".discard").hidden = !pending.failed;
+		this.#span.grew(more - less);
+		return less - more > 1;
 	}
 
 	#scrolled() {
 		const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
-		const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
-		if (atEnd && !this.#atEnd) this.#hooks.atEnd();
+		const layout = this.#layout;
+		const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END && this.#span.end === layout?.count;
+		const reached = atEnd && !this.#atEnd;
 		this.#atEnd = atEnd;
-		if (scrollTop < NEAR_START) this.#hooks.older();
 		this.#remember();
-		if (atEnd) this.#jump.hidden = true;
-		else this.#drawJump(0);
+		const least = clientHeight * BEYOND_LEAST;
+		const top = scrollTop - this.#drift;
+		const { start, above } = this.#span;
+		const bottom = scrollHeight - this.#span.below;
+		if (start > 0 && above > top - least || bottom < scrollTop + clientHeight + least && this.#span.below > 0) this.#render();
+		if (reached) this.#hooks.atEnd();
+		if (scrollTop < NEAR_START) this.#hooks.older();
+		this.#drawJump();
 	}
 
-	/** Notes where the reader is: the first message that is in view. */
+	#resized() {
+		this.#measure();
+		this.#settle();
+	}
+
+	/** Notes where the reader is: the rows that are in view. */
 	#remember() {
-		this.#place = null;
-		if (this.#atEnd) return;
-		const edge = this.#scroll.getBoundingClientRect().top;
+		this.#places = [];
+		const { top, bottom } = this.#scroll.getBoundingClientRect();
+		const rows = this.#log.children;
 		let low = 0;
-		let high = this.#log.children.length - 1;
+		let high = rows.length;
 		while (low < high) {
 			const middle = (low + high) >> 1;
-			if (this.#log.children[middle].getBoundingClientRect().bottom < edge) low = middle + 1;
+			if (rows[middle].getBoundingClientRect().bottom <= top) low = middle + 1;
 			else high = middle;
 		}
-		/** @type {Element | null} a message: a day's line moves when older ones come */
-		let element = this.#log.children[low] ?? null;
-		while (element && !element.matches(".message")) element = element.nextElementSibling;
-		if (element) this.#place = { element, top: element.getBoundingClientRect().top };
+		for (let i = low; i < rows.length; i++) {
+			const box = rows[i].getBoundingClientRect();
+			if (box.top >= bottom) break;
+			this.#places.push({ row: rows[i], top: box.top });
+		}
 	}
 
 	/** Puts the reader back to where they were. */
 	#settle() {
 		if (this.#atEnd) {
+			this.#drift = 0;
+			this.#space();
 			this.#scroll.scrollTop = this.#scroll.scrollHeight;
-		} else if (this.#place?.element.isConnected) {
-			this.#scroll.scrollTop += this.#place.element.getBoundingClientRect().top - this.#place.top;
+			return;
 		}
+		const place = this.#places.find(({ row }) => row.isConnected);
+		if (!place) return;
+		const off = () => place.row.getBoundingClientRect().top - place.top;
+		// Space that gives way doesn't disturb a finger's scrolling, as scrolling by script would.
+		const { start, above } = this.#span;
+		const drift = this.#drift - off();
+		const gives = start > 0 && above + drift > above / 2 && above + drift < above * 2;
+		this.#drift = gives ? drift : 0;
+		this.#space();
+		if (!gives && off()) this.#scroll.scrollTop += off();
 	}
 
-	/** @param {number} unread */
-	#drawJump(unread) {
+	#drawJump() {
 		const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
+		const unread = this.#room?.unread ?? 0;
 		this.#jump.hidden = this.#atEnd || scrollHeight - scrollTop - clientHeight < clientHeight / 2 && !unread;
-		if (unread || this.#jump.hidden) setText(byId("jump-words"), unread ? `${unread} new` : "Newest");
+		setText(byId("jump-words"), unread ? `${unread.toLocaleString()} new` : "Newest");
 	}
-}
-
-/**
- * A node's words as a sentence.
- * @param {string} words
- */
-export function sentence(words) {
-	const text = words.trim();
-	return text && text[0].toLocaleUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
 }

@@ -1,6 +1,6 @@
 // @ts-check
 import { byId, setText } from "./dom.js";
-import { sentence } from "./log.js";
+import { sentence } from "./row.js";
 
 /** One's name, and the field in its place that changes it. */
 export class NameLine {

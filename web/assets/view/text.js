@@ -5,11 +5,18 @@ const LINK = /https?:\/\/[^\s<>"'`]+/g;
 const CODE = /```(?:[\w+#.-]*\n)?([\s\S]*?)```/g;
 
 /**
+ * Whether a text says what its author does, not what they say.
+ * @param {string} text
+ */
+export const isAction = (text) => /^\/me \S/.test(text);
+
+/**
  * A message's text as nodes: plain, but for http addresses and code blocks.
  * @param {string} text
+ * @param {{room?: string, me?: import("../wire.js").User | null}} [_about]
  * @returns {Node[]}
  */
-export function textNodes(text) {
+export function textNodes(text, _about = {}) {
 	/** @type {Node[]} */
 	const nodes = [];
 	let at = 0;
