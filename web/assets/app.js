@@ -9,7 +9,7 @@ import { Outbox } from "./outbox.js";
 import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
-import { byId, copyFrom, onFrame, setText } from "./view/dom.js";
+import { byId, copyFrom, onFrame, paced, setText } from "./view/dom.js";
 import { LogView } from "./view/log.js";
 import { NameLine } from "./view/name.js";
 import { PeopleView } from "./view/people.js";
@@ -48,7 +48,15 @@ const composer = new Composer({
 	typing: () => client.typing(chat.current),
 	changed: (text) => keep.saveDraft(chat.current, text),
 });
-const log = new LogView(numbers, { older: () => chat.older(), atEnd: () => chat.read() }, mentions);
+const log = new LogView(
+	numbers,
+	{
+		now: () => ({ log: chat.log, pending: client.pending(chat.current), me: client.user }),
+		older: () => chat.older(),
+		atEnd: () => chat.read(),
+	},
+	mentions,
+);
 new Actions(log, {
 	me: () => client.user?.id ?? "",
 	address: (entry) => `${location.origin}${pathOf(entry.room)}#${entry.id}`,
@@ -84,14 +92,15 @@ const drawings = {
 };
 
 /** Drawings that wait for the next frame; the rest are cheap, and due in hidden tabs too. */
-for (const part of ["log", "people", "node"]) drawings[part] = onFrame(drawings[part]);
+for (const part of ["people", "node"]) drawings[part] = onFrame(drawings[part]);
+drawings.log = paced(drawings.log);
 
 chat.addEventListener("change", (e) => drawings[/** @type {CustomEvent} */ (e).detail.part]());
 
 function drawLog() {
 	const room = chat.log;
 	const pending = client.pending(room.name);
-	log.draw(room, pending, client.user);
+	log.draw();
 	if (chat.found && log.show(chat.found)) chat.found = "";
 	const words = SEEKING[chat.seeking] || (chat.fetching && !log.atEnd ? "Loading earlier messages…" : "");
 	setText(byId("older"), words);

@@ -188,7 +188,7 @@ export class Actions {
 	#ask(key) {
 		const before = this.#view.asking;
 		this.#view.asking = key;
-		this.#view.redraw();
+		this.#view.draw();
 		const message = this.#element(key || before);
 		/** @type {HTMLElement | null | undefined} */ (key ? message?.querySelector(".ask [data-do=keep]") : message)?.focus();
 	}

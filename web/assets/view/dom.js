@@ -77,6 +77,33 @@ export function onFrame(draw) {
 	};
 }
 
+/** A drawing that took its time is not done again for so many times as long. */
+const REST = 5;
+
+/**
+ * Like onFrame, for a drawing that is asked for all the time where much goes on:
+ * most of the time stays free, on slow machines too.
+ * @param {() => void} draw
+ */
+export function paced(draw) {
+	let due = false;
+	let rests = 0; // until when
+	const run = () => {
+		due = false;
+		const start = performance.now();
+		draw();
+		const end = performance.now();
+		rests = end + (end - start) * REST;
+	};
+	return () => {
+		if (due) return;
+		due = true;
+		const wait = rests - performance.now();
+		if (wait > 0) setTimeout(() => requestAnimationFrame(run), wait);
+		else requestAnimationFrame(run);
+	};
+}
+
 /**
  * Copies a text, and says on the button whether it went.
  * @param {HTMLElement} button

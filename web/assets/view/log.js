@@ -31,6 +31,7 @@ const MARKED_MS = 2500;
 
 /**
  * @typedef {object} Hooks
+ * @property {() => {log: RoomLog, pending: Pending[], me: User | null}} now what is to be shown
  * @property {() => void} older the beginning of what is shown came near
  * @property {() => void} atEnd the newest message came into view
  *
@@ -98,35 +99,22 @@ export class LogView {
 
 	toEnd() {
 		this.#atEnd = true;
-		this.#drift = 0;
-		this.#render(true);
+		if (this.#sync()) this.#render(true);
 		this.#hooks.atEnd();
 		this.#drawJump();
 	}
 
-	/**
-	 * @param {RoomLog} log
-	 * @param {Pending[]} pending
-	 * @param {User | null} me
-	 */
-	draw(log, pending, me) {
+	draw() {
+		const { log } = this.#hooks.now();
 		const other = log !== this.#room;
-		this.#me = me;
-		this.#room = log;
-		if (other) this.#clear();
+		if (other) this.#clear(log);
 		this.#remember();
-		this.#order = this.#sum(new Layout(log, pending, me), log);
+		this.#sync();
 		this.#render(other);
 		this.#drawJump();
-		if (log.loaded) this.#announcer.heard(log, me, other);
+		if (log.loaded) this.#announcer.heard(log, this.#me, other);
 		// Where one can't scroll further, no scrolling would ask for more.
 		if (log.more && this.#scroll.scrollTop < NEAR_START) this.#hooks.older();
-	}
-
-	/** Draws again what is drawn. */
-	redraw() {
-		this.#remember();
-		this.#render();
 	}
 
 	/**
@@ -145,7 +133,7 @@ export class LogView {
 	 * @returns {HTMLElement | null} null where there is none
 	 */
 	next(key, step) {
-		const layout = this.#layout;
+		const layout = this.#sync() && this.#layout;
 		if (!layout || layout.count === 0) return null;
 		const seen = this.#places.map(({ row }) => row);
 		const edge = step < 0 ? seen.at(-1) : seen[0];
@@ -164,18 +152,20 @@ export class LogView {
 	 * @param {string} id
 	 */
 	show(id) {
-		if (!this.#layout || !this.#room?.get(id)) return false;
+		if (!this.#sync() || !this.#layout || !this.#room?.get(id)) return false;
 		clearTimeout(this.#markedTimer);
 		this.#marked = id;
 		this.#markedTimer = setTimeout(() => {
 			this.#marked = "";
-			this.redraw();
+			this.draw();
 		}, MARKED_MS);
 		this.#go(this.#layout.indexOf(id), 0.3);
 		return true;
 	}
 
-	#clear() {
+	/** @param {RoomLog} log */
+	#clear(log) {
+		this.#room = log;
 		this.#drawn.clear();
 		this.#log.replaceChildren();
 		this.#heights = new WeakMap();
@@ -193,16 +183,18 @@ export class LogView {
 	};
 
 	/**
-	 * Takes a new layout. At the end there is nothing to do but to add; else all
-	 * heights are summed.
-	 * @param {Layout} layout
-	 * @param {RoomLog} log
-	 * @returns {string} its order
+	 * Takes what is known by now. Of what came at the end the heights are added;
+	 * else all are summed.
+	 * @returns {boolean} false where another room is about to be drawn
 	 */
-	#sum(layout, log) {
+	#sync() {
+		const { log, pending, me } = this.#hooks.now();
+		if (log !== this.#room) return false;
+		const layout = new Layout(log, pending, me);
 		const order = [log.moves, ...layout.said.map(({ key }) => key)].join();
 		const first = this.#layout && this.#drawn.keys().next().value;
 		this.#layout = layout;
+		this.#me = me;
 		if (order === this.#order) {
 			this.#span.extend(layout.count, this.#height);
 		} else {
@@ -210,7 +202,8 @@ export class LogView {
 			this.#span.reset(first ? layout.indexOf(first) : layout.count, layout.count, this.#height);
 			this.#drift -= this.#span.above - above; // as yet nothing has moved
 		}
-		return order;
+		this.#order = order;
+		return true;
 	}
 
 	/**
@@ -265,7 +258,7 @@ export class LogView {
 		/** @type {Map<string, Drawn>} */
 		const drawn = new Map();
 		for (let i = this.#span.start; i < this.#span.end; i++) {
-			const one = this.#drawItem(layout.item(i), layout.at(i), still || !this.#atEnd || i < layout.count - 3);
+			const one = this.#drawItem(layout.item(i), layout.at(i), still || !this.#atEnd || i < layout.count - 1);
 			drawn.set(one.item.key, one);
 		}
 		const focused = this.#log.contains(document.activeElement);
@@ -318,8 +311,7 @@ export class LogView {
 
 	#scrolled() {
 		const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
-		const layout = this.#layout;
-		const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END && this.#span.end === layout?.count;
+		const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END && this.#span.atEnd;
 		const reached = atEnd && !this.#atEnd;
 		this.#atEnd = atEnd;
 		this.#remember();
@@ -327,7 +319,8 @@ export class LogView {
 		const top = scrollTop - this.#drift;
 		const { start, above } = this.#span;
 		const bottom = scrollHeight - this.#span.below;
-		if (start > 0 && above > top - least || bottom < scrollTop + clientHeight + least && this.#span.below > 0) this.#render();
+		const short = start > 0 && above > top - least || !this.#span.atEnd && bottom < scrollTop + clientHeight + least;
+		if (short && this.#sync()) this.#render();
 		if (reached) this.#hooks.atEnd();
 		if (scrollTop < NEAR_START) this.#hooks.older();
 		this.#drawJump();

@@ -16,6 +16,11 @@ export class Span {
 	#total = 0;
 	#bottom = 0; // of the row before `end`
 
+	/** Whether the last row is in the document. */
+	get atEnd() {
+		return this.end === this.#count;
+	}
+
 	/**
 	 * Begins anew, after rows came or went elsewhere than at the end.
 	 * @param {number} start the index of the row to begin with
