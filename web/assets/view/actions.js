@@ -9,6 +9,9 @@ import { byId, part, stamp } from "./dom.js";
 const PRESS_MS = 450;
 const STRAY = 10;
 
+/** How long a button says that it copied, in milliseconds. */
+const SAID_MS = 1500;
+
 /** Offered before all others. */
 const QUICK = ["👍", "❤️", "😂", "🎉", "😮", "🙏"];
 
@@ -21,7 +24,7 @@ const QUICK = ["👍", "❤️", "😂", "🎉", "😮", "🙏"];
  * @property {(entry: Message) => void} [edit]
  * @property {(entry: Message) => void} [remove]
  * @property {(entry: Message) => string} address of the message
- * @property {(button: HTMLElement, text: string) => void} copy
+ * @property {(words: HTMLElement, text: string) => void} copy
  * @property {(key: string) => void} retry
  * @property {(key: string) => void} discard
  * @property {(key: string) => void} [again] back into the field, to be changed
@@ -133,7 +136,7 @@ export class Actions {
 	#about(entry) {
 		this.#entry = entry;
 		const mine = entry.user.id === this.#hooks.me();
-		const can = { edit: mine && this.#hooks.edit, remove: mine && this.#hooks.remove, reply: this.#hooks.reply, react: this.#hooks.pick };
+		const can = { edit: mine && this.#hooks.edit, remove: mine && this.#hooks.remove, reply: this.#hooks.reply, react: this.#hooks.react };
 		for (const [what, hook] of Object.entries(can)) part(this.#bar, `[data-do=${what}]`).hidden = !hook;
 		part(this.#bar, ".quick").hidden = !this.#hooks.react;
 		for (const button of this.#bar.querySelectorAll("button")) button.tabIndex = -1;
@@ -146,7 +149,7 @@ export class Actions {
 
 	#hide() {
 		this.#bar.remove();
-		this.#bar.classList.remove("sheet");
+		this.#bar.classList.remove("sheet", "all");
 		this.#entry = null;
 	}
 
@@ -157,13 +160,39 @@ export class Actions {
 		if (!button || !entry) return;
 		e.stopPropagation();
 		const { do: what, emoji } = button.dataset;
-		if (what === "react") return this.#hooks.pick?.(button, (chosen) => (this.#hooks.react?.(entry, chosen, true), this.#done()));
-		if (what === "link") return this.#hooks.copy(button, this.#hooks.address(entry));
+		if (what === "react") return this.#pick(button, entry);
+		if (what === "link") return this.#copy(button, this.#hooks.address(entry));
+		if (what === "text") return this.#copy(button, entry.text);
 		this.#done();
 		if (emoji) this.#toggle(entry, emoji);
 		else if (what === "reply") this.#hooks.reply?.(entry);
 		else if (what === "edit") this.#hooks.edit?.(entry);
 		else if (what === "remove") this.#ask(entry.id);
+	}
+
+	/**
+	 * @param {HTMLElement} button
+	 * @param {Message} entry
+	 */
+	#pick(button, entry) {
+		if (!this.#hooks.pick) return void this.#bar.classList.toggle("all");
+		this.#hooks.pick(button, (emoji) => {
+			this.#hooks.react?.(entry, emoji, true);
+			this.#done();
+		});
+	}
+
+	/**
+	 * @param {HTMLElement} button
+	 * @param {string} text
+	 */
+	#copy(button, text) {
+		button.classList.add("says");
+		this.#hooks.copy(part(button, ".action-words"), text);
+		setTimeout(() => {
+			button.classList.remove("says");
+			if (this.#isSheet) this.#hide();
+		}, SAID_MS);
 	}
 
 	/** Back from the bar to its message. */

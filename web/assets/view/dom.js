@@ -105,17 +105,32 @@ export function paced(draw) {
 }
 
 /**
- * Copies a text, and says on the button whether it went.
- * @param {HTMLElement} button
+ * Copies a text, and says in the element whether it went.
+ * @param {HTMLElement} element
  * @param {string} text
  */
-export async function copyFrom(button, text) {
-	const words = button.textContent;
+export async function copyFrom(element, text) {
+	const words = element.textContent;
+	element.textContent = (await copied(text)) ? "Copied" : "Can't copy";
+	setTimeout(() => (element.textContent = words), 1500);
+}
+
+/** @param {string} text */
+async function copied(text) {
 	try {
 		await navigator.clipboard.writeText(text);
-		button.textContent = "Copied";
+		return true;
 	} catch {
-		button.textContent = "Can't copy";
+		// Not there without TLS, or not allowed: as it was done before there was a clipboard.
+		const field = document.createElement("textarea");
+		const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+		field.value = text;
+		field.className = "unseen";
+		document.body.append(field);
+		field.select();
+		const done = document.execCommand("copy");
+		field.remove();
+		focused?.focus({ preventScroll: true });
+		return done;
 	}
-	setTimeout(() => (button.textContent = words), 1500);
 }

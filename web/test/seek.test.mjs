@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { Chat } from "../assets/chat.js";
+import { NodeNumbers } from "../assets/nodenumbers.js";
+import { Refused, seqOf } from "../assets/wire.js";
+import { until } from "./fakes.mjs";
+
+globalThis.document ??= { hidden: false };
+
+const ANN = { id: "a", name: "Ann" };
+const id = (seq) => `${1000 + seq}-${seq}`;
+const entry = (seq) => ({ id: id(seq), room: "r", key: `k${seq}`, user: ANN, text: `text ${seq}`, time: 1000 + seq, node: "node-1" });
+const entries = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => entry(from + i));
+
+/** What chat.js needs of a client, with a room whose log holds 1 to `last`. */
+class FakeClient extends EventTarget {
+	rooms = [];
+	limits = { rooms: 100 };
+	user = { id: "me", name: "Me" };
+	nodes = [];
+	asked = [];
+	refuse = () => null;
+	last = 5000;
+	first = 1;
+
+	join(room) {
+		this.rooms.push(room);
+	}
+	leave() {}
+	pending = () => [];
+
+	async history(room, before, limit) {
+		this.asked.push({ room, before: seqOf(before), limit, at: Date.now() });
+		const refusal = this.refuse();
+		if (refusal) throw new Refused(refusal);
+		const to = seqOf(before) - 1;
+		const from = Math.max(this.first, to - limit + 1);
+		return { messages: entries(from, to), more: from > this.first };
+	}
+
+	tell(name, detail) {
+		this.dispatchEvent(new CustomEvent(name, { detail }));
+	}
+
+	arrive() {
+		this.tell("state", { state: "online" });
+		const messages = entries(this.last - 49, this.last);
+		this.tell("joined", { asked: "r", room: "r", messages, members: [], count: 1, again: false, gap: false, restarted: false });
+	}
+	listRooms = async () => [];
+}
+
+let client;
+let chat;
+
+beforeEach(() => {
+	client = new FakeClient();
+	chat = new Chat(client, new NodeNumbers([], () => {}));
+	chat.open("r");
+});
+
+test("a message that a link leads to is looked for back to where it is", async () => {
+	chat.find(id(4321)); // before the room is joined, as when the page opens
+	assert.equal(chat.seeking, "looking");
+	client.arrive();
+	await until(() => chat.found, "it is found");
+	assert.deepEqual([chat.found, chat.seeking], [id(4321), ""]);
+	assert.deepEqual(client.asked.map(({ before }) => before), [4951, 4751, 4551, 4351]);
+	assert.equal(chat.log.get(id(4321)).text, "text 4321");
+});
+
+test("a message that is there already is found without asking", async () => {
+	client.arrive();
+	await chat.find(id(4990));
+	assert.deepEqual([chat.found, client.asked.length], [id(4990), 0]);
+});
+
+test("what the log no longer holds is said to be gone, as soon as that is certain", async () => {
+	client.arrive();
+	await chat.find(`999-${4700}`); // of another log
+	assert.deepEqual([chat.found, chat.seeking, client.asked.length], ["", "gone", 2]);
+	client.first = 4600;
+	await chat.find(id(4000));
+	assert.equal(chat.seeking, "gone");
+	client.tell("joined", { asked: "r", room: "r", messages: [], members: [], count: 1, again: true, gap: false, restarted: false });
+	assert.equal(client.asked.length, 3);
+});
+
+test("what is further back than can be kept is not looked for without end", async () => {
+	client.last = 50_000;
+	client.arrive();
+	await chat.find(id(1));
+	assert.equal(chat.seeking, "far");
+	assert.ok(chat.log.entries.length < 13_000, `${chat.log.entries.length} are kept`);
+});
+
+test("a node that asks for patience gets it, and another room ends the search", async () => {
+	client.arrive();
+	client.refuse = () => ({ code: "rate_limited", message: "slower", retry_after: 1200 });
+	chat.find(id(1));
+	await until(() => client.asked.length === 2, "it is asked again");
+	assert.ok(client.asked[1].at - client.asked[0].at >= 1190, "too early");
+	chat.open("other");
+	assert.equal(chat.seeking, "");
+	client.refuse = () => null;
+	await until(() => !chat.fetching, "the last answer is in");
+	assert.equal(client.asked.length, 2);
+});
