@@ -70,7 +70,7 @@ export class LogView {
 	#atEnd = true;
 	/** By how much the space above is not what it should be, so that nothing had to move. */
 	#drift = 0;
-	/** The reader's place: the rows that are seen, and where on the screen. @type {{row: Element, top: number}[]} */
+	/** The reader's place: the rows that are seen, and where on the screen. @type {{row: Element, top: number, whole: boolean}[]} */
 	#places = [];
 	#marked = "";
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -346,7 +346,7 @@ export class LogView {
 		for (let i = low; i < rows.length; i++) {
 			const box = rows[i].getBoundingClientRect();
 			if (box.top >= bottom) break;
-			this.#places.push({ row: rows[i], top: box.top });
+			this.#places.push({ row: rows[i], top: box.top, whole: box.top >= top });
 		}
 	}
 
@@ -358,7 +358,8 @@ export class LogView {
 			this.#scroll.scrollTop = this.#scroll.scrollHeight;
 			return;
 		}
-		const place = this.#places.find(({ row }) => row.isConnected);
+		const places = this.#places.filter(({ row }) => row.isConnected);
+		const place = places.find(({ whole }) => whole) ?? places[0]; // one whose beginning is seen
 		if (!place) return;
 		const off = () => place.row.getBoundingClientRect().top - place.top;
 		// Space that gives way doesn't disturb a finger's scrolling, as scrolling by script would.
