@@ -16,7 +16,7 @@ const SAID_MS = 1500;
 const QUICK = ["👍", "❤️", "😂", "🎉", "😮", "🙏"];
 
 /**
- * @typedef {object} Hooks What a message's buttons do.
+ * @typedef {object} Hooks What a message's buttons do. What is not there has no button.
  * @property {() => string} me one's own id; ""
  * @property {(entry: Message, emoji: string, on: boolean) => void} [react]
  * @property {(button: HTMLElement, take: (emoji: string) => void) => void} [pick] lets one choose an emoji
@@ -46,8 +46,9 @@ export class Actions {
 	#entry = null;
 	/** The key of the message that the arrow keys start from; "" */
 	#active = "";
-	/** A finger that rests. @type {{timer: ReturnType<typeof setTimeout>, x: number, y: number} | null} */
-	#press = null;
+	/** Of a finger that rests. */
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#press;
 
 	/**
 	 * @param {LogView} view
@@ -56,50 +57,50 @@ export class Actions {
 	constructor(view, hooks) {
 		this.#view = view;
 		this.#hooks = hooks;
-		const quick = part(this.#bar, ".quick");
-		quick.replaceChildren(...QUICK.map(quickButton));
-		this.#log.addEventListener("click", (e) => this.#clicked(e));
-		this.#bar.addEventListener("click", (e) => this.#chosen(e));
+		part(this.#bar, ".quick").replaceChildren(...QUICK.map(quickButton));
+		for (const element of [this.#bar, this.#log]) element.addEventListener("click", (e) => this.#clicked(e));
 		this.#bar.addEventListener("keydown", (e) => this.#barKey(e));
 		this.#scroll.addEventListener("keydown", (e) => this.#key(e));
-		this.#log.addEventListener("focusin", (e) => this.#focused(/** @type {Element} */ (e.target)));
-		this.#scroll.addEventListener("focusout", (e) => {
-			if (!this.#holds(e.relatedTarget)) this.#hide();
+		this.#scroll.addEventListener("focusout", ({ relatedTarget }) => {
+			if (!this.#bar.contains(/** @type {Node | null} */ (relatedTarget))) this.#hide();
 		});
-		this.#hover();
+		this.#log.addEventListener("focusin", ({ target }) => {
+			const message = messageOf(target);
+			this.#rove(message);
+			if (message === target) this.#show(message);
+		});
+		this.#log.addEventListener("pointerover", (e) => this.#hovered(e, messageOf(e.target)));
+		this.#log.addEventListener("pointerleave", (e) => this.#hovered(e, null));
 		this.#longPress();
 	}
 
-	#hover() {
-		this.#log.addEventListener("pointerover", (e) => {
-			if (e.pointerType !== "mouse" || this.#bar.contains(document.activeElement)) return;
-			this.#show(/** @type {Element} */ (e.target).closest(".message"));
-		});
-		this.#log.addEventListener("pointerleave", (e) => {
-			if (e.pointerType === "mouse" && !this.#bar.contains(document.activeElement)) this.#hide();
-		});
+	/**
+	 * @param {PointerEvent} e
+	 * @param {HTMLElement | null} message
+	 */
+	#hovered(e, message) {
+		// Where the keyboard uses it, it stays.
+		if (e.pointerType === "mouse" && !this.#bar.querySelector(":focus-visible")) this.#show(message);
 	}
 
 	#longPress() {
-		const letGo = () => {
-			clearTimeout(this.#press?.timer);
-			this.#press = null;
-		};
+		let [x, y] = [0, 0];
+		const rest = () => clearTimeout(this.#press);
 		this.#log.addEventListener("pointerdown", (e) => {
-			if (e.pointerType === "mouse") return;
-			const message = /** @type {Element} */ (e.target).closest(".message");
-			if (!message || /** @type {Element} */ (e.target).closest("a, button")) return;
-			this.#press = { timer: setTimeout(() => this.#sheet(message), PRESS_MS), x: e.clientX, y: e.clientY };
+			const message = messageOf(e.target);
+			if (e.pointerType === "mouse" || !message || within(e.target, "a, button")) return;
+			[x, y] = [e.clientX, e.clientY];
+			this.#press = setTimeout(() => this.#show(message, true), PRESS_MS);
 		});
 		this.#log.addEventListener("pointermove", (e) => {
-			if (this.#press && Math.hypot(e.clientX - this.#press.x, e.clientY - this.#press.y) > STRAY) letGo();
+			if (Math.hypot(e.clientX - x, e.clientY - y) > STRAY) rest();
 		});
-		for (const name of ["pointerup", "pointercancel", "pointerleave"]) this.#log.addEventListener(name, letGo);
+		for (const name of ["pointerup", "pointercancel", "pointerleave"]) this.#log.addEventListener(name, rest);
 		this.#log.addEventListener("contextmenu", (e) => {
-			if (this.#press || this.#isSheet) e.preventDefault(); // it is this menu that opens
+			if (this.#isSheet) e.preventDefault(); // it is this menu that opened
 		});
-		document.addEventListener("pointerdown", (e) => {
-			if (this.#isSheet && !this.#holds(e.target)) this.#hide();
+		document.addEventListener("pointerdown", ({ target }) => {
+			if (this.#isSheet && !this.#bar.contains(/** @type {Node} */ (target))) this.#hide();
 		});
 	}
 
@@ -107,79 +108,70 @@ export class Actions {
 		return this.#bar.parentElement === this.#stage;
 	}
 
-	/** @param {EventTarget | null} target */
-	#holds(target) {
-		return target instanceof Node && this.#bar.contains(target);
-	}
-
-	/** @param {Element | null} message */
-	#show(message) {
-		if (this.#isSheet || message && this.#bar.parentElement === message) return;
-		const entry = message && this.#view.itemOf(message)?.entry;
-		if (!message || !entry) return this.#hide();
-		this.#about(entry);
-		message.append(this.#bar);
-	}
-
-	/** @param {Element} message */
-	#sheet(message) {
-		const entry = this.#view.itemOf(message)?.entry;
-		if (!entry) return;
-		this.#hide();
-		this.#about(entry);
-		this.#bar.classList.add("sheet");
-		this.#stage.append(this.#bar);
-		getSelection()?.removeAllRanges();
-	}
-
-	/** @param {Message} entry */
-	#about(entry) {
-		this.#entry = entry;
-		const mine = entry.user.id === this.#hooks.me();
-		const can = { edit: mine && this.#hooks.edit, remove: mine && this.#hooks.remove, reply: this.#hooks.reply, react: this.#hooks.react };
-		for (const [what, hook] of Object.entries(can)) part(this.#bar, `[data-do=${what}]`).hidden = !hook;
-		part(this.#bar, ".quick").hidden = !this.#hooks.react;
-		for (const button of this.#bar.querySelectorAll("button")) button.tabIndex = -1;
-		this.#buttons[0].tabIndex = 0;
-	}
-
 	get #buttons() {
-		return [...this.#bar.querySelectorAll("button")].filter((button) => !button.closest("[hidden]"));
-	}
-
-	#hide() {
-		this.#bar.remove();
-		this.#bar.classList.remove("sheet", "all");
-		this.#entry = null;
-	}
-
-	/** @param {MouseEvent} e on the bar */
-	#chosen(e) {
-		const button = /** @type {Element} */ (e.target).closest("button");
-		const entry = this.#entry;
-		if (!button || !entry) return;
-		e.stopPropagation();
-		const { do: what, emoji } = button.dataset;
-		if (what === "react") return this.#pick(button, entry);
-		if (what === "link") return this.#copy(button, this.#hooks.address(entry));
-		if (what === "text") return this.#copy(button, entry.text);
-		this.#done();
-		if (emoji) this.#toggle(entry, emoji);
-		else if (what === "reply") this.#hooks.reply?.(entry);
-		else if (what === "edit") this.#hooks.edit?.(entry);
-		else if (what === "remove") this.#ask(entry.id);
+		return [...this.#bar.querySelectorAll("button")].filter((button) => button.getClientRects().length > 0);
 	}
 
 	/**
-	 * @param {HTMLElement} button
-	 * @param {Message} entry
+	 * @param {HTMLElement | null} message
+	 * @param {boolean} [sheet]
 	 */
-	#pick(button, entry) {
-		if (!this.#hooks.pick) return void this.#bar.classList.toggle("all");
-		this.#hooks.pick(button, (emoji) => {
-			this.#hooks.react?.(entry, emoji, true);
-			this.#done();
-		});
+	#show(message, sheet = false) {
+		if (this.#isSheet || message && this.#bar.parentElement === message) return;
+		this.#hide();
+		const entry = message && this.#view.itemOf(message)?.entry;
+		if (!message || !entry) return;
+		this.#entry = entry;
+		const { me, edit, remove, reply, react } = this.#hooks;
+		const mine = entry.user.id === me();
+		const can = { edit: mine && edit, remove: mine && remove, reply, react };
+		for (const [what, hook] of Object.entries(can)) part(this.#bar, `[data-do=${what}]`).hidden = !hook;
+		part(this.#bar, ".quick").hidden = !react;
+		this.#bar.className = sheet ? "actions sheet" : "actions";
+		(sheet ? this.#stage : message).append(this.#bar);
+		this.#buttons.forEach((button, i) => (button.tabIndex = i ? -1 : 0));
+	}
+
+	#hide() {
+		const message = messageOf(this.#bar);
+		if (this.#bar.contains(document.activeElement)) message?.focus();
+		this.#bar.remove();
+		this.#entry = null;
+	}
+
+	/** @param {MouseEvent} e on the bar, or within a message */
+	#clicked(e) {
+		const button = within(e.target, "button");
+		const { do: what = "", emoji } = button?.dataset ?? {};
+		if (!button || !what && !emoji) return;
+		e.stopPropagation();
+		const hooks = this.#hooks;
+		const pending = within(button, ".fate")?.dataset.pending;
+		const entry = this.#bar.contains(button) ? this.#entry : this.#view.itemOf(button)?.entry;
+		if (pending) return hooks[/** @type {"retry" | "discard" | "again"} */ (what)]?.(pending);
+		if (!entry) return;
+		if (what === "link") return this.#copy(button, hooks.address(entry));
+		if (what === "text") return this.#copy(button, entry.text);
+		if (what === "react" && hooks.pick) return hooks.pick(button, (chosen) => this.#react(entry, chosen, true));
+		if (what === "react") return void this.#bar.classList.add("all");
+		if (emoji) return this.#react(entry, emoji);
+		this.#hide();
+		if (what === "remove" && !within(button, ".ask")) return this.#ask(entry.id);
+		this.#ask("");
+		if (what === "remove") hooks.remove?.(entry);
+		if (what === "reply") hooks.reply?.(entry);
+		if (what === "edit") hooks.edit?.(entry);
+	}
+
+	/**
+	 * @param {Message} entry
+	 * @param {string} emoji
+	 * @param {boolean} [on] else the other of what it is
+	 */
+	#react(entry, emoji, on) {
+		if (this.#entry) this.#hide();
+		const shown = this.#view.itemOf(this.#element(entry.id))?.reactions.find((one) => one.emoji === emoji);
+		this.#hooks.react?.(entry, emoji, on ?? !shown?.mine);
 	}
 
 	/**
@@ -195,68 +187,28 @@ export class Actions {
 		}, SAID_MS);
 	}
 
-	/** Back from the bar to its message. */
-	#done() {
-		const message = this.#bar.closest(".message");
-		if (this.#bar.contains(document.activeElement)) /** @type {HTMLElement | null} */ (message)?.focus();
-		this.#hide();
-	}
-
-	/**
-	 * @param {Message} entry
-	 * @param {string} emoji
-	 */
-	#toggle(entry, emoji) {
-		const me = this.#hooks.me();
-		const pressed = this.#log.querySelector(`[data-key="${entry.id}"] .reaction[data-emoji="${emoji}"][aria-pressed=true]`);
-		const mine = pressed !== null || !!entry.reactions?.some((one) => one.emoji === emoji && one.users.some(({ id }) => id === me));
-		this.#hooks.react?.(entry, emoji, !mine);
-	}
-
 	/** @param {string} key of the message that may be deleted; "" for none */
 	#ask(key) {
 		const before = this.#view.asking;
+		if (key === before) return;
 		this.#view.asking = key;
 		this.#view.draw();
 		const message = this.#element(key || before);
-		/** @type {HTMLElement | null | undefined} */ (key ? message?.querySelector(".ask [data-do=keep]") : message)?.focus();
-	}
-
-	/** @param {string} key */
-	#element(key) {
-		return /** @type {HTMLElement | null} */ (this.#log.querySelector(`.message[data-key="${CSS.escape(key)}"]`));
-	}
-
-	/** @param {MouseEvent} e within a message */
-	#clicked(e) {
-		const target = /** @type {Element} */ (e.target);
-		const button = target.closest("button");
-		const item = this.#view.itemOf(target);
-		if (!button || !item) return;
-		const { entry } = item;
-		const key = /** @type {HTMLElement | null} */ (button.closest(".fate"))?.dataset.pending;
-		if (button.matches(".reaction") && entry) {
-			const on = button.getAttribute("aria-pressed") !== "true";
-			this.#hooks.react?.(entry, button.dataset.emoji ?? "", on);
-		} else if (button.matches(".retry") && key) this.#hooks.retry(key);
-		else if (button.matches(".discard, .cancel") && key) this.#hooks.discard(key);
-		else if (button.matches(".again") && key) this.#hooks.again?.(key);
-		else if (button.closest(".ask")) {
-			this.#ask("");
-			if (button.dataset.do === "remove" && entry) this.#hooks.remove?.(entry);
-		}
-	}
-
-	/** @param {Element} element that has the focus */
-	#focused(element) {
-		const message = /** @type {HTMLElement | null} */ (element.closest(".message"));
-		if (!message) return;
-		this.#rove(message);
-		if (element === message) this.#show(message);
+		/** @type {HTMLElement | null | undefined} */
+		const keep = message?.querySelector("[data-do=keep]");
+		(keep ?? message)?.focus();
 	}
 
 	/**
-	 * One message is in the tab order, in place of the log, so that one comes back to it.
+	 * @param {string} key
+	 * @returns {HTMLElement | null}
+	 */
+	#element(key) {
+		return this.#log.querySelector(`[data-key="${key}"]`);
+	}
+
+	/**
+	 * One message is in the tab order, so that one comes back to it.
 	 * @param {HTMLElement | null} message
 	 */
 	#rove(message) {
@@ -266,42 +218,46 @@ export class Actions {
 		if (message) message.tabIndex = 0;
 	}
 
+	#leave() {
+		this.#rove(null);
+		this.#hooks.leave();
+	}
+
 	/** @param {KeyboardEvent} e */
 	#key(e) {
-		const target = /** @type {HTMLElement} */ (e.target);
-		const onMessage = target.matches(".message");
-		if (e.key === "Escape") {
-			if (this.#isSheet) return this.#hide();
+		const message = messageOf(e.target);
+		const onMessage = message !== null && message === e.target;
+		const { key } = e;
+		if (key === "Escape") {
 			if (this.#view.asking) return this.#ask("");
-			const message = target.closest(".message");
-			return onMessage || !message ? this.#hooks.leave() : /** @type {HTMLElement} */ (message).focus();
+			return message && !onMessage ? message.focus() : this.#leave();
 		}
-		if (!onMessage && target !== this.#scroll) return;
-		const step = { ArrowUp: -1, ArrowDown: 1 }[e.key];
-		if (step && !e.ctrlKey && !e.altKey && !e.metaKey && !e.shiftKey) {
-			e.preventDefault();
-			const next = this.#view.next(onMessage || this.#active ? this.#active : "", step);
+		if (!onMessage && e.target !== this.#scroll || e.ctrlKey || e.altKey || e.metaKey) return;
+		const step = { ArrowUp: -1, ArrowDown: 1 }[key];
+		const opens = onMessage && (key === "Enter" || key === "ContextMenu" || key === "F10" && e.shiftKey);
+		if (!step && !opens && key !== "End") return;
+		e.preventDefault();
+		if (step) {
+			const next = this.#view.next(this.#active, step);
 			if (next) next.focus({ preventScroll: true });
-			else if (step > 0) this.#hooks.leave();
-		} else if (e.key === "End") {
-			e.preventDefault();
+			else if (step > 0) this.#leave();
+		} else if (opens) {
+			this.#show(message);
+			/** @type {HTMLElement | null} */
+			const fate = message.querySelector(".fate button:not([hidden])");
+			(this.#entry ? this.#buttons[0] : fate)?.focus();
+		} else {
 			this.#view.toEnd();
-			if (onMessage) /** @type {HTMLElement | null} */ (this.#log.lastElementChild?.querySelector(".message"))?.focus({ preventScroll: true });
-		} else if (onMessage && (e.key === "Enter" || e.key === "ContextMenu" || e.key === "F10" && e.shiftKey)) {
-			e.preventDefault();
-			this.#show(target);
-			const first = this.#entry ? this.#buttons[0] : target.querySelector(".fate button:not([hidden])");
-			/** @type {HTMLElement | null} */ (first)?.focus();
 		}
 	}
 
 	/** @param {KeyboardEvent} e */
 	#barKey(e) {
+		if (e.key === "Escape" && this.#isSheet) return this.#hide();
 		const buttons = this.#buttons;
 		const at = buttons.findIndex((button) => button === document.activeElement);
-		const forward = getComputedStyle(this.#bar).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
-		const back = forward === "ArrowLeft" ? "ArrowRight" : "ArrowLeft";
-		const to = { [forward]: at + 1, [back]: at - 1, Home: 0, End: buttons.length - 1 }[e.key];
+		const step = getComputedStyle(this.#bar).direction === "rtl" ? -1 : 1;
+		const to = { ArrowRight: at + step, ArrowLeft: at - step, Home: 0, End: buttons.length - 1 }[e.key];
 		if (to === undefined) return;
 		e.preventDefault();
 		e.stopPropagation();
@@ -309,11 +265,24 @@ export class Actions {
 	}
 }
 
+/**
+ * @param {EventTarget | null} target
+ * @returns {HTMLElement | null}
+ */
+const messageOf = (target) => within(target, ".message");
+
+/**
+ * @param {EventTarget | null} target
+ * @param {string} selector of what it is within
+ * @returns {HTMLElement | null}
+ */
+function within(target, selector) {
+	return target instanceof Element ? target.closest(selector) : null;
+}
+
 /** @param {string} emoji */
 function quickButton(emoji) {
-	const button = document.createElement("button");
-	button.type = "button";
-	button.className = "icon";
+	const button = stamp("t-quick");
 	button.dataset.emoji = emoji;
 	button.setAttribute("aria-label", `React with ${emoji}`);
 	button.textContent = emoji;

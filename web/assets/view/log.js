@@ -118,12 +118,13 @@ export class LogView {
 	}
 
 	/**
-	 * @param {Element} element within a row
-	 * @returns {Item | null}
+	 * @param {Element | null} element within a row
+	 * @returns {Item | undefined} what it shows
 	 */
 	itemOf(element) {
-		const key = /** @type {HTMLElement | null} */ (element.closest(".message"))?.dataset.key;
-		return this.#drawn.get(key ?? "")?.item ?? null;
+		/** @type {HTMLElement | null | undefined} */
+		const message = element?.closest(".message");
+		return this.#drawn.get(message?.dataset.key ?? "")?.item;
 	}
 
 	/**
