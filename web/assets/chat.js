@@ -105,6 +105,7 @@ export class Chat extends EventTarget {
 		this.#leaveOld();
 		if (log.loaded) keep.visited(room);
 		this.#changed("room", "log", "people", "rooms", "node", "bar", "typing");
+		this.#mend();
 	}
 
 	/** Everything is read that came. */
@@ -116,7 +117,7 @@ export class Chat extends EventTarget {
 
 	/** Gets the messages before those that are kept. */
 	async older() {
-		if (!this.#fetching && this.#canFetch) await this.#fetch(PAGE);
+		if (!this.#fetching && this.#canFetch) await this.#fetchOlder(PAGE);
 	}
 
 	get fetching() {
@@ -137,10 +138,11 @@ export class Chat extends EventTarget {
 				this.found = id;
 				return this.#seek(null);
 			}
-			if (!log.more || seqOf(log.oldest) <= seqOf(id)) return this.#seek(null, "gone");
-			if (log.entries.length >= KEPT_AT_MOST) return this.#seek(null, "far");
 			if (this.state.state !== "online") return;
-			await (this.#fetching ?? this.#fetch(HISTORY_MAX));
+			if (log.hole) await this.#mend();
+			else if (!log.more || seqOf(log.oldest) <= seqOf(id)) return this.#seek(null, "gone");
+			else if (log.entries.length >= KEPT_AT_MOST) return this.#seek(null, "far");
+			else await (this.#fetching ?? this.#fetchOlder(HISTORY_MAX));
 		}
 	}
 
@@ -162,13 +164,35 @@ export class Chat extends EventTarget {
 	}
 
 	/** @param {number} most so many messages */
-	async #fetch(most) {
+	#fetchOlder(most) {
 		const { log } = this;
-		const before = log.oldest;
+		const { oldest } = log;
+		return this.#fetch(most, oldest, (messages, more) => log.oldest === oldest && log.addOlder(messages, more));
+	}
+
+	/** Gets what was missed while the page was away, if it still can be had. */
+	async #mend() {
+		const { log } = this;
+		while (log === this.log && log.hole && this.state.state === "online") {
+			const { before } = log.hole;
+			if (log.entries.length >= KEPT_AT_MOST) log.cut();
+			else if (this.#fetching) await this.#fetching;
+			else await this.#fetch(HISTORY_MAX, before, (messages, more) => log.hole?.before === before && log.fill(messages, more));
+		}
+		this.#changed("log");
+	}
+
+	/**
+	 * @param {number} most so many messages
+	 * @param {string} before an id
+	 * @param {(messages: Entry[], more: boolean) => void} take
+	 */
+	async #fetch(most, before, take) {
+		const { name } = this.log;
 		const get = async () => {
 			try {
-				const { messages, more } = await this.#client.history(log.name, before, most);
-				if (log.oldest === before) log.addOlder(messages, more);
+				const { messages, more } = await this.#client.history(name, before, most);
+				take(messages, more);
 			} catch (refused) {
 				// Whoever asked asks again, but not at once.
 				const wait = refused instanceof Refused ? refused.retryAfter : 0;
@@ -306,6 +330,7 @@ export class Chat extends EventTarget {
 		this.#trim(log);
 		this.#changed("log", "people", "rooms", "bar");
 		if (this.#sought?.room === room) this.find(this.#sought.id);
+		if (room === this.current) this.#mend();
 	}
 
 	/**

@@ -10,6 +10,12 @@ import { seqOf } from "./wire.js";
  * @typedef {object} Gap Entries that could not be recovered.
  * @property {number} from the time of the last entry before it
  * @property {number} to the time of the first one after it
+ * @property {boolean} open it may be filled yet
+ *
+ * @typedef {object} Hole What was missed and is asked for.
+ * @property {string} before the id of the oldest entry after it
+ * @property {number} known the seq of the newest message before it
+ * @property {number} from that message's time
  */
 
 /** For how long a `typing` counts, in milliseconds. */
@@ -42,6 +48,8 @@ export class RoomLog {
 	gaps = new Map();
 	/** @type {Map<string, User>} by id; LISTED at most */
 	members = new Map();
+	/** @type {Hole | null} */
+	hole = null;
 	/** How many are here, listed or not. */
 	count = 0;
 
@@ -61,12 +69,15 @@ export class RoomLog {
 		if (restarted) this.restart();
 		const last = this.entries.at(-1);
 		const first = messages[0];
-		if (gap && last && first) this.gaps.set(seqOf(first.id), { from: last.time, to: first.time });
 		if (!again || restarted || !this.oldest) {
 			this.more = messages.length > 0 && seqOf(messages[0].id) > 1;
 			this.oldest = first?.id ?? "";
 		}
 		this.add(messages);
+		if (gap && last && first) {
+			this.hole = { known: seqOf(last.id), from: last.time, ...this.hole, before: first.id };
+			this.#mark(true);
+		}
 		this.loaded = true;
 		this.problem = "";
 		this.members = new Map(members.map((user) => [user.id, user]));
@@ -99,8 +110,40 @@ export class RoomLog {
 	 */
 	addOlder(entries, more) {
 		this.add(entries);
-		this.more = more;
+		this.more = more && entries.length > 0;
 		this.oldest = entries[0]?.id ?? this.oldest;
+	}
+
+	/**
+	 * Fills the hole from its end.
+	 * @param {Entry[]} entries before it
+	 * @param {boolean} more
+	 */
+	fill(entries, more) {
+		if (!this.hole) return;
+		const { known, before } = this.hole;
+		this.add(entries);
+		this.hole.before = entries[0]?.id ?? before;
+		const whole = seqOf(this.hole.before) <= known + 1;
+		for (const seq of this.gaps.keys()) if (seq > known) this.gaps.delete(seq);
+		const open = more && entries.length > 0;
+		if (!whole) this.#mark(open);
+		if (whole || !open) this.hole = null;
+	}
+
+	/** Gives up what is before the hole: it is as if it had not been loaded yet. */
+	cut() {
+		if (this.hole) this.#forget(this.indexOf(seqOf(this.hole.before)), this.hole.before);
+	}
+
+	/**
+	 * The line where the hole is, above the first message after it.
+	 * @param {boolean} open
+	 */
+	#mark(open) {
+		if (!this.hole) return;
+		const next = this.entries[this.indexOf(seqOf(this.hole.before))];
+		if (next) this.gaps.set(seqOf(next.id), { from: this.hole.from, to: next.time, open });
 	}
 
 	/**
@@ -110,14 +153,23 @@ export class RoomLog {
 	 */
 	trim(most) {
 		if (this.entries.length < most * 1.1) return;
-		for (const { id } of this.entries.splice(0, this.entries.length - most)) {
-			this.#bySeq.delete(seqOf(id));
-			this.gaps.delete(seqOf(id));
-		}
+		const count = this.entries.length - most;
+		this.#forget(count, this.entries[count].id);
+	}
+
+	/**
+	 * @param {number} count so many of the oldest messages
+	 * @param {string} oldest the id of the oldest entry that is left
+	 */
+	#forget(count, oldest) {
+		for (const { id } of this.entries.splice(0, count)) this.#bySeq.delete(seqOf(id));
+		const first = seqOf(this.entries[0]?.id ?? oldest);
+		for (const seq of this.gaps.keys()) if (seq <= first) this.gaps.delete(seq);
+		if (this.hole && this.hole.known < first) this.hole = null;
+		this.#changes.forget(first);
 		this.moves++;
 		this.more = true;
-		this.oldest = this.entries[0]?.id ?? "";
-		this.#changes.forget(seqOf(this.oldest));
+		this.oldest = oldest;
 	}
 
 	restart() {
@@ -127,6 +179,7 @@ export class RoomLog {
 		this.more = false;
 		this.oldest = "";
 		this.newFrom = 0;
+		this.hole = null;
 		this.gaps.clear();
 		this.#bySeq.clear();
 		this.#changes.clear();

@@ -106,3 +106,51 @@ test("a node that asks for patience gets it, and another room ends the search", 
 	await until(() => !chat.fetching, "the last answer is in");
 	assert.equal(client.asked.length, 2);
 });
+
+const gaps = () => [...chat.log.gaps].map(([seq, { open }]) => [seq, open]);
+const messages = () => chat.log.entries.map(({ id }) => seqOf(id));
+
+/** Is away until the room's log ends at `last`, which is more than is recovered. */
+function missed(last) {
+	client.last = last;
+	const newest = entries(last - 49, last);
+	client.tell("joined", { asked: "r", room: "r", messages: newest, members: [], count: 1, again: true, gap: true, restarted: false });
+}
+
+test("what was missed while away is got from history, and nothing is said to be lost", async () => {
+	client.arrive();
+	missed(7000);
+	assert.deepEqual(gaps(), [[6951, true]]);
+	await until(() => !chat.log.hole, "the hole is filled");
+	assert.deepEqual(gaps(), []);
+	assert.deepEqual(messages().slice(49), Array.from({ length: 2001 }, (_, i) => 5000 + i));
+});
+
+test("what the log has lost meanwhile is said to be gone, where it was", async () => {
+	client.arrive();
+	client.first = 6500;
+	missed(7000);
+	await until(() => !chat.log.hole, "all that is there is got");
+	assert.deepEqual(gaps(), [[6500, false]]);
+	assert.deepEqual(messages().slice(48, 52), [4999, 5000, 6500, 6501]);
+});
+
+test("a second gap while the first is open leaves no hole either", async () => {
+	client.arrive();
+	client.refuse = () => ({ code: "unavailable", message: "not now" });
+	missed(7000);
+	missed(8000);
+	client.refuse = () => null;
+	await until(() => !chat.log.hole, "both are filled");
+	assert.deepEqual(gaps(), []);
+	assert.equal(messages().length, 3050);
+});
+
+test("a hole that is larger than what is kept makes what was before it older messages", async () => {
+	client.arrive();
+	missed(50_000);
+	await until(() => !chat.log.hole, "it is given up");
+	const [first] = messages();
+	assert.deepEqual([gaps(), chat.log.more, seqOf(chat.log.oldest)], [[], true, first]);
+	assert.ok(first > 35_000 && messages().length < 13_300, `${first}, ${messages().length}`);
+});

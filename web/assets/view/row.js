@@ -195,9 +195,15 @@ function wordsOf({ kind, time, gap }) {
 		case "new":
 			return "New messages";
 		case "gap":
-			return gap ? `Some messages between ${saidTime(gap.from)} and ${saidTime(gap.to)} are no longer available.` : "";
+			return gap ? gapWords(gap) : "";
 	}
 	return dayName(time);
+}
+
+/** @param {import("../roomlog.js").Gap} gap */
+function gapWords({ from, to, open }) {
+	const between = `messages between ${saidTime(from)} and ${saidTime(to)}`;
+	return open ? `Getting the ${between}…` : `Some ${between} are no longer available.`;
 }
 
 /**
