@@ -57,7 +57,17 @@ const log = new LogView(
 	},
 	mentions,
 );
+// Where the client or the field can't do a thing, messages have no button for it.
+/** @type {any} */
+const able = client;
+/** @type {any} */
+const field = composer;
 new Actions(log, {
+	react: able.react && (({ room, id }, emoji, on) => able.react(room, id, emoji, on)),
+	remove: able.remove && (({ room, id }) => able.remove(room, id)),
+	edit: field.edit && ((entry) => field.edit(entry)),
+	reply: field.quote && ((entry) => field.quote(entry)),
+	again: field.take && again,
 	me: () => client.user?.id ?? "",
 	address: (entry) => `${location.origin}${pathOf(entry.room)}#${entry.id}`,
 	copy: copyFrom,
@@ -141,6 +151,19 @@ function say(text) {
 	setTimeout(drawings.log, SLOW_MS + 50);
 	log.toEnd();
 	return true;
+}
+
+/**
+ * Takes back what is pending, to be written anew.
+ * @param {string} key
+ */
+function again(key) {
+	const pending = client.pending(chat.current).find((one) => one.key === key);
+	if (!pending) return;
+	const target = pending.target && chat.log.get(pending.target);
+	able.cancel(key);
+	if (target) field.edit({ ...target, text: pending.text });
+	else field.take(pending.text);
 }
 
 /** @param {string} wanted */

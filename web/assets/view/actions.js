@@ -19,7 +19,7 @@ const QUICK = ["👍", "❤️", "😂", "🎉", "😮", "🙏"];
  * @typedef {object} Hooks What a message's buttons do. What is not there has no button.
  * @property {() => string} me one's own id; ""
  * @property {(entry: Message, emoji: string, on: boolean) => void} [react]
- * @property {(button: HTMLElement, take: (emoji: string) => void) => void} [pick] lets one choose an emoji
+ * @property {(button: HTMLElement) => Promise<string | null>} [pick] lets one choose an emoji
  * @property {(entry: Message) => void} [reply]
  * @property {(entry: Message) => void} [edit]
  * @property {(entry: Message) => void} [remove]
@@ -58,7 +58,7 @@ export class Actions {
 		this.#view = view;
 		this.#hooks = hooks;
 		part(this.#bar, ".quick").replaceChildren(...QUICK.map(quickButton));
-		for (const element of [this.#bar, this.#log]) element.addEventListener("click", (e) => this.#clicked(e));
+		this.#stage.addEventListener("click", (e) => this.#clicked(e));
 		this.#bar.addEventListener("keydown", (e) => this.#barKey(e));
 		this.#scroll.addEventListener("keydown", (e) => this.#key(e));
 		this.#scroll.addEventListener("focusout", ({ relatedTarget }) => {
@@ -144,7 +144,6 @@ export class Actions {
 		const button = within(e.target, "button");
 		const { do: what = "", emoji } = button?.dataset ?? {};
 		if (!button || !what && !emoji) return;
-		e.stopPropagation();
 		const hooks = this.#hooks;
 		const pending = within(button, ".fate")?.dataset.pending;
 		const entry = this.#bar.contains(button) ? this.#entry : this.#view.itemOf(button)?.entry;
@@ -152,8 +151,7 @@ export class Actions {
 		if (!entry) return;
 		if (what === "link") return this.#copy(button, hooks.address(entry));
 		if (what === "text") return this.#copy(button, entry.text);
-		if (what === "react" && hooks.pick) return hooks.pick(button, (chosen) => this.#react(entry, chosen, true));
-		if (what === "react") return void this.#bar.classList.add("all");
+		if (what === "react") return this.#pick(button, entry);
 		if (emoji) return this.#react(entry, emoji);
 		this.#hide();
 		if (what === "remove" && !within(button, ".ask")) return this.#ask(entry.id);
@@ -161,6 +159,18 @@ export class Actions {
 		if (what === "remove") hooks.remove?.(entry);
 		if (what === "reply") hooks.reply?.(entry);
 		if (what === "edit") hooks.edit?.(entry);
+	}
+
+	/**
+	 * @param {HTMLElement} button
+	 * @param {Message} entry
+	 */
+	async #pick(button, entry) {
+		const { pick } = this.#hooks;
+		if (!pick) return this.#bar.classList.add("all");
+		const emoji = await pick(button);
+		this.#element(entry.id)?.focus({ preventScroll: true }); // the picker had it
+		if (emoji) this.#react(entry, emoji, true);
 	}
 
 	/**
