@@ -122,9 +122,9 @@ export class Actions {
 		const entry = message && this.#view.itemOf(message)?.entry;
 		if (!message || !entry) return;
 		this.#entry = entry;
-		const { me, edit, remove, reply, react } = this.#hooks;
+		const { me, edit, remove, reply, react, pick } = this.#hooks;
 		const mine = entry.user.id === me();
-		const can = { edit: mine && edit, remove: mine && remove, reply, react };
+		const can = { edit: mine && edit, remove: mine && remove, reply, react: react && (pick || !sheet) };
 		for (const [what, hook] of Object.entries(can)) part(this.#bar, `[data-do=${what}]`).hidden = !hook;
 		part(this.#bar, ".quick").hidden = !react;
 		this.#bar.className = sheet ? "actions sheet" : "actions";
