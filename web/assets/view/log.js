@@ -23,6 +23,9 @@ const ROWS_MOST = 200;
 const BEYOND = 0.75;
 const BEYOND_LEAST = 0.25;
 
+/** So long after what the reader did a scrolling is their doing, in milliseconds. */
+const MOMENT_MS = 500;
+
 /** What a row is taken for until it was drawn once, in pixels. */
 const GUESS = 40;
 
@@ -70,6 +73,12 @@ export class LogView {
 	#atEnd = true;
 	/** By how much the space above is not what it should be, so that nothing had to move. */
 	#drift = 0;
+	/** When the reader did something that scrolls, and when they wrote. */
+	#touched = -Infinity;
+	#typed = -Infinity;
+	/** Where it was scrolled to, and how high the view was, in pixels. */
+	#top = 0;
+	#viewed = 0;
 	/** The reader's place: the rows that are seen, and where on the screen. @type {{row: Element, top: number, whole: boolean}[]} */
 	#places = [];
 	#marked = "";
@@ -87,6 +96,9 @@ export class LogView {
 		this.#mentions = mentions;
 		this.#scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
 		this.#jump.addEventListener("click", () => this.toEnd());
+		for (const name of ["wheel", "touchmove", "pointerdown", "keydown"])
+			this.#scroll.addEventListener(name, () => (this.#touched = performance.now()), { passive: true });
+		document.addEventListener("input", () => (this.#typed = performance.now()));
 		const observer = new ResizeObserver(() => this.#resized());
 		observer.observe(this.#scroll);
 		observer.observe(this.#log); // fonts came, a row opened
@@ -312,7 +324,14 @@ export class LogView {
 
 	#scrolled() {
 		const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
-		const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END && this.#span.atEnd;
+		const now = performance.now();
+		const byHand = now - this.#touched < MOMENT_MS;
+		// A field that grows pushes the messages; that is not the reader's doing.
+		if (this.#atEnd && !byHand && now - this.#typed < MOMENT_MS) return this.#settle();
+		// Who scrolls up leaves the end at once, or new messages would pull them back.
+		const near = byHand && scrollTop < this.#top - 1 ? 1 : NEAR_END;
+		const atEnd = scrollHeight - scrollTop - clientHeight < near && this.#span.atEnd;
+		this.#top = scrollTop;
 		const reached = atEnd && !this.#atEnd;
 		this.#atEnd = atEnd;
 		this.#remember();
@@ -330,6 +349,10 @@ export class LogView {
 	#resized() {
 		this.#measure();
 		this.#settle();
+		const { clientHeight } = this.#scroll;
+		if (clientHeight === this.#viewed) return;
+		this.#viewed = clientHeight;
+		requestAnimationFrame(() => this.draw()); // more rows may be seen
 	}
 
 	/** Notes where the reader is: the rows that are in view. */
@@ -357,6 +380,7 @@ export class LogView {
 			this.#drift = 0;
 			this.#space();
 			this.#scroll.scrollTop = this.#scroll.scrollHeight;
+			this.#top = this.#scroll.scrollTop;
 			return;
 		}
 		const places = this.#places.filter(({ row }) => row.isConnected);
