@@ -1,0 +1,361 @@
+// Package browser tries the pages as people use them: in Debian's Chromium,
+// against the built program. It holds nothing but tests.
+package browser
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"example.com/chat/internal/poll"
+)
+
+// atOnce is how many tests run at once: more, and a small machine is too slow
+// for the pages' own times.
+const atOnce = "2"
+
+// stepWithin is how long a single step in the browser may take.
+const stepWithin = 20 * time.Second
+
+// shared is what all tests have in common; it ends with the process.
+var shared struct {
+	dir string // of the program and the browser's profile
+
+	browser sync.Once // guards the fields below
+	ctx     context.Context
+	stop    context.CancelFunc
+	err     error
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", atOnce) // it is a flag of every test's
+	os.Exit(runAll(m))
+}
+
+func runAll(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "chat-browser-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	shared.dir = dir
+	defer func() {
+		if shared.stop != nil {
+			_ = chromedp.Cancel(shared.ctx) // waits for its many processes
+			shared.stop()
+		}
+	}()
+	return m.Run()
+}
+
+// needed skips the test where there is no browser.
+func needed(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("chromium is not installed, and CI=true insists on it")
+		}
+		t.Skip("chromium is not installed: tests of the pages in a browser are skipped")
+	}
+	return path
+}
+
+// theBrowser is the one process of all tests.
+func theBrowser(t *testing.T) context.Context {
+	t.Helper()
+	path := needed(t)
+	shared.browser.Do(func() {
+		opts := append(chromedp.DefaultExecAllocatorOptions[:],
+			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+			chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("force-device-scale-factor", "1"),
+			// Exact sizes of the heap, and a collector that a test can call.
+			chromedp.Flag("enable-precise-memory-info", true),
+			chromedp.UserDataDir(filepath.Join(shared.dir, "profile")))
+		alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+		shared.ctx, shared.stop = chromedp.NewContext(alloc)
+		shared.err = chromedp.Do(shared.ctx)
+		_ = stop // the browser's own context ends it
+	})
+	if shared.err != nil {
+		t.Fatalf("start chromium: %v", shared.err)
+	}
+	return shared.ctx
+}
+
+// tab is one page of one person: it shares nothing with other tests' tabs.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// watch runs in every page before its own scripts. It notes what must never
+// happen: a violation of the policy, a script's error.
+const watch = `(() => {
+	const seen = [];
+	Object.defineProperty(globalThis, "__wrong", {value: seen});
+	addEventListener("securitypolicyviolation", (e) => seen.push("policy: " + e.violatedDirective + " " + e.blockedURI + " " + e.sample));
+	addEventListener("error", (e) => seen.push("error: " + (e.message ?? "of " + e.target?.src)), true);
+	addEventListener("unhandledrejection", (e) => seen.push("rejection: " + (e.reason?.stack ?? e.reason)));
+})()`
+
+// newTab opens an empty tab in a profile of its own, which ends with the test.
+func newTab(t *testing.T) *tab {
+	t.Helper()
+	return beginTab(t, theBrowser(t), chromedp.WithNewBrowserContext())
+}
+
+// another opens a second tab of the same person: with the same storage.
+func (p *tab) another() *tab {
+	p.t.Helper()
+	return beginTab(p.t, p.ctx)
+}
+
+func beginTab(t *testing.T, parent context.Context, opts ...chromedp.ContextOption) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent, opts...)
+	t.Cleanup(cancel)
+	p := &tab{t: t, ctx: ctx}
+	// The first call makes the tab, and its context must have no end.
+	if err := chromedp.Do(ctx, func(ctx context.Context, s *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, s, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch})
+		if err == nil {
+			// Each tab takes itself for the one that is looked at.
+			_, err = cdp.Call(ctx, s, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		}
+		return chromedp.Void{}, err
+	}); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
+	p.size(1440, 900)
+	return p
+}
+
+// open opens a page in a new tab, as a person who has not been here before.
+func open(t *testing.T, url string) *tab {
+	t.Helper()
+	p := newTab(t)
+	p.goTo(url)
+	return p
+}
+
+// do carries out steps, which must work.
+func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, stepWithin)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// ask evaluates a script, or a promise's.
+func ask[T any](p *tab, script string) T {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, stepWithin)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.t.Fatalf("%s: %v", script, err)
+	}
+	return v
+}
+
+// run evaluates a script for what it does.
+func (p *tab) run(script string) {
+	p.t.Helper()
+	ask[chromedp.Void](p, script)
+}
+
+// until waits until a condition in JavaScript holds. A page that is just being
+// replaced answers nothing, and is asked again.
+func (p *tab) until(what, condition string) {
+	p.t.Helper()
+	var last error
+	deadline := time.Now().Add(poll.Patience)
+	for time.Now().Before(deadline) {
+		ctx, cancel := context.WithTimeout(p.ctx, stepWithin)
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+condition+")"))
+		cancel()
+		if ok {
+			return
+		}
+		last = err
+		if errors.Is(err, context.Canceled) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond) // a look costs both processes time
+	}
+	p.t.Fatalf("waited %s for %s (%v); the page shows:\n%s", poll.Patience, what, last, p.shown())
+}
+
+// shown is the page's text, for the message of a test that failed.
+func (p *tab) shown() string {
+	ctx, cancel := context.WithTimeout(p.ctx, time.Second)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText + '\\n' + (globalThis.__wrong ?? []).join('\\n')"))
+	if err != nil {
+		return err.Error()
+	}
+	return text
+}
+
+func (p *tab) goTo(url string) {
+	p.t.Helper()
+	p.do(chromedp.Navigate(url))
+}
+
+func (p *tab) reload() {
+	p.t.Helper()
+	p.do(chromedp.Reload())
+}
+
+// size sets how large the page is, in pixels.
+func (p *tab) size(width, height int64) {
+	p.t.Helper()
+	p.do(chromedp.EmulateViewport(width, height))
+}
+
+// types types on the keyboard, wherever the focus is.
+func (p *tab) types(text string) {
+	p.t.Helper()
+	p.do(chromedp.KeyEvent(text))
+}
+
+// keys are the keys that write no letter: what they type, if anything, and their
+// numbers (https://www.w3.org/TR/uievents/#fixed-virtual-key-codes).
+var keys = map[string]struct {
+	text string
+	code int64
+}{
+	"Enter": {"\r", 13}, "Tab": {"", 9}, "Escape": {"", 27}, "ArrowUp": {"", 38}, "ArrowDown": {"", 40}, "ArrowLeft": {"", 37},
+	"ArrowRight": {"", 39}, "Home": {"", 36}, "End": {"", 35}, "Delete": {"", 46}, "Backspace": {"", 8}, "Space": {" ", 32},
+}
+
+// presses presses one key by its name, with others held. Its letter comes out of
+// the press itself, as on a keyboard, so that a page can prevent it.
+func (p *tab) presses(key string, held ...chromedp.Modifier) {
+	p.t.Helper()
+	known, ok := keys[key]
+	code := key
+	if !ok { // a letter, as of a shortcut
+		known.code = int64(strings.ToUpper(key)[0])
+		code = "Key" + strings.ToUpper(key)
+	}
+	event := input.DispatchKeyEventParams{Key: key, Code: code, WindowsVirtualKeyCode: known.code}
+	for _, one := range held {
+		event.Modifiers |= int64(one)
+	}
+	p.do(chromedp.Func(func(ctx context.Context, s *chromedp.Target) error {
+		down, up := event, event
+		down.Type, up.Type = input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp
+		if known.text != "" {
+			down.Type, down.Text = input.DispatchKeyEventTypeKeyDown, known.text
+		}
+		_, err := cdp.Call(ctx, s, input.DispatchKeyEvent, down)
+		if err == nil {
+			_, err = cdp.Call(ctx, s, input.DispatchKeyEvent, up)
+		}
+		return err
+	}))
+}
+
+// says writes a message by keyboard and sends it.
+func (p *tab) says(text string) {
+	p.t.Helper()
+	p.focuses("#say")
+	p.types(text)
+	p.presses("Enter")
+}
+
+func (p *tab) focuses(selector string) {
+	p.t.Helper()
+	p.run("document.querySelector(" + quote(selector) + ").focus()")
+}
+
+// online waits until the page is in its room.
+func (p *tab) online() {
+	p.t.Helper()
+	p.until("the page to be online", `document.querySelector("#pill:not([hidden]):not(.away)") && document.querySelector("#me-name").textContent`)
+}
+
+// count counts the messages that are drawn with this very text.
+func (p *tab) count(text string) int {
+	p.t.Helper()
+	return ask[int](p, countOf(text))
+}
+
+func countOf(text string) string {
+	return `[...document.querySelectorAll("#log .message .text")].filter((e) => e.textContent === ` + quote(text) + `).length`
+}
+
+// gets waits until a message is drawn, taken by a node and there once.
+func (p *tab) gets(text string) {
+	p.t.Helper()
+	p.until("the message "+text, `[...document.querySelectorAll("#log .message:not(.pending) .text")].some((e) => e.textContent === `+quote(text)+`)`)
+	if n := p.count(text); n != 1 {
+		p.t.Errorf("%q is there %d times", text, n)
+	}
+}
+
+// waits waits until a message is drawn as one that is not in the log yet.
+func (p *tab) waits(text string) {
+	p.t.Helper()
+	p.until("the pending message "+text, `[...document.querySelectorAll("#log .message.pending .text")].some((e) => e.textContent === `+quote(text)+`)`)
+}
+
+// bar waits until the bar above the field says something with these words.
+func (p *tab) bar(words string) {
+	p.t.Helper()
+	p.until("the bar to say "+words, `!document.querySelector("#bar").hidden && document.querySelector("#bar").textContent.includes(`+quote(words)+`)`)
+}
+
+// node is the number of the node that the page says it is on.
+func (p *tab) node() string {
+	p.t.Helper()
+	return ask[string](p, `document.querySelector("#pill-words").textContent`)
+}
+
+// sound tells the test of anything that must never happen in a page.
+func (p *tab) sound() {
+	p.t.Helper()
+	for _, wrong := range ask[[]string](p, "globalThis.__wrong") {
+		p.t.Errorf("in the page: %s", wrong)
+	}
+}
+
+// quote makes a text a JavaScript string.
+func quote(text string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range text {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < ' ' || r == '\u2028' || r == '\u2029':
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

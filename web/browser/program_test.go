@@ -1,0 +1,221 @@
+package browser
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"example.com/chat/embed"
+	"example.com/chat/internal/poll"
+)
+
+// build builds the program once for all tests.
+var build = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(shared.dir, "chat")
+	cmd := exec.Command("go", "build", "-o", path, "example.com/chat")
+	cmd.Stderr = os.Stderr
+	return path, cmd.Run()
+})
+
+// program is a running chat of one test.
+type program struct {
+	t   *testing.T
+	cmd *exec.Cmd
+
+	done chan struct{} // closed when it has ended
+
+	mu             sync.Mutex // guards the fields below
+	stdout, stderr bytes.Buffer
+}
+
+// start starts the built program on free ports; it ends with the test.
+func start(t *testing.T, args ...string) *program {
+	t.Helper()
+	needed(t)
+	path, err := build()
+	if err != nil {
+		t.Fatalf("build chat: %v", err)
+	}
+	p := &program{t: t, cmd: exec.Command(path, append([]string{"--addr=127.0.0.1:0"}, args...)...), done: make(chan struct{})}
+	p.cmd.Stdout = writer{p, &p.stdout}
+	p.cmd.Stderr = writer{p, &p.stderr}
+	// The children of --nodes end when their parent does; it has no terminal.
+	if _, err := p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { // ends with the process, which the cleanup kills
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("%v:\n%s", args, p.told(&p.stderr))
+		}
+	})
+	return p
+}
+
+// writer keeps what a program tells.
+type writer struct {
+	p *program
+	b *bytes.Buffer
+}
+
+func (w writer) Write(b []byte) (int, error) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	return w.b.Write(b)
+}
+
+func (p *program) told(b *bytes.Buffer) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return b.String()
+}
+
+func (p *program) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// url waits for the k-th node, and returns its URL.
+func (p *program) url(k int) string {
+	p.t.Helper()
+	found := ""
+	poll.Until(p.t, "node "+strconv.Itoa(k), func() bool {
+		for line := range strings.Lines(p.told(&p.stdout)) {
+			if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "node "+strconv.Itoa(k)+"  "); ok {
+				found = strings.TrimSpace(rest)
+			}
+		}
+		return found != ""
+	})
+	poll.Until(p.t, found+" to be ready", func() bool {
+		res, err := http.Get(found + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
+	return found
+}
+
+// killNode kills the process that listens at a node's URL. Linux alone tells
+// which one that is (proc(5)).
+func (p *program) killNode(at string) {
+	p.t.Helper()
+	u, err := url.Parse(at)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	pid := listener(p.t, u.Port())
+	if pid == 0 {
+		p.t.Fatalf("no process listens at %s", at)
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+}
+
+// listener is the process that listens on a port; 0 for none.
+func listener(t *testing.T, port string) int {
+	t.Helper()
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Skip("/proc is not there: a test that looks for a process by its port is skipped")
+	}
+	inode := ""
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line)
+		if len(f) > 9 && strings.HasSuffix(f[1], ":"+strings.ToUpper(strconv.FormatInt(0x10000+int64(number), 16)[1:])) && f[3] == "0A" {
+			inode = f[9]
+		}
+	}
+	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, link := range links {
+		if to, err := os.Readlink(link); err == nil && inode != "" && to == "socket:["+inode+"]" {
+			pid, _ := strconv.Atoi(strings.Split(link, "/")[2])
+			return pid
+		}
+	}
+	return 0
+}
+
+// gate stands between browsers and one node. While it is shut, pages come through
+// and no connection does, as where a proxy has lost its server.
+type gate struct {
+	URL string
+	to  string // where its node has to listen
+
+	shut atomic.Bool
+
+	mu    sync.Mutex // guards the field below
+	conns map[net.Conn]bool
+}
+
+func newGate(t *testing.T) *gate {
+	t.Helper()
+	ports, err := embed.FreePorts("127.0.0.1", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{to: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0])), conns: make(map[net.Conn]bool)}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: g.to})
+		r.Out.Host = r.In.Host
+	}}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ws" && g.shut.Load() {
+			http.Error(w, "the node is away", http.StatusBadGateway)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	server.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if state == http.StateHijacked {
+			g.conns[c] = true
+		}
+	}
+	server.Start()
+	t.Cleanup(func() {
+		g.close()
+		server.CloseClientConnections()
+		server.Close()
+	})
+	g.URL = server.URL
+	return g
+}
+
+// close shuts the gate and cuts what goes through it.
+func (g *gate) close() {
+	g.shut.Store(true)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.conns {
+		_ = c.Close()
+	}
+	clear(g.conns)
+}
+
+func (g *gate) open() { g.shut.Store(false) }

@@ -1,0 +1,117 @@
+package browser
+
+import (
+	"testing"
+
+	"example.com/chat/internal/redistest"
+)
+
+func TestTwoBrowsersOnTwoNodesTalk(t *testing.T) {
+	t.Parallel()
+	c := start(t, "--nodes=2")
+	ann, bob := open(t, c.url(1)), open(t, c.url(2))
+	ann.online()
+	bob.online()
+	if ann.node() == bob.node() && ask[string](ann, "location.origin") == ask[string](bob, "location.origin") {
+		t.Fatal("both are on one node")
+	}
+	ann.says("Hello from one")
+	bob.gets("Hello from one")
+	bob.says("Hello from two")
+	ann.gets("Hello from two")
+	bob.gets("Hello from two") // the own one is there once, too
+	if people := ask[int](ann, `document.querySelectorAll("#people-list .person").length`); people != 2 {
+		t.Errorf("%d people are shown, want 2", people)
+	}
+	// Each message tells which node took it, in colour and in number.
+	ann.until("the mark of the node", `(() => {
+		const nodes = [...document.querySelectorAll("#log .message")].map((m) => [...m.classList].find((c) => c.startsWith("node-")));
+		return nodes.length === 2 && nodes[0] && nodes[1] && nodes[0] !== nodes[1];
+	})()`)
+	ann.sound()
+	bob.sound()
+}
+
+func TestAMessageThatWaitsSurvivesAReloadAndArrivesOnce(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	start(t, "--advertise="+g.URL, "--addr="+g.to).url(1)
+	ann, bob := open(t, g.URL), open(t, g.URL)
+	ann.online()
+	bob.online()
+	g.close()
+	ann.says("Keep this")
+	ann.waits("Keep this")
+	ann.reload()
+	ann.waits("Keep this")
+	g.open()
+	ann.gets("Keep this")
+	bob.gets("Keep this")
+	ann.reload()
+	ann.online()
+	ann.gets("Keep this")
+	if ann.count("Keep this")+bob.count("Keep this") != 2 {
+		t.Error("it did not arrive exactly once")
+	}
+	ann.sound()
+}
+
+// The field has the focus and half a sentence when the node dies; the sentence
+// is written to its end while there is no node, and sent.
+func TestANodeKilledWhileOneTypesTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	c := start(t, "--nodes=3")
+	one, two := c.url(1), c.url(2)
+	ann, bob := open(t, one), open(t, two)
+	ann.online()
+	bob.online()
+	ann.says("Before")
+	bob.gets("Before")
+	before := ann.node()
+	ann.focuses("#say")
+	ann.types("Half a ")
+	c.killNode(one)
+	ann.types("sentence")
+	if got := ask[string](ann, `document.activeElement.id + ":" + document.activeElement.value`); got != "say:Half a sentence" {
+		t.Errorf("the field: %q", got)
+	}
+	ann.presses("Enter")
+	bob.gets("Half a sentence")
+	ann.gets("Half a sentence")
+	ann.online()
+	if after := ann.node(); after == before {
+		t.Errorf("the pill says %q before and after", after)
+	}
+	if ask[string](ann, "document.activeElement.id") != "say" {
+		t.Error("the field lost the focus")
+	}
+	bob.says("Still there?")
+	ann.gets("Still there?")
+	for _, text := range []string{"Before", "Half a sentence"} {
+		ann.gets(text)
+		bob.gets(text)
+	}
+	ann.sound()
+}
+
+func TestRedisAwayIsSaidAndNothingWrittenMeanwhileIsLost(t *testing.T) {
+	t.Parallel()
+	needed(t)
+	redis := redistest.Start(t)
+	one, two := start(t, "--redis="+redis.URL), start(t, "--redis="+redis.URL)
+	ann, bob := open(t, one.url(1)), open(t, two.url(1))
+	ann.online()
+	bob.online()
+	ann.says("Before")
+	bob.gets("Before")
+	redis.Freeze()
+	t.Cleanup(redis.Thaw)
+	ann.bar("The servers can't reach each other right now. What you write is kept.")
+	ann.says("While it was away")
+	ann.waits("While it was away")
+	redis.Thaw()
+	bob.gets("While it was away")
+	ann.gets("While it was away")
+	ann.until("the bar to say so no more", `!document.querySelector("#bar").textContent.includes("can't reach") || document.querySelector("#bar").hidden`)
+	ann.sound()
+}
