@@ -57,14 +57,12 @@ const log = new LogView(
 	},
 	mentions,
 );
-// Where the client or the field can't do a thing, messages have no button for it.
-/** @type {any} */
-const able = client;
+// Where the field can't do a thing, messages have no button for it.
 /** @type {any} */
 const field = composer;
 new Actions(log, {
-	react: able.react && (({ room, id }, emoji, on) => able.react(room, id, emoji, on)),
-	remove: able.remove && (({ room, id }) => able.remove(room, id)),
+	react: ({ room, id }, emoji, on) => client.react(room, id, emoji, on),
+	remove: ({ room, id }) => client.remove(room, id),
 	edit: field.edit && ((entry) => field.edit(entry)),
 	reply: field.quote && ((entry) => field.quote(entry)),
 	again: field.take && again,
@@ -72,7 +70,7 @@ new Actions(log, {
 	address: (entry) => `${location.origin}${pathOf(entry.room)}#${entry.id}`,
 	copy: copyFrom,
 	retry: (key) => client.retry(key),
-	discard: (key) => client.discard(key),
+	discard: (key) => client.cancel(key),
 	leave: () => composer.focus(),
 });
 chat.looking = () => log.atEnd;
@@ -161,7 +159,7 @@ function again(key) {
 	const pending = client.pending(chat.current).find((one) => one.key === key);
 	if (!pending) return;
 	const target = pending.target && chat.log.get(pending.target);
-	able.cancel(key);
+	client.cancel(key);
 	if (target) field.edit({ ...target, text: pending.text });
 	else field.take(pending.text);
 }

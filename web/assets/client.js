@@ -1,28 +1,16 @@
 // @ts-check
 import { Calls, GONE, LATE } from "./calls.js";
+import { remembered } from "./identity.js";
 import { Link } from "./link.js";
 import { Outbox } from "./outbox.js";
-import { Sender } from "./sender.js";
+import { entryOf, Sender } from "./sender.js";
 import { HISTORY_MAX, Refused, seqOf } from "./wire.js";
 
-/** @typedef {import("./wire.js").Entry} Entry */
-/** @typedef {import("./wire.js").User} User */
-/** @typedef {import("./wire.js").Node} Node */
-/** @typedef {import("./wire.js").Limits} Limits */
-/** @typedef {import("./wire.js").Welcome} Welcome */
-/** @typedef {import("./wire.js").Joined} Joined */
-/** @typedef {import("./wire.js").Refusal} Refusal */
-/** @typedef {import("./wire.js").RoomCount} RoomCount */
-/** @typedef {import("./outbox.js").Pending} Pending */
+/** @import {Entry, User, Node, Limits, Welcome, Joined, Refusal, RoomCount} from "./wire.js" */
+/** @import {IdentityStore} from "./identity.js" */
+/** @import {Pending} from "./outbox.js" */
 
 /**
- * @typedef {{token: string, name: string}} Identity Who one is; the name only
- *   if it was chosen, not given.
- *
- * @typedef {object} IdentityStore
- * @property {() => Identity} load
- * @property {(identity: Partial<Identity>) => void} save
- *
  * @typedef {object} State
  * @property {"connecting" | "online" | "offline" | "kicked" | "ask"} state
  * @property {number} [until] when the next try is
@@ -52,9 +40,6 @@ const PASSING = new Set(["unavailable", "rate_limited", "internal", LATE]);
 /** So many times hello is said to a node that can't answer it now. */
 const HELLOS = 3;
 
-/** @type {IdentityStore} */
-const FORGETFUL = { load: () => ({ token: "", name: "" }), save: () => {} };
-
 /**
  * One user's session: it stays connected to some node, follows rooms without
  * gap or repeat, and sends what was written once. It knows no page.
@@ -63,7 +48,7 @@ const FORGETFUL = { load: () => ({ token: "", name: "" }), save: () => {} };
  * Node} where the node changed, {lost?: Refusal} where the chosen name could not
  * be had), `joined` (Arrival), `refused` ({room, refusal}: a join that won't
  * work), `message` (Entry), `sent` (Entry, one's own, maybe ahead of its
- * place), `outbox` ({room}), `presence`, `typing`, `renamed`, `reset`,
+ * place), `outbox` ({room}: what waits for it changed, maybe `kept` too), `presence`, `typing`, `renamed`, `reset`,
  * `moderated`, `nodes` and `status` (the protocol's events).
  */
 export class Client extends EventTarget {
@@ -107,7 +92,7 @@ export class Client extends EventTarget {
 	 * @param {Partial<typeof TIMES>} [options.times]
 	 * @param {() => number} [options.random]
 	 */
-	constructor({ url, identity = FORGETFUL, outbox = new Outbox(), dial, timing, sending, times, random = Math.random }) {
+	constructor({ url, identity = remembered(), outbox = new Outbox(), dial, timing, sending, times, random = Math.random }) {
 		super();
 		this.#random = random;
 		this.#identity = identity;
@@ -167,6 +152,34 @@ export class Client extends EventTarget {
 		return this.#sender.write(room, text);
 	}
 
+	/**
+	 * @param {string} room
+	 * @param {string} target the id of a message of one's own
+	 * @param {string} text
+	 */
+	edit(room, target, text) {
+		return this.#sender.write(room, text, { kind: "edit", target });
+	}
+
+	/**
+	 * @param {string} room
+	 * @param {string} target the id of a message of one's own
+	 */
+	remove(room, target) {
+		return this.#sender.write(room, "", { kind: "delete", target });
+	}
+
+	/**
+	 * Where the opposite still waits, they take back each other.
+	 * @param {string} room
+	 * @param {string} target a message's id
+	 * @param {string} emoji
+	 * @param {boolean} on
+	 */
+	react(room, target, emoji, on) {
+		return this.#sender.write(room, "", { kind: "react", target, emoji, on });
+	}
+
 	/** @param {string} key */
 	retry(key) {
 		const room = this.#outbox.get(key)?.room;
@@ -174,9 +187,17 @@ export class Client extends EventTarget {
 		if (room) this.join(room); // a no-op, but where it could not be joined
 	}
 
-	/** @param {string} key */
-	discard(key) {
-		this.#sender.discard(key);
+	/**
+	 * Takes back what waits or failed. A node may have it already if it was tried.
+	 * @param {string} key
+	 */
+	cancel(key) {
+		this.#sender.cancel(key);
+	}
+
+	/** Whether what waits would outlive the page. */
+	get kept() {
+		return this.#outbox.kept;
 	}
 
 	/**
@@ -382,7 +403,8 @@ export class Client extends EventTarget {
 			case "sent":
 				return this.#sent(frame);
 			case "error":
-				if (frame.key) this.#sender.refused(frame);
+				// A node that doesn't know the command, as an older one, names no key.
+				this.#sender.refused({ ...frame, key: frame.key ?? frame.ref });
 				if (frame.code === "not_joined" && frame.room) this.#enter(frame.room);
 				return;
 			case "reset":
@@ -421,13 +443,11 @@ export class Client extends EventTarget {
 		if (entry.user.id === this.user?.id && entry.key) this.#sender.seen(entry.key);
 	}
 
-	/** @param {{room: string, key: string, id: string, time: number}} sent */
-	#sent({ room, key, id, time }) {
+	/** @param {{key: string, id: string, time: number}} sent */
+	#sent({ key, id, time }) {
 		const pending = this.#outbox.get(key);
 		if (!pending || !this.user || !this.node) return;
-		/** @type {Entry} */
-		const entry = { id, room, key, user: this.user, text: pending.text, time, node: this.node.id };
-		if (id) this.#emit("sent", entry);
+		if (id) this.#emit("sent", entryOf(pending, id, time, this.user, this.node.id));
 		this.#sender.seen(key);
 	}
 

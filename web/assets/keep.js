@@ -35,12 +35,13 @@ function write(store, key, value) {
 	try {
 		if (value === null) window[store].removeItem(key);
 		else window[store].setItem(key, JSON.stringify(value));
+		return true;
 	} catch {
-		// Full or forbidden: the page goes on with what it has in memory.
+		return false; // full or forbidden: the page goes on with what it has in memory
 	}
 }
 
-/** Who one is, the same in all tabs. @type {import("./client.js").IdentityStore} */
+/** Who one is, the same in all tabs. @type {import("./identity.js").IdentityStore} */
 export const identity = {
 	load() {
 		const known = read("localStorage", "chat.identity");

@@ -4,6 +4,16 @@ import { newKey } from "./wire.js";
 /** More than this can't wait to be sent: what is kept is bounded. */
 const OUTBOX_MAX = 200;
 
+const FULL = "Too much waits to be sent already. Try again when some of it is gone.";
+
+/**
+ * @typedef {object} What An edit, a deletion or a reaction; a message is none of them.
+ * @property {"edit" | "delete" | "react"} kind
+ * @property {string} target
+ * @property {string} [emoji]
+ * @property {boolean} [on]
+ */
+
 /**
  * @typedef {object} Pending Something said that has no place in the log yet.
  * @property {string} key its own for ever, however often it is sent
@@ -20,11 +30,14 @@ const OUTBOX_MAX = 200;
  *
  * @typedef {object} Shelf Where an outbox outlives its page.
  * @property {() => Pending[]} load
- * @property {(list: Pending[]) => void} save
+ * @property {(list: Pending[]) => boolean} save whether it is kept now
  */
 
 /** What waits to be sent, in the order in which it was written. */
 export class Outbox {
+	/** Whether what waits would outlive the page: storage may be full or forbidden. */
+	kept = false;
+
 	/** @type {Map<string, Pending>} */
 	#entries = new Map();
 	/** @type {Shelf | null} */
@@ -34,6 +47,7 @@ export class Outbox {
 	constructor(shelf = null) {
 		this.#shelf = shelf;
 		for (const entry of shelf?.load() ?? []) this.#entries.set(entry.key, entry);
+		this.save();
 	}
 
 	get full() {
@@ -45,12 +59,15 @@ export class Outbox {
 	}
 
 	/**
+	 * Where too much waits already, it comes back failed and is not kept.
 	 * @param {string} room
 	 * @param {string} text
+	 * @param {What} [what]
 	 */
-	write(room, text) {
+	write(room, text, what) {
 		/** @type {Pending} */
-		const entry = { key: newKey(), room, text, written: Date.now(), tried: 0, failed: "" };
+		const entry = { key: newKey(), room, text, ...what, written: Date.now(), tried: 0, failed: this.full ? FULL : "" };
+		if (entry.failed) return entry;
 		this.#entries.set(entry.key, entry);
 		this.save();
 		return entry;
@@ -80,6 +97,6 @@ export class Outbox {
 
 	/** To be called after an entry was changed. */
 	save() {
-		this.#shelf?.save([...this.#entries.values()]);
+		this.kept = this.#shelf?.save([...this.#entries.values()]) ?? false;
 	}
 }

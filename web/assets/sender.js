@@ -58,9 +58,16 @@ export class Sender extends EventTarget {
 	/**
 	 * @param {string} room
 	 * @param {string} text
+	 * @param {import("./outbox.js").What} [what]
 	 */
-	write(room, text) {
-		const entry = this.#outbox.write(room, text);
+	write(room, text, what) {
+		const last = what?.kind === "react" && this.#reaction(room, what);
+		if (last && last.on === what.on) return last;
+		if (last && !last.tried && this.#lane(room).key !== last.key) {
+			this.#finish(last); // it has not gone out, so one takes back the other
+			return last;
+		}
+		const entry = this.#outbox.write(room, text, what);
 		this.#changed(room);
 		this.#pump(room);
 		return entry;
@@ -81,7 +88,7 @@ export class Sender extends EventTarget {
 	}
 
 	/** @param {string} key */
-	discard(key) {
+	cancel(key) {
 		const entry = this.#outbox.get(key);
 		if (entry) this.#finish(entry);
 	}
@@ -161,6 +168,16 @@ export class Sender extends EventTarget {
 		this.#pump(entry.room);
 	}
 
+	/**
+	 * @param {string} room
+	 * @param {import("./outbox.js").What} what
+	 * @returns {Pending | undefined} the last one that goes out on the same emoji of the same message
+	 */
+	#reaction(room, { target, emoji }) {
+		const same = (/** @type {Pending} */ e) => e.kind === "react" && e.target === target && e.emoji === emoji && !e.failed;
+		return this.#outbox.of(room).filter(same).pop();
+	}
+
 	/** @param {string} room */
 	#pump(room) {
 		const lane = this.#lane(room);
@@ -172,7 +189,7 @@ export class Sender extends EventTarget {
 			this.#pump(room);
 			return;
 		}
-		if (!this.#transmit({ type: "send", room, text: entry.text, key: entry.key })) return;
+		if (!this.#transmit(commandOf(entry))) return;
 		entry.tried ||= Date.now();
 		this.#outbox.save();
 		lane.key = entry.key;
@@ -223,4 +240,32 @@ export class Sender extends EventTarget {
 	#changed(room) {
 		this.dispatchEvent(new CustomEvent("change", { detail: { room } }));
 	}
+}
+
+/**
+ * The key is the command's ref too, so that no refusal goes without a name.
+ * @param {Pending} entry
+ * @returns {object}
+ */
+function commandOf({ kind, room, text, key, target, emoji, on }) {
+	const named = { room, key, ref: key };
+	if (kind === "edit") return { type: "edit", target, text, ...named };
+	if (kind === "delete") return { type: "delete", target, ...named };
+	if (kind === "react") return { type: "react", target, emoji, on, ...named };
+	return { type: "send", text, ...named };
+}
+
+/**
+ * What was sent, as the log has it.
+ * @param {Pending} pending
+ * @param {string} id
+ * @param {number} time
+ * @param {import("./wire.js").User} user
+ * @param {string} node
+ * @returns {import("./wire.js").Entry}
+ */
+export function entryOf({ kind, room, key, text, target, emoji, on }, id, time, user, node) {
+	const entry = { id, room, key, user, text, time, node };
+	if (!kind) return entry;
+	return { ...entry, kind, target, ...(kind === "react" && { emoji, on }) };
 }

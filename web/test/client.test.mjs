@@ -226,7 +226,7 @@ test("what is refused for good waits for its author, and goes out under its old 
 	await until(() => client.pending("lobby").every(({ failed }) => failed), "both failed");
 	const [one, two] = client.pending("lobby");
 	cluster.answer = () => undefined;
-	client.discard(one.key);
+	client.cancel(one.key);
 	client.retry(two.key);
 	await until(() => client.pending("lobby").length === 0, "none is left");
 	assert.deepEqual(cluster.room("lobby").entries.map(({ key }) => key), [two.key]);
@@ -234,7 +234,7 @@ test("what is refused for good waits for its author, and goes out under its old 
 
 test("what may have been said before its key was forgotten is not said by itself", async () => {
 	const old = { key: "k", room: "other", text: "old", written: 1, tried: Date.now() - KEY_KEPT_MS, failed: "" };
-	const client = await joined({ outbox: new Outbox({ load: () => [old], save: () => {} }) });
+	const client = await joined({ outbox: new Outbox({ load: () => [old], save: () => true }) });
 	await until(() => client.pending("other")[0].failed, "its author is asked");
 	assert.equal(cluster.commands("send").length, 0);
 });
@@ -243,7 +243,7 @@ test("what is found in the log needs no sending", async () => {
 	const user = { id: "u-me", name: "guest-1" };
 	cluster.say("other", "old", { key: "k", user });
 	const old = { key: "k", room: "other", text: "old", written: 1, tried: 1, failed: "" };
-	const client = await joined({ outbox: new Outbox({ load: () => [old], save: () => {} }) });
+	const client = await joined({ outbox: new Outbox({ load: () => [old], save: () => true }) });
 	await until(() => client.pending("other").length === 0, "it is settled");
 	assert.equal(cluster.commands("send").length, 0);
 });
@@ -264,4 +264,111 @@ test("a name that can't be has its reason, and the old one stays", async () => {
 	const client = await joined({ identity });
 	await assert.rejects(client.rename("\u202e"), { code: "bad_name" });
 	assert.equal(identity.load().name, "");
+});
+
+/** A client in a room that holds one message of its own. */
+async function withOwn() {
+	const client = await joined();
+	client.say("lobby", "hello");
+	await until(() => client.log.message.length === 1, "it is said");
+	return { client, target: client.log.message[0].id };
+}
+
+const brief = ({ kind, target, text, emoji, on }) => JSON.stringify([kind ?? "", target ?? "", text, emoji, on]);
+
+test("edits, reactions, messages and deletions go out in the order in which they were made", async () => {
+	const { client, target } = await withOwn();
+	for (const { id } of cluster.nodes) cluster.fell(id, "dead");
+	await until(() => client.log.state.at(-1).state === "offline", "it is offline");
+	client.edit("lobby", target, "hello there");
+	client.say("lobby", "more");
+	client.react("lobby", target, "🎉", true);
+	client.remove("lobby", target);
+	assert.deepEqual(client.pending("lobby").map(({ kind }) => kind ?? ""), ["edit", "", "react", "delete"]);
+	cluster.ill.clear();
+	await until(() => client.pending("lobby").length === 0, "all is out");
+	const wanted = [["edit", target, "hello there"], ["", "", "more"], ["react", target, "", "🎉", true], ["delete", target, ""]];
+	const said = cluster.room("lobby").entries.map(brief);
+	assert.deepEqual(said, wanted.map(([kind, target, text, emoji, on]) => brief({ kind, target, text, emoji, on })));
+});
+
+test("a reaction that waits is taken back by its opposite; one under way is followed by it", async () => {
+	const { client, target } = await withOwn();
+	cluster.answer = (command) => (command.type === "react" ? null : undefined);
+	const first = client.react("lobby", target, "👍", true);
+	assert.equal(client.react("lobby", target, "👍", true), first, "said once");
+	client.react("lobby", target, "👍", false);
+	assert.deepEqual(client.pending("lobby").map(({ on }) => on), [true, false]);
+	client.react("lobby", target, "👍", true);
+	assert.deepEqual(client.pending("lobby").map(({ on }) => on), [true]);
+});
+
+test("what waits can be cancelled, and what is behind it goes on", async () => {
+	const client = await joined();
+	cluster.answer = (command) => (command.text === "one" ? null : undefined);
+	const { key } = client.say("lobby", "one");
+	client.say("lobby", "two");
+	client.cancel(key);
+	await until(() => client.pending("lobby").length === 0, "the rest is said");
+	assert.deepEqual(cluster.room("lobby").entries.map(({ text }) => text), ["two"]);
+});
+
+test("what is refused says why and can be taken back and said otherwise", async () => {
+	const client = await joined();
+	client.edit("lobby", "9-9", "no such");
+	await until(() => client.pending("lobby")[0]?.failed, "it failed");
+	assert.equal(client.pending("lobby")[0].failed, "there is no such message");
+	client.cancel(client.pending("lobby")[0].key);
+	client.say("lobby", "so then");
+	await until(() => client.log.message.at(-1)?.text === "so then", "it is said");
+});
+
+test("an outbox is written down before anything is sent, and says when it can't be", async () => {
+	let shelf = [];
+	let room = true;
+	const save = (list) => room && ((shelf = structuredClone(list)), true);
+	const outbox = new Outbox({ load: () => [], save });
+	const client = cluster.client({ outbox }); // never started: as if the page had crashed
+	client.say("lobby", "one");
+	assert.deepEqual(shelf.map(({ text }) => text), ["one"]);
+	assert.equal(client.kept, true);
+	room = false;
+	client.say("lobby", "two");
+	assert.equal(client.kept, false);
+	assert.deepEqual(client.pending("lobby").map(({ text }) => text), ["one", "two"]);
+});
+
+test("what waits is bounded: one more comes back failed", () => {
+	const outbox = new Outbox();
+	while (!outbox.full) outbox.write("lobby", "x");
+	const { size } = outbox;
+	assert.match(outbox.write("lobby", "y").failed, /Too much/);
+	assert.equal(outbox.size, size);
+});
+
+test("the same entry sent by two tabs is in the log once", async () => {
+	const entry = () => ({ key: "k", room: "lobby", text: "once", written: 1, tried: 0, failed: "" });
+	const tabs = [1, 2].map(() => cluster.client({ outbox: new Outbox({ load: () => [entry()], save: () => true }) }));
+	clients.push(...tabs);
+	for (const tab of tabs) tab.start();
+	await until(() => tabs.every((tab) => tab.pending("lobby").length === 0), "both are done");
+	assert.deepEqual(cluster.room("lobby").entries.map(({ text }) => text), ["once"]);
+});
+
+test("a node that doesn't know a command holds nothing up", async () => {
+	const { client, target } = await withOwn();
+	cluster.answer = (command) => (command.type === "edit" ? refusal("unknown_type") : undefined);
+	client.edit("lobby", target, "hello there");
+	client.say("lobby", "more");
+	await until(() => client.pending("lobby").length === 1 && client.pending("lobby")[0].failed, "only the edit failed");
+	assert.equal(client.log.message.at(-1).text, "more");
+});
+
+test("what was sent is told with its kind, even ahead of its place in the log", async () => {
+	const { client, target } = await withOwn();
+	cluster.answer = ({ type, room, key }) => (type === "react" ? { type: "sent", room, key, id: "1009-9", time: 1, duplicate: false } : undefined);
+	const { key } = client.react("lobby", target, "👍", true);
+	await until(() => client.log.sent.at(-1)?.key === key, "it is told");
+	const { kind, target: about, emoji, on } = client.log.sent.at(-1);
+	assert.deepEqual([kind, about, emoji, on, client.pending("lobby").length], ["react", target, "👍", true, 0]);
 });

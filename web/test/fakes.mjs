@@ -53,12 +53,12 @@ export class Cluster {
 	}
 
 	/** Puts a message into a room's log and tells who joined it. */
-	say(room, text, { key = "", user = { id: "u-other", name: "Other" }, node = "node-1" } = {}) {
+	say(room, text, { key = "", user = { id: "u-other", name: "Other" }, node = "node-1", ...what } = {}) {
 		const log = this.room(room);
 		const taken = key && log.entries.find((entry) => entry.key === key && entry.user.id === user.id);
 		if (taken) return { entry: taken, duplicate: true };
 		const seq = log.next++;
-		const entry = { type: "message", room, id: `${1000 + seq}-${seq}`, key, user, text, time: Date.now(), node };
+		const entry = { type: "message", room, id: `${1000 + seq}-${seq}`, key, user, text, time: Date.now(), node, ...what };
 		log.entries.push(entry);
 		for (const socket of this.sockets) if (socket.joined.has(room)) socket.push(entry);
 		return { entry, duplicate: false };
@@ -155,6 +155,16 @@ class FakeSocket {
 			case "send": {
 				const { entry, duplicate } = this.cluster.say(command.room, command.text, { key: command.key, user: this.user, node: this.node });
 				return { type: "sent", room: command.room, key: command.key, id: entry.id, time: entry.time, duplicate };
+			}
+			case "edit":
+			case "delete":
+			case "react": {
+				const { type: kind, room, key, target, text = "", emoji, on } = command;
+				const log = this.cluster.room(room).entries;
+				if (!log.some(({ id, kind }) => id === target && !kind)) return { type: "error", code: "not_found", message: "there is no such message", room, key };
+				const { entry, duplicate } = this.cluster.say(room, text, { key, user: this.user, node: this.node, kind, target, emoji, on });
+				if (kind === "delete") log.splice(log.findIndex(({ id }) => id === target), 1);
+				return { type: "sent", room, key, id: entry.id, time: entry.time, duplicate };
 			}
 			case "ping":
 				return { type: "pong" };
