@@ -1,0 +1,232 @@
+package browser
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/chat/web"
+)
+
+// person is a user as the wire has one.
+type person struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// said is an entry of a room's log as the wire has it.
+type said struct {
+	Type   string `json:"type,omitempty"`
+	ID     string `json:"id"`
+	Room   string `json:"room"`
+	Key    string `json:"key"`
+	User   person `json:"user"`
+	Text   string `json:"text,omitempty"`
+	Time   int64  `json:"time"`
+	Node   string `json:"node"`
+	Kind   string `json:"kind,omitempty"`
+	Target string `json:"target,omitempty"`
+	Emoji  string `json:"emoji,omitempty"`
+	On     bool   `json:"on,omitempty"`
+}
+
+// server is one that a node tells of.
+type server struct {
+	ID  string `json:"id"`
+	URL string `json:"url"`
+}
+
+// stage is a node with a script: it serves the real pages, and says to them
+// whatever a test wants, also what no honest node would.
+type stage struct {
+	URL string
+
+	// What it tells; set before the first page comes.
+	me      person
+	id      string
+	nodes   []server
+	members []person
+	count   int
+	rooms   []map[string]any
+	refuse  string // its words to whoever sends; "" to take what is sent
+
+	mu    sync.Mutex // guards the fields below, and the writing to conns
+	logs  map[string][]said
+	conns map[*websocket.Conn]bool
+	away  bool // takes no connection
+	mute  bool // answers no sends
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{
+		me: person{"u-me", "Ann"}, id: "n1", rooms: []map[string]any{},
+		logs: make(map[string][]said), conns: make(map[*websocket.Conn]bool),
+	}
+	pages := web.Handler()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ws", s.serve)
+	mux.Handle("/", pages)
+	server := httptest.NewServer(mux)
+	s.URL = server.URL
+	t.Cleanup(func() {
+		s.leave()
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return s
+}
+
+// add puts an entry at the end of a room's log, before or while pages look.
+func (s *stage) add(e said) said {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addLocked(e)
+}
+
+func (s *stage) addLocked(e said) said {
+	seq := len(s.logs[e.Room]) + 1
+	if e.Time == 0 {
+		e.Time = time.Now().UnixMilli()
+	}
+	if e.ID == "" {
+		e.ID = fmt.Sprintf("%d-%d", e.Time, seq)
+	}
+	if e.Key == "" {
+		e.Key = "k-" + e.ID
+	}
+	if e.Node == "" {
+		e.Node = s.id
+	}
+	s.logs[e.Room] = append(s.logs[e.Room], e)
+	e.Type = "message"
+	s.tellLocked(e)
+	return e
+}
+
+// tell says something to all pages, as it stands.
+func (s *stage) tell(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tellLocked(v)
+}
+
+func (s *stage) tellLocked(v any) {
+	for c := range s.conns {
+		_ = c.WriteJSON(v) // a page that is gone is gone
+	}
+}
+
+// leave ends all connections and takes no more.
+func (s *stage) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = true
+	for c := range s.conns {
+		_ = c.Close()
+	}
+}
+
+func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	away := s.away
+	s.mu.Unlock()
+	if away {
+		http.Error(w, "away", http.StatusServiceUnavailable)
+		return
+	}
+	up := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+	c, err := up.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.conns, c)
+	}()
+	for {
+		var command map[string]any
+		_, frame, err := c.ReadMessage()
+		if err != nil || json.Unmarshal(frame, &command) != nil {
+			return
+		}
+		s.obey(c, command)
+	}
+}
+
+// obey answers one command.
+func (s *stage) obey(c *websocket.Conn, command map[string]any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	room, _ := command["room"].(string)
+	text := func(name string) string { v, _ := command[name].(string); return v }
+	answer := func(v map[string]any) {
+		if ref, ok := command["ref"]; ok {
+			v["ref"] = ref
+		}
+		_ = c.WriteJSON(v) // a page that is gone is gone
+	}
+	switch command["type"] {
+	case "hello":
+		s.conns[c] = true
+		nodes := append([]server{{s.id, s.URL}}, s.nodes...)
+		answer(map[string]any{
+			"type": "welcome", "user": s.me, "token": "t", "node": nodes[0], "nodes": nodes,
+			"limits": map[string]int{"text": 4000, "rooms": 100, "rate": 10, "burst": 30}, "version": 1,
+		})
+	case "join":
+		log := s.logs[room]
+		head := ""
+		if len(log) > 0 {
+			head = log[len(log)-1].ID
+		}
+		answer(map[string]any{
+			"type": "joined", "room": room, "head": head, "recovered": false, "messages": entries(log[max(0, len(log)-50):]),
+			"members": append([]person{s.me}, s.members...), "count": max(s.count, 1+len(s.members)),
+		})
+	case "history":
+		log := s.logs[room]
+		end := len(log)
+		for i, e := range log {
+			if e.ID == text("before") {
+				end = i
+			}
+		}
+		limit, _ := command["limit"].(float64)
+		from := max(0, end-int(limit))
+		answer(map[string]any{"type": "history", "room": room, "messages": entries(log[from:end]), "more": from > 0})
+	case "rooms":
+		answer(map[string]any{"type": "rooms", "rooms": s.rooms})
+	case "send", "edit", "delete", "react":
+		if s.refuse != "" {
+			answer(map[string]any{"type": "error", "code": "forbidden", "message": s.refuse, "room": room, "key": text("key")})
+			return
+		}
+		if s.mute {
+			return
+		}
+		kind := text("type")
+		if kind == "send" {
+			kind = ""
+		}
+		on, _ := command["on"].(bool)
+		e := s.addLocked(said{Room: room, Key: text("key"), User: s.me, Kind: kind, Text: text("text"), Target: text("target"), Emoji: text("emoji"), On: on})
+		answer(map[string]any{"type": "sent", "room": room, "key": e.Key, "id": e.ID, "time": e.Time, "duplicate": false})
+	case "rename":
+		s.me.Name = text("name")
+		answer(map[string]any{"type": "renamed", "user": s.me})
+	case "ping":
+		answer(map[string]any{"type": "pong"})
+	}
+}
+
+// entries is never null on the wire.
+func entries(list []said) []said { return append([]said{}, list...) }
