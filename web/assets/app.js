@@ -6,6 +6,7 @@ import { Client } from "./client.js";
 import * as keep from "./keep.js";
 import { NodeNumbers } from "./nodenumbers.js";
 import { Outbox } from "./outbox.js";
+import { claimShelf } from "./shelf.js";
 import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
@@ -32,7 +33,7 @@ const SEEKING = {
 /** How often the list of rooms is asked for while the page is seen, in milliseconds. */
 const ROOMS_EVERY = 15_000;
 
-const outbox = new Outbox(await keep.claimShelf());
+const outbox = new Outbox(await claimShelf("chat."));
 const client = new Client({ url: location.origin, identity: keep.identity, outbox });
 const numbers = new NodeNumbers(keep.seenNodes(), keep.saveNodes);
 const chat = new Chat(client, numbers);

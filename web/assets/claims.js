@@ -1,0 +1,103 @@
+// @ts-check
+
+/**
+ * @typedef {object} Ground What tabs can see of each other through.
+ * @property {LockManager} [locks]
+ * @property {(name: string) => BroadcastChannel} [channel]
+ */
+
+/** In milliseconds. */
+const WAIT = Object.freeze({
+	predecessor: 300, // for the page that was in this tab to let go
+	answer: 150, // for a tab that holds a name to say so
+});
+
+/**
+ * Names of which each belongs to one living tab. The browser's locks tell; where
+ * there are none (no TLS) tabs ask each other: who holds a name answers. A page
+ * in the background answers too, as messages are not slowed down as timers are.
+ */
+export class Claims {
+	#locks;
+	/** @type {BroadcastChannel | undefined} */
+	#channel;
+	/** Its own, to tell who of two that ask at once gives way. */
+	#me = Math.random();
+	/** @type {Set<string>} */
+	#held = new Set();
+	/** Names that are asked for now, and whether another has them. @type {Map<string, boolean>} */
+	#asked = new Map();
+
+	/**
+	 * @param {string} scope
+	 * @param {Ground} [ground]
+	 */
+	constructor(scope, ground = browser()) {
+		this.#locks = ground.locks;
+		if (this.#locks || !ground.channel) return;
+		this.#channel = ground.channel(scope);
+		this.#channel.onmessage = (e) => this.#heard(e.data);
+	}
+
+	/**
+	 * Claims names until the page ends.
+	 * @param {string[]} names
+	 * @param {string} [own] the one that this tab's page before this one may hold still
+	 * @returns {Promise<string[]>} those that no other tab holds
+	 */
+	async take(names, own = "") {
+		if (this.#locks) {
+			const taken = await Promise.all(names.map((name) => this.#lock(name, name === own)));
+			return names.filter((_, i) => taken[i]);
+		}
+		for (const name of names) this.#asked.set(name, false);
+		this.#channel?.postMessage({ ask: names, from: this.#me });
+		if (this.#channel && names.length > 0) await new Promise((resolve) => setTimeout(resolve, WAIT.answer));
+		const free = names.filter((name) => !this.#asked.get(name));
+		for (const name of free) this.#held.add(name);
+		for (const name of names) this.#asked.delete(name);
+		return free;
+	}
+
+	/**
+	 * Holds a name that no other can know of yet.
+	 * @param {string} name
+	 */
+	hold(name) {
+		this.#held.add(name);
+		if (this.#locks) this.#lock(name, false);
+	}
+
+	/** @param {{ask?: string[], from?: number, held?: string[]}} message */
+	#heard({ ask = [], from = 0, held = [] }) {
+		for (const name of held) if (this.#asked.has(name)) this.#asked.set(name, true);
+		const mine = ask.filter((name) => this.#held.has(name) || (this.#asked.get(name) === false && this.#me < from));
+		for (const name of ask) if (this.#asked.has(name) && !mine.includes(name)) this.#asked.set(name, true);
+		if (mine.length > 0) this.#channel?.postMessage({ held: mine });
+	}
+
+	/**
+	 * @param {string} name
+	 * @param {boolean} wait
+	 * @returns {Promise<boolean>}
+	 */
+	#lock(name, wait) {
+		return new Promise((resolve) => {
+			const over = new AbortController();
+			const timer = wait ? setTimeout(() => over.abort(), WAIT.predecessor) : undefined;
+			this.#locks
+				?.request(name, wait ? { signal: over.signal } : { ifAvailable: true }, (lock) => {
+					clearTimeout(timer);
+					resolve(lock !== null);
+					return lock && new Promise(() => {}); // it is held as long as the page lives
+				})
+				.catch(() => resolve(false));
+		});
+	}
+}
+
+/** @returns {Ground} */
+function browser() {
+	const channel = (/** @type {string} */ name) => new BroadcastChannel(name);
+	return { locks: globalThis.navigator?.locks, channel: globalThis.BroadcastChannel && channel };
+}
