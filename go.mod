@@ -2,6 +2,9 @@ module example.com/chat
 
 go 1.26.0
 
+// What npm installs for tests may hold Go files, too.
+ignore ./web/node_modules
+
 require (
 	github.com/alicebob/miniredis/v2 v2.40.0
 	github.com/chromedp/cdproto v0.159.0

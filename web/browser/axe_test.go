@@ -1,0 +1,46 @@
+package browser
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// axe is the checker of accessibility, from npm; it is part of no page. Where it
+// is not installed the test is skipped, but not under CI=true, which insists.
+func axe(t *testing.T) string {
+	t.Helper()
+	needed(t)
+	script, err := os.ReadFile(filepath.Join("..", "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%v, and CI=true insists on it", err)
+		}
+		t.Skip("axe-core is not installed: run npm ci in web")
+	}
+	return string(script)
+}
+
+// found is what axe found: which rule, where, and how to mend it.
+const found = `axe.run({resultTypes: ["violations"]}).then(({violations}) => violations.flatMap(({id, help, nodes}) =>
+	nodes.map((node) => id + ": " + help + "\n\t" + node.html.slice(0, 200) + "\n\t" + node.failureSummary.replaceAll("\n", " "))))`
+
+func TestAxeFindsNothing(t *testing.T) {
+	t.Parallel()
+	script := axe(t)
+	for _, dark := range []bool{false, true} {
+		for _, l := range []look{{1440, 900, dark, leftToRight}, {390, 844, dark, rightToLeft}} {
+			for _, sc := range append(append([]scene{}, scenes...), further...) {
+				t.Run(fmt.Sprintf("%s-%d-%s", sc.name, l.width, shade(dark)), func(t *testing.T) {
+					p := play(t, sc, l)
+					p.do(runs(script))
+					for _, one := range ask[[]string](p, found) {
+						t.Error(one)
+					}
+					p.sound()
+				})
+			}
+		}
+	}
+}

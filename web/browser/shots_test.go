@@ -1,0 +1,59 @@
+package browser
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+var shots = flag.String("browser.shots", "", "`folder` for pictures of every state, size, shade and direction")
+
+func shade(dark bool) string {
+	if dark {
+		return "dark"
+	}
+	return "light"
+}
+
+// runs is a step that evaluates a script for what it does.
+func runs(script string) chromedp.Action[chromedp.Void] {
+	return chromedp.Evaluate[chromedp.Void](script)
+}
+
+// The pictures are looked at by people; nothing here compares them.
+func TestPicturesOfEveryState(t *testing.T) {
+	if *shots == "" {
+		t.Skip("no -browser.shots")
+	}
+	if err := os.MkdirAll(*shots, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, sc := range scenes {
+		for _, size := range [][2]int64{{1440, 900}, {1024, 768}, {390, 844}, {320, 568}} {
+			for _, dark := range []bool{false, true} {
+				for _, w := range []words{leftToRight, rightToLeft} {
+					t.Run(fmt.Sprintf("%s-%d-%s-%s", sc.name, size[0], shade(dark), w.dir), func(t *testing.T) {
+						p := play(t, sc, look{size[0], size[1], dark, w})
+						picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+						if err != nil {
+							t.Fatal(err)
+						}
+						name := fmt.Sprintf("chat-%s-%d-%s-%s.png", sc.name, size[0], shade(dark), w.dir)
+						if err := os.WriteFile(filepath.Join(*shots, name), picture, 0o644); err != nil {
+							t.Fatal(err)
+						}
+						// Whatever the size, nothing is wider than the page.
+						if wide := ask[int](p, "document.documentElement.scrollWidth"); int64(wide) > size[0] {
+							t.Errorf("the page is %d pixels wide", wide)
+						}
+						p.sound()
+					})
+				}
+			}
+		}
+	}
+}
