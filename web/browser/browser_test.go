@@ -188,8 +188,14 @@ func (p *tab) run(script string) {
 // replaced answers nothing, and is asked again.
 func (p *tab) until(what, condition string) {
 	p.t.Helper()
+	p.within(poll.Patience, what, condition)
+}
+
+// within is until with a patience of its own.
+func (p *tab) within(patience time.Duration, what, condition string) {
+	p.t.Helper()
 	var last error
-	deadline := time.Now().Add(poll.Patience)
+	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		ctx, cancel := context.WithTimeout(p.ctx, stepWithin)
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+condition+")"))
@@ -203,7 +209,7 @@ func (p *tab) until(what, condition string) {
 		}
 		time.Sleep(20 * time.Millisecond) // a look costs both processes time
 	}
-	p.t.Fatalf("waited %s for %s (%v); the page shows:\n%s", poll.Patience, what, last, p.shown())
+	p.t.Fatalf("waited %s for %s (%v); the page shows:\n%s", patience, what, last, p.shown())
 }
 
 // shown is the page's text, for the message of a test that failed.
