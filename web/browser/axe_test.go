@@ -33,6 +33,7 @@ func TestAxeFindsNothing(t *testing.T) {
 		for _, l := range []look{{1440, 900, dark, leftToRight}, {390, 844, dark, rightToLeft}} {
 			for _, sc := range append(append([]scene{}, scenes...), further...) {
 				t.Run(fmt.Sprintf("%s-%d-%s", sc.name, l.width, shade(dark)), func(t *testing.T) {
+					t.Parallel()
 					p := play(t, sc, l)
 					p.do(runs(script))
 					for _, one := range ask[[]string](p, found) {

@@ -76,7 +76,7 @@ func talk(s *stage, w words, lines int) {
 	for i := range lines {
 		at = at.Add(time.Duration(1+i%3*4) * time.Minute)
 		if i == lines/3 {
-			at = time.Now().Add(-2 * time.Hour)
+			at = time.Now().Add(-time.Duration(lines-i) * 6 * time.Minute)
 		}
 		e := said{Room: "lobby", User: people[(i/2)%len(people)], Text: w.lines[i%len(w.lines)], Time: at.UnixMilli(), Node: []string{"n1", "n2", "n3"}[(i/2)%3]}
 		s.add(e)
