@@ -28,6 +28,10 @@ import (
 // for the pages' own times.
 const atOnce = "2"
 
+// lan is a host of a LAN, to the browser alone. Without TLS a browser does not
+// trust it as it does the loopback, and keeps some of what it can do from its pages.
+const lan = "chat.lan"
+
 // stepWithin is how long a single step in the browser may take.
 const stepWithin = 20 * time.Second
 
@@ -86,6 +90,8 @@ func theBrowser(t *testing.T) context.Context {
 			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 			chromedp.Flag("disable-component-update", true),
 			chromedp.Flag("force-device-scale-factor", "1"),
+			// What a name in a LAN is to a browser: no secure context.
+			chromedp.Flag("host-resolver-rules", "MAP "+lan+" 127.0.0.1"),
 			// Exact sizes of the heap, and a collector that a test can call.
 			chromedp.Flag("enable-precise-memory-info", true),
 			chromedp.UserDataDir(filepath.Join(shared.dir, "profile")))
@@ -154,6 +160,20 @@ func open(t *testing.T, url string) *tab {
 	p := newTab(t)
 	p.goTo(url)
 	return p
+}
+
+// crashes ends the tab's process, as a fault of the browser's would.
+func (p *tab) crashes() {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, time.Second)
+	defer cancel()
+	// Nothing is left that would answer.
+	_, _ = chromedp.Run(ctx, func(ctx context.Context, s *chromedp.Target) (cdp.Empty, error) {
+		return cdp.Call(ctx, s, page.Crash, cdp.Empty{})
+	})
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[int]("1")); err == nil {
+		p.t.Fatal("the tab did not crash")
+	}
 }
 
 // do carries out steps, which must work.

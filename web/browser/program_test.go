@@ -107,7 +107,7 @@ func (p *program) url(k int) string {
 		return found != ""
 	})
 	poll.Until(p.t, found+" to be ready", func() bool {
-		res, err := http.Get(found + "/readyz")
+		res, err := http.Get(strings.Replace(found, lan, "127.0.0.1", 1) + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -121,15 +121,20 @@ func (p *program) url(k int) string {
 // which one that is (proc(5)).
 func (p *program) killNode(at string) {
 	p.t.Helper()
-	u, err := url.Parse(at)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	pid := listener(p.t, u.Port())
+	pid := listener(p.t, port(p.t, at))
 	if pid == 0 {
 		p.t.Fatalf("no process listens at %s", at)
 	}
 	_ = syscall.Kill(pid, syscall.SIGKILL)
+}
+
+func port(t *testing.T, at string) string {
+	t.Helper()
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Port()
 }
 
 // listener is the process that listens on a port; 0 for none.
@@ -172,7 +177,7 @@ type gate struct {
 	conns map[net.Conn]bool
 }
 
-func newGate(t *testing.T) *gate {
+func newGate(t *testing.T, host string) *gate {
 	t.Helper()
 	ports, err := embed.FreePorts("127.0.0.1", 1)
 	if err != nil {
@@ -181,7 +186,11 @@ func newGate(t *testing.T) *gate {
 	g := &gate{to: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0])), conns: make(map[net.Conn]bool)}
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: g.to})
-		r.Out.Host = r.In.Host
+		// The node takes it for the browser itself, whatever the gate's name.
+		r.Out.Host = g.to
+		if r.In.Header.Get("Origin") != "" {
+			r.Out.Header.Set("Origin", "http://"+g.to)
+		}
 	}}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/ws" && g.shut.Load() {
@@ -203,7 +212,7 @@ func newGate(t *testing.T) *gate {
 		server.CloseClientConnections()
 		server.Close()
 	})
-	g.URL = server.URL
+	g.URL = "http://" + net.JoinHostPort(host, port(t, server.URL))
 	return g
 }
 

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"strings"
 	"testing"
 
 	"example.com/chat/internal/redistest"
@@ -32,28 +33,73 @@ func TestTwoBrowsersOnTwoNodesTalk(t *testing.T) {
 	bob.sound()
 }
 
+// anywhere runs a test on an origin that browsers trust, and on plain http in a LAN,
+// where there are no locks, no clipboard and less of crypto.
+func anywhere(t *testing.T, test func(t *testing.T, g *gate)) {
+	for name, host := range map[string]string{"loopback": "127.0.0.1", "plain http in a LAN": lan} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGate(t, host)
+			start(t, "--advertise="+g.URL, "--addr="+g.to).url(1)
+			test(t, g)
+		})
+	}
+}
+
 func TestAMessageThatWaitsSurvivesAReloadAndArrivesOnce(t *testing.T) {
 	t.Parallel()
-	g := newGate(t)
-	start(t, "--advertise="+g.URL, "--addr="+g.to).url(1)
-	ann, bob := open(t, g.URL), open(t, g.URL)
-	ann.online()
-	bob.online()
-	g.close()
-	ann.says("Keep this")
-	ann.waits("Keep this")
-	ann.reload()
-	ann.waits("Keep this")
-	g.open()
-	ann.gets("Keep this")
-	bob.gets("Keep this")
-	ann.reload()
-	ann.online()
-	ann.gets("Keep this")
-	if ann.count("Keep this")+bob.count("Keep this") != 2 {
-		t.Error("it did not arrive exactly once")
-	}
-	ann.sound()
+	anywhere(t, func(t *testing.T, g *gate) {
+		ann, bob := open(t, g.URL), open(t, g.URL)
+		ann.online()
+		bob.online()
+		if secure := ask[bool](ann, "isSecureContext"); secure == strings.Contains(g.URL, lan) {
+			t.Fatalf("secure context: %v", secure)
+		}
+		g.close()
+		ann.says("Keep this")
+		ann.waits("Keep this")
+		ann.reload()
+		ann.waits("Keep this")
+		g.open()
+		ann.gets("Keep this")
+		bob.gets("Keep this")
+		ann.reload()
+		ann.online()
+		ann.gets("Keep this")
+		if n := bob.count("Keep this"); n != 1 {
+			t.Errorf("it arrived %d times", n)
+		}
+		ann.sound()
+	})
+}
+
+func TestAMessageThatWaitsSurvivesItsTabsCrash(t *testing.T) {
+	t.Parallel()
+	anywhere(t, func(t *testing.T, g *gate) {
+		ann, bob := open(t, g.URL), open(t, g.URL)
+		ann.online()
+		bob.online()
+		other := ann.another() // is there before the crash, and must not take what is not its own
+		other.goTo(g.URL)
+		other.online()
+		g.close()
+		ann.says("Keep this")
+		ann.waits("Keep this")
+		ann.crashes()
+		again := other.another()
+		again.goTo(g.URL)
+		again.waits("Keep this")
+		g.open()
+		again.gets("Keep this")
+		bob.gets("Keep this")
+		again.reload()
+		again.online()
+		again.gets("Keep this")
+		if n := bob.count("Keep this"); n != 1 {
+			t.Errorf("it arrived %d times", n)
+		}
+		again.sound()
+	})
 }
 
 // The field has the focus and half a sentence when the node dies; the sentence
