@@ -55,7 +55,8 @@ const small = `[...document.querySelectorAll("button, a[href], input, textarea, 
 	if (x < 0 || y < 0 || x > innerWidth || y > innerHeight) return [];
 	const takes = (dx, dy) => { const hit = document.elementFromPoint(x + dx, y + dy); return hit && (hit === e || e.contains(hit) || hit.contains(e) && hit.matches("label, form")); };
 	if (!takes(0, 0)) return []; // something lies over it
-	return [[21, 0], [-21, 0], [0, 21], [0, -21]].every(([dx, dy]) => takes(dx, dy)) ? [] : [Math.round(width) + "x" + Math.round(height) + " " + e.outerHTML.slice(0, 100)];
+	return [[21, 0], [-21, 0], [0, 21], [0, -21]].filter(([dx, dy]) => !takes(dx, dy)).map(([dx, dy]) =>
+		e.outerHTML.slice(0, 100) + ", " + Math.round(width) + "x" + Math.round(height) + ": at " + [dx, dy] + " there is " + document.elementFromPoint(x + dx, y + dy)?.outerHTML.slice(0, 100));
 })`
 
 // On a telephone all is there too, under a finger.
