@@ -41,7 +41,7 @@ var shared struct {
 
 	browser sync.Once // guards the fields below
 	ctx     context.Context
-	stop    context.CancelFunc
+	stop    func()
 	err     error
 }
 
@@ -61,7 +61,6 @@ func runAll(m *testing.M) int {
 	shared.dir = dir
 	defer func() {
 		if shared.stop != nil {
-			_ = chromedp.Cancel(shared.ctx) // waits for its many processes
 			shared.stop()
 		}
 	}()
@@ -96,9 +95,13 @@ func theBrowser(t *testing.T) context.Context {
 			chromedp.Flag("enable-precise-memory-info", true),
 			chromedp.UserDataDir(filepath.Join(shared.dir, "profile")))
 		alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
-		shared.ctx, shared.stop = chromedp.NewContext(alloc)
-		shared.err = chromedp.Do(shared.ctx)
-		_ = stop // the browser's own context ends it
+		ctx, cancel := chromedp.NewContext(alloc)
+		shared.ctx, shared.stop = ctx, func() {
+			_ = chromedp.Cancel(ctx) // waits for its many processes
+			cancel()
+			stop()
+		}
+		shared.err = chromedp.Do(ctx)
 	})
 	if shared.err != nil {
 		t.Fatalf("start chromium: %v", shared.err)

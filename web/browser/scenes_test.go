@@ -23,11 +23,10 @@ type scene struct {
 
 // words are what is said in scenes, in one direction of writing.
 type words struct {
-	dir, lang     string
-	names         []string
-	lines         []string
-	longName      string
-	first, answer string
+	dir, lang string
+	names     []string
+	lines     []string
+	longName  string
 }
 
 var leftToRight = words{
