@@ -1,0 +1,100 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+)
+
+// wheels turns the mouse's wheel over the messages; up is negative.
+func (p *tab) wheels(pixels float64) {
+	p.t.Helper()
+	p.do(chromedp.Func(func(ctx context.Context, s *chromedp.Target) error {
+		_, err := cdp.Call(ctx, s, input.DispatchMouseEvent, input.DispatchMouseEventParams{
+			Type: input.DispatchMouseEventTypeMouseWheel, X: 700, Y: 400, DeltaY: pixels,
+			DeltaX: 1e-6, // the browser wants one, and zero is left out of the command
+		})
+		return err
+	}))
+}
+
+// filled is a stage whose lobby has so many messages, "Message 1" and on.
+func filled(t *testing.T, n int) *stage {
+	t.Helper()
+	s := newStage(t)
+	s.members = []person{{"u-2", "Bob"}}
+	began := time.Now().Add(-time.Duration(n) * time.Minute)
+	for i := range n {
+		s.add(said{Room: "lobby", User: s.members[0], Text: fmt.Sprintf("Message %d", i+1), Time: began.Add(time.Duration(i) * time.Minute).UnixMilli()})
+	}
+	return s
+}
+
+func TestALinkLeadsToItsMessageHoweverFarBack(t *testing.T) {
+	t.Parallel()
+	s := filled(t, 700)
+	p := newTab(t)
+	p.goTo(s.URL + "/r/lobby#" + s.logs["lobby"][99].ID)
+	p.until("the message in view", `(() => {
+		const message = [...document.querySelectorAll("#log .message")].find((e) => e.querySelector(".text").textContent === "Message 100");
+		if (!message) return false;
+		const [box, frame] = [message.getBoundingClientRect(), document.querySelector("#scroll").getBoundingClientRect()];
+		return box.top >= frame.top && box.bottom <= frame.bottom;
+	})()`)
+	// What can't be had any more is said so, and the room is there all the same.
+	p.goTo("about:blank")
+	p.goTo(s.URL + "/r/lobby#1500000000000-9999")
+	p.until("the words", `document.querySelector("#older").textContent.includes("no longer available")`)
+	p.gets("Message 700")
+	p.sound()
+}
+
+// Whoever reads further up is not moved by what comes, is told of it, and gets
+// there by one press.
+func TestTheReadersPlaceStaysWhileMessagesCome(t *testing.T) {
+	t.Parallel()
+	s := filled(t, 300)
+	p := newTab(t)
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	p.gets("Message 300")
+	p.wheels(-1500)
+	p.until("the end to be out of sight", `!document.querySelector("#jump").hidden`)
+	const still = `new Promise((done) => {
+		const scroll = document.querySelector("#scroll");
+		let [last, since] = [-1, performance.now()];
+		const look = () => {
+			if (scroll.scrollTop !== last) [last, since] = [scroll.scrollTop, performance.now()];
+			if (performance.now() - since > 200) done(); else requestAnimationFrame(look);
+		};
+		look();
+	})`
+	p.run(still)
+	read := ask[string](p, `document.elementFromPoint(700, 400).closest(".row").querySelector(".message").dataset.key`)
+	place := func() float64 {
+		return ask[float64](p, `document.querySelector('#log [data-key="`+read+`"]').getBoundingClientRect().top`)
+	}
+	before := place()
+	for i := range 25 {
+		s.add(said{Room: "lobby", User: s.members[0], Text: fmt.Sprintf("News %d", i+1)})
+	}
+	p.until("the number of what is new", `document.querySelector("#jump-words").textContent === "25 new"`)
+	p.run(still)
+	if after := place(); math.Abs(after-before) > 1 {
+		t.Errorf("what was read moved from %.1f to %.1f", before, after)
+	}
+	p.run(`document.querySelector("#jump").click()`)
+	p.gets("News 25")
+	p.until("the end", `document.querySelector("#jump").hidden`)
+	// At the end, the newest stays in view.
+	s.add(said{Room: "lobby", User: s.members[0], Text: "The last"})
+	p.gets("The last")
+	p.until("the last in view", `(() => { const {scrollTop, scrollHeight, clientHeight} = document.querySelector("#scroll"); return scrollHeight - scrollTop - clientHeight < 2; })()`)
+	p.sound()
+}
