@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,13 @@ func TestTheReadersPlaceStaysWhileMessagesCome(t *testing.T) {
 		s.add(said{Room: "lobby", User: s.members[0], Text: fmt.Sprintf("News %d", i+1)})
 	}
 	p.until("the number of what is new", `document.querySelector("#jump-words").textContent === "25 new"`)
+	// What stands above grows: the row before the first that is seen.
+	above := ask[string](p, `(() => {
+		const {top} = document.querySelector("#scroll").getBoundingClientRect();
+		return [...document.querySelectorAll("#log .message")].filter((e) => e.getBoundingClientRect().bottom < top).at(-1).dataset.key;
+	})()`)
+	s.add(said{Room: "lobby", User: s.members[0], Kind: "edit", Target: above, Text: strings.Repeat("It says more now.\n", 12)})
+	p.until("the edit", `document.querySelector('#log [data-key="`+above+`"] .text').textContent.includes("more now")`)
 	p.run(still)
 	if after := place(); math.Abs(after-before) > 1 {
 		t.Errorf("what was read moved from %.1f to %.1f", before, after)
