@@ -1,5 +1,5 @@
-// Package web serves the user interface: files as they stand beside this one,
-// inside the binary, without a build.
+// Package web serves the user interface: the files beside this one, inside the
+// binary, without a build. Only comments and indentation are left out.
 package web
 
 import (
@@ -71,7 +71,7 @@ func load(fsys fs.FS) (site, error) {
 		if err != nil {
 			return err
 		}
-		s["/"+name], err = newAsset(contentType, data)
+		s["/"+name], err = newAsset(contentType, lean(path.Ext(name), data))
 		return err
 	})
 	return s, err
