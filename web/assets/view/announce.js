@@ -50,7 +50,7 @@ export class Announcer {
 			if (entries[i].user.id !== me?.id) news.unshift(entries[i]);
 		this.#count += news.length;
 		this.#waiting = [...this.#waiting, ...news].slice(0, READ_MOST);
-		if (this.#count > 0) this.#timer ??= setTimeout(() => this.#read(), this.#region.childElementCount > 0 ? EVERY_MS : 0);
+		if (this.#count > 0 && !this.#timer) this.#timer = setTimeout(() => this.#read(), this.#region.childElementCount > 0 ? EVERY_MS : 0);
 	}
 
 	#read() {
