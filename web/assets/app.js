@@ -101,7 +101,7 @@ const drawings = {
 };
 
 /** Drawings that wait for the next frame; the rest are cheap, and due in hidden tabs too. */
-for (const part of ["people", "node"]) drawings[part] = onFrame(drawings[part]);
+for (const part of ["people", "node", "typing", "rooms"]) drawings[part] = onFrame(drawings[part]);
 drawings.log = paced(drawings.log);
 
 chat.addEventListener("change", (e) => drawings[/** @type {CustomEvent} */ (e).detail.part]());

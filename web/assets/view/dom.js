@@ -80,14 +80,19 @@ export function onFrame(draw) {
 /** A drawing that took its time is not done again for so many times as long. */
 const REST = 5;
 
+/** So long after a letter another one is expected, in milliseconds. */
+const LETTER_MS = 250;
+
 /**
  * Like onFrame, for a drawing that is asked for all the time where much goes on:
- * most of the time stays free, on slow machines too.
+ * most of the time stays free, on slow machines too. While somebody types, it is
+ * done in the pause after a letter, which is on the screen first.
  * @param {() => void} draw
  */
 export function paced(draw) {
 	let due = false;
 	let rests = 0; // until when
+	let typed = -Infinity;
 	const run = () => {
 		due = false;
 		const start = performance.now();
@@ -95,12 +100,27 @@ export function paced(draw) {
 		const end = performance.now();
 		rests = end + (end - start) * REST;
 	};
+	const start = () => {
+		if (performance.now() - typed > LETTER_MS) return requestAnimationFrame(run);
+		const waiting = new AbortController();
+		const { signal } = waiting;
+		const over = () => {
+			waiting.abort();
+			requestAnimationFrame(() => setTimeout(run)); // the task after that frame
+		};
+		const timer = setTimeout(over, LETTER_MS);
+		signal.addEventListener("abort", () => clearTimeout(timer));
+		addEventListener("input", over, { signal });
+		addEventListener("keydown", (e) => e.key === "Enter" && over(), { signal });
+	};
+	addEventListener("input", () => (typed = performance.now()), true);
+	addEventListener("keydown", (e) => e.key === "Enter" && (typed = -Infinity), true);
 	return () => {
 		if (due) return;
 		due = true;
 		const wait = rests - performance.now();
-		if (wait > 0) setTimeout(() => requestAnimationFrame(run), wait);
-		else requestAnimationFrame(run);
+		if (wait > 0) setTimeout(start, wait);
+		else start();
 	};
 }
 

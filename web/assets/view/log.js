@@ -252,7 +252,7 @@ export class LogView {
 		// Rows are often higher than they were taken for: then there are enough at once.
 		for (let round = 0; round < 3; round++) {
 			const top = to ?? this.#scroll.scrollTop - this.#drift;
-			if (this.#atEnd) this.#span.cover(-clientHeight - beyond, Infinity, clientHeight, ROWS_MOST, this.#height);
+			if (this.#atEnd) this.#span.cover(-clientHeight * (1 + BEYOND_LEAST), Infinity, clientHeight, ROWS_MOST, this.#height);
 			else this.#span.cover(top - beyond, top + clientHeight + beyond, beyond, ROWS_MOST, this.#height);
 			this.#fill(layout, still);
 			const enough = !this.#measure();
