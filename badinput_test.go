@@ -275,6 +275,16 @@ func TestOrigins(t *testing.T) {
 		if err == nil {
 			p.hello()
 		}
+		r, _ := http.NewRequest("GET", n1.url+"/client.js", nil)
+		r.Header.Set("Origin", origin)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if shared := res.Header.Get("Access-Control-Allow-Origin"); res.StatusCode != 200 || (shared == origin && origin != "") != allowed {
+			t.Errorf("client.js for origin %q: %d, allowed to %q", origin, res.StatusCode, shared)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"strings"
 )
 
-//go:embed index.html assets
+//go:embed index.html client.js assets
 var files embed.FS
 
 // policy lets a page load what this package serves and talk to any node of the
@@ -44,21 +44,32 @@ type asset struct {
 }
 
 // site is every file by its path from the root.
-type site map[string]*asset
+type site struct {
+	assets map[string]*asset
+	access Access
+}
+
+// Access says what pages of other origins may do.
+type Access struct {
+	// Allowed tells whether the page that asks may connect, and so import the
+	// client; nil lets in none.
+	Allowed func(*http.Request) bool
+}
 
 // Handler returns the handler of the user interface: the page at / and
-// /r/{room}, what it is made of under /assets/, and 404 for all else.
-func Handler() http.Handler {
-	s, err := load(files)
+// /r/{room}, what it is made of under /assets/, /client.js for pages
+// of others' own, and 404 for all else.
+func Handler(access Access) http.Handler {
+	assets, err := load(files)
 	if err != nil {
 		// The files are part of the binary, so the tests met this first.
 		panic("web: " + err.Error())
 	}
-	return s
+	return &site{assets, access}
 }
 
-func load(fsys fs.FS) (site, error) {
-	s := make(site)
+func load(fsys fs.FS) (map[string]*asset, error) {
+	s := make(map[string]*asset)
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -99,7 +110,7 @@ func newAsset(contentType string, data []byte) (*asset, error) {
 
 // ServeHTTP answers GET and HEAD. Paths are looked up, never walked, so there is
 // no way out of the tree.
-func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -114,16 +125,30 @@ func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "there is nothing at this address", http.StatusNotFound)
 		return
 	}
+	h.Set("Vary", "Accept-Encoding")
+	if strings.HasPrefix(a.contentType, "text/javascript") {
+		s.share(h, r)
+	}
 	a.serve(w, r)
 }
 
+// share lets pages of other origins import a script, as browsers ask for with
+// CORS (https://fetch.spec.whatwg.org/#http-cors-protocol). Scripts are the same
+// for all, so no credentials.
+func (s *site) share(h http.Header, r *http.Request) {
+	h.Add("Vary", "Origin")
+	if origin := r.Header.Get("Origin"); origin != "" && s.access.Allowed != nil && s.access.Allowed(r) {
+		h.Set("Access-Control-Allow-Origin", origin)
+	}
+}
+
 // find returns what is at a path; nil for nothing.
-func (s site) find(p string) *asset {
-	if strings.HasPrefix(p, "/assets/") {
-		return s[p]
+func (s *site) find(p string) *asset {
+	if p == "/client.js" || strings.HasPrefix(p, "/assets/") {
+		return s.assets[p]
 	}
 	if room, ok := strings.CutPrefix(p, "/r/"); p == "/" || ok && isRoomPath(room) {
-		return s["/index.html"]
+		return s.assets["/index.html"]
 	}
 	return nil
 }
@@ -137,7 +162,6 @@ func isRoomPath(room string) bool {
 func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-cache")
-	h.Set("Vary", "Accept-Encoding")
 	body, etag := a.plain, a.etag
 	if a.gzipped != nil && acceptsGzip(r.Header.Values("Accept-Encoding")) {
 		// Other bytes, so another strong tag (RFC 9110 section 8.8.3.3).

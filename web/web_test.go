@@ -19,7 +19,10 @@ import (
 )
 
 // handler is the one that the tests share.
-var handler = sync.OnceValue(Handler)
+var handler = sync.OnceValue(func() http.Handler {
+	allowed := func(r *http.Request) bool { return r.Header.Get("Origin") == "https://friend.example" }
+	return Handler(Access{Allowed: allowed})
+})
 
 // get asks the handler directly, so that no mux cleans the path before. Headers
 // are pairs.
@@ -52,6 +55,7 @@ func TestPaths(t *testing.T) {
 		"/r/lobby":                  html,
 		"/r/A room that can't be":   html, // the node says so, in words
 		"/assets/app.js":            js,
+		"/client.js":                js,
 		"/assets/view/log.js":       js,
 		"/assets/style/base.css":    "text/css; charset=utf-8",
 		"/assets/icon.svg":          "image/svg+xml",
@@ -124,6 +128,33 @@ func TestHeaders(t *testing.T) {
 				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
 			}
 		}
+	}
+}
+
+func TestPagesOfAllowedOriginsMayImportScriptsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	const friend, stranger = "https://friend.example", "https://stranger.example"
+	for _, try := range []struct{ path, origin, want string }{
+		{"/client.js", friend, friend},
+		{"/assets/connect.js", friend, friend},
+		{"/client.js", stranger, ""},
+		{"/client.js", "", ""},
+		{"/", friend, ""},
+		{"/r/x.js", friend, ""},
+		{"/assets/style/base.css", friend, ""},
+		{"/assets/none.js", friend, ""},
+	} {
+		h := get(t, "GET", try.path, "Origin", try.origin).Header
+		if got := h.Get("Access-Control-Allow-Origin"); got != try.want || h.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s for %q: allowed to %q, want %q; headers %v", try.path, try.origin, got, try.want, h)
+		}
+	}
+	// A cache must not give the one's answer to the other.
+	if vary := strings.Join(get(t, "GET", "/client.js").Header.Values("Vary"), ", "); vary != "Accept-Encoding, Origin" {
+		t.Errorf("Vary is %q", vary)
+	}
+	if resp := get(t, "GET", "/client.js", "Origin", friend, "If-None-Match", "*"); resp.StatusCode != 304 || resp.Header.Get("Access-Control-Allow-Origin") != friend {
+		t.Errorf("a revalidation: %d, %v", resp.StatusCode, resp.Header)
 	}
 }
 

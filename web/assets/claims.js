@@ -25,6 +25,9 @@ export class Claims {
 	#me = Math.random();
 	/** @type {Set<string>} */
 	#held = new Set();
+	#let = () => {};
+	/** Waits for `end`. @type {Promise<void>} */
+	#over = new Promise((resolve) => (this.#let = resolve));
 	/** Names that are asked for now, and whether another has them. @type {Map<string, boolean>} */
 	#asked = new Map();
 
@@ -40,7 +43,7 @@ export class Claims {
 	}
 
 	/**
-	 * Claims names until the page ends.
+	 * Claims names until `end`, or until the page ends.
 	 * @param {string[]} names
 	 * @param {string} [own] the one that this tab's page before this one may hold still
 	 * @returns {Promise<string[]>} those that no other tab holds
@@ -68,6 +71,15 @@ export class Claims {
 		if (this.#locks) this.#lock(name, false);
 	}
 
+	/** Lets go of all names, and of what keeps a program alive. */
+	end() {
+		this.#held.clear();
+		if (this.#channel) this.#channel.onmessage = null;
+		this.#channel?.close();
+		this.#channel = undefined;
+		this.#let();
+	}
+
 	/** @param {{ask?: string[], from?: number, held?: string[]}} message */
 	#heard({ ask = [], from = 0, held = [] }) {
 		for (const name of held) if (this.#asked.has(name)) this.#asked.set(name, true);
@@ -89,7 +101,7 @@ export class Claims {
 				?.request(name, wait ? { signal: over.signal } : { ifAvailable: true }, (lock) => {
 					clearTimeout(timer);
 					resolve(lock !== null);
-					return lock && new Promise(() => {}); // it is held as long as the page lives
+					return lock && this.#over; // it is held as long as that waits
 				})
 				.catch(() => resolve(false));
 		});

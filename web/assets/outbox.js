@@ -31,6 +31,7 @@ const FULL = "Too much waits to be sent already. Try again when some of it is go
  * @typedef {object} Shelf Where an outbox outlives its page.
  * @property {() => Pending[]} load
  * @property {(list: Pending[]) => boolean} save whether it is kept now
+ * @property {() => void} [end] leaves what is on it to who comes next
  */
 
 /** What waits to be sent, in the order in which it was written. */

@@ -32,12 +32,17 @@ export async function claimShelf(prefix, { stores = { local, session }, claims =
 		for (const entry of Array.isArray(list) ? list.filter(isPending) : []) left.set(entry.key, entry);
 	}
 	const list = [...left.values()].sort((a, b) => a.written - b.written);
-	const save = (/** @type {Pending[]} */ all) => stores.local.write(own, all.length ? all : null);
+	let ended = false;
+	const save = (/** @type {Pending[]} */ all) => !ended && stores.local.write(own, all.length ? all : null);
 	// First here, then gone there: what ends between the two loses nothing.
 	const kept = save(list);
 	for (const key of free) if (key !== own) stores.local.write(key, null);
 	if (!kept) save(list); // there may be space now
-	return { load: () => list, save };
+	const end = () => {
+		ended = true; // what is on it is another's now
+		claims.end();
+	};
+	return { load: () => list, save, end };
 }
 
 /**

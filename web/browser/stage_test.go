@@ -69,7 +69,7 @@ func newStage(t *testing.T) *stage {
 		me: person{"u-me", "Ann"}, id: "n1", rooms: []map[string]any{},
 		logs: make(map[string][]said), conns: make(map[*websocket.Conn]bool),
 	}
-	pages := web.Handler()
+	pages := web.Handler(web.Access{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws", s.serve)
 	mux.Handle("/", pages)

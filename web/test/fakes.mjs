@@ -71,8 +71,7 @@ export class Cluster {
 	}
 
 	client(options = {}) {
-		const dial = (url) => new FakeSocket(this, new URL(url).hostname);
-		const client = new Client({ url: "http://node-1", dial, random: () => 0.5, ...QUICK, ...options });
+		const client = new Client({ url: "http://node-1", dial: fakeDial(this), random: () => 0.5, ...QUICK, ...options });
 		client.log = record(client);
 		return client;
 	}
@@ -80,6 +79,11 @@ export class Cluster {
 	commands(type) {
 		return this.heard.filter((command) => command.type === type);
 	}
+}
+
+/** Opens connections to a cluster's nodes. */
+export function fakeDial(cluster) {
+	return (url) => new FakeSocket(cluster, new URL(url).hostname);
 }
 
 /** What a client told, by event. */

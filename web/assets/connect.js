@@ -1,0 +1,235 @@
+// @ts-check
+import { Client } from "./client.js";
+import { remembered } from "./identity.js";
+import { Outbox } from "./outbox.js";
+import { claimShelf } from "./shelf.js";
+import { local } from "./store.js";
+
+/** @import {Entry} from "./wire.js" */
+
+/**
+ * @typedef {object} Options
+ * @property {string} [url] of a node, "https://host:port"; the one that this module came from
+ * @property {string} [room]
+ * @property {string[]} [rooms] where it is more than one; the first is the one meant where none is named
+ * @property {string} [name] wished for; a guest's otherwise
+ * @property {string} [token] of a user known already; else the one kept from last time
+ * @property {string | false} [storage] what names in localStorage and sessionStorage begin with;
+ *   false to keep nothing
+ * @property {import("./link.js").Dial} [dial] opens a WebSocket
+ */
+
+const PREFIX = "chat.client.";
+
+/** What the client tells that is passed on as it is. */
+const EVENTS = [
+	"state", "welcome", "refused", "sent", "outbox", "presence", "typing", "renamed", "reset", "moderated", "nodes", "status",
+];
+
+/**
+ * Comes back at once, before there is a connection: what is said waits for it.
+ * @param {Options} [options]
+ */
+export async function connect(options = {}) {
+	const { storage = PREFIX } = options;
+	return new Session(options, storage === false ? null : await claimShelf(storage));
+}
+
+/** One user's connection for as long as it is wanted. */
+class Session {
+	/** How the connection stands. @type {import("./client.js").State} */
+	state = { state: "connecting" };
+
+	#client;
+	#room;
+	#shelf;
+	#events = new EventTarget();
+	#end = new AbortController();
+
+	/**
+	 * @param {Options} options
+	 * @param {import("./outbox.js").Shelf | null} shelf
+	 */
+	constructor({ url = new URL(import.meta.url).origin, room, rooms = [], name, token, storage = PREFIX, dial }, shelf) {
+		this.#shelf = shelf;
+		const outbox = new Outbox(shelf);
+		const client = new Client({ url, identity: identityIn(storage, { name, token }), outbox, dial });
+		this.#client = client;
+		const all = room === undefined ? rooms : [room, ...rooms];
+		this.#room = all[0] ?? "";
+		this.#hear("state", (state) => (this.state = state));
+		for (const event of EVENTS) this.#hear(event, (detail) => this.#emit(event, detail));
+		this.#hear("message", (entry) => this.#emit("message", entry));
+		this.#hear("joined", (arrival) => {
+			if (this.#room === arrival.asked) this.#room = arrival.room;
+			this.#emit("joined", arrival);
+			for (const entry of arrival.messages) this.#emit("message", entry);
+		});
+		for (const one of all) client.join(one);
+		// Where there is a page, it knows when the net is back.
+		const { signal } = this.#end;
+		globalThis.addEventListener?.("online", () => client.hurry(), { signal });
+		globalThis.addEventListener?.("pageshow", () => client.hurry(), { signal });
+		client.start();
+	}
+
+	/**
+	 * @param {string} event
+	 * @param {(detail: any) => void} listener
+	 * @returns {() => void} stops listening
+	 */
+	on(event, listener) {
+		if (event !== "message" && event !== "joined" && !EVENTS.includes(event)) throw new TypeError(`there is no event "${event}"`);
+		const hear = (/** @type {Event} */ e) => listener(/** @type {CustomEvent} */ (e).detail);
+		this.#events.addEventListener(event, hear);
+		return () => this.#events.removeEventListener(event, hear);
+	}
+
+	get user() {
+		return this.#client.user;
+	}
+
+	get node() {
+		return this.#client.node;
+	}
+
+	get nodes() {
+		return this.#client.nodes;
+	}
+
+	get limits() {
+		return this.#client.limits;
+	}
+
+	get rooms() {
+		return this.#client.rooms;
+	}
+
+	/** Whether what waits would outlive the page. */
+	get kept() {
+		return this.#client.kept;
+	}
+
+	/** @param {string} text */
+	say(text, room = this.#room) {
+		return this.#client.say(room, text);
+	}
+
+	/**
+	 * @param {string} id
+	 * @param {string} text
+	 */
+	edit(id, text, room = this.#room) {
+		return this.#client.edit(room, id, text);
+	}
+
+	/** @param {string} id */
+	remove(id, room = this.#room) {
+		return this.#client.remove(room, id);
+	}
+
+	/**
+	 * @param {string} id
+	 * @param {string} emoji
+	 */
+	react(id, emoji, on = true, room = this.#room) {
+		return this.#client.react(room, id, emoji, on);
+	}
+
+	pending(room = this.#room) {
+		return this.#client.pending(room);
+	}
+
+	/** @param {string} key */
+	retry(key) {
+		this.#client.retry(key);
+	}
+
+	/** @param {string} key */
+	cancel(key) {
+		this.#client.cancel(key);
+	}
+
+	typing(room = this.#room) {
+		this.#client.typing(room);
+	}
+
+	/**
+	 * @param {string} before an id
+	 * @returns {Promise<{messages: Entry[], more: boolean}>}
+	 */
+	history(before, limit = 50, room = this.#room) {
+		return this.#client.history(room, before, limit);
+	}
+
+	/** @param {string} room */
+	join(room) {
+		this.#room ||= room;
+		this.#client.join(room);
+	}
+
+	/** @param {string} room */
+	leave(room) {
+		this.#client.leave(room);
+	}
+
+	listRooms() {
+		return this.#client.listRooms();
+	}
+
+	/** @param {string} name */
+	rename(name) {
+		return this.#client.rename(name);
+	}
+
+	/** Tries at once; after a kick or a refused hello too. */
+	hurry() {
+		if (this.#end.signal.aborted) return;
+		if (this.state.state === "kicked" || this.state.state === "ask") this.#client.start();
+		else this.#client.hurry();
+	}
+
+	/** Ends the connection for good. What waits stays where it is kept, for who connects next. */
+	close() {
+		this.#end.abort();
+		this.#client.stop();
+		this.#shelf?.end?.();
+	}
+
+	/**
+	 * @param {string} event
+	 * @param {(detail: any) => void} listener
+	 */
+	#hear(event, listener) {
+		this.#client.addEventListener(event, (e) => listener(/** @type {CustomEvent} */ (e).detail));
+	}
+
+	/**
+	 * @param {string} event
+	 * @param {unknown} detail
+	 */
+	#emit(event, detail) {
+		this.#events.dispatchEvent(new CustomEvent(event, { detail }));
+	}
+}
+
+/**
+ * @param {string | false} storage
+ * @param {{name?: string, token?: string}} given
+ */
+function identityIn(storage, { name, token }) {
+	const key = storage + "identity";
+	const kept = storage === false ? null : local.read(key);
+	const known = remembered({
+		token: token ?? String(kept?.token ?? ""),
+		name: name ?? String(kept?.name ?? ""),
+	});
+	if (storage === false) return known;
+	return {
+		load: known.load,
+		save: (/** @type {Partial<import("./identity.js").Identity>} */ change) => {
+			known.save(change);
+			local.write(key, known.load());
+		},
+	};
+}
