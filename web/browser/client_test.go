@@ -1,0 +1,76 @@
+package browser
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestThePageOfTheClientsDocumentationTalks takes the page out of docs/client.md as it
+// stands there.
+func TestThePageOfTheClientsDocumentationTalks(t *testing.T) {
+	t.Parallel()
+	needed(t)
+	doc, err := os.ReadFile("../../docs/client.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "```html\n")
+	whole, _, found := strings.Cut(rest, "```\n")
+	if !found || strings.Count(whole, `"/client.js"`) != 1 {
+		t.Fatalf("docs/client.md has no page that imports /client.js: %q", whole)
+	}
+	t.Run("of an origin that may connect", func(t *testing.T) {
+		t.Parallel()
+		var node string
+		host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			serveHTML(w, strings.Replace(whole, "/client.js", node+"/client.js", 1))
+		}))
+		t.Cleanup(host.Close)
+		node = start(t, "--origin="+host.URL).url(1)
+		talks(t, host.URL, node)
+	})
+	t.Run("behind the same host as a node", func(t *testing.T) {
+		t.Parallel()
+		node := start(t).url(1)
+		to, err := url.Parse(node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("/", httputil.NewSingleHostReverseProxy(to))
+		mux.HandleFunc("/mine", func(w http.ResponseWriter, _ *http.Request) { serveHTML(w, whole) })
+		host := httptest.NewServer(mux)
+		t.Cleanup(host.Close)
+		t.Cleanup(host.CloseClientConnections)
+		talks(t, host.URL+"/mine", node)
+	})
+}
+
+// talks has the page talk with one who uses the chat's own.
+func talks(t *testing.T, page, node string) {
+	t.Helper()
+	mine, bob := open(t, page), open(t, node+"/r/lobby")
+	bob.online()
+	mine.until("the page to be online", `document.querySelector("#state").textContent === "online"`)
+	mine.focuses("#text")
+	mine.types("Hello from a page of my own")
+	mine.presses("Enter")
+	bob.gets("Hello from a page of my own")
+	bob.says("Hello to it")
+	mine.until("both messages, each once", `(() => {
+		const said = [...document.querySelectorAll("#log li")].map((li) => li.textContent.replace(/^[^:]+: /, ""));
+		return said.join() === "Hello from a page of my own,Hello to it";
+	})()`)
+	mine.sound()
+	bob.sound()
+}
+
+func serveHTML(w http.ResponseWriter, page string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write([]byte(page)) // the browser may be gone
+}
