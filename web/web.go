@@ -17,14 +17,14 @@ import (
 	"strings"
 )
 
-//go:embed index.html client.js assets
+//go:embed index.html client.js manifest.webmanifest assets
 var files embed.FS
 
 // policy lets a page load what this package serves and talk to any node of the
 // cluster, and nothing else: text of a message can't become script, whatever it
 // is (https://www.w3.org/TR/CSP3/).
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-	"connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+	"manifest-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
 // types are the media types by a file's ending; the system's own table is not
 // asked, so that every machine serves the same.
@@ -33,6 +33,8 @@ var types = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
+	// https://www.w3.org/TR/appmanifest/#media-type-registration
+	".webmanifest": "application/manifest+json",
 }
 
 // asset is one file, ready to be sent.
@@ -144,7 +146,7 @@ func (s *site) share(h http.Header, r *http.Request) {
 
 // find returns what is at a path; nil for nothing.
 func (s *site) find(p string) *asset {
-	if p == "/client.js" || strings.HasPrefix(p, "/assets/") {
+	if p == "/client.js" || p == "/manifest.webmanifest" || strings.HasPrefix(p, "/assets/") {
 		return s.assets[p]
 	}
 	if room, ok := strings.CutPrefix(p, "/r/"); p == "/" || ok && isRoomPath(room) {

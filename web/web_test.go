@@ -59,6 +59,7 @@ func TestPaths(t *testing.T) {
 		"/assets/view/log.js":       js,
 		"/assets/style/base.css":    "text/css; charset=utf-8",
 		"/assets/icon.svg":          "image/svg+xml",
+		"/manifest.webmanifest":     "application/manifest+json",
 		"/r":                        none,
 		"/r/":                       none,
 		"/r/lobby/":                 none,
@@ -120,7 +121,7 @@ func TestHeaders(t *testing.T) {
 	for _, path := range []string{"/", "/r/lobby", "/assets/app.js", "/none"} {
 		h := get(t, "GET", path).Header
 		for name, want := range map[string]string{
-			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; manifest-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
 			"X-Content-Type-Options":  "nosniff",
 			"Referrer-Policy":         "no-referrer",
 		} {
