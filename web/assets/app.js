@@ -213,7 +213,8 @@ document.addEventListener("click", (e) => {
 
 byId("address-copy").addEventListener("click", () => copyFrom(byId("address-copy"), byId("address").textContent ?? ""));
 addEventListener("popstate", () => follow(roomOfAddress())); // a changed hash is one too
-addEventListener("online", () => client.hurry());
+// Gone or back: either way the connection is looked at now.
+for (const event of ["online", "offline"]) addEventListener(event, () => client.hurry());
 document.addEventListener("visibilitychange", () => {
 	if (document.hidden) return;
 	client.hurry();

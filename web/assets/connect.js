@@ -66,10 +66,9 @@ class Session {
 			for (const entry of arrival.messages) this.#emit("message", entry);
 		});
 		for (const one of all) client.join(one);
-		// Where there is a page, it knows when the net is back.
+		// Where there is a page, it knows when the net may be gone or back.
 		const { signal } = this.#end;
-		globalThis.addEventListener?.("online", () => client.hurry(), { signal });
-		globalThis.addEventListener?.("pageshow", () => client.hurry(), { signal });
+		for (const event of ["online", "offline", "pageshow"]) globalThis.addEventListener?.(event, () => client.hurry(), { signal });
 		client.start();
 	}
 

@@ -70,6 +70,24 @@ func talks(t *testing.T, page, node string) {
 	bob.sound()
 }
 
+func TestThePageAsksItsNodeAtOnceWhenTheBrowserIsOffline(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	ann := newTab(t)
+	ann.goTo(s.URL)
+	ann.online()
+	// Again where it waits for an answer already.
+	ann.until("the page to ask", `(() => {
+		const sent = [];
+		const { send } = WebSocket.prototype;
+		WebSocket.prototype.send = function (data) { sent.push(data); send.call(this, data); };
+		dispatchEvent(new Event("offline"));
+		WebSocket.prototype.send = send;
+		return sent.some((data) => JSON.parse(data).type === "ping");
+	})()`)
+	ann.sound()
+}
+
 func serveHTML(w http.ResponseWriter, page string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write([]byte(page)) // the browser may be gone

@@ -372,3 +372,27 @@ test("what was sent is told with its kind, even ahead of its place in the log", 
 	const { kind, target: about, emoji, on } = client.log.sent.at(-1);
 	assert.deepEqual([kind, about, emoji, on, client.pending("lobby").length], ["react", target, "👍", true, 0]);
 });
+
+test("after a night without net all that was said goes out once, in order, also what was under way", async (t) => {
+	const cluster = new Cluster();
+	const { now } = Date;
+	t.after(() => (Date.now = now));
+	const client = cluster.client();
+	t.after(() => client.stop());
+	client.join("lobby");
+	client.start();
+	cluster.say("lobby", "before");
+	await until(() => client.log.message.length + (client.log.joined[0]?.messages.length ?? 0) === 1, "it is there");
+	cluster.answer = (command) => (command.type === "send" ? null : undefined);
+	client.say("lobby", "one");
+	await until(() => cluster.commands("send").length === 1, "it is under way");
+	for (const { id } of cluster.nodes) cluster.fell(id, "dead");
+	for (const text of ["two", "three"]) client.say("lobby", text);
+	Date.now = () => now() + 8 * 3600_000;
+	const dials = cluster.dials.length;
+	await until(() => cluster.dials.length > dials + 10, "it goes on trying");
+	cluster.answer = () => undefined;
+	cluster.ill.clear();
+	await until(() => client.pending("lobby").length === 0, "all is said");
+	assert.deepEqual(cluster.room("lobby").entries.map(({ text }) => text), ["before", "one", "two", "three"]);
+});

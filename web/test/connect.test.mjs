@@ -77,6 +77,25 @@ test("closed, it leaves what waits to who connects next, and touches it no more"
 	assert.ok(Object.keys({ ...kept.local, ...kept.session }).every((key) => key.startsWith("mine.")));
 });
 
+test("when the browser says that the net is gone or back, it looks at once, and closed no more", async (t) => {
+	const page = new EventTarget();
+	globalThis.addEventListener = page.addEventListener.bind(page);
+	t.after(() => delete globalThis.addEventListener);
+	const chat = await open({ room: "lobby" });
+	await until(() => chat.state.state === "online", "it is there");
+	page.dispatchEvent(new Event("offline"));
+	assert.equal(cluster.commands("ping").length, 1);
+	cluster.nodes.forEach(({ id }) => cluster.ill.set(id, "dead"));
+	cluster.fell("node-1", "dead");
+	await until(() => chat.state.state === "offline" && chat.state.until > 0, "it waits for the next try");
+	const dials = cluster.dials.length;
+	page.dispatchEvent(new Event("online"));
+	assert.equal(cluster.dials.length, dials + 1);
+	chat.close();
+	page.dispatchEvent(new Event("online"));
+	assert.equal(cluster.dials.length, dials + 1);
+});
+
 test("several rooms, the first of them where none is named", async () => {
 	const chat = await open({ rooms: ["One", "two"] });
 	await until(() => chat.rooms.length === 2 && chat.rooms.includes("one"), "both are joined");
