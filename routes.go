@@ -38,7 +38,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, protocol.Errorf(protocol.CodeNotFound, "there is nothing at this address"))
 	})
-	mux.Handle("/", web.Handler(web.Access{Allowed: s.originAllowed}))
+	mux.Handle("/", web.Handler(web.Access{Allowed: s.originAllowed, Framers: s.opts.Origins}))
 	return mux
 }
 

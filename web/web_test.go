@@ -56,6 +56,7 @@ func TestPaths(t *testing.T) {
 		"/r/A room that can't be":   html, // the node says so, in words
 		"/assets/app.js":            js,
 		"/client.js":                js,
+		"/embed.js":                 js,
 		"/assets/view/log.js":       js,
 		"/assets/style/base.css":    "text/css; charset=utf-8",
 		"/assets/icon.svg":          "image/svg+xml",
@@ -156,6 +157,22 @@ func TestPagesOfAllowedOriginsMayImportScriptsAndNothingElse(t *testing.T) {
 	}
 	if resp := get(t, "GET", "/client.js", "Origin", friend, "If-None-Match", "*"); resp.StatusCode != 304 || resp.Header.Get("Access-Control-Allow-Origin") != friend {
 		t.Errorf("a revalidation: %d, %v", resp.StatusCode, resp.Header)
+	}
+}
+
+func TestPagesOfAllowedOriginsMayFrameThePages(t *testing.T) {
+	t.Parallel()
+	for want, framers := range map[string][]string{
+		"frame-ancestors 'self'": nil,
+		"frame-ancestors 'self' https://a.example http://b.example:8080": {"https://a.example", "http://b.example:8080"},
+		"frame-ancestors 'self' *":                                       {"*"},
+	} {
+		w := httptest.NewRecorder()
+		Handler(Access{Framers: framers}).ServeHTTP(w, httptest.NewRequest("GET", "/r/lobby?embed", nil))
+		h := w.Result().Header
+		if got := h.Get("Content-Security-Policy"); !strings.HasSuffix(got, "; "+want) || h.Get("X-Frame-Options") != "" || w.Code != 200 {
+			t.Errorf("%q: %d, %v; want %q", framers, w.Code, h, want)
+		}
 	}
 }
 

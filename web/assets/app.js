@@ -22,6 +22,9 @@ import { typingWords, wordsFor } from "./view/words.js";
 
 const LOBBY = "lobby";
 
+/** In a frame of another page (embed.js): what its address has, so that a reload knows too. */
+const EMBED = new URLSearchParams(location.search).has("embed") ? "?embed" : "";
+
 /** What is said while a message that a link leads to is looked for. */
 const SEEKING = {
 	"": "",
@@ -38,7 +41,13 @@ const client = new Client({ url: location.origin, identity: keep.identity, outbo
 const numbers = new NodeNumbers(keep.seenNodes(), keep.saveNodes);
 const chat = new Chat(client, numbers);
 
-const sides = new Sides(keep);
+// A frame is small and begins with the room alone; what one folds there is no matter of the page's.
+const away = new Set(["rooms", "people"]);
+const inFrame = {
+	folded: (/** @type {string} */ side) => away.has(side),
+	fold: (/** @type {string} */ side, /** @type {boolean} */ folds) => void (folds ? away.add(side) : away.delete(side)),
+};
+const sides = new Sides(EMBED ? inFrame : keep);
 const people = new PeopleView();
 const pill = new Pill(numbers);
 const rooms = new RoomsView(go);
@@ -79,8 +88,8 @@ chat.looking = () => log.atEnd;
 /** What is drawn, by its part of the page. @type {Record<string, () => void>} */
 const drawings = {
 	room: () => {
-		const path = pathOf(chat.current) + location.hash;
-		if (location.pathname + location.hash !== path) history.replaceState(null, "", path);
+		const path = pathOf(chat.current) + EMBED + location.hash;
+		if (location.pathname + location.search + location.hash !== path) history.replaceState(null, "", path);
 		composer.setRoom(chat.current, keep.draft(chat.current));
 	},
 	log: drawLog,
@@ -176,7 +185,7 @@ async function rename(wanted) {
  * @param {string} [hash] "#" and a message's id; ""
  */
 function go(room, hash = "") {
-	if (room !== chat.current || hash !== location.hash) history.pushState(null, "", pathOf(room) + hash);
+	if (room !== chat.current || hash !== location.hash) history.pushState(null, "", pathOf(room) + EMBED + hash);
 	sides.close();
 	follow(room);
 	if (!hash) composer.focus();
@@ -233,5 +242,5 @@ visualViewport?.addEventListener("resize", () => {
 
 follow(roomOfAddress());
 client.start();
-// On a phone the keyboard would cover what one came to read.
-if (!matchMedia("(pointer: coarse)").matches) composer.focus();
+// On a phone the keyboard would cover what one came to read; in a frame it is the page's to say.
+if (!EMBED && !matchMedia("(pointer: coarse)").matches) composer.focus();

@@ -88,6 +88,55 @@ func TestThePageAsksItsNodeAtOnceWhenTheBrowserIsOffline(t *testing.T) {
 	ann.sound()
 }
 
+// TestTheLineOfTheEmbeddingsDocumentationShowsARoom takes it from docs/embed.md as it
+// stands there, but for the node's address.
+func TestTheLineOfTheEmbeddingsDocumentationShowsARoom(t *testing.T) {
+	t.Parallel()
+	needed(t)
+	doc, err := os.ReadFile("../../docs/embed.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "```html\n")
+	line, _, _ := strings.Cut(rest, "```\n")
+	if !strings.Contains(line, "https://chat.example.org/embed.js") {
+		t.Fatalf("docs/embed.md has no line with embed.js: %q", line)
+	}
+	var node string
+	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		serveHTML(w, "<!doctype html><title>Host</title><p>Before</p>"+strings.Replace(line, "https://chat.example.org", node, 1)+"<p>After</p>")
+	}))
+	t.Cleanup(host.Close)
+	node = start(t, "--origin="+host.URL).url(1)
+	bob := open(t, node+"/r/lobby")
+	bob.online()
+	frame := open(t, host.URL)
+	frame.until("the frame right after its script", `document.querySelector("script + iframe")?.offsetHeight === 420`)
+	bob.until("the frame's guest to be in the room", `document.querySelectorAll("#people-list .person").length === 2`)
+	frame.sound()
+}
+
+func TestInAFrameBothSidesAreBehindTheirButtons(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	ann := newTab(t)
+	ann.size(1200, 420)
+	ann.goTo(s.URL + "/r/Lobby?embed")
+	ann.online()
+	const shown = `[...document.querySelectorAll("#rooms, #people")].filter((side) => !side.inert && side.offsetWidth > 0).map((side) => side.id).join()`
+	ann.until("both sides to be away", shown+` === ""`)
+	ann.run(`document.querySelector("#people-toggle").click()`)
+	ann.until("the people to be shown", shown+` === "people"`)
+	if search := ask[string](ann, "location.search"); search != "?embed" {
+		t.Errorf("a reload would not know that it is in a frame: %q", search)
+	}
+	// What is folded in a frame is folded there alone.
+	ann.goTo(s.URL + "/r/lobby")
+	ann.online()
+	ann.until("both sides to be shown", shown+` === "rooms,people"`)
+	ann.sound()
+}
+
 func serveHTML(w http.ResponseWriter, page string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write([]byte(page)) // the browser may be gone
