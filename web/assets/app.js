@@ -4,6 +4,7 @@
 import { Chat } from "./chat.js";
 import { Client } from "./client.js";
 import * as keep from "./keep.js";
+import { mentions } from "./mention.js";
 import { NodeNumbers } from "./nodenumbers.js";
 import { Outbox } from "./outbox.js";
 import { claimShelf } from "./shelf.js";
@@ -131,15 +132,6 @@ function drawLog() {
 	byId("composer").inert = room.problem !== "" && !room.loaded;
 	byId("empty-back").hidden = room.problem === "" || room.name === LOBBY;
 	setText(byId("address"), location.origin + pathOf(room.name));
-}
-
-/**
- * @param {string} text
- * @param {string} name
- */
-function mentions(text, name) {
-	const at = text.toLocaleLowerCase().indexOf(`@${name.toLocaleLowerCase()}`);
-	return name !== "" && at >= 0 && !/^[\p{L}\p{N}_-]/u.test(text.slice(at + 1 + name.length));
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
