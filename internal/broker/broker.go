@@ -264,7 +264,7 @@ func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draf
 	list, err := b.append(ctx, room, drafts)
 	added := 0
 	for _, r := range list {
-		if !r.Duplicate {
+		if !r.Duplicate && r.Refused == "" {
 			added++
 		}
 	}
@@ -283,13 +283,17 @@ func (b *Broker) did(what, room string, err error) {
 }
 
 func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
-	args := make([]any, 0, 7+3*len(drafts))
+	args := make([]any, 0, 7+6*len(drafts))
 	args = append(args, b.keys.room("live", room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
 		min(b.cfg.Replicas, 1))
 	for _, d := range drafts {
-		args = append(args, member(d), d.Mark(), d.Tail)
+		owner := d.Owner()
+		if d.Moderator || d.Kind == protocol.React {
+			owner = nil
+		}
+		args = append(args, member(d), d.Mark(), d.Tail, d.Kind, d.Target.String(), owner)
 	}
-	keys := []string{b.keys.room("log", room), b.keys.room("keys", room)}
+	keys := []string{b.keys.room("log", room), b.keys.room("keys", room), b.keys.room("gone", room), b.keys.room("edits", room)}
 	reply, err := b.runConfirmed(ctx, appendScript, keys, args...).Slice()
 	if err != nil {
 		return nil, err
@@ -299,6 +303,9 @@ func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draf
 
 // member is a draft's place in the set of keys taken. A user's id holds no "|".
 func member(d protocol.Draft) string { return d.User + "|" + d.Key }
+
+// refusedTarget tells what the script's outcomes mean that are no acceptance.
+var refusedTarget = map[int64]protocol.Code{2: protocol.CodeNotFound, 3: protocol.CodeForbidden}
 
 // receipts reads the reply of the append script, and checks that it is the
 // answer to this very call: one that came too late, to a call given up, must
@@ -314,11 +321,11 @@ func receipts(drafts []protocol.Draft, reply []any) ([]protocol.Receipt, error) 
 		echo, ok1 := row[0].(string)
 		text, ok2 := row[1].(string)
 		stamp, ok3 := row[2].(string)
-		duplicate, ok4 := row[3].(int64)
+		outcome, ok4 := row[3].(int64)
 		if !ok1 || !ok2 || !ok3 || !ok4 || echo != member(d) {
 			return nil, errReply
 		}
-		r := protocol.Receipt{Time: parseMS(stamp), Duplicate: duplicate == 1}
+		r := protocol.Receipt{Time: parseMS(stamp), Duplicate: outcome == 1, Refused: refusedTarget[outcome]}
 		if text != "" {
 			id, err := protocol.ParseID(text)
 			if err != nil {

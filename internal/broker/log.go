@@ -77,7 +77,7 @@ func (b *Broker) backwards(ctx context.Context, room, from string, n int) (list 
 // After reads up to n entries after the cursor, oldest first. found is false
 // when the log does not hold the cursor any more, nor remembers it as deleted:
 // then list is empty, and what lies between is not known. The zero cursor is
-// before the first entry, and found as long as the log begins there. more tells
+// before the first entry, and found as long as nothing fell off the log's end. more tells
 // that the log went on after the list.
 func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n int) (list []protocol.Entry, found, more bool, err error) {
 	log := b.keys.room("log", room)
@@ -88,8 +88,10 @@ func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n i
 			return nil, false, false, err
 		}
 		list = b.entries(read)
-		if len(list) > 0 && list[0].ID.Seq != 1 {
-			return nil, false, false, nil
+		if len(list) > 0 {
+			if next, err := b.erasedUpTo(ctx, room, 0, list[0].ID.Seq); err != nil || !next {
+				return nil, false, false, err
+			}
 		}
 		list, more = cut(list, n, len(read) > n)
 		return list, true, more, nil
@@ -109,9 +111,32 @@ func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n i
 		return nil, false, false, nil
 	} else {
 		more = len(from) > n
+		list = b.entries(from)
+		// A deletion's own entry comes after what it deletes: where there is none,
+		// or others are missing between, this is no longer that log.
+		if len(list) == 0 {
+			return nil, false, false, nil
+		}
+		if next, err := b.erasedUpTo(ctx, room, cursor.Seq, list[0].ID.Seq); err != nil || !next {
+			return nil, false, false, err
+		}
+		list, more = cut(list, n, more)
+		return list, true, more, nil
 	}
 	list, more = cut(b.entries(from), n, more)
 	return list, true, more, nil
+}
+
+// erasedUpTo reports whether all entries between two seqs were deleted, and none
+// of them has fallen off the log's end.
+func (b *Broker) erasedUpTo(ctx context.Context, room string, after, next int64) (bool, error) {
+	if next <= after+1 {
+		return next == after+1, nil
+	}
+	between, err := b.rdb.ZCount(ctx, b.keys.room("gone", room),
+		strconv.FormatInt(after+1, 10), strconv.FormatInt(next-1, 10)).Result()
+	b.did(reading, room, err)
+	return between == next-after-1, err
 }
 
 func cut(list []protocol.Entry, n int, more bool) ([]protocol.Entry, bool) {

@@ -41,6 +41,10 @@ var suite = []struct {
 	{"ALeaseFoundDeadIsLost", testALeaseFoundDeadIsLost},
 	{"AKilledSubscriptionIsMadeAnew", testAKilledSubscriptionIsMadeAnew},
 	{"ARoomsRulesAreKeptAndTold", testARoomsRulesAreKeptAndTold},
+	{"ADeletedMessageIsGoneWithItsEdits", testADeletedMessageIsGoneWithItsEdits},
+	{"OnlyMessagesOfOnesOwnAreChanged", testOnlyMessagesOfOnesOwnAreChanged},
+	{"ADeletedCursorEndsWithWhatFollowsIt", testADeletedCursorEndsWithWhatFollowsIt},
+	{"WhatWasDeletedIsRememberedWithinBounds", testWhatWasDeletedIsRememberedWithinBounds},
 }
 
 // site is one Redis, of whatever kind.

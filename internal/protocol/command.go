@@ -14,6 +14,9 @@ const (
 	Join     = "join"
 	Leave    = "leave"
 	Send     = "send"
+	Edit     = "edit"
+	Delete   = "delete"
+	React    = "react"
 	History  = "history"
 	Typing   = "typing"
 	Rooms    = "rooms"
@@ -46,11 +49,21 @@ type Command struct {
 	HasName bool
 	// Token and Auth are what hello brought.
 	Token, Auth string
-	// Text and Key are what send brought.
+	// Text and Key are what send brought; edit has them too.
 	Text, Key string
+	// Target is the message that edit, delete and react are about.
+	Target ID
+	// Emoji and On are what react brought.
+	Emoji string
+	On    bool
 	// Action, User, Seconds and Reason are what moderate brought.
 	Action, User, Reason string
 	Seconds              int64
+}
+
+// Says reports whether a command puts an entry into a room's log.
+func Says(command string) bool {
+	return command == Send || command == Edit || command == Delete || command == React
 }
 
 // wire is a frame before its type is known. A field stays raw until the
@@ -68,6 +81,9 @@ type wire struct {
 	Auth    jsontext.Value `json:"auth"`
 	Text    jsontext.Value `json:"text"`
 	Key     jsontext.Value `json:"key"`
+	Target  jsontext.Value `json:"target"`
+	Emoji   jsontext.Value `json:"emoji"`
+	On      jsontext.Value `json:"on"`
 	Action  jsontext.Value `json:"action"`
 	User    jsontext.Value `json:"user"`
 	Seconds jsontext.Value `json:"seconds"`
@@ -127,6 +143,9 @@ var fields = map[string][]field{
 	Join:     {room, after},
 	Leave:    {room},
 	Send:     {room, key, text},
+	Edit:     {room, key, target, text},
+	Delete:   {room, key, target},
+	React:    {room, key, target, emoji, on},
 	History:  {room, before, limit},
 	Typing:   {room},
 	Rooms:    {},
@@ -299,6 +318,31 @@ func key(w *wire, c *Command) *Error {
 	}
 	c.Key = s
 	return nil
+}
+
+func target(w *wire, c *Command) (err *Error) {
+	c.Target, err = cursor(w, w.Target, "target")
+	if err == nil && c.Target.IsZero() {
+		return Errorf(CodeBadField, "target is missing: name the message by its id")
+	}
+	return err
+}
+
+func emoji(w *wire, c *Command) (err *Error) {
+	c.Emoji, err = w.str(w.Emoji, "emoji")
+	if err == nil && !Emoji(c.Emoji) {
+		return Errorf(CodeBadField, "emoji must be one emoji of 32 bytes at most")
+	}
+	return err
+}
+
+func on(w *wire, c *Command) *Error {
+	switch w.On.Kind() {
+	case 't', 'f':
+		c.On = w.On.Kind() == 't'
+		return nil
+	}
+	return Errorf(CodeBadField, "on must be true or false")
 }
 
 func user(w *wire, c *Command) (err *Error) {

@@ -20,6 +20,11 @@ func (e Entry) Event() Event { return Event{Name: "message", Body: e.Raw} }
 type Draft struct {
 	// User is the id of who says it, and Key that user's key for it.
 	User, Key string
+	// Kind is "" for a message, else Edit, Delete or React, of the message Target.
+	Kind   string
+	Target ID
+	// Moderator tells that the target may be another's.
+	Moderator bool
 	// Tail is the rest of the entry's JSON object, made by Message: it begins
 	// with the key and the user, by which the log finds an entry again, and
 	// ends with the closing brace.
@@ -35,22 +40,85 @@ type Receipt struct {
 	Time int64
 	// Duplicate tells that the key had been accepted before.
 	Duplicate bool
+	// Refused is why the log did not take it: CodeNotFound or CodeForbidden,
+	// about its target; "" when it did.
+	Refused Code
 }
 
 // Message drafts a message that the user says through the named node.
 func Message(u User, key, text, node string) Draft {
-	b := make([]byte, 0, len(text)+len(key)+len(u.ID)+len(u.Name)+len(node)+64)
+	b := appendAuthor(make([]byte, 0, len(text)+len(key)+len(u.ID)+len(u.Name)+len(node)+64), u, key)
+	b = append(b, `,"text":`...)
+	b = AppendString(b, text)
+	return Draft{User: u.ID, Key: key, Tail: appendNode(b, node)}
+}
+
+// Change drafts what a command of the kind Edit, Delete or React asks for. Its
+// kind and target stand right behind the user, where Entry.Kind and the log find
+// them.
+func (c Command) Change(u User, node string, moderator bool) Draft {
+	b := appendAuthor(make([]byte, 0, len(c.Text)+len(c.Key)+len(u.ID)+len(u.Name)+len(node)+128), u, c.Key)
+	b = append(b, kindStart[1:]...)
+	b = append(b, c.Type...)
+	b = append(b, targetStart...)
+	b = append(b, c.Target.String()...)
+	b = append(b, '"')
+	switch c.Type {
+	case Edit:
+		b = append(b, `,"text":`...)
+		b = AppendString(b, c.Text)
+	case React:
+		b = append(b, `,"emoji":`...)
+		b = AppendString(b, c.Emoji)
+		b = append(b, `,"on":`...)
+		b = strconv.AppendBool(b, c.On)
+	}
+	return Draft{
+		User: u.ID, Key: c.Key, Kind: c.Type, Target: c.Target, Moderator: moderator,
+		Tail: appendNode(b, node),
+	}
+}
+
+func appendAuthor(b []byte, u User, key string) []byte {
 	b = append(b, `"key":`...)
 	b = AppendString(b, key)
 	b = append(b, `,"user":{"id":`...)
 	b = AppendString(b, u.ID)
 	b = append(b, `,"name":`...)
 	b = AppendString(b, u.Name)
-	b = append(b, `},"text":`...)
-	b = AppendString(b, text)
+	return append(b, '}')
+}
+
+func appendNode(b []byte, node string) []byte {
 	b = append(b, `,"node":`...)
-	b = AppendString(b, node)
-	return Draft{User: u.ID, Key: key, Tail: append(b, '}')}
+	return append(AppendString(b, node), '}')
+}
+
+// What stands between an entry's user and the id of its target. Texts and names
+// can't hold it: there quotes are escaped.
+const (
+	kindStart   = `},"kind":"`
+	targetStart = `","target":"`
+)
+
+// Change reads the kind of an entry and its target; "" for a message.
+func (e Entry) Change() (kind string, target ID) {
+	_, rest, ok := bytes.Cut(e.Raw, []byte(kindStart))
+	if !ok {
+		return "", ID{}
+	}
+	name, rest, _ := bytes.Cut(rest, []byte(`"`))
+	kind = string(name)
+	if rest, ok = bytes.CutPrefix(rest, []byte(targetStart[1:])); ok {
+		id, _, _ := bytes.Cut(rest, []byte(`"`))
+		target, _ = ParseID(string(id)) // zero where another version has none
+	}
+	return kind, target
+}
+
+// Owner is the part of an entry's JSON that tells that it is this user's.
+func (d Draft) Owner() []byte {
+	return append(AppendString([]byte(`,"user":{"id":`), d.User), ',')
 }
 
 // Mark is the part of an entry's JSON by which it is known to be the one that

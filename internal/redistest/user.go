@@ -13,9 +13,9 @@ const (
 const Rules = "~chat:* &chat:* " +
 	"+ping +select +time +asking +wait +cluster|slots +evalsha +eval +multi +exec " +
 	"+publish +spublish +subscribe +unsubscribe +ssubscribe +sunsubscribe " +
-	"+get +set +xadd +xlen +xrange +xrevrange " +
+	"+get +set +xadd +xdel +xlen +xrange +xrevrange " +
 	"+hset +hget +hdel +hkeys +hlen +hgetall +hincrby +sadd +srem +smembers +sunion " +
-	"+zadd +zrem +zscore +zcard +zrange +zrangebyscore +zremrangebyscore"
+	"+zadd +zrem +zscore +zcard +zcount +zrange +zrangebyscore +zremrangebyscore +zremrangebyrank"
 
 // SetUser makes the user on each server.
 func SetUser(servers ...*Server) {

@@ -45,7 +45,7 @@ func (h *Hub) Send(m Member, name string, moderator bool, d protocol.Draft, done
 }
 
 func (r *room) submit(m Member, moderator bool, s submission) *protocol.Error {
-	if err := r.hub.maySpeak(s.draft.User, moderator); err != nil {
+	if err := r.hub.maySpeak(s.draft.User, s.draft.Kind, moderator); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -55,7 +55,7 @@ func (r *room) submit(m Member, moderator bool, s submission) *protocol.Error {
 		return protocol.ErrNotJoined
 	}
 	if !moderator {
-		if err := r.rules.speak(u.ID, &r.spoken); err != nil {
+		if err := r.rules.speak(u.ID, s.draft.Kind, &r.spoken); err != nil {
 			return err
 		}
 	}
@@ -103,9 +103,20 @@ func (r *room) commit() {
 		r.hub.counts.acknowledged(receipts)
 		r.expect(receipts)
 		for i, s := range batch {
-			s.done(receipts[i], nil)
+			s.done(receipts[i], refusal(receipts[i].Refused))
 		}
 	}
+}
+
+// refusal puts a log's refusal of an edit, a deletion or a reaction into words.
+func refusal(why protocol.Code) *protocol.Error {
+	switch why {
+	case "":
+		return nil
+	case protocol.CodeForbidden:
+		return protocol.Errorf(why, "only its author or a moderator may do that")
+	}
+	return protocol.Errorf(why, "the message is not there, or not any more")
 }
 
 func (r *room) nextBatch() []submission {
@@ -175,7 +186,7 @@ func (r *room) expect(receipts []protocol.Receipt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, receipt := range receipts {
-		if receipt.Duplicate {
+		if receipt.Duplicate || receipt.Refused != "" {
 			continue
 		}
 		f := &r.log

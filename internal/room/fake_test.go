@@ -26,6 +26,7 @@ type fakeBroker struct {
 	mu     sync.Mutex // guards the fields below
 	logs   map[string][]protocol.Entry
 	keys   map[string]protocol.ID
+	gone   map[protocol.ID]bool
 	seqs   map[string]int64
 	base   int64 // added to the ms of ids
 	away   bool
@@ -37,7 +38,7 @@ type fakeBroker struct {
 }
 
 func newFake() *fakeBroker {
-	return &fakeBroker{logs: map[string][]protocol.Entry{}, keys: map[string]protocol.ID{}, seqs: map[string]int64{}}
+	return &fakeBroker{logs: map[string][]protocol.Entry{}, keys: map[string]protocol.ID{}, gone: map[protocol.ID]bool{}, seqs: map[string]int64{}}
 }
 
 func (f *fakeBroker) set(change func()) {
@@ -64,11 +65,22 @@ func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Dr
 			receipts = append(receipts, protocol.Receipt{ID: id, Time: id.MS, Duplicate: true})
 			continue
 		}
+		if d.Kind != "" && !slices.ContainsFunc(f.logs[name], func(e protocol.Entry) bool { return e.ID == d.Target }) {
+			receipts = append(receipts, protocol.Receipt{Refused: protocol.CodeNotFound})
+			continue
+		}
 		f.seqs[name]++
 		id := protocol.ID{MS: f.base + 1000 + f.seqs[name], Seq: f.seqs[name]}
 		raw := protocol.AppendEntry(nil, id, name, d.Tail)
 		f.logs[name] = append(f.logs[name], protocol.Entry{ID: id, Raw: raw})
 		f.keys[key] = id
+		if d.Kind == protocol.Delete {
+			f.logs[name] = slices.DeleteFunc(slices.Clone(f.logs[name]), func(e protocol.Entry) bool {
+				kind, target := e.Change()
+				f.gone[e.ID] = f.gone[e.ID] || e.ID == d.Target || kind == protocol.Edit && target == d.Target
+				return f.gone[e.ID]
+			})
+		}
 		added = append(added, raw)
 		receipts = append(receipts, protocol.Receipt{ID: id, Time: id.MS})
 	}
@@ -139,7 +151,9 @@ func (f *fakeBroker) After(_ context.Context, name string, cursor protocol.ID, n
 		}
 	} else {
 		i := slices.IndexFunc(list, func(e protocol.Entry) bool { return e.ID == cursor })
-		if i < 0 {
+		if i < 0 && f.gone[cursor] {
+			i = slices.IndexFunc(list, func(e protocol.Entry) bool { return e.ID.Seq > cursor.Seq }) - 1
+		} else if i < 0 {
 			return nil, false, false, nil
 		}
 		from = i + 1

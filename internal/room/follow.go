@@ -115,7 +115,7 @@ func (f *follower) since(after protocol.ID, l *looked) (list []protocol.Entry, r
 	first := f.tail.at(0)
 	if first < len(f.tail.list) && after.Seq < f.tail.list[first].ID.Seq && !f.tail.whole {
 		full := len(f.tail.list) >= tailEntries
-		if full && after.Seq < f.tail.list[first].ID.Seq-1 {
+		if full && !f.tail.unsure && after.Seq < f.tail.floor {
 			return newest, false, wantNothing // more than are recovered
 		}
 		if !full && f.tail.bytes < tailBytes/2 {
@@ -137,11 +137,10 @@ func (f *follower) splice(after protocol.ID, older []protocol.Entry) ([]protocol
 		list = append(list, e)
 		last = e.ID.Seq
 	}
-	rest := f.tail.list[f.tail.at(last+1):]
-	if len(rest) > 0 && len(older) > 0 && rest[0].ID.Seq > last+1 && rest[0].ID == f.tail.list[0].ID && !f.tail.whole {
+	if f.tail.floor > last {
 		return nil, false // more came than memory keeps: a hole between the two
 	}
-	list = append(list, rest...)
+	list = append(f.tail.withoutDeleted(list), f.tail.list[f.tail.at(last+1):]...)
 	return list, len(list) <= protocol.MaxRecovered
 }
 
@@ -302,6 +301,9 @@ func (e *hint) follows(head protocol.ID) bool {
 func (r *room) passOnLocked(e protocol.Entry) {
 	r.log.head = e.ID
 	r.log.tail.push(e)
+	if kind, target := e.Change(); kind == protocol.Delete {
+		r.log.tail.erase(target)
+	}
 	r.broadcastLocked(e.Event(), nil)
 }
 

@@ -244,7 +244,8 @@ func (h *Hub) Members(name string) ([]protocol.User, int) {
 // newest when that is zero, and whether there are older ones.
 func (h *Hub) History(ctx context.Context, name string, before protocol.ID, limit int) ([]protocol.Entry, bool, error) {
 	head := protocol.ID{}
-	if r := h.find(name); r != nil {
+	r := h.find(name)
+	if r != nil {
 		list, more, ok, at := r.remembered(before, limit)
 		if ok {
 			return list, more, nil
@@ -252,7 +253,13 @@ func (h *Hub) History(ctx context.Context, name string, before protocol.ID, limi
 		head = at
 	}
 	if !before.IsZero() {
-		return h.broker.Before(ctx, name, before, limit)
+		list, more, err := h.broker.Before(ctx, name, before, limit)
+		if r != nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			list = r.log.tail.withoutDeleted(list) // members were told of these already
+		}
+		return list, more, err
 	}
 	list, more, err := h.broker.Newest(ctx, name, limit)
 	// What members have not been handed yet comes to them live.

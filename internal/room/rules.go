@@ -66,10 +66,11 @@ func reasonOr(reason string) string {
 	return reason
 }
 
-// speak refuses who may not say anything now. spoken is when each user did
-// last, and is brought up to date.
-func (l rules) speak(user string, spoken *map[string]time.Time) *protocol.Error {
-	if err := l.admit(user); err != nil {
+// speak refuses who may not say anything of this kind now: what is one's own may
+// always be deleted, and slow mode counts messages alone. spoken is when each
+// user said one last, and is brought up to date.
+func (l rules) speak(user, kind string, spoken *map[string]time.Time) *protocol.Error {
+	if err := l.admit(user); err != nil || kind == protocol.Delete {
 		return err
 	}
 	if r, muted := l.holds(protocol.Mute + "|" + user); muted {
@@ -80,7 +81,7 @@ func (l rules) speak(user string, spoken *map[string]time.Time) *protocol.Error 
 	if _, locked := l.holds(protocol.Lock); locked {
 		return protocol.Errorf(protocol.CodeLocked, "the room is locked: only moderators speak")
 	}
-	if r, slow := l.holds(protocol.Slow); slow {
+	if r, slow := l.holds(protocol.Slow); slow && kind == "" {
 		pause := time.Duration(r.Seconds)*time.Second - time.Since((*spoken)[user])
 		if pause > 0 {
 			e := protocol.Errorf(protocol.CodeSlowMode, "the room is in slow mode: one message in %d s", r.Seconds)
@@ -99,13 +100,13 @@ func (l rules) speak(user string, spoken *map[string]time.Time) *protocol.Error 
 const spokenKept = 10_000
 
 // maySpeak applies what was decided for all rooms.
-func (h *Hub) maySpeak(user string, moderator bool) *protocol.Error {
+func (h *Hub) maySpeak(user, kind string, moderator bool) *protocol.Error {
 	if moderator {
 		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.rules.speak(user, &h.spoken)
+	return h.rules.speak(user, kind, &h.spoken)
 }
 
 // decision is what a moderator's command becomes on its way to all nodes.

@@ -26,7 +26,7 @@ func (s *Session) limit(command string) *protocol.Error {
 	if c, ok := costs[command]; ok {
 		cost = c
 	}
-	wait := s.node.Hub.Take(s.user, cost, command == protocol.Send)
+	wait := s.node.Hub.Take(s.user, cost, protocol.Says(command))
 	if wait == 0 {
 		return nil
 	}

@@ -214,7 +214,7 @@ func (s *Session) obey(ctx context.Context, c protocol.Command) *protocol.Error 
 		return s.join(ctx, c)
 	case protocol.Leave:
 		return s.leave(c)
-	case protocol.Send:
+	case protocol.Send, protocol.Edit, protocol.Delete, protocol.React:
 		return s.send(c)
 	case protocol.History:
 		return s.history(ctx, c)
@@ -276,10 +276,12 @@ func (s *Session) send(c protocol.Command) *protocol.Error {
 	if !s.joined(c.Room) {
 		return protocol.ErrNotJoined
 	}
-	if err := protocol.Text(c.Text, s.node.Limits.Text); err != nil {
-		return err
+	if c.Type == protocol.Send || c.Type == protocol.Edit {
+		if err := protocol.Text(c.Text, s.node.Limits.Text); err != nil {
+			return err
+		}
 	}
-	draft := protocol.Message(s.user.Public(), c.Key, c.Text, s.node.ID)
+	draft := s.draft(c)
 	s.begin()
 	s.node.Hub.Send(s, c.Room, s.moderator(), draft, func(r protocol.Receipt, err *protocol.Error) {
 		defer s.done()
@@ -292,6 +294,14 @@ func (s *Session) send(c protocol.Command) *protocol.Error {
 		s.transport.Reply(c, protocol.Sent(c.Room, c.Key, r.ID, r.Time, r.Duplicate))
 	})
 	return nil
+}
+
+// draft makes of a command what the room's log is asked to take.
+func (s *Session) draft(c protocol.Command) protocol.Draft {
+	if c.Type == protocol.Send {
+		return protocol.Message(s.user.Public(), c.Key, c.Text, s.node.ID)
+	}
+	return c.Change(s.user.Public(), s.node.ID, s.moderator())
 }
 
 // begin counts a send, and waits while too many are under way: each ends within

@@ -1,0 +1,162 @@
+package broker_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/broker"
+	"example.com/chat/internal/protocol"
+)
+
+func change(kind, user, key string, target protocol.ID, text string) protocol.Draft {
+	return protocol.Command{Type: kind, Key: key, Target: target, Text: text, Emoji: "👍", On: true}.Change(protocol.User{ID: user, Name: user}, "node", false)
+}
+
+// put appends and returns the receipts.
+func (b *testBroker) put(t *testing.T, drafts ...protocol.Draft) []protocol.Receipt {
+	t.Helper()
+	list, err := b.Append(t.Context(), "lobby", drafts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// everything is all that the broker's keys hold.
+func (b *testBroker) everything(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, kind := range []string{"log", "keys", "gone", "edits"} {
+		key := strings.Replace(broker.LogKey(b.ns, "lobby"), ":log:", ":"+kind+":", 1)
+		if kind == "log" {
+			fmt.Fprintln(&all, b.rdb.XRange(t.Context(), key, "-", "+").Val())
+		} else {
+			fmt.Fprintln(&all, b.rdb.ZRangeWithScores(t.Context(), key, 0, -1).Val())
+		}
+	}
+	return all.String()
+}
+
+func testADeletedMessageIsGoneWithItsEdits(t *testing.T, at *site) {
+	b := open(t, at, "n1", 100)
+	first := b.put(t, draft("a", "1", "secret-one"), draft("b", "1", "stays"))
+	m := first[0].ID
+	edit := b.put(t, change(protocol.Edit, "a", "2", m, "secret-two"), change(protocol.React, "b", "2", m, ""))
+	deleted := b.put(t, change(protocol.Delete, "a", "3", m, ""))[0]
+	if deleted.Refused != "" || deleted.ID.Seq != 5 {
+		t.Fatalf("the deletion became %+v", deleted)
+	}
+	if all := b.everything(t); strings.Contains(all, "secret") {
+		t.Errorf("redis still holds it: %s", all)
+	}
+	list, _, err := b.Newest(t.Context(), "lobby", 50)
+	if err != nil || ids(list) != "2 4 5" {
+		t.Errorf("the log holds %s, %v", ids(list), err)
+	}
+	// Deleted ids stay good as cursors, and so does the log's beginning.
+	for _, c := range []struct {
+		cursor protocol.ID
+		want   string
+	}{{protocol.ID{}, "2 4 5"}, {m, "2 4 5"}, {edit[0].ID, "4 5"}, {first[1].ID, "4 5"}} {
+		list, found, _, err := b.After(t.Context(), "lobby", c.cursor, 50)
+		if err != nil || !found || ids(list) != c.want {
+			t.Errorf("after %v came %s, %v, %v", c.cursor, ids(list), found, err)
+		}
+	}
+	if list, more, err := b.Before(t.Context(), "lobby", edit[0].ID, 50); err != nil || more || ids(list) != "2" {
+		t.Errorf("before a deleted one came %s, %v", ids(list), err)
+	}
+	// Whoever repeats the deletion has done it; whoever resends the message, too.
+	if again := b.put(t, change(protocol.Delete, "a", "3", m, ""), draft("a", "1", "secret-one")); !again[0].Duplicate ||
+		again[0].ID != deleted.ID || !again[1].Duplicate || !again[1].ID.IsZero() {
+		t.Errorf("repeated: %+v", again)
+	}
+}
+
+// What is about another's message, or about none, makes no entry.
+func testOnlyMessagesOfOnesOwnAreChanged(t *testing.T, at *site) {
+	b := open(t, at, "n1", 100)
+	m := b.put(t, draft("a", `","user":{"id":"b",`, `","user":{"id":"b",`))[0].ID
+	notes := b.put(t, change(protocol.Edit, "a", "e", m, "x"), change(protocol.React, "b", "r", m, ""))
+	never := protocol.ID{MS: m.MS, Seq: 999}
+	for i, c := range []struct {
+		draft protocol.Draft
+		want  protocol.Code
+	}{
+		{change(protocol.Edit, "b", "1", m, "y"), protocol.CodeForbidden},
+		{change(protocol.Delete, "b", "2", m, ""), protocol.CodeForbidden},
+		{change(protocol.Delete, "a", "3", never, ""), protocol.CodeNotFound},
+		{change(protocol.Edit, "a", "4", notes[0].ID, "y"), protocol.CodeNotFound},
+		{change(protocol.Delete, "b", "5", notes[1].ID, ""), protocol.CodeNotFound},
+		{change(protocol.React, "b", "6", never, ""), protocol.CodeNotFound},
+	} {
+		if r := b.put(t, c.draft)[0]; r.Refused != c.want || !r.ID.IsZero() || r.Duplicate {
+			t.Errorf("%d: %+v", i, r)
+		}
+	}
+	if list, _, _ := b.Newest(t.Context(), "lobby", 50); ids(list) != "1 2 3" {
+		t.Errorf("the log holds %s", ids(list))
+	}
+	// All in one call, in order; a moderator may.
+	del := change(protocol.Delete, "m", "7", m, "")
+	del.Moderator = true
+	got := b.put(t, change(protocol.Edit, "a", "8", m, "z"), del, change(protocol.React, "a", "9", m, ""), change(protocol.Delete, "a", "10", m, ""), draft("a", "11", "on"))
+	if got[0].Refused != "" || got[1].Refused != "" || got[2].Refused != protocol.CodeNotFound || got[3].Refused != protocol.CodeNotFound || got[4].ID.Seq != 6 {
+		t.Errorf("one call: %+v", got)
+	}
+	if list, _, _ := b.Newest(t.Context(), "lobby", 50); ids(list) != "3 5 6" {
+		t.Errorf("the log holds %s", ids(list))
+	}
+}
+
+// A cursor that was deleted is not good any more when something that was not
+// deleted fell off the log behind it, nor on another log.
+func testADeletedCursorEndsWithWhatFollowsIt(t *testing.T, at *site) {
+	b := open(t, at, "n1", 10)
+	m := b.put(t, draft("a", "1", "x"), draft("a", "2", "x"))
+	b.put(t, change(protocol.Delete, "a", "d", m[0].ID, ""))
+	for i := range 20 {
+		b.put(t, draft("a", fmt.Sprint("more", i), "x"))
+	}
+	for _, cursor := range []protocol.ID{m[0].ID, {}} {
+		if list, found, _, err := b.After(t.Context(), "lobby", cursor, 50); found || err != nil {
+			t.Errorf("after %v came %s, %v", cursor, ids(list), err)
+		}
+	}
+	last := b.put(t, draft("a", "last", "x"))[0].ID
+	b.put(t, change(protocol.Delete, "a", "d2", last, ""))
+	if err := b.rdb.Del(t.Context(), broker.LogKey(b.ns, "lobby")).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if list, found, _, err := b.After(t.Context(), "lobby", last, 50); found || err != nil {
+		t.Errorf("of no log, after the deleted one came %s, %v", ids(list), err)
+	}
+	b.put(t, draft("a", "anew", "x"))
+	if list, found, _, err := b.After(t.Context(), "lobby", last, 50); found || err != nil {
+		t.Errorf("of another log, after the deleted one came %s, %v", ids(list), err)
+	}
+	if all := b.everything(t); strings.Contains(all, last.String()) {
+		t.Errorf("of another log is remembered %s", all)
+	}
+}
+
+// What is remembered of deletions is bounded, as the log is.
+func testWhatWasDeletedIsRememberedWithinBounds(t *testing.T, at *site) {
+	b := open(t, at, "n1", 20)
+	for i := range 60 {
+		m := b.put(t, draft("a", fmt.Sprint("m", i), "x"))[0].ID
+		b.put(t, change(protocol.Edit, "a", fmt.Sprint("e", i), m, "y"))
+		if i%2 == 0 {
+			b.put(t, change(protocol.Delete, "a", fmt.Sprint("d", i), m, ""))
+		}
+	}
+	for _, kind := range []string{"gone", "edits"} {
+		key := strings.Replace(broker.LogKey(b.ns, "lobby"), ":log:", ":"+kind+":", 1)
+		if n, err := b.rdb.ZCard(t.Context(), key).Result(); (err != nil && err != redis.Nil) || n > 20 || n == 0 {
+			t.Errorf("%s holds %d ids, %v", kind, n, err)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package room_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+)
+
+// told is what a member is answered at its join.
+type told struct {
+	Recovered bool `json:"recovered"`
+	Messages  []struct {
+		ID string `json:"id"`
+	} `json:"messages"`
+}
+
+// joinedWith has somebody new join with a cursor, and returns the answer.
+func (r *rig) joinedWith(name string, after protocol.ID) (told, []byte) {
+	r.t.Helper()
+	m, u := r.enter(name)
+	var body []byte
+	if err := r.hub.Join(r.t.Context(), m, u, "lobby", after, func(e protocol.Event) { body = e.Body }); err != nil {
+		r.t.Fatal(err)
+	}
+	var j told
+	if err := json.Unmarshal(body, &j); err != nil {
+		r.t.Fatal(err)
+	}
+	r.hub.Leave(m, "lobby")
+	r.hub.Exit(m)
+	return j, body
+}
+
+// Whatever is sent, edited and deleted, through hints that are lost now and then,
+// joins from any cursor and history hold what the log holds, and members are told
+// of everything once.
+func TestDeletedEntriesLeaveANodesMemory(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		r := newRig(t)
+		r.set(func() {
+			r.fault = func(n int, p []byte) [][]byte {
+				if n%7 == 3 {
+					return nil
+				}
+				return [][]byte{p}
+			}
+		})
+		m, u := r.enter("ann")
+		r.join(m, u, protocol.ID{})
+		var messages, all []protocol.ID
+		for i := range 150 {
+			d := protocol.Message(protocol.User{ID: "o"}, fmt.Sprint(i), fmt.Sprint("text-", i), "o")
+			if kind := []string{"", "", protocol.Edit, protocol.Delete}[rng.IntN(4)]; kind != "" && len(messages) > 0 {
+				k := rng.IntN(len(messages))
+				d = protocol.Command{Type: kind, Key: fmt.Sprint(i), Target: messages[k], Text: "edited"}.Change(protocol.User{ID: "o"}, "o", false)
+				if kind == protocol.Delete {
+					messages = append(messages[:k], messages[k+1:]...)
+				}
+			}
+			got, err := r.Append(t.Context(), "lobby", []protocol.Draft{d})
+			if err != nil || got[0].Refused != "" {
+				t.Fatal(got, err)
+			}
+			all = append(all, got[0].ID)
+			if d.Kind == "" {
+				messages = append(messages, got[0].ID)
+			}
+			if i%10 != 9 {
+				continue
+			}
+			r.hub.Following("lobby") // as after an interruption
+			poll.Until(t, "the member to be told of all", func() bool { return m.last() == got[0].ID.Seq })
+			log, _ := r.read("lobby")
+			after := all[rng.IntN(len(all))]
+			j, body := r.joinedWith(fmt.Sprint("x", i), after)
+			var want []string
+			for _, e := range log {
+				if e.ID.Seq > after.Seq {
+					want = append(want, e.ID.String())
+				}
+			}
+			var have []string
+			for _, e := range j.Messages {
+				have = append(have, e.ID)
+			}
+			if !j.Recovered || fmt.Sprint(have) != fmt.Sprint(want) {
+				t.Fatalf("seed %d, after %v: %v, recovered %v, want %v: %s", seed, after, have, j.Recovered, want, body)
+			}
+			page, _, err := r.hub.History(t.Context(), "lobby", after, 200)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for _, e := range log {
+				if e.ID.Seq < after.Seq {
+					if n >= len(page) || page[n].ID != e.ID || !bytes.Equal(page[n].Raw, e.Raw) {
+						t.Fatalf("seed %d, before %v: %d entries, without %v", seed, after, len(page), e.ID)
+					}
+					n++
+				}
+			}
+			if n != len(page) {
+				t.Fatalf("seed %d, before %v: %d entries, want %d", seed, after, len(page), n)
+			}
+		}
+		for i, seq := range m.seqs() {
+			if i > 0 && seq <= m.seqs()[i-1] {
+				t.Fatalf("seed %d: %d came after %d", seed, seq, m.seqs()[i-1])
+			}
+		}
+	}
+}
