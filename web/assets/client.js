@@ -284,9 +284,9 @@ export class Client extends EventTarget {
 
 	/** @param {boolean} named whether to ask for the chosen name */
 	#hello(named) {
-		const { token, name } = this.#identity.load();
+		const { token, name, auth } = this.#identity.load();
 		if (named) this.#lostName = undefined;
-		const hello = { type: "hello", ...(token && { token }), ...(named && name && { name }) };
+		const hello = { type: "hello", ...(token && { token }), ...(auth && { auth }), ...(named && name && { name }) };
 		this.#calls.make(hello, (welcome) => this.#welcome(welcome), (refusal) => {
 			if (refusal.code === "unauthorized" && token) {
 				if (this.#identity.load().token === token) this.#identity.save({ token: "" });

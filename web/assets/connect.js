@@ -14,6 +14,7 @@ import { local } from "./store.js";
  * @property {string[]} [rooms] where it is more than one; the first is the one meant where none is named
  * @property {string} [name] wished for; a guest's otherwise
  * @property {string} [token] of a user known already; else the one kept from last time
+ * @property {string | (() => string)} [auth] a JWT where nodes demand one, or what gives it for each hello; never kept
  * @property {string | false} [storage] what names in localStorage and sessionStorage begin with;
  *   false to keep nothing
  * @property {import("./link.js").Dial} [dial] opens a WebSocket
@@ -50,10 +51,10 @@ class Session {
 	 * @param {Options} options
 	 * @param {import("./outbox.js").Shelf | null} shelf
 	 */
-	constructor({ url = new URL(import.meta.url).origin, room, rooms = [], name, token, storage = PREFIX, dial }, shelf) {
+	constructor({ url = new URL(import.meta.url).origin, room, rooms = [], name, token, auth, storage = PREFIX, dial }, shelf) {
 		this.#shelf = shelf;
 		const outbox = new Outbox(shelf);
-		const client = new Client({ url, identity: identityIn(storage, { name, token }), outbox, dial });
+		const client = new Client({ url, identity: identityIn(storage, { name, token, auth }), outbox, dial });
 		this.#client = client;
 		const all = room === undefined ? rooms : [room, ...rooms];
 		this.#room = all[0] ?? "";
@@ -214,21 +215,20 @@ class Session {
 
 /**
  * @param {string | false} storage
- * @param {{name?: string, token?: string}} given
+ * @param {Pick<Options, "name" | "token" | "auth">} given
  */
-function identityIn(storage, { name, token }) {
+function identityIn(storage, { name, token, auth }) {
 	const key = storage + "identity";
 	const kept = storage === false ? null : local.read(key);
 	const known = remembered({
 		token: token ?? String(kept?.token ?? ""),
 		name: name ?? String(kept?.name ?? ""),
 	});
-	if (storage === false) return known;
 	return {
-		load: known.load,
+		load: () => ({ ...known.load(), auth: typeof auth === "function" ? auth() : auth }),
 		save: (/** @type {Partial<import("./identity.js").Identity>} */ change) => {
 			known.save(change);
-			local.write(key, known.load());
+			if (storage !== false) local.write(key, known.load());
 		},
 	};
 }

@@ -1,8 +1,8 @@
 // @ts-check
 
 /**
- * @typedef {{token: string, name: string}} Identity Who one is; the name only
- *   if it was chosen, not given.
+ * @typedef {{token: string, name: string, auth?: string}} Identity Who one is; the name only
+ *   if it was chosen, not given. `auth` is a JWT, where nodes demand one.
  *
  * @typedef {object} IdentityStore
  * @property {() => Identity} load

@@ -8,6 +8,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // TestThePageOfTheClientsDocumentationTalks takes the page out of docs/client.md as it
@@ -49,6 +52,36 @@ func TestThePageOfTheClientsDocumentationTalks(t *testing.T) {
 		t.Cleanup(host.CloseClientConnections)
 		talks(t, host.URL+"/mine", node)
 	})
+}
+
+func TestTheClientBringsAJWTWhereNodesDemandOne(t *testing.T) {
+	t.Parallel()
+	const key = "a key of thirty-two bytes or more, for tests"
+	claims := jwt.MapClaims{"sub": "a", "name": "Ann", "exp": time.Now().Add(time.Hour).Unix()}
+	auth, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := start(t, "--jwt-key="+key, "--origin=*").url(1)
+	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { serveHTML(w, "<!doctype html><title>Host</title>") }))
+	t.Cleanup(host.Close)
+	ann := open(t, host.URL)
+	for _, brought := range []struct{ auth, want string }{{"none such", "ask"}, {auth, "Ann: hello"}} {
+		got := ask[string](ann, `(async () => {
+			const { connect } = await import(`+quote(node+"/client.js")+`);
+			const chat = await connect({ room: "lobby", auth: `+quote(brought.auth)+`, storage: false });
+			const heard = new Promise((resolve) => {
+				chat.on("state", ({ state }) => state === "ask" && resolve(state));
+				chat.on("message", ({ user, text }) => resolve(user.name + ": " + text));
+			});
+			chat.say("hello");
+			return heard.finally(() => chat.close());
+		})()`)
+		if got != brought.want {
+			t.Errorf("with %q: %s, want %s", brought.auth, got, brought.want)
+		}
+	}
+	ann.sound()
 }
 
 // talks has the page talk with one who uses the chat's own.

@@ -96,6 +96,22 @@ test("when the browser says that the net is gone or back, it looks at once, and 
 	assert.equal(cluster.dials.length, dials + 1);
 });
 
+test("where nodes demand a JWT it brings the present one, and asks when that is out of date", async () => {
+	cluster.answer = ({ type, auth }, socket) => {
+		if (type !== "hello" || auth === "good") return undefined;
+		setImmediate(() => setImmediate(() => socket.end(4001, "bring another")));
+		return { type: "error", code: "unauthorized", message: "this node wants a valid JWT" };
+	};
+	let jwt = "old";
+	const chat = await open({ room: "lobby", auth: () => jwt });
+	await until(() => chat.state.state === "ask", "it asks");
+	assert.equal(chat.state.reason, "this node wants a valid JWT");
+	chat.say("hello");
+	jwt = "good";
+	chat.hurry();
+	await until(() => texts(chat).length === 1, "it is let in and says what waited");
+});
+
 test("several rooms, the first of them where none is named", async () => {
 	const chat = await open({ rooms: ["One", "two"] });
 	await until(() => chat.rooms.length === 2 && chat.rooms.includes("one"), "both are joined");
