@@ -1,8 +1,6 @@
 // @ts-check
+import { parse } from "../markup.js";
 import { copyFrom, part, stamp } from "./dom.js";
-
-const LINK = /https?:\/\/[^\s<>"'`]+/g;
-const CODE = /```(?:[\w+#.-]*\n)?([\s\S]*?)```/g;
 
 /**
  * Whether a text says what its author does, not what they say.
@@ -10,59 +8,80 @@ const CODE = /```(?:[\w+#.-]*\n)?([\s\S]*?)```/g;
  */
 export const isAction = (text) => /^\/me \S/.test(text);
 
+/** @type {Record<string, string>} the elements of marks that are no more than that */
+const ELEMENTS = { bold: "strong", italic: "em", strike: "s", code: "code" };
+
 /**
- * A message's text as nodes: plain, but for http addresses and code blocks.
+ * A message's text as nodes, with what its marks mean.
  * @param {string} text
- * @param {{room?: string, me?: import("../wire.js").User | null}} [_about]
- * @returns {Node[]}
+ * @param {{room?: string, me?: import("../wire.js").User | null}} [about]
+ * @returns {(Node | string)[]}
  */
-export function textNodes(text, _about = {}) {
-	/** @type {Node[]} */
-	const nodes = [];
-	let at = 0;
-	for (const match of text.matchAll(CODE)) {
-		if (!match[1].trim()) continue;
-		nodes.push(...linked(text.slice(at, match.index).replace(/\n$/, "")), codeBlock(match[1].replace(/\n$/, "")));
-		at = match.index + match[0].length;
-	}
-	const rest = text.slice(at);
-	return [...nodes, ...linked(at > 0 ? rest.replace(/^\n/, "") : rest)];
+export function textNodes(text, about = {}) {
+	return parse(text).flatMap(({ kind, inlines = [], text: code = "", items = [], first }) => {
+		if (kind === "text") return inlineNodes(inlines, about);
+		if (kind === "code") return codeBlock(code);
+		if (kind === "list") {
+			const list = element(first === undefined ? "ul" : "ol", items.map((item) => element("li", inlineNodes(item, about))));
+			if (first !== undefined) list.setAttribute("start", String(first));
+			return list;
+		}
+		return element("blockquote", inlineNodes(inlines, about));
+	});
 }
 
 /**
- * @param {string} text
- * @returns {Node[]}
+ * @param {import("../markup.js").Inline[]} inlines
+ * @param {{room?: string, me?: import("../wire.js").User | null}} about
+ * @returns {(Node | string)[]}
  */
-function linked(text) {
-	/** @type {Node[]} */
-	const nodes = [];
-	let at = 0;
-	for (const match of text.matchAll(LINK)) {
-		const url = withoutTail(match[0]);
-		if (!URL.canParse(url)) continue;
-		nodes.push(document.createTextNode(text.slice(at, match.index)), anchor(url));
-		at = match.index + url.length;
-	}
-	nodes.push(document.createTextNode(text.slice(at)));
-	return nodes.filter((node) => node.textContent);
+function inlineNodes(inlines, about) {
+	return inlines.map((inline) => {
+		if (typeof inline === "string") return inline;
+		const { kind, to = "" } = inline;
+		const inside = inlineNodes(inline.inlines, about);
+		if (kind === "link") return anchor(to, inside);
+		if (kind === "entry" || kind === "room") {
+			const a = /** @type {HTMLAnchorElement} */ (element("a", inside));
+			a.href = kind === "room" ? `/r/${encodeURIComponent(to)}` : `/r/${encodeURIComponent(about.room ?? "")}#${to}`;
+			return a;
+		}
+		const marked = element(ELEMENTS[kind] ?? "span", inside);
+		if (kind === "mention") marked.className = "mention";
+		return marked;
+	});
 }
 
 /**
- * An address at the end of a sentence does not hold the sentence's marks.
+ * @param {string} name
+ * @param {(Node | string)[]} children
+ */
+function element(name, children) {
+	const made = document.createElement(name);
+	made.append(...children);
+	return made;
+}
+
+/**
+ * A link that shows where it leads, whatever its words are.
  * @param {string} url
+ * @param {(Node | string)[]} words
  */
-function withoutTail(url) {
-	const cut = url.replace(/[.,;:!?]+$/, "");
-	return cut.endsWith(")") && !cut.includes("(") ? cut.slice(0, -1) : cut;
-}
-
-/** @param {string} url */
-function anchor(url) {
-	const a = document.createElement("a");
+function anchor(url, words) {
+	const a = /** @type {HTMLAnchorElement} */ (element("a", []));
 	a.href = url;
-	a.rel = "noopener noreferrer nofollow";
+	a.rel = "noopener noreferrer nofollow ugc";
 	a.target = "_blank";
-	a.textContent = url;
+	const bare = words.length === 1 && (words[0] === url || `mailto:${words[0]}` === url);
+	const shown = element("bdi", words);
+	if (bare) shown.dir = "ltr";
+	a.append(shown);
+	if (!bare) {
+		const host = element("bdi", [` (${new URL(url).host || new URL(url).pathname})`]);
+		host.className = "link-host";
+		host.dir = "ltr";
+		a.append(host);
+	}
 	return a;
 }
 
