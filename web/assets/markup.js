@@ -84,6 +84,13 @@ function lines(text) {
 		if (last && same) last.said.push(said);
 		else found.push({ kind, first, said: [said] });
 	}
+	// Blocks have a space of their own: a blank line beside one is not another.
+	const plain = (/** @type {number} */ i) => (found[i]?.kind ?? "text") === "text";
+	found.forEach(({ kind, said }, i) => {
+		if (kind !== "text" || said.length < 2) return;
+		if (!plain(i - 1) && !said[0]) said.shift();
+		if (!plain(i + 1) && !said.at(-1)) said.pop();
+	});
 	return found.map(({ kind, first, said }) =>
 		kind === "list" ? { kind, first, items: said.map(inline) } : { kind, inlines: inline(said.join("\n")) });
 }

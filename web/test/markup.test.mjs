@@ -23,6 +23,7 @@ const said = {
 	"`code **not bold**` after": "code(code **not bold**) after",
 	"> quoted **bold**\n> more\nanswer": "[quote quoted bold(bold)\nmore]\nanswer",
 	"- one\n- two *x*\nafter": "[- one | two italic(x)]\nafter",
+	"before\n\n- one\n\nafter\n\nmore": "before\n[- one]\nafter\n\nmore",
 	"3. three\n4. four": "[3 three | four]",
 	"before\n```go\nx := **1**\n```\nafter": "before\n[code x := **1**]\nafter",
 	"```\n```": "```\n```",
