@@ -213,13 +213,15 @@ document.addEventListener("click", (e) => {
 });
 
 byId("address-copy").addEventListener("click", () => copyFrom(byId("address-copy"), byId("address").textContent ?? ""));
+addEventListener("storage", ({ key }) => key === keep.READ && chat.readElsewhere());
+addEventListener("pagehide", () => chat.attention.save());
 addEventListener("popstate", () => follow(roomOfAddress())); // a changed hash is one too
 // Gone or back: either way the connection is looked at now.
 for (const event of ["online", "offline"]) addEventListener(event, () => client.hurry());
 document.addEventListener("visibilitychange", () => {
 	if (document.hidden) return;
 	client.hurry();
-	if (log.atEnd) chat.read();
+	chat.returned();
 	chat.refreshRooms();
 });
 setInterval(() => document.hidden || chat.state.state !== "online" || chat.refreshRooms(), ROOMS_EVERY);

@@ -1,4 +1,5 @@
 // @ts-check
+import { Attention } from "./attention.js";
 import * as keep from "./keep.js";
 import { RoomLog } from "./roomlog.js";
 import { pathOf } from "./view/rooms.js";
@@ -46,6 +47,7 @@ export class Chat extends EventTarget {
 	listed = [];
 	/** @type {import("./client.js").State} */
 	state = { state: "connecting" };
+	attention = new Attention();
 	/** Whether the newest message is in view. */
 	looking = () => true;
 	/** The id of a message that was looked for and is there, until it is shown; "" */
@@ -91,14 +93,14 @@ export class Chat extends EventTarget {
 
 	/** @param {string} room */
 	open(room) {
-		this.#log(this.current).unread = 0;
 		if (room !== this.current) {
 			this.#log(this.current).trim(KEPT);
 			this.#seek(null);
 		}
 		this.current = room;
 		const log = this.#log(room);
-		log.unread = 0;
+		if (log.loaded) this.attention.opened(log, this.#client.user);
+		this.attention.read(log);
 		this.logs.delete(room); // the last one is the one looked at last
 		this.logs.set(room, log);
 		this.#client.join(room);
@@ -110,8 +112,23 @@ export class Chat extends EventTarget {
 
 	/** Everything is read that came. */
 	read() {
-		if (!this.log.unread) return;
-		this.log.unread = 0;
+		const { unread } = this.log;
+		this.attention.read(this.log);
+		if (!unread) return;
+		this.#changed("log", "rooms");
+	}
+
+	/** Somebody looks at the page again. */
+	returned() {
+		if (this.log.unread) this.attention.opened(this.log, this.#client.user);
+		if (this.looking()) this.read();
+		this.#changed("log");
+	}
+
+	/** Another tab read what this one may still count. */
+	readElsewhere() {
+		this.attention.reload();
+		for (const log of this.logs.values()) if (log.loaded) this.#count(log);
 		this.#changed("log", "rooms");
 	}
 
@@ -318,19 +335,34 @@ export class Chat extends EventTarget {
 
 	/** @param {Arrival} arrival */
 	#arrived(arrival) {
-		const { asked, room, messages, again, gap, restarted } = arrival;
+		const { asked, room, gap, restarted } = arrival;
 		if (asked !== room) this.#folded(asked, room);
 		const log = this.#log(room);
+		const first = !log.loaded;
 		log.arrive(arrival);
 		if (room === this.current) {
 			keep.visited(room);
 			if (this.#moving) this.#hasMoved(!gap && !restarted);
 		}
-		if (again) this.#count(log, messages);
 		this.#trim(log);
+		if (first && room === this.current) this.attention.opened(log, this.#client.user);
+		this.#count(log);
 		this.#changed("log", "people", "rooms", "bar");
 		if (this.#sought?.room === room) this.find(this.#sought.id);
-		if (room === this.current) this.#mend();
+		if (room !== this.current) return;
+		this.#mend();
+		if (first) this.#followOwn();
+	}
+
+	/** Joins the rooms of one's list, so that what comes there counts. */
+	#followOwn() {
+		const most = Math.min(FOLLOWED, this.#client.limits.rooms);
+		for (const room of keep.recentRooms()) {
+			if (this.#client.rooms.length >= most) return;
+			if (this.logs.has(room)) continue; // also one that could not be joined
+			this.logs = new Map([[room, new RoomLog(room)], ...this.logs]); // as one not looked at
+			this.#client.join(room);
+		}
 	}
 
 	/**
@@ -361,7 +393,7 @@ export class Chat extends EventTarget {
 	#message(entry) {
 		const log = this.#put(entry);
 		log.typedNoMore(entry.user.id);
-		this.#count(log, [entry]);
+		this.#count(log);
 		this.#changed("typing", "rooms");
 	}
 
@@ -377,12 +409,11 @@ export class Chat extends EventTarget {
 	/**
 	 * Counts what came while nobody looked.
 	 * @param {RoomLog} log
-	 * @param {Entry[]} entries
 	 */
-	#count(log, entries) {
+	#count(log) {
 		const seen = log.name === this.current && this.looking() && !document.hidden;
-		if (seen) return;
-		log.unread += entries.filter(({ kind, user }) => !kind && user.id !== this.#client.user?.id).length;
+		if (seen) this.attention.read(log);
+		else this.attention.count(log, this.#client.user);
 	}
 
 	/** @param {RoomLog} log */

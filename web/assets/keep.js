@@ -6,6 +6,11 @@ import { local, session } from "./store.js";
 
 const RECENT_MOST = 12;
 
+/** Of so many rooms it is kept how far they were read. */
+const READ_MOST = 50;
+
+export const READ = "chat.read";
+
 /** Who one is, the same in all tabs. @type {import("./identity.js").IdentityStore} */
 export const identity = {
 	load() {
@@ -27,6 +32,17 @@ export function recentRooms() {
 export function visited(room) {
 	const rooms = [room, ...recentRooms().filter((other) => other !== room)];
 	local.write("chat.recent", rooms.slice(0, RECENT_MOST));
+}
+
+/** @returns {[string, string][]} rooms and the last id read there */
+export function readPositions() {
+	const kept = local.read(READ);
+	return Array.isArray(kept) ? kept.filter((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((one) => typeof one === "string")) : [];
+}
+
+/** @param {[string, string][]} positions the room read last at the end */
+export function saveReadPositions(positions) {
+	local.write(READ, positions.slice(-READ_MOST));
 }
 
 /** @returns {string[]} */

@@ -40,6 +40,8 @@ export class RoomLog {
 	loaded = false;
 	/** Entries that came while nobody looked. */
 	unread = 0;
+	/** How many of them mention oneself. */
+	mentions = 0;
 	/** The room began anew while this page showed it. */
 	restarted = false;
 	/** Why it can't be joined; "" */

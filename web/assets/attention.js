@@ -1,0 +1,113 @@
+// @ts-check
+import * as keep from "./keep.js";
+import { mentions } from "./mention.js";
+import { seqOf } from "./wire.js";
+
+/** @typedef {import("./roomlog.js").RoomLog} RoomLog */
+/** @typedef {import("./wire.js").User} User */
+
+/** Read positions are written down no more often, in milliseconds: in a flood all is read at once. */
+const SAVE_MS = 500;
+
+/** What is unread: counted from the read position of each room, which all tabs share. */
+export class Attention {
+	/** The last id read, by room. @type {Map<string, string>} */
+	#read = new Map();
+	/** How far was counted. @type {WeakMap<RoomLog, {read: string, moves: number, upTo: number}>} */
+	#counted = new WeakMap();
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#timer;
+	/** Read here, and not written down yet. @type {Map<string, string>} */
+	#unsaved = new Map();
+
+	constructor() {
+		this.reload();
+	}
+
+	/** Another tab read: its position counts where it is the newer one. */
+	reload() {
+		for (const [room, id] of keep.readPositions()) if (isAfter(id, this.#read.get(room) ?? "")) this.#read.set(room, id);
+	}
+
+	/**
+	 * Counts what is unread in a room. Of one that was never read, all is old.
+	 * @param {RoomLog} log
+	 * @param {User | null} me
+	 */
+	count(log, me) {
+		const known = this.#read.get(log.name);
+		if (known === undefined) return this.read(log);
+		const last = log.entries.at(-1)?.id ?? "";
+		const read = isAnew(last, known) ? "" : known;
+		let counted = this.#counted.get(log);
+		if (counted?.read !== read || counted.moves !== log.moves) {
+			counted = { read, moves: log.moves, upTo: seqOf(read) };
+			log.unread = log.mentions = 0;
+			this.#counted.set(log, counted);
+		}
+		for (let i = log.indexOf(counted.upTo + 1); i < log.entries.length; i++) {
+			const { user, text } = log.entries[i];
+			if (!me || user.id === me.id) continue;
+			log.unread++;
+			if (mentions(text, me.name)) log.mentions++;
+		}
+		counted.upTo = Math.max(counted.upTo, seqOf(last));
+	}
+
+	/**
+	 * A room is opened or returned to: from where it is new.
+	 * @param {RoomLog} log
+	 * @param {User | null} me
+	 */
+	opened(log, me) {
+		this.count(log, me);
+		const { read } = this.#counted.get(log) ?? {};
+		const first = log.unread > 0 && log.entries.find(({ id, user }) => seqOf(id) > seqOf(read ?? "") && user.id !== me?.id);
+		log.newFrom = first ? seqOf(first.id) : 0;
+	}
+
+	/**
+	 * Everything is read that came.
+	 * @param {RoomLog} log
+	 */
+	read(log) {
+		log.unread = log.mentions = 0;
+		const last = log.entries.at(-1)?.id ?? "";
+		// An empty room is known as read too, so that its first message is new.
+		if (!log.loaded || this.#read.has(log.name) && !isAfter(last, this.#read.get(log.name) ?? "")) return;
+		this.#read.set(log.name, last);
+		this.#unsaved.set(log.name, last);
+		this.#timer ??= setTimeout(() => this.save(), SAVE_MS);
+	}
+
+	/** Writes down what was read. */
+	save() {
+		clearTimeout(this.#timer);
+		this.#timer = undefined;
+		const kept = new Map(keep.readPositions());
+		for (const [room, id] of this.#unsaved) {
+			if (kept.has(room) && !isAfter(id, kept.get(room) ?? "")) continue;
+			kept.delete(room); // the last one is the one read last
+			kept.set(room, id);
+		}
+		this.#unsaved.clear();
+		keep.saveReadPositions([...kept]);
+	}
+}
+
+/**
+ * @param {string} id
+ * @param {string} other ""
+ */
+function isAfter(id, other) {
+	return seqOf(id) > seqOf(other) || isAnew(id, other);
+}
+
+/**
+ * Whether the room began anew between two entries: it counts from 1 again.
+ * @param {string} id
+ * @param {string} before ""
+ */
+function isAnew(id, before) {
+	return id !== "" && seqOf(id) < seqOf(before) && parseInt(id) > parseInt(before);
+}
