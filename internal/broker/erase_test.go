@@ -9,6 +9,7 @@ import (
 
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redistest"
 )
 
 func change(kind, user, key string, target protocol.ID, text string) protocol.Draft {
@@ -158,5 +159,38 @@ func testWhatWasDeletedIsRememberedWithinBounds(t *testing.T, at *site) {
 		if n, err := b.rdb.ZCard(t.Context(), key).Result(); (err != nil && err != redis.Nil) || n > 20 || n == 0 {
 			t.Errorf("%s holds %d ids, %v", kind, n, err)
 		}
+	}
+}
+
+// The README's user of a version before deletions had fewer commands. Redis let the
+// script write the deletion's entry and then refused to take the message out: what
+// was asked for again was a duplicate, and the text was still there.
+func TestADeletionThatRedisForbidsIsNotBegun(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	redistest.SetUser(s)
+	at := &site{
+		client:  single("redis://"+redistest.User+":"+redistest.Password+"@"+s.Addr, nil),
+		outside: single(s.URL, nil), servers: []*redistest.Server{s}, alone: true,
+	}
+	b := open(t, at, "n1", 100)
+	m := b.put(t, draft("a", "1", "secret"))[0].ID
+	for _, command := range []string{"xdel", "zremrangebyrank"} {
+		s.Do("ACL", "SETUSER", redistest.User, "-"+command)
+		before := b.everything(t)
+		if _, err := b.Append(t.Context(), "lobby", []protocol.Draft{change(protocol.Delete, "a", "2", m, "")}); err == nil {
+			t.Errorf("a deletion was taken without %s", command)
+		}
+		if after := b.everything(t); after != before {
+			t.Errorf("without %s it became\n%s\nof\n%s", command, after, before)
+		}
+		b.put(t, draft("a", command, "a message needs none of them"))
+		s.Do("ACL", "SETUSER", redistest.User, "+"+command)
+	}
+	if got := b.put(t, change(protocol.Delete, "a", "2", m, ""))[0]; got.Duplicate || got.Refused != "" {
+		t.Errorf("once Redis allowed it, the deletion became %+v", got)
+	}
+	if all := b.everything(t); strings.Contains(all, "secret") {
+		t.Errorf("redis still holds it: %s", all)
 	}
 }

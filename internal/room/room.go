@@ -252,19 +252,22 @@ func (h *Hub) History(ctx context.Context, name string, before protocol.ID, limi
 		}
 		head = at
 	}
-	if !before.IsZero() {
-		list, more, err := h.broker.Before(ctx, name, before, limit)
-		if r != nil {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			list = r.log.tail.withoutDeleted(list) // members were told of these already
+	var list []protocol.Entry
+	var more bool
+	var err error
+	if before.IsZero() {
+		list, more, err = h.broker.Newest(ctx, name, limit)
+		// What members have not been handed yet comes to them live.
+		for !head.IsZero() && len(list) > 0 && list[len(list)-1].ID.Seq > head.Seq {
+			list = list[:len(list)-1]
 		}
-		return list, more, err
+	} else {
+		list, more, err = h.broker.Before(ctx, name, before, limit)
 	}
-	list, more, err := h.broker.Newest(ctx, name, limit)
-	// What members have not been handed yet comes to them live.
-	for !head.IsZero() && len(list) > 0 && list[len(list)-1].ID.Seq > head.Seq {
-		list = list[:len(list)-1]
+	if r != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		list = r.log.tail.withoutDeleted(list) // members were told of these already
 	}
 	return list, more, err
 }

@@ -92,9 +92,16 @@ local function erase(id)
   redis.call('ZADD', gone, string.format('%.0f', n), id)
 end
 
--- A key of another type makes the script fail here, before the first write.
-redis.call('ZCARD', gone)
-redis.call('ZCARD', edits)
+-- What may not be done fails here, before the first write: a key of another type,
+-- and what a Redis user of an older version may not call. Nothing is changed.
+for i = 11, #ARGV, 6 do
+  if ARGV[i] ~= '' then
+    redis.call('XDEL', log, '0-1')
+    redis.call('ZREMRANGEBYRANK', gone, 1, 0)
+    redis.call('ZCARD', edits)
+    break
+  end
+end
 local fresh, changed = seq == 0, false
 
 local reply, added = {}, {}
