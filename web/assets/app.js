@@ -11,7 +11,7 @@ import { claimShelf } from "./shelf.js";
 import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
-import { byId, copyFrom, onFrame, paced, setText } from "./view/dom.js";
+import { byId, copyFrom, often, onFrame, paced, setText } from "./view/dom.js";
 import { LogView } from "./view/log.js";
 import { NameLine } from "./view/name.js";
 import { PeopleView } from "./view/people.js";
@@ -111,7 +111,8 @@ const drawings = {
 };
 
 /** Drawings that wait for the next frame; the rest are cheap, and due in hidden tabs too. */
-for (const part of ["people", "node", "typing", "rooms"]) drawings[part] = onFrame(drawings[part]);
+for (const part of ["people", "node", "typing"]) drawings[part] = onFrame(drawings[part]);
+drawings.rooms = often(drawings.rooms);
 drawings.log = paced(drawings.log);
 
 chat.addEventListener("change", (e) => drawings[/** @type {CustomEvent} */ (e).detail.part]());

@@ -77,6 +77,31 @@ export function onFrame(draw) {
 	};
 }
 
+/** A drawing that is due in hidden tabs too is done no more often, in milliseconds. */
+const OFTEN_MS = 100;
+
+/**
+ * Runs a drawing at once, and then no more often than is seen. Hidden tabs have no
+ * frames to wait for.
+ * @param {() => void} draw
+ */
+export function often(draw) {
+	let due = false;
+	let last = -Infinity;
+	const run = () => {
+		due = false;
+		last = performance.now();
+		draw();
+	};
+	return () => {
+		if (due) return;
+		const wait = last + OFTEN_MS - performance.now();
+		if (wait <= 0) return run();
+		due = true;
+		setTimeout(run, wait);
+	};
+}
+
 /** A drawing that took its time is not done again for so many times as long. */
 const REST = 5;
 
