@@ -144,6 +144,9 @@ func (f *fakeBroker) After(_ context.Context, name string, cursor protocol.ID, n
 	if err != nil {
 		return nil, false, false, err
 	}
+	f.mu.Lock()
+	gone := f.gone[cursor]
+	f.mu.Unlock()
 	from := 0
 	if cursor.IsZero() {
 		if len(list) > 0 && list[0].ID.Seq != 1 {
@@ -151,7 +154,7 @@ func (f *fakeBroker) After(_ context.Context, name string, cursor protocol.ID, n
 		}
 	} else {
 		i := slices.IndexFunc(list, func(e protocol.Entry) bool { return e.ID == cursor })
-		if i < 0 && f.gone[cursor] {
+		if i < 0 && gone {
 			i = slices.IndexFunc(list, func(e protocol.Entry) bool { return e.ID.Seq > cursor.Seq }) - 1
 		} else if i < 0 {
 			return nil, false, false, nil
