@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -143,11 +142,7 @@ const delays = `(() => {
 // written in, while its room is as loud as rooms get.
 func TestTypingStaysQuickInALoudRoomOnASlowMachine(t *testing.T) {
 	measured(t)
-	// Locally a short look; in CI as long as it is promised.
-	lasts := 5 * time.Second
-	if os.Getenv("CI") == "true" {
-		lasts = 30 * time.Second
-	}
+	const lasts = 30 * time.Second
 	c := start(t, "--rate=0")
 	url := c.url(1)
 	p := open(t, url+"/r/lobby")
@@ -195,14 +190,22 @@ func TestTypingStaysQuickInALoudRoomOnASlowMachine(t *testing.T) {
 	p.until("the flood's end", fmt.Sprintf(`[...document.querySelectorAll("#log .text")].some((e) => Number(/^Message (\d+)/.exec(e.textContent)?.[1]) > %d)`, said.Load()-2*speakers))
 	p.until("all letters", fmt.Sprintf("__delays.length >= %d", typed))
 	all := ask[[]float64](p, "__delays")
+	// Ten seconds each: the one in the middle counts, so that a moment in which the
+	// machine did something else is not the page's.
+	var p95s []float64
+	for third := range slices.Chunk(all, (len(all)+2)/3) {
+		third = slices.Sorted(slices.Values(third))
+		p95s = append(p95s, third[len(third)*95/100])
+	}
 	slices.Sort(all)
-	p95 := time.Duration(all[len(all)*95/100] * float64(time.Millisecond))
-	t.Logf("%d messages in %s; %d letters: p50 %.0f ms, p95 %s, longest %.0f ms; heap %.1f MB, then %.1f MB more",
-		said.Load(), time.Since(began).Round(time.Second), len(all), all[len(all)/2], p95.Round(time.Millisecond), all[len(all)-1], before/1e6, slices.Max(grown)/1e6)
+	t.Logf("%d messages in %s; %d letters: p50 %.0f ms, p95 of each ten seconds %.0f ms, longest %.0f ms; heap %.1f MB, then %.1f MB more",
+		said.Load(), time.Since(began).Round(time.Second), len(all), all[len(all)/2], p95s, all[len(all)-1], before/1e6, slices.Max(grown)/1e6)
+	slices.Sort(p95s)
+	p95 := time.Duration(p95s[len(p95s)/2] * float64(time.Millisecond))
 	if p95 > inputWithin {
 		t.Errorf("a letter took %s at p95, want %s at most", p95, inputWithin)
 	}
-	if want := int64(flood * lasts.Seconds() * 8 / 10); said.Load() < want {
+	if want := int64(flood * lasts / time.Second * 8 / 10); said.Load() < want {
 		t.Errorf("the room had %d messages, want %d: the measurement is none", said.Load(), want)
 	}
 	// A message kept costs a kilobyte or so, and a room keeps a bounded number.

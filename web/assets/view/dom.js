@@ -103,7 +103,7 @@ export function often(draw) {
 }
 
 /** A drawing that took its time is not done again for so many times as long. */
-const REST = 5;
+const REST = 12;
 
 /** So long after a letter another one is expected, in milliseconds. */
 const LETTER_MS = 250;
