@@ -194,3 +194,29 @@ func TestADeletionThatRedisForbidsIsNotBegun(t *testing.T) {
 		t.Errorf("redis still holds it: %s", all)
 	}
 }
+
+// Where replicas have to confirm, a call that adds nothing writes one key anew.
+// When that was a refused draft's, it was taken for good, with no entry, and the
+// call failed: what was asked for again was a duplicate of nothing.
+func TestARefusalTakesNoKeyWhereReplicasConfirm(t *testing.T) {
+	t.Parallel()
+	primary, _ := pair(t)
+	at := &site{client: single(primary.URL, nil), outside: single(primary.URL, nil)}
+	b := openWith(t, at, broker.Config{History: 100, Replicas: 1, Node: broker.NodeInfo{ID: "n1", Port: 1}})
+	said := b.put(t, draft("a", "1", "x"))[0]
+	never := change(protocol.Edit, "a", "2", protocol.ID{MS: said.ID.MS, Seq: 999}, "y")
+	before := b.everything(t)
+	for range 2 {
+		got, err := b.Append(t.Context(), "lobby", []protocol.Draft{never})
+		if err != nil || got[0].Refused != protocol.CodeNotFound || got[0].Duplicate {
+			t.Errorf("alone it got %+v, %v", got, err)
+		}
+	}
+	got, err := b.Append(t.Context(), "lobby", []protocol.Draft{never, draft("a", "1", "x")})
+	if err != nil || got[0].Refused != protocol.CodeNotFound || !got[1].Duplicate || got[1].ID != said.ID {
+		t.Errorf("before a repeat it got %+v, %v", got, err)
+	}
+	if after := b.everything(t); after != before {
+		t.Errorf("redis holds\n%s\nof\n%s", after, before)
+	}
+}

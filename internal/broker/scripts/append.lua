@@ -182,9 +182,15 @@ if #added > 0 then
   redis.pcall(ARGV[2], ARGV[1], 'e' .. newest .. '\n' .. table.concat(added, '\n'))
 elseif ARGV[7] == '1' then
   -- WAIT covers what its own connection wrote (from Redis 7.2 on, nothing but
-  -- that), and these entries were written by others: so one key is written anew.
-  local score = redis.call('ZSCORE', taken, ARGV[8])
-  redis.call('ZADD', taken, 0, ARGV[8])
-  redis.call('ZADD', taken, score, ARGV[8])
+  -- that), and these entries were written by others: so one key is written anew,
+  -- of a draft that had been taken before: a refused one has none.
+  for i = 1, #reply, 4 do
+    if reply[i + 3] == 1 then
+      local score = redis.call('ZSCORE', taken, reply[i])
+      redis.call('ZADD', taken, 0, reply[i])
+      redis.call('ZADD', taken, score, reply[i])
+      break
+    end
+  end
 end
 return reply
