@@ -56,6 +56,41 @@ func TestALinkLeadsToItsMessageHoweverFarBack(t *testing.T) {
 	p.sound()
 }
 
+// still waits until nothing scrolls.
+const still = `new Promise((done) => {
+	const scroll = document.querySelector("#scroll");
+	let [last, since] = [-1, performance.now()];
+	const look = () => {
+		if (scroll.scrollTop !== last) [last, since] = [scroll.scrollTop, performance.now()];
+		if (performance.now() - since > 200) done(); else requestAnimationFrame(look);
+	};
+	look();
+})`
+
+// At the first message that is there the reader waits for those before it: when
+// they come, its day and its name go, but not the words.
+func TestTheFirstMessageStaysWhenOlderOnesCome(t *testing.T) {
+	t.Parallel()
+	s := filled(t, 300)
+	s.hold(true)
+	p := newTab(t)
+	p.goTo(s.URL + "/r/lobby")
+	p.gets("Message 300")
+	p.wheels(-3000)
+	p.until("the wait", `document.querySelector("#older").textContent.includes("Loading")`)
+	p.run(still)
+	const place = `document.querySelector('#log [data-key="%s"] .text').getBoundingClientRect().top`
+	key := s.logs["lobby"][250].ID
+	before := ask[float64](p, fmt.Sprintf(place, key))
+	s.hold(false)
+	p.until("older ones", `document.querySelector("#log .text").textContent !== "Message 251"`)
+	p.run(still)
+	if after := ask[float64](p, fmt.Sprintf(place, key)); math.Abs(after-before) > 1 {
+		t.Errorf("the words moved from %.1f to %.1f", before, after)
+	}
+	p.sound()
+}
+
 // Whoever reads further up is not moved by what comes, is told of it, and gets
 // there by one press.
 func TestTheReadersPlaceStaysWhileMessagesCome(t *testing.T) {
@@ -67,15 +102,6 @@ func TestTheReadersPlaceStaysWhileMessagesCome(t *testing.T) {
 	p.gets("Message 300")
 	p.wheels(-1500)
 	p.until("the end to be out of sight", `!document.querySelector("#jump").hidden`)
-	const still = `new Promise((done) => {
-		const scroll = document.querySelector("#scroll");
-		let [last, since] = [-1, performance.now()];
-		const look = () => {
-			if (scroll.scrollTop !== last) [last, since] = [scroll.scrollTop, performance.now()];
-			if (performance.now() - since > 200) done(); else requestAnimationFrame(look);
-		};
-		look();
-	})`
 	p.run(still)
 	read := ask[string](p, `document.elementFromPoint(700, 400).closest(".row").querySelector(".message").dataset.key`)
 	place := func() float64 {

@@ -61,6 +61,8 @@ type stage struct {
 	conns map[*websocket.Conn]bool
 	away  bool // takes no connection
 	mute  bool // answers no sends
+	holds bool // answers for history wait in held
+	held  []func()
 }
 
 func newStage(t *testing.T) *stage {
@@ -108,6 +110,17 @@ func (s *stage) addLocked(e said) said {
 	e.Type = "message"
 	s.tellLocked(e)
 	return e
+}
+
+// hold keeps the answers for history back, or gives those that were.
+func (s *stage) hold(holds bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holds = holds
+	for _, give := range s.held {
+		give()
+	}
+	s.held = nil
 }
 
 // tell says something to all pages, as it stands.
@@ -202,7 +215,14 @@ func (s *stage) obey(c *websocket.Conn, command map[string]any) {
 		}
 		limit, _ := command["limit"].(float64)
 		from := max(0, end-int(limit))
-		answer(map[string]any{"type": "history", "room": room, "messages": entries(log[from:end]), "more": from > 0})
+		give := func() {
+			answer(map[string]any{"type": "history", "room": room, "messages": entries(log[from:end]), "more": from > 0})
+		}
+		if s.holds {
+			s.held = append(s.held, give)
+			return
+		}
+		give()
 	case "rooms":
 		answer(map[string]any{"type": "rooms", "rooms": s.rooms})
 	case "send", "edit", "delete", "react":

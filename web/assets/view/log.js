@@ -1,6 +1,6 @@
 // @ts-check
 import { Announcer } from "./announce.js";
-import { arrange, byId, setText, stamp } from "./dom.js";
+import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { Layout } from "./layout.js";
 import { drawRow, markOf } from "./row.js";
 import { Span } from "./span.js";
@@ -79,7 +79,11 @@ export class LogView {
 	/** Where it was scrolled to, and how high the view was, in pixels. */
 	#top = 0;
 	#viewed = 0;
-	/** The reader's place: the rows that are seen, and where on the screen. @type {{row: Element, top: number, whole: boolean}[]} */
+	/**
+	 * The reader's place: the rows that are seen, and where on the screen their text
+	 * begins: a name and a day above it go when older messages come.
+	 * @type {{row: Element, top: number, whole: boolean}[]}
+	 */
 	#places = [];
 	#marked = "";
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -368,9 +372,9 @@ export class LogView {
 			else high = middle;
 		}
 		for (let i = low; i < rows.length; i++) {
-			const box = rows[i].getBoundingClientRect();
-			if (box.top >= bottom) break;
-			this.#places.push({ row: rows[i], top: box.top, whole: box.top >= top });
+			const { top: begins } = textOf(rows[i]).getBoundingClientRect();
+			if (begins >= bottom) break;
+			this.#places.push({ row: rows[i], top: begins, whole: begins >= top });
 		}
 	}
 
@@ -386,7 +390,7 @@ export class LogView {
 		const places = this.#places.filter(({ row }) => row.isConnected);
 		const place = places.find(({ whole }) => whole) ?? places[0]; // one whose beginning is seen
 		if (!place) return;
-		const off = () => place.row.getBoundingClientRect().top - place.top;
+		const off = () => textOf(place.row).getBoundingClientRect().top - place.top;
 		// Space that gives way doesn't disturb a finger's scrolling, as scrolling by script would.
 		const { start, above } = this.#span;
 		const drift = this.#drift - off();
@@ -403,3 +407,6 @@ export class LogView {
 		setText(byId("jump-words"), unread ? `${unread.toLocaleString()} new` : "Newest");
 	}
 }
+
+/** @param {Element} row */
+const textOf = (row) => part(row, ".text");
