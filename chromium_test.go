@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"example.com/chat/internal/need"
 	"example.com/chat/internal/poll"
 	"example.com/chat/internal/socketio/clienttest"
 )
@@ -32,13 +33,7 @@ socket.on("welcome", () => {
 // browse opens a page in a browser without a window, until the end of the test.
 func browse(t *testing.T, url string) {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("chromium is not installed, and CI=true insists on it")
-		}
-		t.Skip("chromium is not installed")
-	}
+	path := need.Program(t, "chromium", "the tests with a browser are skipped")
 	profile, err := os.MkdirTemp("", "chat-chromium-")
 	if err != nil {
 		t.Fatal(err)

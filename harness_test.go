@@ -23,6 +23,7 @@ import (
 	"example.com/chat/internal/cli"
 
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/proc"
 )
 
 // asProgram makes the test binary be the program itself, so that tests can
@@ -118,14 +119,12 @@ func (l testLog) Write(b []byte) (int, error) {
 
 // process is a call of the program as a process of its own.
 type process struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	stdin  io.WriteCloser
-	mu     sync.Mutex // guards the fields below
-	stdout strings.Builder
-	stderr strings.Builder
-	done   chan struct{}
-	err    error
+	t              *testing.T
+	cmd            *exec.Cmd
+	stdin          io.WriteCloser
+	stdout, stderr proc.Output
+	done           chan struct{}
+	err            error
 }
 
 // startProgram starts the program with args and further environment variables.
@@ -138,8 +137,7 @@ func startProgram(t *testing.T, env []string, args ...string) *process {
 	p := &process{t: t, cmd: exec.Command(self, args...), done: make(chan struct{})}
 	// A program built with -race sleeps a second at its end if not told otherwise.
 	p.cmd.Env = append(append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0"), env...)
-	p.cmd.Stdout = lockedWriter{&p.mu, &p.stdout}
-	p.cmd.Stderr = lockedWriter{&p.mu, &p.stderr}
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -160,30 +158,11 @@ func startProgram(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
-type lockedWriter struct {
-	mu *sync.Mutex
-	w  io.Writer
-}
-
-func (w lockedWriter) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.w.Write(b)
-}
-
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-func (p *process) out() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.stdout.String()
-}
+func (p *process) out() string { return p.stdout.String() }
 
-func (p *process) errs() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.stderr.String()
-}
+func (p *process) errs() string { return p.stderr.String() }
 
 // wait waits for the end, and returns the exit status.
 func (p *process) wait() int {

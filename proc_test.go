@@ -5,75 +5,22 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"example.com/chat/internal/proc"
 )
 
-// listener finds in /proc the process that listens on a port; 0 when there is
-// none (proc(5), /proc/net/tcp).
-func listener(t *testing.T, port string) int {
-	t.Helper()
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		t.Skip("/proc is not there: a test that looks for a process by its port is skipped")
-	}
-	inode := ""
-	for line := range strings.Lines(string(table)) {
-		f := strings.Fields(line)
-		if len(f) > 9 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", n)) && f[3] == "0A" {
-			inode = f[9]
-		}
-	}
-	if inode == "" {
-		return 0
-	}
-	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, link := range links {
-		if to, err := os.Readlink(link); err == nil && to == "socket:["+inode+"]" {
-			pid, err := strconv.Atoi(strings.Split(link, "/")[2])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return pid
-		}
-	}
-	return 0
-}
-
-// established counts the connections that the node at a URL holds (proc(5),
-// /proc/net/tcp).
+// established counts the connections that the node at a URL holds.
 func established(t *testing.T, url string) int {
 	t.Helper()
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		t.Skip("/proc is not there: a test that counts connections is skipped")
-	}
-	n := 0
-	for line := range strings.Lines(string(table)) {
-		f := strings.Fields(line)
-		if len(f) > 3 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", number)) && f[3] == "01" {
-			n++
-		}
-	}
-	return n
+	return proc.Established(t, port)
 }
 
 // serveFake speaks just enough of RESP to answer each command.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/proc"
 )
 
 // It measures time, so it runs while no other test does.
@@ -71,7 +72,7 @@ func processOn(t *testing.T, url string) int {
 	}
 	var pid int
 	poll.Until(t, "the process on port "+port, func() bool {
-		pid = listener(t, port)
+		pid = proc.Listener(t, port)
 		return pid != 0
 	})
 	return pid

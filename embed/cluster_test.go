@@ -14,12 +14,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/proc"
 )
 
 // fakeEnv makes this test's binary a node as a cluster starts it; its value is
@@ -116,28 +116,10 @@ func tellAbout(l net.Listener) {
 	}
 }
 
-// output is what a cluster has written.
-type output struct {
-	mu sync.Mutex // guards the fields below
-	b  strings.Builder
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // running is a cluster of fake nodes.
 type running struct {
 	t        *testing.T
-	out, err output
+	out, err proc.Output
 	signals  chan os.Signal
 	ended    chan error
 }
@@ -262,7 +244,7 @@ func TestNodesAreShownInTheirOrder(t *testing.T) {
 
 func TestAReadyNodeIsHeldBackForOneThatIsLateAndThenShown(t *testing.T) {
 	t.Parallel()
-	var out output
+	var out proc.Output
 	c := &cluster{cfg: ClusterConfig{Stdout: &out}, lines: make([]string, 3), held: true}
 	for _, step := range []struct {
 		do   func()

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -16,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+
+	"example.com/chat/internal/need"
 )
 
 // handler is the one that the tests share.
@@ -322,13 +323,7 @@ func TestModulesKeepApart(t *testing.T) {
 // TestClientModule runs the scripts' own tests, which need node.
 func TestClientModule(t *testing.T) {
 	t.Parallel()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("node is not there, and CI needs it for the tests of the scripts")
-		}
-		t.Skip("node is not there: the tests of the scripts are left out")
-	}
+	node := need.Program(t, "node", "the tests of the scripts are skipped")
 	tests, err := filepath.Glob("test/*.test.mjs")
 	if err != nil || len(tests) == 0 {
 		t.Fatalf("no tests of the scripts: %v", err)

@@ -1,38 +1,19 @@
 package broker_test
 
 import (
-	"bytes"
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/proc"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redistest"
 )
-
-// lockedBuffer takes a log.
-type lockedBuffer struct {
-	mu sync.Mutex // guards the field below
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // pair is a primary and its replica.
 func pair(t testing.TB) (primary, replica *redistest.Server) {
@@ -52,7 +33,7 @@ func TestReplicasConfirmWhatIsAcknowledged(t *testing.T) {
 		client:  single("redis://"+redistest.User+":"+redistest.Password+"@"+primary.Addr, nil),
 		outside: single(primary.URL, nil),
 	}
-	log := &lockedBuffer{}
+	log := &proc.Output{}
 	b := openWith(t, at, broker.Config{
 		History: 100, Replicas: 1, Node: broker.NodeInfo{ID: "n1", Port: 1}, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
@@ -141,7 +122,7 @@ func propagates(t *testing.T, b *testBroker, primary *redistest.Server, key stri
 func TestARedisWithoutReplicasIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	log := &lockedBuffer{}
+	log := &proc.Output{}
 	_, err := broker.New(t.Context(), broker.Config{
 		Client: single(s.URL, nil)(t), Namespace: "chat", History: 10, Replicas: 2, Node: broker.NodeInfo{ID: "n1"},
 		Log: slog.New(slog.NewTextHandler(log, nil)),

@@ -27,7 +27,7 @@ func newCluster(t *testing.T, f fault) *rig {
 	parent := &node{t: t, id: "the parent"}
 	p := begin(t, plainProgram(t), nil, []string{
 		"--nodes=3", "--addr=127.0.0.1:0", "--broker-addr=127.0.0.1:0", "--rate=0", "--text-limit=100000", "--history=100000",
-	}, parent)
+	}, &parent.errs)
 	parent.live, r.parent = p, parent
 	line := func(label string) (text string) {
 		poll.Until(t, "the line of "+label, func() bool {
@@ -132,7 +132,7 @@ func childOn(t *testing.T, parent int, url string) *os.Process {
 	t.Helper()
 	port := url[strings.LastIndex(url, ":"):]
 	for _, pid := range children(t, parent) {
-		for arg := range strings.SplitSeq(proc(t, pid, "cmdline"), "\x00") {
+		for arg := range strings.SplitSeq(about(t, pid, "cmdline"), "\x00") {
 			if strings.HasSuffix(arg, port) {
 				p, err := os.FindProcess(pid)
 				if err != nil {

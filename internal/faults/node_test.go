@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/proc"
 )
 
 // node is one node of a rig: a process, and the next one under the same name
@@ -28,42 +29,18 @@ type node struct {
 	// proxy stands between the node and Redis; nil where nothing does.
 	proxy *proxy
 
+	errs proc.Output // what all of them logged
+
 	mu   sync.Mutex // guards the fields below
 	live *process
 	url  string // of the newest process, alive or not
-	errs strings.Builder
 }
 
 // process is one life of a node.
 type process struct {
 	cmd  *exec.Cmd
-	out  output
+	out  proc.Output
 	done chan struct{} // closed when it has ended
-}
-
-// output keeps what a process writes.
-type output struct {
-	mu   sync.Mutex // guards the field below
-	text strings.Builder
-}
-
-// maxOutput bounds what is kept of one process.
-const maxOutput = 4 << 20
-
-// Write keeps what was written (io.Writer).
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.text.Len() < maxOutput {
-		o.text.Write(b)
-	}
-	return len(b), nil
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // begin starts a process and returns without waiting for what it says.
@@ -89,7 +66,7 @@ func begin(t *testing.T, path string, env, args []string, stderr io.Writer) *pro
 // start starts the node and waits until it takes users.
 func (n *node) start() {
 	n.t.Helper()
-	p := begin(n.t, n.path, n.env, n.args, n)
+	p := begin(n.t, n.path, n.env, n.args, &n.errs)
 	n.mu.Lock()
 	n.live = p
 	n.mu.Unlock()
@@ -109,21 +86,7 @@ func (n *node) start() {
 	n.url = url
 }
 
-// Write keeps what the node logs (io.Writer).
-func (n *node) Write(b []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.errs.Len() < maxOutput {
-		n.errs.Write(b)
-	}
-	return len(b), nil
-}
-
-func (n *node) log() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.errs.String()
-}
+func (n *node) log() string { return n.errs.String() }
 
 // said counts how often the node logged something.
 func (n *node) said(words string) int { return strings.Count(n.log(), words) }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// proc reads one of the files that tell about a process (proc(5)).
-func proc(t *testing.T, pid int, name string) string {
+// about reads one of the files that tell about a process (proc(5)).
+func about(t *testing.T, pid int, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
 	if err != nil {
@@ -27,7 +27,7 @@ func (n *node) pid() int { return n.process().cmd.Process.Pid }
 // resident is the memory that the node has, in KiB.
 func (n *node) resident(t *testing.T) int {
 	t.Helper()
-	_, rest, _ := strings.Cut(proc(t, n.pid(), "status"), "VmRSS:")
+	_, rest, _ := strings.Cut(about(t, n.pid(), "status"), "VmRSS:")
 	kib, err := strconv.Atoi(strings.Fields(rest)[0])
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ const ticks = 100
 // cpu is the time that the node has computed so far.
 func (n *node) cpu(t *testing.T) time.Duration {
 	t.Helper()
-	_, rest, _ := strings.Cut(proc(t, n.pid(), "stat"), ") ")
+	_, rest, _ := strings.Cut(about(t, n.pid(), "stat"), ") ")
 	fields := strings.Fields(rest) // from the third on
 	var sum int64
 	for _, i := range []int{11, 12} {

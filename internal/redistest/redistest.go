@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/embed"
+	"example.com/chat/internal/need"
 	"example.com/chat/internal/poll"
 )
 
@@ -43,12 +44,7 @@ func Start(t testing.TB, args ...string) *Server {
 // needed skips the test where there is no redis-server.
 func needed(t testing.TB) {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("redis-server is not installed, and CI=true insists on it")
-		}
-		t.Skip("redis-server is not installed: tests with a real Redis are skipped")
-	}
+	need.Program(t, "redis-server", "tests with a real Redis are skipped")
 }
 
 func freePorts(t testing.TB, n int) []int {

@@ -5,20 +5,17 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"example.com/chat/internal/need"
 )
 
 // axe is the checker of accessibility, from npm; it is part of no page. Where it
 // is not installed the test is skipped, but not under CI=true, which insists.
 func axe(t *testing.T) string {
 	t.Helper()
-	needed(t)
+	chromium(t)
 	script, err := os.ReadFile(filepath.Join("..", "node_modules", "axe-core", "axe.min.js"))
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%v, and CI=true insists on it", err)
-		}
-		t.Skip("axe-core is not installed: run npm ci in web")
-	}
+	need.Nil(t, err, "axe-core is not installed: run npm ci in web")
 	return string(script)
 }
 

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"example.com/chat/internal/need"
 	"example.com/chat/internal/poll"
 )
 
@@ -67,23 +67,16 @@ func runAll(m *testing.M) int {
 	return m.Run()
 }
 
-// needed skips the test where there is no browser.
-func needed(t *testing.T) string {
+// chromium is the browser's path.
+func chromium(t *testing.T) string {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("chromium is not installed, and CI=true insists on it")
-		}
-		t.Skip("chromium is not installed: tests of the pages in a browser are skipped")
-	}
-	return path
+	return need.Program(t, "chromium", "tests of the pages in a browser are skipped")
 }
 
 // theBrowser is the one process of all tests.
 func theBrowser(t *testing.T) context.Context {
 	t.Helper()
-	path := needed(t)
+	path := chromium(t)
 	shared.browser.Do(func() {
 		opts := append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,

@@ -17,7 +17,7 @@ import (
 // stands there.
 func TestThePageOfTheClientsDocumentationTalks(t *testing.T) {
 	t.Parallel()
-	needed(t)
+	chromium(t)
 	doc, err := os.ReadFile("../../docs/client.md")
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestThePageAsksItsNodeAtOnceWhenTheBrowserIsOffline(t *testing.T) {
 // stands there, but for the node's address.
 func TestTheLineOfTheEmbeddingsDocumentationShowsARoom(t *testing.T) {
 	t.Parallel()
-	needed(t)
+	chromium(t)
 	doc, err := os.ReadFile("../../docs/embed.md")
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ const (
 // measured skips a test of times where other things run beside it.
 func measured(t *testing.T) {
 	t.Helper()
-	needed(t)
+	chromium(t)
 	if !*pace {
 		t.Skip("no -browser.pace")
 	}

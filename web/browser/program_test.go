@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"bytes"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +18,7 @@ import (
 
 	"example.com/chat/embed"
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/proc"
 )
 
 // build builds the program once for all tests.
@@ -36,21 +36,19 @@ type program struct {
 
 	done chan struct{} // closed when it has ended
 
-	mu             sync.Mutex // guards the fields below
-	stdout, stderr bytes.Buffer
+	stdout, stderr proc.Output
 }
 
 // start starts the built program on free ports; it ends with the test.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
-	needed(t)
+	chromium(t)
 	path, err := build()
 	if err != nil {
 		t.Fatalf("build chat: %v", err)
 	}
 	p := &program{t: t, cmd: exec.Command(path, append([]string{"--addr=127.0.0.1:0"}, args...)...), done: make(chan struct{})}
-	p.cmd.Stdout = writer{p, &p.stdout}
-	p.cmd.Stderr = writer{p, &p.stderr}
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	// The children of --nodes end when their parent does; it has no terminal.
 	if _, err := p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -65,28 +63,10 @@ func start(t *testing.T, args ...string) *program {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("%v:\n%s", args, p.told(&p.stderr))
+			t.Logf("%v:\n%s", args, p.stderr.String())
 		}
 	})
 	return p
-}
-
-// writer keeps what a program tells.
-type writer struct {
-	p *program
-	b *bytes.Buffer
-}
-
-func (w writer) Write(b []byte) (int, error) {
-	w.p.mu.Lock()
-	defer w.p.mu.Unlock()
-	return w.b.Write(b)
-}
-
-func (p *program) told(b *bytes.Buffer) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return b.String()
 }
 
 func (p *program) kill() {
@@ -99,7 +79,7 @@ func (p *program) url(k int) string {
 	p.t.Helper()
 	found := ""
 	poll.Until(p.t, "node "+strconv.Itoa(k), func() bool {
-		for line := range strings.Lines(p.told(&p.stdout)) {
+		for line := range strings.Lines(p.stdout.String()) {
 			if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "node "+strconv.Itoa(k)+"  "); ok {
 				found = strings.TrimSpace(rest)
 			}
@@ -117,11 +97,10 @@ func (p *program) url(k int) string {
 	return found
 }
 
-// killNode kills the process that listens at a node's URL. Linux alone tells
-// which one that is (proc(5)).
+// killNode kills the process that listens at a node's URL.
 func (p *program) killNode(at string) {
 	p.t.Helper()
-	pid := listener(p.t, port(p.t, at))
+	pid := proc.Listener(p.t, port(p.t, at))
 	if pid == 0 {
 		p.t.Fatalf("no process listens at %s", at)
 	}
@@ -135,34 +114,6 @@ func port(t *testing.T, at string) string {
 		t.Fatal(err)
 	}
 	return u.Port()
-}
-
-// listener is the process that listens on a port; 0 for none.
-func listener(t *testing.T, port string) int {
-	t.Helper()
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		t.Skip("/proc is not there: a test that looks for a process by its port is skipped")
-	}
-	inode := ""
-	for line := range strings.Lines(string(table)) {
-		f := strings.Fields(line)
-		if len(f) > 9 && strings.HasSuffix(f[1], ":"+strings.ToUpper(strconv.FormatInt(0x10000+int64(number), 16)[1:])) && f[3] == "0A" {
-			inode = f[9]
-		}
-	}
-	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	for _, link := range links {
-		if to, err := os.Readlink(link); err == nil && inode != "" && to == "socket:["+inode+"]" {
-			pid, _ := strconv.Atoi(strings.Split(link, "/")[2])
-			return pid
-		}
-	}
-	return 0
 }
 
 // gate stands between browsers and one node. While it is shut, pages come through

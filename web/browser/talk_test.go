@@ -142,7 +142,7 @@ func TestANodeKilledWhileOneTypesTakesNothingAway(t *testing.T) {
 
 func TestRedisAwayIsSaidAndNothingWrittenMeanwhileIsLost(t *testing.T) {
 	t.Parallel()
-	needed(t)
+	chromium(t)
 	redis := redistest.Start(t)
 	one, two := start(t, "--redis="+redis.URL), start(t, "--redis="+redis.URL)
 	ann, bob := open(t, one.url(1)), open(t, two.url(1))

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"example.com/chat/internal/need"
 )
 
 // Dir returns the folder that the client is installed in: its browser bundles lie
@@ -20,7 +22,7 @@ func Dir(t testing.TB) string {
 	_, here, _, _ := runtime.Caller(0)
 	dir := filepath.Join(filepath.Dir(here), "..", "testdata")
 	_, err := os.Stat(filepath.Join(dir, "node_modules", "socket.io-client"))
-	missing(t, err, "socket.io-client is not installed: run npm ci in internal/socketio/testdata")
+	need.Nil(t, err, "socket.io-client is not installed: run npm ci in internal/socketio/testdata")
 	return dir
 }
 
@@ -32,8 +34,7 @@ const patience = 2 * time.Minute
 func Run(t testing.TB, script string, args ...string) {
 	t.Helper()
 	dir := Dir(t)
-	node, err := exec.LookPath("node")
-	missing(t, err, "node is not installed")
+	node := need.Program(t, "node", "the tests with the official client are skipped")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, append([]string{script}, args...)...)
@@ -43,16 +44,4 @@ func Run(t testing.TB, script string, args ...string) {
 		t.Fatalf("%s: %v\n%s", script, err, out)
 	}
 	t.Logf("%s", out)
-}
-
-// missing skips the test, or fails it under CI=true, when there is an error.
-func missing(t testing.TB, err error, what string) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s, and CI=true insists on it", what)
-	}
-	t.Skip(what)
 }
