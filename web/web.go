@@ -1,5 +1,5 @@
 // Package web serves the user interface: the files beside this one, inside the
-// binary, without a build. Only comments and indentation are left out.
+// binary, without a build. Scripts and style sheets are made small when it starts.
 package web
 
 import (
@@ -75,7 +75,18 @@ func Handler(access Access) http.Handler {
 
 func load(fsys fs.FS) (map[string]*asset, error) {
 	s := make(map[string]*asset)
+	put := func(name, contentType string, data []byte) error {
+		sent, err := small(name, data)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		s["/"+name], err = newAsset(contentType, sent)
+		return err
+	}
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && name == sheetsDir {
+			return fs.SkipDir
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -87,10 +98,16 @@ func load(fsys fs.FS) (map[string]*asset, error) {
 		if err != nil {
 			return err
 		}
-		s["/"+name], err = newAsset(contentType, lean(path.Ext(name), data))
-		return err
+		return put(name, contentType, data)
 	})
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	sheet, err := joined(fsys)
+	if err != nil {
+		return nil, err
+	}
+	return s, put(sheetName, types[".css"], sheet)
 }
 
 func newAsset(contentType string, data []byte) (*asset, error) {

@@ -59,7 +59,7 @@ func TestPaths(t *testing.T) {
 		"/client.js":                js,
 		"/embed.js":                 js,
 		"/assets/view/log.js":       js,
-		"/assets/style/base.css":    "text/css; charset=utf-8",
+		"/assets/style.css":         "text/css; charset=utf-8",
 		"/assets/icon.svg":          "image/svg+xml",
 		"/manifest.webmanifest":     "application/manifest+json",
 		"/r":                        none,
@@ -144,7 +144,7 @@ func TestPagesOfAllowedOriginsMayImportScriptsAndNothingElse(t *testing.T) {
 		{"/client.js", "", ""},
 		{"/", friend, ""},
 		{"/r/x.js", friend, ""},
-		{"/assets/style/base.css", friend, ""},
+		{"/assets/style.css", friend, ""},
 		{"/assets/none.js", friend, ""},
 	} {
 		h := get(t, "GET", try.path, "Origin", try.origin).Header
