@@ -32,12 +32,12 @@ func (s *server) routes() http.Handler {
 	}))
 	mux.HandleFunc("/readyz", get(s.serveReady))
 	mux.HandleFunc("/metrics", get(s.metricsHandler().ServeHTTP))
-	mux.HandleFunc("/api/rooms", get(s.api(s.serveRooms)))
-	mux.HandleFunc("/api/rooms/{room}/messages", get(s.api(s.serveMessages)))
-	mux.HandleFunc("/api/nodes", get(s.api(s.serveNodes)))
-	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/api/rooms", s.shared(get(s.api(s.serveRooms))))
+	mux.HandleFunc("/api/rooms/{room}/messages", s.shared(get(s.api(s.serveMessages))))
+	mux.HandleFunc("/api/nodes", s.shared(get(s.api(s.serveNodes))))
+	mux.HandleFunc("/api/", s.shared(func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, protocol.Errorf(protocol.CodeNotFound, "there is nothing at this address"))
-	})
+	}))
 	mux.Handle("/", web.Handler(web.Access{Allowed: s.originAllowed, Framers: s.opts.Origins}))
 	return mux
 }
@@ -107,10 +107,22 @@ func (s *server) serveReady(w http.ResponseWriter, _ *http.Request) {
 		status, answer = protocol.Codes[e.Code].Status, readiness{Error: jsontext.Value(e.Event().Body)}
 	}
 	if p := s.broker.Probe(); p.Heard {
-		age, rtt := p.Age.Milliseconds(), float64(p.RTT.Microseconds())/1000
+		age, rtt := p.Age.Milliseconds(), inMS(p.RTT)
 		answer.Probe = probeReport{Age: &age, RTT: &rtt}
 	}
 	writeJSON(w, status, answer)
+}
+
+// shared lets pages of other origins read the answers (CORS), if they may
+// connect to this node too. No browser adds cookies or such to that.
+func (s *server) shared(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Origin")
+		if origin := r.Header.Get("Origin"); origin != "" && s.originAllowed(r) {
+			w.Header().Set("Access-Control-Allow-Origin", origin)
+		}
+		next(w, r)
+	}
 }
 
 // api guards what applications read: where users must bring a JWT, so must
@@ -142,10 +154,6 @@ func (s *server) serveRooms(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeBody(w, http.StatusOK, protocol.RoomList(list).Body)
-}
-
-func (s *server) serveNodes(w http.ResponseWriter, r *http.Request) {
-	writeBody(w, http.StatusOK, protocol.NodeList(s.NodesFor(requestOrigin(r))).Body)
 }
 
 func (s *server) serveMessages(w http.ResponseWriter, r *http.Request) {

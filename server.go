@@ -60,6 +60,7 @@ type server struct {
 	debug    *http.Server // nil without --debug-addr
 	listener net.Listener
 	peers    peers
+	meter    meter
 	maxConns int
 
 	draining  atomic.Bool
@@ -125,7 +126,7 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 		}
 	}
 	b, closeRedis, err := openBroker(ctx, redisURL, broker.Config{
-		Namespace: s.opts.Namespace, History: s.opts.History, Replicas: s.opts.Replicas, Node: self, Log: s.log,
+		Namespace: s.opts.Namespace, History: s.opts.History, Replicas: s.opts.Replicas, Node: self, Vitals: s.beatVitals, Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -256,6 +257,7 @@ func (s *server) ready() error {
 // as given, and closes the node.
 func (s *server) Drain(longest time.Duration) {
 	s.draining.Store(true)
+	s.broker.Hurry() // so that others know
 	deadline := time.Now().Add(longest)
 	// Users of other nodes whose connections are passed on from here go too.
 	ends := s.relay.Breaks()

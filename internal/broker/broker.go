@@ -61,6 +61,9 @@ type Config struct {
 	Replicas int
 	// Node is what the node says of itself to the others.
 	Node NodeInfo
+	// Vitals is asked before each beat how the node is; nil where that is not
+	// written.
+	Vitals func() Vitals
 	// Log takes what an operator should know.
 	Log *slog.Logger
 	// Jitter returns a random part of a wait; nil for one of its own. With one
@@ -131,6 +134,7 @@ type Broker struct {
 	mu     sync.Mutex // guards the fields below
 	secret []byte
 	live   []NodeInfo
+	vitals map[string]seen // by the nodes' ids
 }
 
 // New makes a Broker, and checks that the Redis behind it is there, lets it in

@@ -39,8 +39,9 @@ func (b *Broker) Ready() error { return b.health.reason() }
 // subscriptions, that of the one that has heard nothing for longest.
 func (b *Broker) Probe() Probe { return b.health.probe() }
 
-// hurry has the next beat come at once.
-func (b *Broker) hurry() {
+// Hurry has what this node says of itself, and how it is, be written at once.
+// It does not wait for that.
+func (b *Broker) Hurry() {
 	select {
 	case b.beatNow <- struct{}{}:
 	default:
@@ -145,7 +146,7 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	own := b.instance.Load()
 	keys := []string{b.keys.cluster("nodes"), b.keys.cluster("info")}
 	cmd := b.runConfirmed(ctx, leaseScript, keys, own.id, leaseFor.Milliseconds(), info, mode,
-		b.keys.cluster("news"), b.publishCommand(), forgetAfter.Milliseconds(), own.writes.Load())
+		b.keys.cluster("news"), b.publishCommand(), forgetAfter.Milliseconds(), own.writes.Load(), b.ownVitals())
 	reply, err := cmd.Slice()
 	if err != nil && !errors.Is(err, errReplicas) {
 		return b.plainly(ctx, err)
@@ -153,14 +154,16 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	if err != nil { // the lease is held all the same
 		reply, _ = cmd.Val().([]any)
 	}
-	if len(reply)%3 != 2 {
+	if len(reply)%rowWidth != headWidth {
 		return errReply
 	}
 	if reply[0] != int64(1) {
 		return errLost
 	}
 	own.counted(reply[1])
-	live, dead := split(reply[2:])
+	now, _ := reply[2].(int64)
+	live, dead, vitals := split(reply[headWidth:], now)
+	b.setVitals(vitals)
 	b.setLive(live)
 	b.reapSoon(dead)
 	return err
@@ -179,23 +182,38 @@ func (b *Broker) plainly(ctx context.Context, err error) error {
 	return err
 }
 
-// split reads the rows of the lease script: what the live nodes say, and the
-// dead instances.
-func split(rows []any) (live []NodeInfo, dead []string) {
-	for i := 0; i+2 < len(rows); i += 3 {
-		instance, _ := rows[i].(string)
-		if rows[i+1] != int64(1) {
+// The reply of the lease script: how much comes first, and how much for each
+// instance.
+const headWidth, rowWidth = 3, 4
+
+// split reads the rows of the lease script, which come by the leases' ends: what
+// the live nodes say, the dead instances, and how the live nodes were some time
+// before now. A node that was started anew within its old lease has two
+// instances: what it says with the younger lease counts.
+func split(rows []any, now int64) (live []NodeInfo, dead []string, vitals map[string]seen) {
+	vitals = make(map[string]seen)
+	for row := range slices.Chunk(rows, rowWidth) {
+		instance, _ := row[0].(string)
+		if row[1] != int64(1) {
 			dead = append(dead, instance)
 			continue
 		}
 		var info NodeInfo
-		text, _ := rows[i+2].(string)
-		if json.Unmarshal([]byte(text), &info) == nil && info.ID != "" {
-			live = append(live, info)
+		text, _ := row[2].(string)
+		if json.Unmarshal([]byte(text), &info) != nil || info.ID == "" {
+			continue
+		}
+		live = append(live, info)
+		field, _ := row[3].(string)
+		if s, ok := parseVitals(field, now); ok {
+			vitals[info.ID] = s
+		} else {
+			delete(vitals, info.ID)
 		}
 	}
-	slices.SortFunc(live, func(a, b NodeInfo) int { return strings.Compare(a.ID, b.ID) })
-	return slices.CompactFunc(live, func(a, b NodeInfo) bool { return a.ID == b.ID }), dead
+	slices.Reverse(live)
+	slices.SortStableFunc(live, func(a, b NodeInfo) int { return strings.Compare(a.ID, b.ID) })
+	return slices.CompactFunc(live, func(a, b NodeInfo) bool { return a.ID == b.ID }), dead, vitals
 }
 
 func (b *Broker) setLive(live []NodeInfo) {
@@ -277,7 +295,7 @@ func (b *Broker) Leave(ctx context.Context) error {
 	}
 	pipe := b.rdb.Pipeline()
 	pipe.ZRem(ctx, b.keys.cluster("nodes"), instance)
-	pipe.HDel(ctx, b.keys.cluster("info"), instance, instance+"#")
+	pipe.HDel(ctx, b.keys.cluster("info"), instance, instance+"#", instance+"@")
 	_ = b.publish(ctx, pipe, b.keys.cluster("news"), "n") // queued
 	_, err := pipe.Exec(ctx)
 	return err

@@ -247,7 +247,7 @@ func (s *subscription) confirmed(channel string) {
 		s.pulse.confirmed()
 		poke(s.confirm)
 		if s.tag == mainTag {
-			s.b.hurry()
+			s.b.Hurry()
 		}
 		return
 	}
@@ -265,7 +265,7 @@ func (s *subscription) heard(m *redis.Message) {
 		s.pulse.heard(m.Payload)
 	case m.Channel == s.b.keys.cluster("news"):
 		if m.Payload == "n" {
-			s.b.hurry()
+			s.b.Hurry()
 			return
 		}
 		s.b.listener.News([]byte(m.Payload))

@@ -44,9 +44,7 @@ type counts struct {
 
 // Stats returns the counts so far.
 func (h *Hub) Stats() Stats {
-	h.mu.Lock()
-	rooms, users := len(h.rooms), len(h.users)
-	h.mu.Unlock()
+	users, rooms := h.Size()
 	c := &h.counts
 	return Stats{
 		Rooms: rooms, Users: users,
@@ -57,6 +55,13 @@ func (h *Hub) Stats() Stats {
 		Retried: c.retried.Load(), Unavailable: c.unavailable.Load(),
 		Frames: c.frames.Load(), Bytes: c.bytes.Load(),
 	}
+}
+
+// Size is how many users have a connection now, and how many rooms are followed.
+func (h *Hub) Size() (users, rooms int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.users), len(h.rooms)
 }
 
 // joined counts the answer to a join that came with a cursor.

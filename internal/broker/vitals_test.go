@@ -1,0 +1,83 @@
+package broker_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/broker"
+	"example.com/chat/internal/poll"
+)
+
+// openVital opens a broker whose node has as many users as given.
+func openVital(t *testing.T, at *site, id string, users *atomic.Int64) *testBroker {
+	t.Helper()
+	return openWith(t, at, broker.Config{History: 10, Node: broker.NodeInfo{ID: id, Port: 1}, Vitals: func() broker.Vitals {
+		return broker.Vitals{State: broker.StateReady, Users: int(users.Load())}
+	}})
+}
+
+func TestNodesKnowHowTheOthersAre(t *testing.T) {
+	each(t, func(t *testing.T, at *site) {
+		var users atomic.Int64
+		users.Store(7)
+		one, two, silent := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users), open(t, at, "n3", 10)
+		for _, b := range []*testBroker{one, two, silent} {
+			poll.Until(t, "the others", func() bool {
+				all := b.Vitals()
+				return len(all) == 2 && all["n1"].Users == 7 && all["n2"].Users == 7 && all["n1"].State == broker.StateReady
+			})
+		}
+		poll.Until(t, "the nodes to be told of", func() bool {
+			one.mu.Lock()
+			defer one.mu.Unlock()
+			return len(one.nodes) == 3
+		})
+		// A change shows, and is no news of the cluster.
+		one.note(func() { one.nodes = nil })
+		users.Store(8)
+		two.Hurry()
+		poll.Until(t, "the change", func() bool { s := one.Vitals()["n2"]; return s.Users == 8 && s.Ago < 5*time.Second })
+		one.note(func() {
+			if one.nodes != nil {
+				t.Error("a change of how a node is was told as one of the cluster")
+			}
+		})
+		// What stopped writing gets old, and goes when it takes its leave.
+		two.stop()
+		poll.Until(t, "the age to grow", func() bool { return one.Vitals()["n2"].Ago > 1500*time.Millisecond })
+	})
+}
+
+// What a node wrote of how it is goes with it: when it takes its leave, and when
+// it is forgotten.
+func TestNothingIsLeftOfHowANodeWas(t *testing.T) {
+	each(t, func(t *testing.T, at *site) {
+		var users atomic.Int64
+		one, two := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users)
+		info := one.ns + ":{cluster}:info"
+		left := func() string {
+			return fmt.Sprint(one.rdb.HKeys(t.Context(), info).Val())
+		}
+		poll.Until(t, "both to be written", func() bool { return strings.Count(left(), "@") == 2 })
+		if err := two.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		two.stop()
+		now := one.rdb.Time(t.Context()).Val()
+		fields := []string{"n3~x", `{"id":"n3"}`, "n3~x#", "1", "n3~x@", `1 {"state":"ready"}`}
+		if err := one.rdb.HSet(t.Context(), info, fields).Err(); err != nil {
+			t.Fatal(err)
+		}
+		long := redis.Z{Score: float64(now.Add(-time.Hour).UnixMilli()), Member: "n3~x"}
+		if err := one.rdb.ZAdd(t.Context(), one.ns+":{cluster}:nodes", long).Err(); err != nil {
+			t.Fatal(err)
+		}
+		poll.Until(t, "only one to be left", func() bool { return strings.Count(left(), "@") == 1 && !strings.Contains(left(), "n3") })
+		poll.Until(t, "only itself to be known", func() bool { return len(one.Vitals()) == 1 })
+	})
+}

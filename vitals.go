@@ -1,0 +1,124 @@
+package main
+
+import (
+	"math"
+	"net/http"
+	"sync"
+	"time"
+
+	"example.com/chat/internal/broker"
+	"example.com/chat/internal/protocol"
+)
+
+// meter makes a rate of a number that only grows: its mean over the last beats.
+type meter struct {
+	mu     sync.Mutex // guards the fields below
+	points []point    // the oldest first
+}
+
+// point is what the number was at a time.
+type point struct {
+	at time.Time
+	n  int64
+}
+
+const (
+	// meterBeats is over how many beats the mean is taken.
+	meterBeats = 5
+	// meterApart is what lies between two of its points at least: beats that
+	// were hurried would make the time too short to tell a rate by.
+	meterApart = 500 * time.Millisecond
+)
+
+// note takes what the number is at a beat.
+func (m *meter) note(now time.Time, n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := len(m.points) - 1; last >= 0 && now.Sub(m.points[last].at) < meterApart {
+		return
+	}
+	m.points = append(m.points, point{now, n})
+	if len(m.points) > meterBeats+1 {
+		m.points = append(m.points[:0], m.points[1:]...)
+	}
+}
+
+// rate is the mean a second up to now, to one decimal.
+func (m *meter) rate(now time.Time, n int64) float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.points) == 0 {
+		return 0
+	}
+	first := m.points[0]
+	took := now.Sub(first.at)
+	if took < meterApart {
+		return 0
+	}
+	return math.Round(10*float64(n-first.n)/took.Seconds()) / 10
+}
+
+// beatVitals tells the broker at a beat how this node is.
+func (s *server) beatVitals() broker.Vitals {
+	s.meter.note(time.Now(), s.broker.Entries())
+	return s.vitals()
+}
+
+// vitals is how this node is now.
+func (s *server) vitals() broker.Vitals {
+	users, rooms := s.hub.Size()
+	v := broker.Vitals{
+		State: broker.StateReady, Users: users, Connections: s.connections(), Rooms: rooms,
+		Rate: s.meter.rate(time.Now(), s.broker.Entries()),
+	}
+	if s.draining.Load() {
+		v.State = broker.StateDraining
+	} else if s.ready() != nil {
+		v.State = broker.StateAway
+	}
+	if p := s.broker.Probe(); p.Heard {
+		age, rtt := p.Age.Milliseconds(), inMS(p.RTT)
+		v.Age, v.RTT = &age, &rtt
+	}
+	return v
+}
+
+func inMS(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// nodeReport is one node in the answer of /api/nodes: id and URL alone where it
+// does not write how it is.
+type nodeReport struct {
+	ID  string `json:"id"`
+	URL string `json:"url"`
+	*broker.Vitals
+	// Seen is how long ago that was so, in ms.
+	Seen *int64 `json:"seen_ms,omitzero"`
+}
+
+// serveNodes lists the live nodes and how they are: this one now, the others at
+// their last beat. It asks nobody for it.
+func (s *server) serveNodes(w http.ResponseWriter, r *http.Request) {
+	var answer struct {
+		Nodes []nodeReport `json:"nodes"`
+	}
+	others := s.broker.Vitals()
+	for _, n := range s.NodesFor(requestOrigin(r)) {
+		answer.Nodes = append(answer.Nodes, s.report(n, others))
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (s *server) report(n protocol.Node, others map[string]broker.Seen) nodeReport {
+	report := nodeReport{ID: n.ID, URL: n.URL}
+	var ago int64
+	if n.ID == s.peers.self.ID {
+		own := s.vitals()
+		report.Vitals = &own
+	} else if seen, ok := others[n.ID]; ok {
+		report.Vitals, ago = &seen.Vitals, seen.Ago.Milliseconds()
+	} else {
+		return report
+	}
+	report.Seen = &ago
+	return report
+}

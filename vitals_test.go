@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/poll"
+)
+
+// nodeLine is one node in the answer of /api/nodes.
+type nodeLine struct {
+	ID, URL, State            string
+	Users, Connections, Rooms int
+	Rate                      float64
+	RTT                       *float64 `json:"rtt_ms"`
+	Age                       *int64   `json:"age_ms"`
+	Seen                      *int64   `json:"seen_ms"`
+}
+
+// nodeLines asks a node how all are, by their ids.
+func nodeLines(t *testing.T, url string) map[string]nodeLine {
+	t.Helper()
+	var answer struct{ Nodes []nodeLine }
+	if status := getJSON(t, url+"/api/nodes", &answer); status != 200 {
+		t.Fatalf("/api/nodes: %d", status)
+	}
+	all := make(map[string]nodeLine)
+	for _, n := range answer.Nodes {
+		all[n.ID] = n
+	}
+	return all
+}
+
+func TestEachNodeTellsHowAllAre(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	one := startNode(t, b.URL(), "--node-id=one", "--rate=0")
+	two := startNode(t, b.URL(), "--node-id=two")
+	ann := enter(t, one.url, "Ann", "lobby")
+	enter(t, one.url, "Bob", "lobby").join("quiet")
+	for i := range 20 {
+		ann.say("lobby", "x", fmt.Sprint(i))
+	}
+	ways := map[string]string{"itself": one.url, "the other": two.url}
+	for from, url := range ways {
+		poll.Until(t, "what "+from+" says of one", func() bool {
+			n := nodeLines(t, url)["one"]
+			return n.State == "ready" && n.URL == one.url && n.Users == 2 && n.Connections == 2 && n.Rooms == 2 && n.Rate >= 1 &&
+				n.RTT != nil && *n.RTT > 0 && n.Age != nil && *n.Age < 3000 && n.Seen != nil && *n.Seen < 3000
+		})
+	}
+	poll.Until(t, "two, which has nobody", func() bool { // its first beat comes before it is ready
+		n := nodeLines(t, one.url)["two"]
+		return n.State == "ready" && n.Users == 0 && n.Rooms == 0 && n.Rate == 0
+	})
+	poll.Until(t, "the rate to go", func() bool { return nodeLines(t, two.url)["one"].Rate == 0 })
+
+	two.draining.Store(true)
+	two.broker.Hurry()
+	poll.Until(t, "two to drain", func() bool { return nodeLines(t, one.url)["two"].State == "draining" })
+
+	// Without Redis a node knows itself, and that it has heard nothing of others.
+	b.Close()
+	poll.Until(t, "one to be away", func() bool {
+		all := nodeLines(t, one.url)
+		return all["one"].State == "away" && all["two"].Seen != nil && *all["two"].Seen > 1500
+	})
+}
+
+// An older node writes nothing of how it is.
+func TestANodeThatTellsNothingIsListedByIDAndURL(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	one := startNode(t, b.URL(), "--node-id=one")
+	opts, err := redis.ParseURL(b.URL())
+	must(t, err)
+	ctx, rdb := t.Context(), redis.NewClient(opts)
+	defer rdb.Close()
+	must(t, rdb.HSet(ctx, "chat:{cluster}:info", "old~1", `{"id":"old","port":9}`).Err())
+	must(t, rdb.ZAdd(ctx, "chat:{cluster}:nodes", redis.Z{
+		Score: float64(time.Now().Add(5 * time.Second).UnixMilli()), Member: "old~1",
+	}).Err())
+	poll.Until(t, "the old node", func() bool { return nodeLines(t, one.url)["old"].ID != "" })
+	if n := nodeLines(t, one.url)["old"]; n != (nodeLine{ID: "old", URL: "http://127.0.0.1:9"}) {
+		t.Errorf("%+v", n)
+	}
+}
+
+func TestPagesThatMayConnectMayReadTheAPI(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	n := startNode(t, b.URL(), "--origin=https://friend.example")
+	other := startNode(t, b.URL())
+	poll.Until(t, "both", func() bool { return len(nodeLines(t, n.url)) == 2 })
+	for _, path := range []string{"/api/nodes", "/api/rooms", "/api/rooms/lobby/messages", "/api/nothing"} {
+		for origin, want := range map[string]string{
+			"":                       "",
+			n.url:                    n.url,
+			other.url:                other.url,
+			"https://friend.example": "https://friend.example",
+			"https://foe.example":    "",
+			"null":                   "",
+		} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+path, nil)
+			must(t, err)
+			if origin != "" {
+				req.Header.Set("Origin", origin)
+			}
+			res, err := http.DefaultClient.Do(req)
+			must(t, err)
+			_ = res.Body.Close()
+			if got := res.Header.Get("Access-Control-Allow-Origin"); got != want {
+				t.Errorf("%s for %q: allowed %q, want %q", path, origin, got, want)
+			}
+			if res.Header.Get("Vary") != "Origin" || res.Header.Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%s for %q: %v", path, origin, res.Header)
+			}
+		}
+	}
+}
+
+func TestARateIsTheMeanOfTheLastBeats(t *testing.T) {
+	t.Parallel()
+	var m meter
+	began := time.Now()
+	at := func(ms int) time.Time { return began.Add(time.Duration(ms) * time.Millisecond) }
+	if r := m.rate(at(0), 5); r != 0 {
+		t.Errorf("before a beat: %v", r)
+	}
+	m.note(at(0), 100)
+	m.note(at(10), 100) // hurried
+	if r := m.rate(at(100), 110); r != 0 {
+		t.Errorf("too soon: %v", r)
+	}
+	m.note(at(1000), 110)
+	if r := m.rate(at(2000), 125); r != 12.5 {
+		t.Errorf("after two seconds: %v", r)
+	}
+	for i := range 2 * meterBeats {
+		m.note(at(2000+1000*i), 125)
+	}
+	if r := m.rate(at(2000+1000*2*meterBeats), 125); r != 0 {
+		t.Errorf("long after: %v", r)
+	}
+}
