@@ -86,6 +86,7 @@ func TestContrast(t *testing.T) {
 			}
 		}
 		check("words on the accent", 4.5, c["on-accent"], c["accent"])
+		check("a count on its badge", 4.5, c["5"], c["3"])
 		check("the field's edge", 3, c["edge"], c["raised"])
 		for _, m := range hues {
 			hue, err := strconv.ParseFloat(m[1], 64)

@@ -19,6 +19,7 @@ import { Pill } from "./view/pill.js";
 import { pathOf, RoomsView } from "./view/rooms.js";
 import { RESTARTED, sentence, SLOW_MS } from "./view/row.js";
 import { Sides } from "./view/sides.js";
+import { drawTab } from "./view/tab.js";
 import { typingWords, wordsFor } from "./view/words.js";
 
 const LOBBY = "lobby";
@@ -98,8 +99,7 @@ const drawings = {
 	rooms: () => {
 		const { own, others } = chat.rows();
 		rooms.draw(chat.current, own, others);
-		const unread = own.reduce((sum, row) => sum + row.unread, 0);
-		document.title = `${unread ? `(${unread}) ` : ""}#${chat.current}`;
+		drawTab(chat.current, own);
 	},
 	node: () => pill.draw(client.node, client.nodes, chat.state.state === "online", chat.current),
 	bar: () => bar.show(wordsFor(chat.situation())),

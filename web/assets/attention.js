@@ -52,6 +52,7 @@ export class Attention {
 			if (mentions(text, me.name)) log.mentions++;
 		}
 		counted.upTo = Math.max(counted.upTo, seqOf(last));
+		log.unreadMore = log.unread > 0 && log.more && seqOf(read) + 1 < seqOf(log.oldest);
 	}
 
 	/**
@@ -72,6 +73,7 @@ export class Attention {
 	 */
 	read(log) {
 		log.unread = log.mentions = 0;
+		log.unreadMore = false;
 		const last = log.entries.at(-1)?.id ?? "";
 		// An empty room is known as read too, so that its first message is new.
 		if (!log.loaded || this.#read.has(log.name) && !isAfter(last, this.#read.get(log.name) ?? "")) return;

@@ -12,7 +12,7 @@ import { HISTORY_MAX, Refused, seqOf } from "./wire.js";
 /** @typedef {import("./wire.js").RoomCount} RoomCount */
 /** @typedef {import("./nodenumbers.js").NodeNumbers} NodeNumbers */
 /** @typedef {import("./view/words.js").Situation} Situation */
-/** @typedef {import("./view/rooms.js").Row} Row */
+/** @typedef {import("./roomlist.js").Row} Row */
 
 /** So many messages of a room are kept; more of the one that is looked at. */
 const KEPT = 1000;
@@ -239,7 +239,8 @@ export class Chat extends EventTarget {
 		const counts = new Map(this.listed.map(({ room, count }) => [room, count]));
 		const row = (/** @type {string} */ room) => {
 			const log = this.logs.get(room);
-			return { room, count: log?.loaded ? log.count : counts.get(room) ?? 0, unread: log?.unread ?? 0 };
+			const { unread = 0, unreadMore: more = false, mentions = 0 } = log ?? {};
+			return { room, count: log?.loaded ? log.count : counts.get(room) ?? 0, unread, more, mentions };
 		};
 		const own = [...new Set([this.current, ...this.#joined(), ...keep.recentRooms()])].sort();
 		const others = this.listed.map(({ room }) => room).filter((room) => !own.includes(room));

@@ -42,6 +42,8 @@ export class RoomLog {
 	unread = 0;
 	/** How many of them mention oneself. */
 	mentions = 0;
+	/** All that is known here is unread, and more is before it. */
+	unreadMore = false;
 	/** The room began anew while this page showed it. */
 	restarted = false;
 	/** Why it can't be joined; "" */

@@ -46,6 +46,22 @@ test("the first message of a room that was empty is new", () => {
 	assert.equal(log.unread, 1);
 });
 
+test("where all that is known is unread, more may be", () => {
+	const attention = new Attention();
+	attention.read(joined([entry(1)]));
+	const far = joined([entry(5), entry(6)]);
+	attention.count(far, ME);
+	assert.deepEqual([far.unread, far.unreadMore], [2, true]);
+	far.addOlder([entry(2), entry(3), entry(4)], true);
+	attention.count(far, ME);
+	assert.deepEqual([far.unread, far.unreadMore], [5, false], "all since what was read is here");
+	attention.read(far);
+	assert.equal(far.unreadMore, false);
+	const whole = joined([entry(1), entry(2)]);
+	new Attention().count(whole, ME);
+	assert.equal(whole.unreadMore, false);
+});
+
 test("deleted messages don't count", () => {
 	const attention = new Attention();
 	const log = joined([entry(1)]);

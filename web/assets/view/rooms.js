@@ -1,17 +1,11 @@
 // @ts-check
+import { badgeOf, totalOf, unreadWords } from "../roomlist.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 
-/** @typedef {import("../wire.js").RoomCount} RoomCount */
+/** @typedef {import("../roomlist.js").Row} Row */
 
 /** How many rooms of others are listed. */
 const OTHERS_MOST = 100;
-
-/**
- * @typedef {object} Row
- * @property {string} room
- * @property {number} count of users online; 0 when not known
- * @property {number} unread
- */
 
 /** @param {string} room */
 export function pathOf(room) {
@@ -52,7 +46,11 @@ export class RoomsView {
 		arrange(byId("rooms-other"), list(others.slice(0, OTHERS_MOST)));
 		this.#drawn = drawn;
 		byId("rooms-other-label").hidden = others.length === 0;
-		byId("rooms-dot").hidden = !own.some(({ unread }) => unread > 0);
+		const total = totalOf(own.filter(({ room }) => room !== current));
+		const dot = byId("rooms-dot");
+		dot.hidden = total.unread === 0;
+		dot.classList.toggle("named", total.mentions > 0);
+		byId("rooms-toggle").setAttribute("aria-label", ["Rooms", unreadWords(total)].filter(Boolean).join(": "));
 		setText(byId("room-name"), current);
 	}
 
@@ -60,7 +58,8 @@ export class RoomsView {
 	 * @param {Row} row
 	 * @param {boolean} isCurrent
 	 */
-	#drawRow({ room, count, unread }, isCurrent) {
+	#drawRow(row, isCurrent) {
+		const { room, count, unread, mentions } = row;
 		const element = this.#drawn.get(room) ?? stamp("t-room");
 		const link = /** @type {HTMLAnchorElement} */ (part(element, "a"));
 		link.href = pathOf(room);
@@ -69,9 +68,12 @@ export class RoomsView {
 		else link.removeAttribute("aria-current");
 		setText(part(element, ".room-label"), room);
 		const badge = part(element, ".room-unread");
+		const words = unreadWords(row);
 		badge.hidden = unread === 0;
-		setText(badge, unread > 99 ? "99+" : String(unread));
-		badge.title = `${unread} unread`;
+		badge.classList.toggle("named", mentions > 0);
+		setText(badge, badgeOf(row));
+		badge.title = words;
+		setText(part(element, ".room-says"), words && `, ${words}`);
 		const people = part(element, ".room-count");
 		setText(people, count && !unread ? count.toLocaleString() : "");
 		people.title = count === 1 ? "1 person online" : `${count} people online`;
