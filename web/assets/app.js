@@ -64,7 +64,7 @@ const log = new LogView(
 	numbers,
 	{
 		now: () => ({ log: chat.log, pending: client.pending(chat.current), me: client.user }),
-		older: () => chat.older(),
+		older: () => chat.past.older(),
 		atEnd: () => chat.read(),
 	},
 	mentions,
@@ -118,11 +118,11 @@ drawings.log = paced(drawings.log);
 chat.addEventListener("change", (e) => drawings[/** @type {CustomEvent} */ (e).detail.part]());
 
 function drawLog() {
-	const room = chat.log;
+	const { log: room, past } = chat;
 	const pending = client.pending(room.name);
 	log.draw();
-	if (chat.found && log.show(chat.found)) chat.found = "";
-	const words = SEEKING[chat.seeking] || (chat.fetching && !log.atEnd ? "Loading earlier messages…" : "");
+	if (past.found && log.show(past.found)) past.found = "";
+	const words = SEEKING[past.seeking] || (past.fetching && !log.atEnd ? "Loading earlier messages…" : "");
 	setText(byId("older"), words);
 	byId("older").hidden = words === "";
 	const bare = room.entries.length === 0 && pending.length === 0 && !room.more;
@@ -191,7 +191,7 @@ function go(room, hash = "") {
 function follow(room) {
 	if (room !== chat.current) chat.open(room);
 	const id = location.hash.slice(1);
-	if (/^\d+-\d+$/.test(id)) chat.find(id);
+	if (/^\d+-\d+$/.test(id)) chat.past.find(id);
 }
 
 /** @returns {string} the room that the address names */

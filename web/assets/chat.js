@@ -1,9 +1,9 @@
 // @ts-check
 import { Attention } from "./attention.js";
 import * as keep from "./keep.js";
+import { KEPT_AT_MOST, Past } from "./past.js";
 import { RoomLog } from "./roomlog.js";
 import { pathOf } from "./view/rooms.js";
-import { HISTORY_MAX, Refused, seqOf } from "./wire.js";
 
 /** @typedef {import("./client.js").Client} Client */
 /** @typedef {import("./client.js").Arrival} Arrival */
@@ -14,18 +14,11 @@ import { HISTORY_MAX, Refused, seqOf } from "./wire.js";
 /** @typedef {import("./view/words.js").Situation} Situation */
 /** @typedef {import("./roomlist.js").Row} Row */
 
-/** So many messages of a room are kept; more of the one that is looked at. */
+/** So many messages of a room are kept that is not looked at. */
 const KEPT = 1000;
-const KEPT_AT_MOST = 12_000;
 
 /** So many rooms are followed at once; the one not looked at longest is left. */
 const FOLLOWED = 20;
-
-/** How many older messages are asked for at once. */
-const PAGE = 100;
-
-/** For how long it is said that a message can't be found, in milliseconds. */
-const NOT_FOUND_MS = 8000;
 
 /** The list of rooms is not asked for more often, in milliseconds. */
 const REFRESH_MS = 5000;
@@ -50,20 +43,12 @@ export class Chat extends EventTarget {
 	attention = new Attention();
 	/** Whether the newest message is in view. */
 	looking = () => true;
-	/** The id of a message that was looked for and is there, until it is shown; "" */
-	found = "";
-	/** How looking for one stands: "far" is further back than what can be kept. @type {"" | "looking" | "gone" | "far"} */
-	seeking = "";
+	/** @type {Past} */
+	past;
 
 	#client;
 	#numbers;
 	#brokerUp = true;
-	/** @type {Promise<void> | null} */
-	#fetching = null;
-	/** What is looked for. @type {{room: string, id: string} | null} */
-	#sought = null;
-	/** @type {ReturnType<typeof setTimeout> | undefined} */
-	#seekTimer;
 	#refreshedAt = 0;
 	/** @type {{from: number, to: number} | null} until the room is joined again */
 	#moving = null;
@@ -83,6 +68,12 @@ export class Chat extends EventTarget {
 		super();
 		this.#client = client;
 		this.#numbers = numbers;
+		this.past = new Past({
+			room: () => this.log,
+			online: () => this.state.state === "online",
+			history: (room, before, limit) => client.history(room, before, limit),
+			changed: () => this.#changed("log"),
+		});
 		this.#listen();
 	}
 
@@ -95,7 +86,7 @@ export class Chat extends EventTarget {
 	open(room) {
 		if (room !== this.current) {
 			this.#log(this.current).trim(KEPT);
-			this.#seek(null);
+			this.past.leave();
 		}
 		this.current = room;
 		const log = this.#log(room);
@@ -107,7 +98,7 @@ export class Chat extends EventTarget {
 		this.#leaveOld();
 		if (log.loaded) keep.visited(room);
 		this.#changed("room", "log", "people", "rooms", "node", "bar", "typing");
-		this.#mend();
+		this.past.mend();
 	}
 
 	/** Everything is read that came. */
@@ -130,97 +121,6 @@ export class Chat extends EventTarget {
 		this.attention.reload();
 		for (const log of this.logs.values()) if (log.loaded) this.#count(log);
 		this.#changed("log", "rooms");
-	}
-
-	/** Gets the messages before those that are kept. */
-	async older() {
-		if (!this.#fetching && this.#canFetch) await this.#fetchOlder(PAGE);
-	}
-
-	get fetching() {
-		return this.#fetching !== null;
-	}
-
-	/**
-	 * Looks for a message of the room that is looked at, back to where it can be.
-	 * @param {string} id
-	 */
-	async find(id) {
-		const sought = { room: this.current, id };
-		this.#seek(sought);
-		for (;;) {
-			const { log } = this;
-			if (this.#sought !== sought || !log.loaded) return; // looked for again when the room is joined
-			if (log.get(id)) {
-				this.found = id;
-				return this.#seek(null);
-			}
-			if (this.state.state !== "online") return;
-			if (log.hole) await this.#mend();
-			else if (!log.more || seqOf(log.oldest) <= seqOf(id)) return this.#seek(null, "gone");
-			else if (log.entries.length >= KEPT_AT_MOST) return this.#seek(null, "far");
-			else await (this.#fetching ?? this.#fetchOlder(HISTORY_MAX));
-		}
-	}
-
-	/**
-	 * @param {{room: string, id: string} | null} sought
-	 * @param {Chat["seeking"]} [end]
-	 */
-	#seek(sought, end = "") {
-		clearTimeout(this.#seekTimer);
-		this.#sought = sought;
-		this.seeking = sought ? "looking" : end;
-		if (end) this.#seekTimer = setTimeout(() => this.#seek(null), NOT_FOUND_MS);
-		this.#changed("log");
-	}
-
-	get #canFetch() {
-		const { more, oldest, entries } = this.log;
-		return this.state.state === "online" && more && oldest !== "" && entries.length < KEPT_AT_MOST;
-	}
-
-	/** @param {number} most so many messages */
-	#fetchOlder(most) {
-		const { log } = this;
-		const { oldest } = log;
-		return this.#fetch(most, oldest, (messages, more) => log.oldest === oldest && log.addOlder(messages, more));
-	}
-
-	/** Gets what was missed while the page was away, if it still can be had. */
-	async #mend() {
-		const { log } = this;
-		while (log === this.log && log.hole && this.state.state === "online") {
-			const { before } = log.hole;
-			if (log.entries.length >= KEPT_AT_MOST) log.cut();
-			else if (this.#fetching) await this.#fetching;
-			else await this.#fetch(HISTORY_MAX, before, (messages, more) => log.hole?.before === before && log.fill(messages, more));
-		}
-		this.#changed("log");
-	}
-
-	/**
-	 * @param {number} most so many messages
-	 * @param {string} before an id
-	 * @param {(messages: Entry[], more: boolean) => void} take
-	 */
-	async #fetch(most, before, take) {
-		const { name } = this.log;
-		const get = async () => {
-			try {
-				const { messages, more } = await this.#client.history(name, before, most);
-				take(messages, more);
-			} catch (refused) {
-				// Whoever asked asks again, but not at once.
-				const wait = refused instanceof Refused ? refused.retryAfter : 0;
-				await new Promise((resolve) => setTimeout(resolve, Math.max(wait, 1000)));
-			}
-		};
-		this.#fetching = get();
-		this.#changed("log");
-		await this.#fetching;
-		this.#fetching = null;
-		this.#changed("log");
 	}
 
 	async refreshRooms() {
@@ -349,9 +249,9 @@ export class Chat extends EventTarget {
 		if (first && room === this.current) this.attention.opened(log, this.#client.user);
 		this.#count(log);
 		this.#changed("log", "people", "rooms", "bar");
-		if (this.#sought?.room === room) this.find(this.#sought.id);
+		this.past.joined(room);
 		if (room !== this.current) return;
-		this.#mend();
+		this.past.mend();
 		if (first) this.#followOwn();
 	}
 
@@ -375,7 +275,7 @@ export class Chat extends EventTarget {
 		this.logs.delete(asked);
 		if (this.current !== asked) return;
 		this.current = room;
-		if (this.#sought) this.#sought.room = room;
+		this.past.folded(asked, room);
 		this.#changed("room");
 	}
 

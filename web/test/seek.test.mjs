@@ -60,28 +60,28 @@ beforeEach(() => {
 });
 
 test("a message that a link leads to is looked for back to where it is", async () => {
-	chat.find(id(4321)); // before the room is joined, as when the page opens
-	assert.equal(chat.seeking, "looking");
+	chat.past.find(id(4321)); // before the room is joined, as when the page opens
+	assert.equal(chat.past.seeking, "looking");
 	client.arrive();
-	await until(() => chat.found, "it is found");
-	assert.deepEqual([chat.found, chat.seeking], [id(4321), ""]);
+	await until(() => chat.past.found, "it is found");
+	assert.deepEqual([chat.past.found, chat.past.seeking], [id(4321), ""]);
 	assert.deepEqual(client.asked.map(({ before }) => before), [4951, 4751, 4551, 4351]);
 	assert.equal(chat.log.get(id(4321)).text, "text 4321");
 });
 
 test("a message that is there already is found without asking", async () => {
 	client.arrive();
-	await chat.find(id(4990));
-	assert.deepEqual([chat.found, client.asked.length], [id(4990), 0]);
+	await chat.past.find(id(4990));
+	assert.deepEqual([chat.past.found, client.asked.length], [id(4990), 0]);
 });
 
 test("what the log no longer holds is said to be gone, as soon as that is certain", async () => {
 	client.arrive();
-	await chat.find(`999-${4700}`); // of another log
-	assert.deepEqual([chat.found, chat.seeking, client.asked.length], ["", "gone", 2]);
+	await chat.past.find(`999-${4700}`); // of another log
+	assert.deepEqual([chat.past.found, chat.past.seeking, client.asked.length], ["", "gone", 2]);
 	client.first = 4600;
-	await chat.find(id(4000));
-	assert.equal(chat.seeking, "gone");
+	await chat.past.find(id(4000));
+	assert.equal(chat.past.seeking, "gone");
 	client.tell("joined", { asked: "r", room: "r", messages: [], members: [], count: 1, again: true, gap: false, restarted: false });
 	assert.equal(client.asked.length, 3);
 });
@@ -89,21 +89,21 @@ test("what the log no longer holds is said to be gone, as soon as that is certai
 test("what is further back than can be kept is not looked for without end", async () => {
 	client.last = 50_000;
 	client.arrive();
-	await chat.find(id(1));
-	assert.equal(chat.seeking, "far");
+	await chat.past.find(id(1));
+	assert.equal(chat.past.seeking, "far");
 	assert.ok(chat.log.entries.length < 13_000, `${chat.log.entries.length} are kept`);
 });
 
 test("a node that asks for patience gets it, and another room ends the search", async () => {
 	client.arrive();
 	client.refuse = () => ({ code: "rate_limited", message: "slower", retry_after: 1200 });
-	chat.find(id(1));
+	chat.past.find(id(1));
 	await until(() => client.asked.length === 2, "it is asked again");
 	assert.ok(client.asked[1].at - client.asked[0].at >= 1190, "too early");
 	chat.open("other");
-	assert.equal(chat.seeking, "");
+	assert.equal(chat.past.seeking, "");
 	client.refuse = () => null;
-	await until(() => !chat.fetching, "the last answer is in");
+	await until(() => !chat.past.fetching, "the last answer is in");
 	assert.equal(client.asked.length, 2);
 });
 
