@@ -7,6 +7,7 @@ import * as keep from "./keep.js";
 import { mentions } from "./mention.js";
 import { NodeNumbers } from "./nodenumbers.js";
 import { Outbox } from "./outbox.js";
+import { LOBBY } from "./roomlist.js";
 import { claimShelf } from "./shelf.js";
 import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
@@ -16,13 +17,12 @@ import { LogView } from "./view/log.js";
 import { NameLine } from "./view/name.js";
 import { PeopleView } from "./view/people.js";
 import { Pill } from "./view/pill.js";
+import { RoomMenu } from "./view/roommenu.js";
 import { pathOf, RoomsView } from "./view/rooms.js";
 import { RESTARTED, sentence, SLOW_MS } from "./view/row.js";
 import { Sides } from "./view/sides.js";
 import { drawTab } from "./view/tab.js";
 import { typingWords, wordsFor } from "./view/words.js";
-
-const LOBBY = "lobby";
 
 /** In a frame of another page (embed.js): what its address has, so that a reload knows too. */
 const EMBED = new URLSearchParams(location.search).has("embed") ? "?embed" : "";
@@ -53,6 +53,11 @@ const sides = new Sides(EMBED ? inFrame : keep);
 const people = new PeopleView();
 const pill = new Pill(numbers);
 const rooms = new RoomsView(go);
+const menu = new RoomMenu({
+	mute: (on) => chat.mute(chat.current, on),
+	leave,
+	address: () => location.origin + pathOf(chat.current),
+});
 const bar = new Bar(() => (client.hurry(), client.start()));
 const name = new NameLine({ rename, done: () => composer.focus() });
 const composer = new Composer({
@@ -90,7 +95,7 @@ chat.looking = () => log.atEnd;
 /** What is drawn, by its part of the page. @type {Record<string, () => void>} */
 const drawings = {
 	room: () => {
-		const path = pathOf(chat.current) + EMBED + location.hash;
+		const path = pathOf(chat.current) + EMBED + (isCurrent(roomOfAddress()) ? location.hash : "");
 		if (location.pathname + location.search + location.hash !== path) history.replaceState(null, "", path);
 		composer.setRoom(chat.current, keep.draft(chat.current));
 	},
@@ -100,6 +105,7 @@ const drawings = {
 		const { own, others } = chat.rows();
 		rooms.draw(chat.current, own, others);
 		drawTab(chat.current, own);
+		menu.draw(own.some(({ room, muted }) => muted && room === chat.current), chat.canPart(chat.current));
 	},
 	node: () => pill.draw(client.node, client.nodes, chat.state.state === "online", chat.current),
 	bar: () => bar.show(wordsFor(chat.situation())),
@@ -194,6 +200,19 @@ function follow(room) {
 	if (/^\d+-\d+$/.test(id)) chat.past.find(id);
 }
 
+function leave() {
+	chat.part(chat.current);
+	composer.focus();
+}
+
+/**
+ * Whether a name, as people write it, is that of the room that is looked at.
+ * @param {string} room
+ */
+function isCurrent(room) {
+	return room.normalize("NFKC").toLowerCase() === chat.current.toLowerCase();
+}
+
 /** @returns {string} the room that the address names */
 function roomOfAddress() {
 	const [, room] = /^\/r\/([^/]+)\/?$/.exec(location.pathname) ?? [];
@@ -214,7 +233,10 @@ document.addEventListener("click", (e) => {
 });
 
 byId("address-copy").addEventListener("click", () => copyFrom(byId("address-copy"), byId("address").textContent ?? ""));
-addEventListener("storage", ({ key }) => key === keep.READ && chat.readElsewhere());
+addEventListener("storage", ({ key }) => {
+	if (key === keep.READ) chat.readElsewhere();
+	if (key === keep.MUTED || key === keep.RECENT) drawings.rooms();
+});
 addEventListener("pagehide", () => chat.attention.save());
 addEventListener("popstate", () => follow(roomOfAddress())); // a changed hash is one too
 // Gone or back: either way the connection is looked at now.

@@ -2,6 +2,7 @@
 import { Attention } from "./attention.js";
 import * as keep from "./keep.js";
 import { KEPT_AT_MOST, Past } from "./past.js";
+import { LOBBY } from "./roomlist.js";
 import { RoomLog } from "./roomlog.js";
 import { pathOf } from "./view/rooms.js";
 
@@ -59,6 +60,8 @@ export class Chat extends EventTarget {
 	/** @type {Moderated | null} */
 	#moderated = null;
 	#lostName = "";
+	/** Rooms that are left as soon as what waits for them has gone. @type {Set<string>} */
+	#parting = new Set();
 
 	/**
 	 * @param {Client} client
@@ -90,6 +93,7 @@ export class Chat extends EventTarget {
 		}
 		this.current = room;
 		const log = this.#log(room);
+		this.#parting.delete(room);
 		if (log.loaded) this.attention.opened(log, this.#client.user);
 		this.attention.read(log);
 		this.logs.delete(room); // the last one is the one looked at last
@@ -99,6 +103,37 @@ export class Chat extends EventTarget {
 		if (log.loaded) keep.visited(room);
 		this.#changed("room", "log", "people", "rooms", "node", "bar", "typing");
 		this.past.mend();
+	}
+
+	/**
+	 * Takes a room out of one's list. From the one that is looked at it goes on to the
+	 * one visited before, or to the lobby.
+	 * @param {string} room
+	 */
+	part(room) {
+		if (!this.canPart(room)) return;
+		keep.forget(room);
+		if (room === this.current) this.open(this.#own().find((other) => other !== room) ?? LOBBY);
+		if (this.#client.pending(room).length > 0) this.#parting.add(room);
+		else this.#leave(room);
+		this.#changed("rooms");
+	}
+
+	/**
+	 * Where there is no other room, the lobby stays.
+	 * @param {string} room
+	 */
+	canPart(room) {
+		return room !== LOBBY || this.#own().some((other) => other !== room);
+	}
+
+	/**
+	 * @param {string} room
+	 * @param {boolean} on
+	 */
+	mute(room, on) {
+		keep.mute(room, on);
+		this.#changed("rooms");
 	}
 
 	/** Everything is read that came. */
@@ -137,12 +172,21 @@ export class Chat extends EventTarget {
 	/** @returns {{own: Row[], others: Row[]}} */
 	rows() {
 		const counts = new Map(this.listed.map(({ room, count }) => [room, count]));
+		const mute = new Set(keep.mutedRooms());
 		const row = (/** @type {string} */ room) => {
 			const log = this.logs.get(room);
-			const { unread = 0, unreadMore: more = false, mentions = 0 } = log ?? {};
-			return { room, count: log?.loaded ? log.count : counts.get(room) ?? 0, unread, more, mentions };
+			const muted = mute.has(room);
+			const { unread = 0, unreadMore = false, mentions = 0 } = log ?? {};
+			return {
+				room,
+				count: log?.loaded ? log.count : counts.get(room) ?? 0,
+				unread: muted ? mentions : unread,
+				more: unreadMore && !muted,
+				mentions,
+				muted,
+			};
 		};
-		const own = [...new Set([this.current, ...this.#joined(), ...keep.recentRooms()])].sort();
+		const own = this.#own().sort();
 		const others = this.listed.map(({ room }) => room).filter((room) => !own.includes(room));
 		return { own: own.map(row), others: others.map(row) };
 	}
@@ -182,7 +226,10 @@ export class Chat extends EventTarget {
 			},
 			message: (entry) => this.#message(entry),
 			sent: (entry) => this.#put(entry),
-			outbox: () => this.#changed("log"),
+			outbox: ({ room }) => {
+				if (this.#parting.has(room) && this.#client.pending(room).length === 0) this.#leave(room);
+				this.#changed("log", "bar");
+			},
 			presence: (presence) => {
 				this.#log(presence.room).presence(presence);
 				for (const user of presence.left) this.#log(presence.room).typedNoMore(user.id);
@@ -338,15 +385,26 @@ export class Chat extends EventTarget {
 		for (const room of this.#joined().slice(0, -most || undefined)) {
 			if (this.#joined().length <= most) return;
 			if (room === this.current || this.#client.pending(room).length > 0) continue;
-			this.#client.leave(room);
-			this.logs.delete(room);
+			this.#leave(room);
 		}
+	}
+
+	/** @param {string} room */
+	#leave(room) {
+		this.#parting.delete(room);
+		this.#client.leave(room);
+		this.logs.delete(room);
+	}
+
+	/** @returns {string[]} the rooms of one's list, the one visited last first */
+	#own() {
+		return [...new Set([this.current, ...keep.recentRooms(), ...this.#joined()])];
 	}
 
 	/** Followed rooms, the one looked at last at the end. */
 	#joined() {
 		const followed = new Set(this.#client.rooms);
-		return [...this.logs.keys()].filter((room) => followed.has(room));
+		return [...this.logs.keys()].filter((room) => followed.has(room) && !this.#parting.has(room));
 	}
 
 	/** @param {string} room */

@@ -9,7 +9,13 @@ const RECENT_MOST = 12;
 /** Of so many rooms it is kept how far they were read. */
 const READ_MOST = 50;
 
+/** So many rooms can be mute; the one muted first is forgotten. */
+const MUTED_MOST = 100;
+
+/** Where tabs see what another one changed. */
 export const READ = "chat.read";
+export const RECENT = "chat.recent";
+export const MUTED = "chat.muted";
 
 /** Who one is, the same in all tabs. @type {import("./identity.js").IdentityStore} */
 export const identity = {
@@ -24,14 +30,32 @@ export const identity = {
 
 /** @returns {string[]} rooms visited, the last one first */
 export function recentRooms() {
-	const rooms = local.read("chat.recent");
-	return Array.isArray(rooms) ? rooms.filter((room) => typeof room === "string") : [];
+	return strings(local.read(RECENT));
 }
 
 /** @param {string} room */
 export function visited(room) {
 	const rooms = [room, ...recentRooms().filter((other) => other !== room)];
-	local.write("chat.recent", rooms.slice(0, RECENT_MOST));
+	local.write(RECENT, rooms.slice(0, RECENT_MOST));
+}
+
+/** @param {string} room taken out of those visited */
+export function forget(room) {
+	local.write(RECENT, recentRooms().filter((other) => other !== room));
+}
+
+/** @returns {string[]} rooms of which one doesn't want to hear, unless one is named */
+export function mutedRooms() {
+	return strings(local.read(MUTED));
+}
+
+/**
+ * @param {string} room
+ * @param {boolean} on
+ */
+export function mute(room, on) {
+	const others = mutedRooms().filter((other) => other !== room);
+	local.write(MUTED, (on ? [...others, room] : others).slice(-MUTED_MOST));
 }
 
 /** @returns {[string, string][]} rooms and the last id read there */
@@ -47,8 +71,7 @@ export function saveReadPositions(positions) {
 
 /** @returns {string[]} */
 export function seenNodes() {
-	const ids = session.read("chat.nodes");
-	return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : [];
+	return strings(session.read("chat.nodes"));
 }
 
 /** @param {string[]} ids */
@@ -83,4 +106,12 @@ export function draft(room) {
  */
 export function saveDraft(room, text) {
 	session.write(`chat.draft.${room}`, text || null);
+}
+
+/**
+ * @param {unknown} kept
+ * @returns {string[]}
+ */
+function strings(kept) {
+	return Array.isArray(kept) ? kept.filter((one) => typeof one === "string") : [];
 }

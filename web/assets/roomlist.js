@@ -8,12 +8,16 @@
  * @property {number} unread
  * @property {boolean} more there are more unread ones than are known
  * @property {number} mentions how many of the unread ones name oneself
+ * @property {boolean} muted only mentions count there
  *
  * @typedef {object} Total What all rooms come to.
  * @property {number} unread
  * @property {boolean} more
  * @property {number} mentions
  */
+
+/** The room that is there for everyone. */
+export const LOBBY = "lobby";
 
 /** Beyond it nobody counts. */
 const COUNTED = 99;

@@ -82,3 +82,82 @@ func TestACountIsNoGuess(t *testing.T) {
 	p.until("the count", row("hardware")+`.querySelector(".room-unread").textContent === "50+"`)
 	p.sound()
 }
+
+// menu chooses something of the menu at the room's name, by keyboard.
+func (p *tab) menu(choice string) {
+	p.t.Helper()
+	p.focuses("#room-menu summary")
+	p.presses("Enter")
+	p.until("the menu", `document.querySelector("#room-menu[open]") && document.querySelector("`+choice+`").checkVisibility()`)
+	for range 10 {
+		p.presses("Tab")
+		if ask[bool](p, `document.activeElement.matches("`+choice+`")`) {
+			p.presses("Enter")
+			return
+		}
+	}
+	p.t.Fatalf("Tab doesn't lead to %s", choice)
+}
+
+// A muted room keeps quiet, but where one is named; in all tabs.
+func TestMutedRoomsKeepQuiet(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-bob", "Bob"}
+	p := newTab(t)
+	p.visits(s, "lobby", "hardware")
+	p.menu("#room-mute")
+	p.until("the room to be mute", row("hardware")+`.matches(".muted")`)
+	p.until("the focus where the menu was opened", `!document.querySelector("#room-menu[open]") && document.activeElement.matches("#room-menu summary")`)
+	p.run(row("lobby") + ".click()")
+	p.title("#lobby")
+	second := p.another()
+	second.goTo(s.URL + "/r/lobby")
+	second.online()
+	second.until("the room to be mute there", row("hardware")+`.matches(".muted")`)
+	s.add(said{Room: "hardware", User: bob, Text: "quiet"})
+	s.add(said{Room: "lobby", User: bob, Text: "loud"})
+	for _, one := range []*tab{p, second} {
+		one.gets("loud") // and so the quiet one came before
+		one.title("#lobby")
+		one.until("no count", row("hardware")+`.querySelector(".room-unread").hidden`)
+	}
+	s.add(said{Room: "hardware", User: bob, Text: "@Ann"})
+	p.title("(@1) #lobby")
+	second.run(row("hardware") + ".click()")
+	second.until("the room", `document.querySelector("#room-name").textContent === "hardware"`)
+	second.menu("#room-mute")
+	p.until("the room to be loud again", row("hardware")+`.matches(":not(.muted)")`)
+	p.sound()
+	second.sound()
+}
+
+// Whoever leaves a room is in another one, and the address and Back know it.
+func TestLeavingARoom(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-bob", "Bob"}
+	p := newTab(t)
+	p.visits(s, "lobby")
+	p.until("the menu not to offer it in the lobby alone", `document.querySelector("#room-leave").hidden`)
+	p.visits(s, "garden", "hardware")
+	p.run(row("lobby") + ".click()")
+	p.until("the lobby", `document.querySelector("#room-name").textContent === "lobby"`)
+	p.run(row("hardware") + ".click()")
+	p.until("the room", `document.querySelector("#room-name").textContent === "hardware"`)
+	p.menu("#room-leave")
+	p.until("the room before it", `location.pathname === "/r/lobby" && document.querySelector("#room-name").textContent === "lobby"`)
+	p.until("the field to have the focus", `document.activeElement.id === "say"`)
+	p.until("the room to be out of the list", `!`+row("hardware"))
+	s.add(said{Room: "hardware", User: bob, Text: "@Ann are you there?"})
+	s.add(said{Room: "lobby", User: bob, Text: "after it"})
+	p.gets("after it")
+	p.title("#lobby")
+	p.reload()
+	p.online()
+	p.until("the list", row("garden"))
+	if ask[bool](p, "!!"+row("hardware")) {
+		t.Error("the room that was left is in the list again")
+	}
+	p.sound()
+}

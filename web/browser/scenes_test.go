@@ -167,6 +167,26 @@ var further = []scene{
 		act:  func(_ *stage, p *tab) { p.run(`document.querySelector("#pill summary").click()`) },
 	},
 	{
+		name: "room menu",
+		set:  func(s *stage, w words) { talk(s, w, 4) },
+		act:  func(_ *stage, p *tab) { p.run(`document.querySelector("#room-menu summary").click()`) },
+	},
+	{
+		name: "unread",
+		set:  func(s *stage, w words) { talk(s, w, 12) },
+		act: func(s *stage, p *tab) {
+			p.visits(s, "hardware", "random", "release-notes-of-the-old-client")
+			p.run(`document.querySelector("#room-mute").click()`)
+			p.visits(s, "lobby")
+			for range 3 {
+				s.add(said{Room: "hardware", User: s.members[0], Text: "look"})
+			}
+			s.add(said{Room: "random", User: s.members[0], Text: "@" + s.me.Name})
+			p.until("the counts", `document.querySelector(".room-unread.named") && document.querySelector(".muted")`)
+			p.run(`innerWidth < 900 && document.querySelector("#rooms-toggle").click()`)
+		},
+	},
+	{
 		name: "name",
 		set:  func(s *stage, w words) { talk(s, w, 4) },
 		act:  func(_ *stage, p *tab) { p.run(`document.querySelector("#me-change").click()`) },

@@ -12,14 +12,21 @@ class FakeClient extends EventTarget {
 	limits = { rooms: 100 };
 	user = { id: "me", name: "Me" };
 	nodes = [];
-	pending = () => [];
 	listRooms = async () => [];
+	waits = new Set();
+	pending = (room) => (this.waits.has(room) ? [{ key: "k", room }] : []);
+	leave(room) {
+		this.rooms = this.rooms.filter((one) => one !== room);
+	}
+	tell(name, detail) {
+		this.dispatchEvent(new CustomEvent(name, { detail }));
+	}
 	join(room) {
 		if (!this.rooms.includes(room)) this.rooms.push(room);
 	}
 	arrive(room, messages) {
 		const detail = { asked: room, room, messages, members: [], count: 1, again: false, gap: false, restarted: false };
-		this.dispatchEvent(new CustomEvent("joined", { detail }));
+		this.tell("joined", detail);
 	}
 }
 const entry = (room, seq) => ({ id: `${1000 + seq}-${seq}`, room, key: `${seq}`, user: { id: "a", name: "Ann" }, text: "hi", time: 1, node: "n" });
@@ -40,4 +47,63 @@ test("the rooms of one's list are followed, and what came there since one read i
 	assert.equal(chat.log.newFrom, 2);
 	chat.attention.save();
 	assert.equal(JSON.parse(kept.get("chat.read")).at(-1)[1], "1003-3");
+});
+
+/** A chat with these rooms in its list, the last one looked at. */
+function visiting(...rooms) {
+	kept.clear();
+	const client = new FakeClient();
+	const chat = new Chat(client, new NodeNumbers([], () => {}));
+	for (const room of rooms) {
+		chat.open(room);
+		client.arrive(room, []);
+	}
+	return { chat, client, own: () => chat.rows().own.map(({ room }) => room) };
+}
+
+test("a room that is left is out of the list, and the one visited before is looked at", () => {
+	const { chat, client, own } = visiting("a", "b", "c");
+	chat.part("c");
+	assert.equal(chat.current, "b");
+	assert.deepEqual(own(), ["a", "b"]);
+	assert.deepEqual(client.rooms, ["a", "b"]);
+	assert.deepEqual(JSON.parse(kept.get("chat.recent")), ["b", "a"]);
+	chat.part("a");
+	assert.equal(chat.current, "b", "another one than that which is looked at");
+	chat.part("b");
+	assert.equal(chat.current, "lobby");
+	chat.part("lobby");
+	assert.equal(chat.current, "lobby");
+	assert.ok(!chat.canPart("lobby"), "one is always somewhere");
+	assert.deepEqual(client.rooms, ["lobby"]);
+	chat.open("a");
+	assert.deepEqual(own(), ["a", "lobby"], "one may come back");
+});
+
+test("what waits for a room that is left goes out first", () => {
+	const { chat, client, own } = visiting("a", "b");
+	client.waits.add("b");
+	chat.part("b");
+	assert.deepEqual(own(), ["a"]);
+	assert.deepEqual(client.rooms, ["a", "b"]);
+	client.tell("outbox", { room: "b" });
+	assert.deepEqual(client.rooms, ["a", "b"]);
+	client.waits.clear();
+	client.tell("outbox", { room: "b" });
+	assert.deepEqual(client.rooms, ["a"]);
+});
+
+test("of a muted room only mentions count, in all tabs", () => {
+	const { chat, client } = visiting("a", "b");
+	chat.mute("a", true);
+	const say = (seq, text) => client.tell("message", { ...entry("a", seq), text });
+	const a = () => chat.rows().own.find(({ room }) => room === "a");
+	say(1, "hi");
+	assert.deepEqual([a().muted, a().unread, a().mentions], [true, 0, 0]);
+	say(2, "@me hi");
+	assert.deepEqual([a().unread, a().mentions], [1, 1]);
+	kept.set("chat.muted", "[]"); // as another tab does
+	assert.deepEqual([a().muted, a().unread, a().mentions], [false, 2, 1]);
+	for (let i = 0; i < 150; i++) chat.mute(`r${i}`, true);
+	assert.equal(JSON.parse(kept.get("chat.muted")).length, 100);
 });

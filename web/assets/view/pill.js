@@ -1,5 +1,6 @@
 // @ts-check
 import { byId, part, setText, stamp } from "./dom.js";
+import { closes } from "./menu.js";
 import { pathOf } from "./rooms.js";
 
 /** @typedef {import("../wire.js").Node} Node */
@@ -13,15 +14,7 @@ export class Pill {
 	/** @param {NodeNumbers} numbers */
 	constructor(numbers) {
 		this.#numbers = numbers;
-		document.addEventListener("click", (e) => {
-			if (!this.#pill.contains(/** @type {globalThis.Node} */ (e.target))) this.#pill.open = false;
-		});
-		this.#pill.addEventListener("keydown", (e) => {
-			if (e.key !== "Escape" || !this.#pill.open) return;
-			e.stopPropagation();
-			this.#pill.open = false;
-			part(this.#pill, "summary").focus();
-		});
+		closes(this.#pill);
 	}
 
 	/**

@@ -59,16 +59,17 @@ export class RoomsView {
 	 * @param {boolean} isCurrent
 	 */
 	#drawRow(row, isCurrent) {
-		const { room, count, unread, mentions } = row;
+		const { room, count, unread, mentions, muted } = row;
 		const element = this.#drawn.get(room) ?? stamp("t-room");
 		const link = /** @type {HTMLAnchorElement} */ (part(element, "a"));
 		link.href = pathOf(room);
 		link.classList.toggle("unread", unread > 0);
+		link.classList.toggle("muted", muted);
 		if (isCurrent) link.setAttribute("aria-current", "page");
 		else link.removeAttribute("aria-current");
 		setText(part(element, ".room-label"), room);
 		const badge = part(element, ".room-unread");
-		const words = unreadWords(row);
+		const words = [muted ? "muted" : "", unreadWords(row)].filter(Boolean).join(", ");
 		badge.hidden = unread === 0;
 		badge.classList.toggle("named", mentions > 0);
 		setText(badge, badgeOf(row));
