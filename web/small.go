@@ -12,7 +12,7 @@ import (
 
 // sheets are the style sheets in the order in which they are sent, as one:
 // what is alike in them is sent once.
-var sheets = []string{"base", "frame", "log", "actions", "foot", "rooms"}
+var sheets = []string{"base", "frame", "log", "actions", "foot", "rooms", "dialogs"}
 
 const (
 	sheetsDir = "assets/style"

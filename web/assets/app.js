@@ -14,8 +14,10 @@ import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
 import { byId, copyFrom, often, onFrame, paced, setText } from "./view/dom.js";
 import { LogView } from "./view/log.js";
+import { openHelp } from "./view/help.js";
 import { NameLine } from "./view/name.js";
 import { PeopleView } from "./view/people.js";
+import { pickEmoji } from "./view/picker.js";
 import { Pill } from "./view/pill.js";
 import { RoomMenu } from "./view/roommenu.js";
 import { pathOf, RoomsView } from "./view/rooms.js";
@@ -34,6 +36,9 @@ const SEEKING = {
 	gone: "That message is no longer available.",
 	far: "That message is too far back to be shown here.",
 };
+
+/** The authors of so many messages are offered where one is named. */
+const SPOKE = 100;
 
 /** How often the list of rooms is asked for while the page is seen, in milliseconds. */
 const ROOMS_EVERY = 15_000;
@@ -62,9 +67,30 @@ const bar = new Bar(() => (client.hurry(), client.start()));
 const name = new NameLine({ rename, done: () => composer.focus() });
 const composer = new Composer({
 	say,
+	edit: (id, text) => !outbox.full && Boolean(client.edit(chat.current, id, text)),
+	command: (name, about) => commands[name](about),
+	last: () => [...chat.log.entries].reverse().find(({ user }) => user.id === client.user?.id),
 	typing: () => client.typing(chat.current),
-	changed: (text) => keep.saveDraft(chat.current, text),
+	changed: (draft) => keep.saveDraft(chat.current, draft),
+	sources: {
+		names: () => {
+			const { members, entries } = chat.log;
+			const spoke = entries.slice(-SPOKE).reverse().map(({ user }) => user);
+			return [...members.values(), ...spoke].filter(({ id }) => id !== client.user?.id).map(({ name }) => name);
+		},
+		rooms: () => Object.values(chat.rows()).flatMap((rows) => rows.map(({ room }) => room)),
+	},
 });
+/** What commands do, and say that they did. @type {Record<string, (about: string) => string | Promise<string>>} */
+const commands = {
+	nick: async (wanted) => {
+		await rename(wanted);
+		return `You are ${client.user?.name} now.`;
+	},
+	join: (room) => (go(room.replace(/^#/, "")), ""),
+	part: () => (chat.part(chat.current), ""),
+	help: () => (openHelp(), ""),
+};
 const log = new LogView(
 	numbers,
 	{
@@ -74,15 +100,13 @@ const log = new LogView(
 	},
 	mentions,
 );
-// Where the field can't do a thing, messages have no button for it.
-/** @type {any} */
-const field = composer;
 new Actions(log, {
 	react: ({ room, id }, emoji, on) => client.react(room, id, emoji, on),
 	remove: ({ room, id }) => client.remove(room, id),
-	edit: field.edit && ((entry) => field.edit(entry)),
-	reply: field.quote && ((entry) => field.quote(entry)),
-	again: field.take && again,
+	pick: pickEmoji,
+	edit: (entry) => composer.edit(entry),
+	reply: (entry) => composer.quote(entry),
+	again,
 	me: () => client.user?.id ?? "",
 	address: (entry) => `${location.origin}${pathOf(entry.room)}#${entry.id}`,
 	copy: copyFrom,
@@ -169,8 +193,8 @@ function again(key) {
 	if (!pending) return;
 	const target = pending.target && chat.log.get(pending.target);
 	client.cancel(key);
-	if (target) field.edit({ ...target, text: pending.text });
-	else field.take(pending.text);
+	if (target) composer.edit(target, pending.text);
+	else composer.take(pending.text);
 }
 
 /** @param {string} wanted */

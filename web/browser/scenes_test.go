@@ -192,6 +192,40 @@ var further = []scene{
 		act:  func(_ *stage, p *tab) { p.run(`document.querySelector("#me-change").click()`) },
 	},
 	{
+		name: "suggestions",
+		set:  func(s *stage, w words) { talk(s, w, 4) },
+		act: func(_ *stage, p *tab) {
+			p.focuses("#say")
+			p.types("Thanks :sm")
+			p.until("the suggestions", `document.querySelectorAll("#options li").length > 4`)
+		},
+	},
+	{
+		name: "editing",
+		set:  func(s *stage, w words) { talk(s, w, 4); s.add(said{Room: "lobby", User: s.me, Text: w.lines[3]}) },
+		act: func(_ *stage, p *tab) {
+			p.focuses("#say")
+			p.presses("ArrowUp")
+			p.until("the message in the field", `!document.querySelector("#editing").hidden && document.querySelector("#say").value`)
+		},
+	},
+	{
+		name: "emoji",
+		set:  func(s *stage, w words) { talk(s, w, 4) },
+		act: func(_ *stage, p *tab) {
+			p.run(`document.querySelector("#pick").click()`)
+			p.until("the emoji", `document.querySelector("#picker").open`)
+		},
+	},
+	{
+		name: "help",
+		set:  func(s *stage, w words) { talk(s, w, 4) },
+		act: func(_ *stage, p *tab) {
+			p.says("/help")
+			p.until("the help", `document.querySelector("#help").open`)
+		},
+	},
+	{
 		name: "muted",
 		set:  func(s *stage, w words) { talk(s, w, 4) },
 		act: func(s *stage, p *tab) {

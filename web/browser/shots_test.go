@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -32,7 +33,7 @@ func TestPicturesOfEveryState(t *testing.T) {
 	if err := os.MkdirAll(*shots, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, sc := range scenes {
+	for _, sc := range slices.Concat(scenes, further) {
 		for _, size := range [][2]int64{{1440, 900}, {1024, 768}, {390, 844}, {320, 568}} {
 			for _, dark := range []bool{false, true} {
 				for _, w := range []words{leftToRight, rightToLeft} {

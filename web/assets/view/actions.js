@@ -96,6 +96,8 @@ export class Actions {
 			if (Math.hypot(e.clientX - x, e.clientY - y) > STRAY) rest();
 		});
 		for (const name of ["pointerup", "pointercancel", "pointerleave"]) this.#log.addEventListener(name, rest);
+		// The finger that opened the menu chooses nothing in it as it leaves.
+		this.#log.addEventListener("touchend", (e) => this.#isSheet && e.cancelable && e.preventDefault());
 		this.#log.addEventListener("contextmenu", (e) => {
 			if (this.#isSheet) e.preventDefault(); // it is this menu that opened
 		});

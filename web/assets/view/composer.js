@@ -1,36 +1,75 @@
 // @ts-check
+import { orderOf } from "../commands.js";
+import { withEmoji } from "../emoji.js";
 import { bytesOf } from "../wire.js";
+import { Completer } from "./completer.js";
 import { byId, setText } from "./dom.js";
+import { pickEmoji } from "./picker.js";
+import { sentence } from "./row.js";
+
+/** @typedef {import("../changes.js").Message} Message */
 
 /** From this part of the limit on the length is shown. */
 const NEAR = 0.8;
 
-/** The field where one writes. */
+/** So much of a message is quoted, in characters. */
+const QUOTED = 140;
+
+/**
+ * @typedef {object} Edit A message that is being changed.
+ * @property {string} id
+ * @property {string} was its text
+ * @property {string} text what it shall be
+ *
+ * @typedef {object} Draft What was begun in a room.
+ * @property {string} text
+ * @property {Edit} [edit] it is in the field in place of the text
+ *
+ * @typedef {object} Hooks
+ * @property {(text: string) => boolean} say takes the text, or not
+ * @property {(id: string, text: string) => boolean} edit likewise
+ * @property {(name: string, about: string) => string | Promise<string>} command does it, and tells what came of it; "" for nothing
+ * @property {() => Message | undefined} last one's newest message
+ * @property {() => void} typing
+ * @property {(draft: Draft) => void} changed
+ * @property {import("../complete.js").Sources} sources
+ */
+
+/** The field where one writes: a message, a change of one, or a command. */
 export class Composer {
 	#form = byId("composer");
 	#field = /** @type {HTMLTextAreaElement} */ (byId("say"));
 	#send = /** @type {HTMLButtonElement} */ (byId("send"));
 	#counter = byId("counter");
+	#editing = byId("editing");
+	#completer;
 	#limit = 4000;
+	#room = "";
+	/** @type {Draft} */
+	#draft = { text: "" };
 	#hooks;
 
-	/**
-	 * @param {object} hooks
-	 * @param {(text: string) => boolean} hooks.say takes the text, or not
-	 * @param {() => void} hooks.typing
-	 * @param {(text: string) => void} hooks.changed
-	 */
+	/** @param {Hooks} hooks */
 	constructor(hooks) {
 		this.#hooks = hooks;
+		this.#completer = new Completer(this.#field, hooks.sources);
 		this.#form.addEventListener("submit", (e) => {
 			e.preventDefault();
 			this.#submit();
 		});
 		this.#field.addEventListener("keydown", (e) => this.#key(e));
 		this.#field.addEventListener("input", () => {
-			this.#hooks.changed(this.#field.value);
+			this.#note("");
+			this.#wrote();
 			if (this.#field.value.trim()) this.#hooks.typing();
-			this.#draw();
+		});
+		byId("editing-cancel").addEventListener("click", () => this.#endEdit());
+		const pick = byId("pick");
+		pick.addEventListener("click", async () => {
+			const emoji = await pickEmoji(pick);
+			this.focus();
+			if (emoji) this.#field.setRangeText(emoji, this.#field.selectionStart, this.#field.selectionEnd, "end");
+			this.#wrote();
 		});
 	}
 
@@ -42,56 +81,149 @@ export class Composer {
 
 	/**
 	 * @param {string} room
-	 * @param {string} text what was begun there
+	 * @param {Draft} draft what was begun there
 	 */
-	setRoom(room, text) {
+	setRoom(room, draft) {
+		const same = room.toLowerCase() === this.#room.toLowerCase(); // the node folds its case
+		this.#room = room;
 		this.#field.placeholder = `Write to #${room}`;
-		this.#field.value = text;
-		this.#draw();
+		if (same) return;
+		this.#draft = draft;
+		this.#show();
 	}
 
 	focus() {
 		this.#field.focus({ preventScroll: true });
 	}
 
-	/** @param {KeyboardEvent} e */
-	#key(e) {
-		// While an input method composes, Enter is its own (229: Safari's late one).
-		if (e.key !== "Enter" || e.shiftKey || e.isComposing || e.keyCode === 229) return;
-		e.preventDefault();
-		this.#submit();
+	/**
+	 * Lets one change a message. What was begun comes back afterwards.
+	 * @param {Message} message
+	 * @param {string} [text] what it shall be, as far as that is known
+	 */
+	edit({ id, text: was }, text = was) {
+		this.#draft = { text: this.#draft.text, edit: { id, was, text } };
+		this.#begin();
 	}
 
-	#submit() {
-		const text = this.#text();
-		if (!text || bytesOf(text) > this.#limit) return;
-		if (!this.#hooks.say(text)) return this.#note("Too much waits to be sent already. Keep this until it is gone.", true);
-		this.#field.value = "";
-		this.#hooks.changed("");
-		this.#draw();
+	/**
+	 * Begins an answer to a message.
+	 * @param {Message} message
+	 */
+	quote({ id, user, text }) {
+		const own = text.split("\n").filter((line) => !line.startsWith(">")).join(" ").trim();
+		const letters = [...own];
+		const words = letters.length > QUOTED ? `${letters.slice(0, QUOTED).join("")}…` : own;
+		this.#draft = { text: `> @${user.name} #${id}: ${words}\n${this.#draft.text}` };
+		this.#begin();
+	}
+
+	/**
+	 * Takes a text back that was not sent.
+	 * @param {string} text
+	 */
+	take(text) {
+		this.#draft = { text: [text, this.#draft.text].filter(Boolean).join("\n") };
+		this.#begin();
+	}
+
+	#begin() {
+		this.#show();
+		this.#hooks.changed(this.#draft);
 		this.focus();
+		this.#field.setSelectionRange(this.#field.value.length, this.#field.value.length);
+	}
+
+	#endEdit() {
+		this.#draft = { text: this.#draft.text };
+		this.#begin();
+	}
+
+	/** @param {KeyboardEvent} e */
+	#key(e) {
+		// While an input method composes, keys are its own (229: Safari's late one).
+		if (e.isComposing || e.keyCode === 229 || this.#completer.key(e)) return;
+		const bare = !e.shiftKey && !e.ctrlKey && !e.altKey && !e.metaKey;
+		if (e.key === "Enter" && !e.shiftKey) this.#submit();
+		else if (e.key === "Escape" && this.#draft.edit) this.#endEdit();
+		else if (e.key === "ArrowUp" && bare && !this.#field.value) {
+			const last = this.#hooks.last();
+			if (!last) return;
+			this.edit(last);
+		} else return;
+		e.preventDefault();
+	}
+
+	async #submit() {
+		const text = withEmoji(this.#text());
+		if (!text || bytesOf(text) > this.#limit) return;
+		const { edit } = this.#draft;
+		if (edit) {
+			if (text === edit.was || this.#hooks.edit(edit.id, text)) this.#endEdit();
+			else this.#full();
+			return;
+		}
+		const { say, name, about = "", wrong } = orderOf(text);
+		if (wrong) return this.#note(wrong, true);
+		if (say !== undefined && !this.#hooks.say(say)) return this.#full();
+		this.#draft = { text: "" };
+		this.#begin();
+		if (!name) return;
+		try {
+			this.#note(await this.#hooks.command(name, about));
+		} catch (refusal) {
+			if (!this.#field.value) this.take(text);
+			this.#note(refusal instanceof Error ? sentence(refusal.message) : "", true);
+		}
+	}
+
+	#full() {
+		this.#note("Too much waits to be sent already. Keep this until it is gone.", true);
 	}
 
 	#text() {
 		return this.#field.value.replace(/^\s*\n|\s+$/g, "");
 	}
 
+	#wrote() {
+		const { value } = this.#field;
+		if (this.#draft.edit) this.#draft.edit.text = value;
+		else this.#draft.text = value;
+		this.#hooks.changed(this.#draft);
+		this.#draw();
+	}
+
+	/** Puts what is being written into the field. */
+	#show() {
+		const { text, edit } = this.#draft;
+		this.#field.value = edit?.text ?? text;
+		this.#completer.close();
+		this.#note("");
+		this.#draw();
+	}
+
 	/**
 	 * @param {string} words
-	 * @param {boolean} refused
+	 * @param {boolean} [refused]
 	 */
-	#note(words, refused) {
+	#note(words, refused = false) {
 		this.#counter.hidden = words === "";
 		this.#counter.classList.toggle("over", refused);
 		setText(this.#counter, words);
 	}
 
 	#draw() {
+		const { edit } = this.#draft;
+		this.#editing.hidden = !edit;
+		this.#send.setAttribute("aria-label", edit ? "Save the change" : "Send");
 		const bytes = bytesOf(this.#text());
 		const over = bytes > this.#limit;
 		this.#send.disabled = bytes === 0 || over;
-		const count = `${bytes.toLocaleString()} of ${this.#limit.toLocaleString()} bytes`;
-		this.#note(bytes < this.#limit * NEAR ? "" : over ? `Too long: ${count}` : count, over);
+		if (bytes >= this.#limit * NEAR) {
+			const count = `${bytes.toLocaleString()} of ${this.#limit.toLocaleString()} bytes`;
+			this.#note(over ? `Too long: ${count}` : count, over);
+		}
+		if (CSS.supports("field-sizing", "content")) return; // it grows by itself
 		this.#field.style.height = "auto";
 		this.#field.style.height = `${this.#field.scrollHeight}px`;
 	}

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { orderOf } from "../assets/commands.js";
+import { complete } from "../assets/complete.js";
+import { EMOJI, named, withEmoji } from "../assets/emoji.js";
+
+const sources = { names: () => ["Ann", "Ben", "Annika", "Mary Ann"], rooms: () => ["lobby", "go.dev", "x-lobby"] };
+const words = (before) => complete(before, sources)?.options.map((one) => one.words) ?? [];
+
+test("a word that a slash begins is a command, a path or a double slash is a text", () => {
+	assert.deepEqual(orderOf("/me waves"), { say: "/me waves" });
+	assert.deepEqual(orderOf("/ME waves\ntwice"), { say: "/me waves\ntwice" });
+	assert.deepEqual(orderOf("/nick  Ann Lee "), { name: "nick", about: "Ann Lee" });
+	assert.deepEqual(orderOf("/part"), { name: "part", about: "" });
+	assert.deepEqual(orderOf("/usr/bin is full"), { say: "/usr/bin is full" });
+	assert.deepEqual(orderOf("//me waves"), { say: "/me waves" });
+	assert.deepEqual(orderOf("/ what"), { say: "/ what" });
+	assert.deepEqual(orderOf("a /me"), { say: "a /me" });
+	assert.match(orderOf("/dance now").wrong, /no \/dance/);
+	for (const bare of ["/me", "/nick ", "/join"]) assert.match(orderOf(bare).wrong, /^Write .* after \//, bare);
+});
+
+test("names, rooms, emoji and commands are offered for what was begun", () => {
+	assert.deepEqual(words("hi @an"), ["@Ann", "@Annika", "@Mary Ann"]);
+	assert.deepEqual(words("@"), ["@Ann", "@Ben", "@Annika", "@Mary Ann"]);
+	assert.deepEqual(words("(#lob"), ["#lobby", "#x-lobby"]);
+	assert.deepEqual(words("/"), ["/me", "/nick", "/join", "/part", "/help"]);
+	assert.deepEqual(words("/HE"), ["/help"]);
+	assert.equal(words("so :smil")[0], ":smiley:");
+	assert.deepEqual(words("so :s"), [], "one letter is too little");
+	for (const none of ["a@an", "x#lob", "say /he", "10:30", "@zed", ""]) assert.deepEqual(words(none), [], none);
+	assert.ok(words("x :ar").length <= 8);
+});
+
+test("what takes the place of a begun word is it and a space", () => {
+	const { from, options, whole } = complete("hi @an", sources);
+	assert.deepEqual([from, options[0].put, whole], [3, "@Ann ", false]);
+	assert.equal(complete("hi :tada", sources).options[0].put, "🎉 ");
+	// Whoever has written it whole wants no help with it.
+	for (const done of ["@ann", "#LOBBY", "/help", ":tada"]) assert.equal(complete(done, sources).whole, true, done);
+});
+
+test("emoji have names of their own, and stand for them in texts but not in code", () => {
+	const names = EMOJI.flatMap((one) => one.names);
+	assert.equal(new Set(names).size, names.length, "a name stands for two");
+	assert.equal(new Set(EMOJI.map(({ emoji }) => emoji)).size, EMOJI.length, "an emoji is there twice");
+	for (const name of names) assert.match(name, /^[a-z0-9_+-]+$/);
+	for (const { emoji } of EMOJI) assert.match(emoji, /^\p{Emoji}\uFE0F?$/u);
+	assert.equal(withEmoji("well :+1: :tada:!"), "well 👍 🎉!");
+	for (const same of ["10:30:45", "a:tada:b", "`:tada:`", "```\n:tada:\n```", ":nothing_of_it:", "https://a/:tada:", "std::tada::x"])
+		assert.equal(withEmoji(same), same);
+	assert.equal(named("HEART")[0].emoji, "❤️");
+	assert.deepEqual(named("h"), []);
+});
+
+test("no text takes long to read, whatever its marks", () => {
+	const start = performance.now();
+	for (const mark of [":", "`", "@", "#", "/", ":a", "https://"]) {
+		const text = mark.repeat(20_000);
+		withEmoji(text);
+		complete(text, sources);
+		orderOf(text);
+	}
+	assert.ok(performance.now() - start < 2000);
+});
