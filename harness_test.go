@@ -97,7 +97,7 @@ func tryNode(t *testing.T, redisURL string, args ...string) (*testNode, error) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(testLog{t}, nil))
-	s, err := startServer(context.Background(), opts, l, redisURL, log)
+	s, err := startServer(context.Background(), opts, l, redisURL, nil, log)
 	if err != nil {
 		return nil, err
 	}

@@ -122,11 +122,11 @@ func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	if opts.Nodes > 1 {
 		return runCluster(ctx, opts, signals, stdout, stderr, log)
 	}
-	var parentGone <-chan struct{}
+	var from parent
 	if child {
-		parentGone = embed.ParentGone(stdin)
+		from = parent{embed.ParentGone(stdin), embed.Controls(os.LookupEnv)}
 	}
-	return runNode(ctx, opts, signals, parentGone, stdout, log)
+	return runNode(ctx, opts, signals, from, stdout, log)
 }
 
 func newLog(opts cli.NodeOptions, w io.Writer) *slog.Logger {
@@ -137,8 +137,15 @@ func newLog(opts cli.NodeOptions, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, handler))
 }
 
+// parent is what a node of --nodes has of the process that started it; its zero
+// value is none.
+type parent struct {
+	gone     <-chan struct{}
+	controls *embed.Remote
+}
+
 // runNode runs one node until a signal, the parent's end or ctx stops it.
-func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, parentGone <-chan struct{}, stdout io.Writer, log *slog.Logger) error {
+func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, from parent, stdout io.Writer, log *slog.Logger) error {
 	listener, err := listen("--addr", opts.Addr)
 	if err != nil {
 		return err
@@ -163,12 +170,12 @@ func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal
 		select {
 		case stopped = <-signals:
 			cancel()
-		case <-parentGone:
+		case <-from.gone:
 			cancel()
 		case <-started:
 		}
 	}()
-	s, err := startServer(starting, opts, listener, redisURL, log)
+	s, err := startServer(starting, opts, listener, redisURL, from.controls, log)
 	close(started)
 	<-watch
 	if err != nil {
@@ -181,7 +188,7 @@ func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal
 	if starting.Err() == nil {
 		select {
 		case stopped = <-signals:
-		case <-parentGone:
+		case <-from.gone:
 		case <-ctx.Done():
 		case err := <-s.httpEnded:
 			s.Close(0)
@@ -212,9 +219,10 @@ func startBroker(opts cli.NodeOptions, stdout io.Writer, log *slog.Logger) (*emb
 // runCluster starts the processes of --nodes and their broker.
 func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, stdout, stderr io.Writer, log *slog.Logger) error {
 	redisURL := opts.Redis
+	var b *embed.Broker
 	if redisURL == "" {
-		b, err := startBroker(opts, stdout, log)
-		if err != nil {
+		var err error
+		if b, err = startBroker(opts, stdout, log); err != nil {
 			return err
 		}
 		defer b.Close()
@@ -224,6 +232,7 @@ func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Sig
 		Nodes:  opts.Nodes,
 		Addr:   opts.Addr,
 		Redis:  redisURL,
+		Broker: b,
 		Args:   childArgs(opts.Given),
 		Env:    childEnv(opts),
 		Drain:  opts.Drain,

@@ -38,7 +38,10 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("/api/", s.shared(func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, protocol.Errorf(protocol.CodeNotFound, "there is nothing at this address"))
 	}))
-	mux.Handle("/", web.Handler(web.Access{Allowed: s.originAllowed, Framers: s.opts.Origins}))
+	s.demo.routes(mux)
+	pages := web.Handler(web.Access{Allowed: s.originAllowed, Framers: s.opts.Origins, Control: s.demo.token})
+	mux.Handle("/cluster", pages) // else the mux would lead to what is below it
+	mux.Handle("/", pages)
 	return mux
 }
 

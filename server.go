@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"example.com/chat/embed"
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/cli"
 	"example.com/chat/internal/conn"
@@ -61,6 +62,7 @@ type server struct {
 	listener net.Listener
 	peers    peers
 	meter    meter
+	demo     *demo // nil outside of one
 	maxConns int
 
 	draining  atomic.Bool
@@ -87,9 +89,9 @@ func listen(flag, addr string) (net.Listener, error) {
 
 // startServer starts a node on the listener, which it owns from now on, joined
 // to the others by the Redis given, and returns when it takes users. Close must
-// be called once.
-func startServer(ctx context.Context, opts cli.NodeOptions, listener net.Listener, redisURL string, log *slog.Logger) (*server, error) {
-	s := &server{opts: opts, log: log, listener: listener, httpEnded: make(chan error, 1)}
+// be called once. parent has the controls of a demo; nil for none.
+func startServer(ctx context.Context, opts cli.NodeOptions, listener net.Listener, redisURL string, parent *embed.Remote, log *slog.Logger) (*server, error) {
+	s := &server{opts: opts, log: log, listener: listener, demo: newDemo(parent, listener.Addr()), httpEnded: make(chan error, 1)}
 	debug, err := listenDebug(opts.DebugAddr, log)
 	if err == nil {
 		if err = s.build(ctx, redisURL); err != nil && debug != nil {

@@ -65,6 +65,7 @@ type Broker struct {
 
 	mu      sync.Mutex // guards the fields below
 	clients map[net.Conn]struct{}
+	stopped bool // it takes nobody until Start
 	closed  bool
 }
 
@@ -125,6 +126,31 @@ func (b *Broker) Close() {
 	b.redis.Close()
 }
 
+// Stop has the broker be away: it cuts off its clients and takes no others until
+// Start. It keeps what it holds, and its port.
+func (b *Broker) Stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stopped = true
+	for c := range b.clients {
+		_ = c.Close()
+	}
+}
+
+// Start ends Stop.
+func (b *Broker) Start() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stopped = false
+}
+
+// Stopped tells whether it is between Stop and Start.
+func (b *Broker) Stopped() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.stopped
+}
+
 func (b *Broker) accept() {
 	for {
 		c, err := b.listener.Accept()
@@ -137,7 +163,9 @@ func (b *Broker) accept() {
 			continue
 		}
 		if !b.add(c) {
-			_, _ = io.WriteString(c, "-ERR max number of clients reached\r\n") // fits the socket's empty buffer
+			if !b.Stopped() {
+				_, _ = io.WriteString(c, "-ERR max number of clients reached\r\n") // fits the socket's empty buffer
+			}
 			_ = c.Close()
 			continue
 		}
@@ -148,7 +176,7 @@ func (b *Broker) accept() {
 func (b *Broker) add(c net.Conn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || len(b.clients) >= b.cfg.maxClients {
+	if b.closed || b.stopped || len(b.clients) >= b.cfg.maxClients {
 		return false
 	}
 	b.clients[c] = struct{}{}

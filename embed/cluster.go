@@ -48,6 +48,9 @@ type ClusterConfig struct {
 	// Redis is the URL of the broker; it goes to the nodes by the environment,
 	// for it may hold a password.
 	Redis string
+	// Broker is what Redis leads to, where it is this process's: then the nodes
+	// serve controls (control.go). nil for none.
+	Broker *Broker
 	// Args are further flags of each node, Env their environment; default this
 	// process's.
 	Args, Env []string
@@ -66,14 +69,27 @@ type cluster struct {
 	exe   string
 	host  string
 	ports []int
+	// told is what the nodes find in their environment beside cfg.Env.
+	told []string
 
-	mu       sync.Mutex // guards the fields below, and the writers
-	children []*exec.Cmd
-	stdins   []io.Closer
-	lines    []string // of ready nodes, until printed
-	printed  int
-	held     bool // lines wait for their order
-	ending   bool
+	mu      sync.Mutex // guards the fields below, and the writers
+	nodes   []node     // its length never changes
+	lines   []string   // of ready nodes, until printed
+	printed int
+	held    bool // lines wait for their order
+	ending  bool
+}
+
+// node is one child and what is known of it.
+type node struct {
+	again chan struct{} // has it be started without a wait
+
+	cmd      *exec.Cmd // nil while none runs
+	stdin    io.Closer
+	ended    chan struct{} // closed when cmd has ended
+	state    string        // as in NodeState
+	wasReady bool          // once at least
+	asked    bool          // its end was asked for
 }
 
 // RunCluster starts the nodes as children of this process, keeps them alive,
@@ -84,6 +100,14 @@ func RunCluster(ctx context.Context, cfg ClusterConfig, signals <-chan os.Signal
 	c := &cluster{cfg: cfg, exe: cfg.Executable, held: true}
 	if err := c.prepare(); err != nil {
 		return err
+	}
+	if cfg.Broker != nil {
+		o, err := openControls(c, cfg.Broker)
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		c.told = append(c.told, o.environ()...)
 	}
 	failed := make(chan error, cfg.Nodes)
 	stop := make(chan struct{})
@@ -141,48 +165,18 @@ func (c *cluster) prepare() error {
 	if c.cfg.Env == nil {
 		c.cfg.Env = os.Environ()
 	}
-	c.children = make([]*exec.Cmd, c.cfg.Nodes)
-	c.stdins = make([]io.Closer, c.cfg.Nodes)
+	c.told = []string{"CHAT_REDIS=" + c.cfg.Redis, ChildEnv + "=1"}
+	c.nodes = newNodes(c.cfg.Nodes)
 	c.lines = make([]string, c.cfg.Nodes)
 	return nil
 }
 
-func (c *cluster) checkPorts() error {
-	for i, port := range c.ports {
-		l, err := net.Listen("tcp", net.JoinHostPort(c.host, strconv.Itoa(port)))
-		if err != nil {
-			return fmt.Errorf("node %d can't listen on port %d (%w): choose another --addr", i+1, port, plain(err))
-		}
-		_ = l.Close()
+func newNodes(n int) []node {
+	list := make([]node, n)
+	for i := range list {
+		list[i] = node{again: make(chan struct{}, 1), state: NodeStarting}
 	}
-	return nil
-}
-
-// plain strips from a network error what the message around it says already.
-func plain(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
-	}
-	var sys *os.SyscallError
-	if errors.As(err, &sys) {
-		err = sys.Err
-	}
-	return err
-}
-
-// FreePorts finds n ports of the host that are free now.
-func FreePorts(host string, n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close() // all are held until the last is found
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
+	return list
 }
 
 // ParentGone is closed when standard input ends: then a child's parent is gone.
@@ -210,7 +204,7 @@ func (c *cluster) keep(i int, stop <-chan struct{}) error {
 		if !ready {
 			return c.notStarted(i, held, err)
 		}
-		if time.Since(began) > livedWell {
+		if c.wasAsked(i) || time.Since(began) > livedWell {
 			wait = restartAfter
 		}
 		c.report(fmt.Sprintf("node %d ended (%s); starting it again in %s", i+1, ended(err), wait))
@@ -219,10 +213,22 @@ func (c *cluster) keep(i int, stop <-chan struct{}) error {
 		case <-stop:
 			timer.Stop()
 			return nil
+		case <-c.nodes[i].again:
+			timer.Stop()
+			wait = restartAfter
 		case <-timer.C:
 		}
 		wait = min(2*wait, restartMax)
 	}
+}
+
+// wasAsked tells whether the node's last end was asked for.
+func (c *cluster) wasAsked(i int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	asked := c.nodes[i].asked
+	c.nodes[i].asked = false
+	return asked
 }
 
 // notStarted makes the error of a node that has never been ready of the last
@@ -300,7 +306,9 @@ func (c *cluster) runOnce(i int, hold bool) (ready bool, held []string, err erro
 	readers.Wait()
 	err = cmd.Wait()
 	c.mu.Lock()
-	c.children[i], c.stdins[i] = nil, nil
+	n := &c.nodes[i]
+	n.cmd, n.stdin, n.state = nil, nil, NodeStarting
+	close(n.ended)
 	c.mu.Unlock()
 	return ready, held, err
 }
@@ -330,21 +338,29 @@ func (c *cluster) start(i int) (cmd *exec.Cmd, stdout, stderr io.Reader, err err
 	if err := cmd.Start(); err != nil {
 		return nil, nil, nil, err
 	}
-	c.children[i], c.stdins[i] = cmd, stdin
+	n := &c.nodes[i]
+	n.cmd, n.stdin, n.ended, n.state = cmd, stdin, make(chan struct{}), NodeStarting
+	select {
+	case <-n.again: // so it is
+	default:
+	}
 	return cmd, stdout, stderr, nil
 }
 
 // childEnv is a node's environment: what is the cluster's own is left out.
 func (c *cluster) childEnv() []string {
-	own := []string{"CHAT_NODES", "CHAT_ADDR", "CHAT_NODE_ID", "CHAT_BROKER_ADDR", "CHAT_REDIS", ChildEnv}
-	env := make([]string, 0, len(c.cfg.Env)+2)
+	own := []string{
+		"CHAT_NODES", "CHAT_ADDR", "CHAT_NODE_ID", "CHAT_BROKER_ADDR", "CHAT_REDIS", ChildEnv,
+		controlEnv, tokenEnv, portsEnv,
+	}
+	env := make([]string, 0, len(c.cfg.Env)+len(c.told))
 	for _, v := range c.cfg.Env {
 		name, _, _ := strings.Cut(v, "=")
 		if !slices.Contains(own, name) {
 			env = append(env, v)
 		}
 	}
-	return append(env, "CHAT_REDIS="+c.cfg.Redis, ChildEnv+"=1")
+	return append(env, c.told...)
 }
 
 // maxLine bounds one line of a child's output.
@@ -367,6 +383,7 @@ func (c *cluster) isReady(i int, line string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, rest, _ := strings.Cut(strings.TrimPrefix(line, "node "), "  ")
+	c.nodes[i].wasReady, c.nodes[i].state = true, NodeRunning
 	c.lines[i] = fmt.Sprintf("node %d  %s\n", i+1, rest)
 	c.printLocked()
 }
@@ -422,12 +439,13 @@ func (c *cluster) end(drain bool, keepers *sync.WaitGroup, signals <-chan os.Sig
 	done := make(chan struct{})
 	c.mu.Lock()
 	c.ending = true
-	for i, cmd := range c.children {
-		if cmd == nil {
+	c.endFrozenLocked()
+	for _, n := range c.nodes {
+		if n.cmd == nil {
 			continue
 		}
-		if !drain || cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows knows no SIGTERM
-			_ = c.stdins[i].Close()
+		if !drain || n.cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows knows no SIGTERM
+			_ = n.stdin.Close()
 		}
 	}
 	c.mu.Unlock()
@@ -446,9 +464,9 @@ func (c *cluster) end(drain bool, keepers *sync.WaitGroup, signals <-chan os.Sig
 	case <-time.After(patience):
 	}
 	c.mu.Lock()
-	for _, cmd := range c.children {
-		if cmd != nil {
-			_ = cmd.Process.Kill()
+	for _, n := range c.nodes {
+		if n.cmd != nil {
+			_ = n.cmd.Process.Kill()
 		}
 	}
 	c.mu.Unlock()

@@ -129,7 +129,8 @@ func runFakes(t *testing.T, way string, cfg ClusterConfig) *running {
 	t.Helper()
 	r := &running{t: t, signals: make(chan os.Signal, 4), ended: make(chan error, 1)}
 	cfg.Env = append(os.Environ(), fakeEnv+"="+way, dirEnv+"="+t.TempDir(),
-		"CHAT_NODES=3", "CHAT_BROKER_ADDR=:1", "CHAT_ADDR=:2", "CHAT_NODE_ID=x", "CHAT_REDIS=y", "CHAT_TEXT_LIMIT=99")
+		"CHAT_NODES=3", "CHAT_BROKER_ADDR=:1", "CHAT_ADDR=:2", "CHAT_NODE_ID=x", "CHAT_REDIS=y", "CHAT_TEXT_LIMIT=99",
+		controlEnv+"=a", tokenEnv+"=b", portsEnv+"=1")
 	cfg.Stdout, cfg.Stderr = &r.out, &r.err
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
@@ -245,7 +246,7 @@ func TestNodesAreShownInTheirOrder(t *testing.T) {
 func TestAReadyNodeIsHeldBackForOneThatIsLateAndThenShown(t *testing.T) {
 	t.Parallel()
 	var out proc.Output
-	c := &cluster{cfg: ClusterConfig{Stdout: &out}, lines: make([]string, 3), held: true}
+	c := &cluster{cfg: ClusterConfig{Stdout: &out}, nodes: newNodes(3), lines: make([]string, 3), held: true}
 	for _, step := range []struct {
 		do   func()
 		want string

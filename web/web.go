@@ -17,14 +17,8 @@ import (
 	"strings"
 )
 
-//go:embed index.html client.js embed.js manifest.webmanifest assets
+//go:embed index.html cluster.html client.js embed.js manifest.webmanifest assets
 var files embed.FS
-
-// policy lets a page load what this package serves and talk to any node of the
-// cluster, and nothing else: text of a message can't become script, whatever it
-// is (https://www.w3.org/TR/CSP3/).
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-	"manifest-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'" // and Access.Framers
 
 // types are the media types by a file's ending; the system's own table is not
 // asked, so that every machine serves the same.
@@ -49,7 +43,6 @@ type asset struct {
 type site struct {
 	assets map[string]*asset
 	access Access
-	policy string
 }
 
 // Access says what pages of other origins may do.
@@ -59,10 +52,13 @@ type Access struct {
 	Allowed func(*http.Request) bool
 	// Framers are the origins whose pages may show these in a frame; * is all.
 	Framers []string
+	// Control returns what the page of the cluster needs to control a demo, in
+	// hexadecimal digits, for those who may; else "". nil is for nobody.
+	Control func(*http.Request) string
 }
 
 // Handler returns the handler of the user interface: the page at / and
-// /r/{room}, what it is made of under /assets/, /client.js and
+// /r/{room}, that of the cluster at /cluster, what it is made of under /assets/, /client.js and
 // /embed.js for pages of others' own, and 404 for all else.
 func Handler(access Access) http.Handler {
 	assets, err := load(files)
@@ -70,7 +66,7 @@ func Handler(access Access) http.Handler {
 		// The files are part of the binary, so the tests met this first.
 		panic("web: " + err.Error())
 	}
-	return &site{assets, access, strings.Join(append([]string{policy}, access.Framers...), " ")}
+	return &site{assets, access}
 }
 
 func load(fsys fs.FS) (map[string]*asset, error) {
@@ -134,7 +130,7 @@ func newAsset(contentType string, data []byte) (*asset, error) {
 // no way out of the tree.
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", s.policy)
+	s.protect(h, r.URL.Path)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -148,6 +144,9 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.Set("Vary", "Accept-Encoding")
+	if r.URL.Path == clusterPath && s.serveControl(w, r, a) {
+		return
+	}
 	if strings.HasPrefix(a.contentType, "text/javascript") {
 		s.share(h, r)
 	}
@@ -168,6 +167,9 @@ func (s *site) share(h http.Header, r *http.Request) {
 func (s *site) find(p string) *asset {
 	if p == "/client.js" || p == "/embed.js" || p == "/manifest.webmanifest" || strings.HasPrefix(p, "/assets/") {
 		return s.assets[p]
+	}
+	if p == clusterPath {
+		return s.assets["/cluster.html"]
 	}
 	if room, ok := strings.CutPrefix(p, "/r/"); p == "/" || ok && isRoomPath(room) {
 		return s.assets["/index.html"]

@@ -54,6 +54,7 @@ func TestPaths(t *testing.T) {
 	for path, want := range map[string]string{
 		"/":                         html,
 		"/r/lobby":                  html,
+		"/cluster":                  html,
 		"/r/A room that can't be":   html, // the node says so, in words
 		"/assets/app.js":            js,
 		"/client.js":                js,
@@ -69,6 +70,8 @@ func TestPaths(t *testing.T) {
 		"/r/..":                     none,
 		"/r/../web.go":              none,
 		"/index.html":               none,
+		"/cluster.html":             none,
+		"/cluster/":                 none,
 		"/lobby":                    none,
 		"/assets":                   none,
 		"/assets/":                  none,

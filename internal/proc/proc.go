@@ -97,3 +97,19 @@ func Listener(t testing.TB, port string) int {
 	}
 	return 0
 }
+
+// State is how the system calls what a process does (proc(5), stat): T where it is
+// stopped, "" where there is none. Where there is no /proc the test is skipped.
+func State(t testing.TB, pid int) string {
+	t.Helper()
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("/proc is not there: a test that looks at the state of processes is skipped")
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // a program's name may hold spaces
+	state, _, _ := strings.Cut(rest, " ")
+	return state
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"example.com/chat/embed"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/proc"
+)
+
+// demoAnswer is what /cluster/state and /cluster/control answer.
+type demoAnswer struct {
+	status int
+	allow  string // Access-Control-Allow-Origin
+	embed.State
+	Error struct{ Code, Message string }
+}
+
+// askDemo makes a request of a page at an origin.
+func askDemo(t *testing.T, method, url, origin, body string) demoAnswer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	must(t, err)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if origin != "" {
+		req.Header.Set("Origin", origin)
+	}
+	res, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer res.Body.Close()
+	a := demoAnswer{status: res.StatusCode, allow: res.Header.Get("Access-Control-Allow-Origin")}
+	must(t, json.NewDecoder(res.Body).Decode(&a))
+	return a
+}
+
+var controlMeta = regexp.MustCompile(`<meta name="control" content="([0-9a-f]*)">`)
+
+// controlToken reads the token that a node's page of the cluster holds.
+func controlToken(t *testing.T, url string) string {
+	t.Helper()
+	res, err := http.Get(url + "/cluster")
+	must(t, err)
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	must(t, err)
+	found := controlMeta.FindSubmatch(page)
+	if found == nil {
+		t.Fatalf("/cluster: %d %s", res.StatusCode, page)
+	}
+	return string(found[1])
+}
+
+// aDemo is a program with --nodes and its controls.
+type aDemo struct {
+	*process
+	urls  []string
+	token string
+}
+
+func startDemo(t *testing.T, nodes int) *aDemo {
+	t.Helper()
+	d := &aDemo{process: startProgram(t, nil, fmt.Sprintf("--nodes=%d", nodes), "--addr=127.0.0.1:0", "--rate=0")}
+	for k := range nodes {
+		d.urls = append(d.urls, d.url(k+1))
+	}
+	d.token = controlToken(t, d.urls[0])
+	if len(d.token) != 64 || controlToken(t, d.urls[1]) != d.token {
+		t.Fatalf("token %q", d.token)
+	}
+	return d
+}
+
+// order has one node pass on what is to be done, as a page on another.
+func (d *aDemo) order(t *testing.T, by int, action string, node int) demoAnswer {
+	t.Helper()
+	body := fmt.Sprintf(`{"token":%q,"action":%q,"node":%d}`, d.token, action, node)
+	a := askDemo(t, "POST", d.urls[by-1]+"/cluster/control", d.urls[len(d.urls)-by], body)
+	if a.status != 200 || a.allow != d.urls[len(d.urls)-by] {
+		t.Fatalf("%s %d by %d: %+v", action, node, by, a)
+	}
+	return a
+}
+
+// becomes waits until a node is in a state.
+func (d *aDemo) becomes(t *testing.T, node int, state string) {
+	t.Helper()
+	poll.Until(t, fmt.Sprintf("node %d to be %s", node, state), func() bool {
+		a := askDemo(t, "GET", d.urls[0]+"/cluster/state", "", "")
+		return a.status == 200 && a.Nodes[node-1].State == state && a.Nodes[node-1].URL == d.urls[node-1]
+	})
+}
+
+// ready tells whether a node takes users.
+func ready(t *testing.T, url string) bool {
+	t.Helper()
+	res, err := http.Get(url + "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == 200
+}
+
+func TestADemoIsControlled(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, 3)
+	bob := enter(t, d.urls[0], "Bob", "lobby")
+	ann := enter(t, d.urls[1], "Ann", "lobby")
+	ann.say("lobby", "one", "1")
+	last := bob.message("one")
+
+	// Killed, by itself: it answers before.
+	was := processOn(t, d.urls[1])
+	if a := d.order(t, 2, "kill", 2); a.Nodes[1].State != embed.NodeStarting {
+		t.Errorf("%+v", a)
+	}
+	poll.Until(t, "its end", func() bool { return proc.State(t, was) == "" })
+	d.becomes(t, 2, embed.NodeRunning)
+	poll.Until(t, "it to be back", func() bool { return ready(t, d.urls[1]) })
+	ann = enterAs(t, d.urls[1], ann.token, "lobby", last.ID)
+
+	// Frozen, and woken.
+	was = processOn(t, d.urls[2])
+	d.order(t, 1, "freeze", 3)
+	poll.Until(t, "it to stand still", func() bool { return proc.State(t, was) == "T" })
+	d.becomes(t, 3, embed.NodeFrozen)
+	d.order(t, 2, "wake", 3)
+	poll.Until(t, "it to go on", func() bool { return ready(t, d.urls[2]) })
+
+	// Drained: users are sent away.
+	was = processOn(t, d.urls[1])
+	d.order(t, 1, "drain", 2)
+	ann.closes(1012)
+	poll.Until(t, "its end", func() bool { return proc.State(t, was) == "" })
+	d.becomes(t, 2, embed.NodeRunning)
+
+	// The broker is away and comes back with all it had. A node that was killed
+	// meanwhile can't start, and does as soon as it can.
+	if a := d.order(t, 1, "stop", 0); a.Broker != embed.BrokerStopped {
+		t.Errorf("%+v", a)
+	}
+	poll.Until(t, "node 1 to notice", func() bool { return !ready(t, d.urls[0]) })
+	if bob.next("status").Broker != "down" {
+		t.Error("users are told that the broker is there")
+	}
+	d.order(t, 1, "kill", 3)
+	poll.Until(t, "node 3 to try in vain", func() bool { return strings.Contains(d.errs(), "node 3 ended (exit status 1)") })
+	d.order(t, 1, "start", 0)
+	poll.Until(t, "all to be back", func() bool { return ready(t, d.urls[0]) && ready(t, d.urls[1]) && ready(t, d.urls[2]) })
+	ann = enterAs(t, d.urls[2], ann.token, "lobby", last.ID)
+	ann.say("lobby", "two", "2")
+	bob.message("two")
+	d.becomes(t, 3, embed.NodeRunning)
+}
+
+// enterAs comes back to a room, which must be recovered.
+func enterAs(t *testing.T, url, token, room, after string) *peer {
+	t.Helper()
+	p := dial(t, url)
+	p.hello("token", token)
+	if j := p.join(room, "after", after); !j.Recovered {
+		t.Errorf("joined: %s", j.raw)
+	}
+	return p
+}
+
+// Each of these alone is enough to be refused, and not to be given the token.
+func TestWhoMayNotControlADemo(t *testing.T) {
+	t.Parallel()
+	parent := embed.Controls(func(name string) (string, bool) {
+		v, ok := map[string]string{"CHAT_CONTROL": "127.0.0.1:1", "CHAT_CONTROL_TOKEN": "abcd", "CHAT_CONTROL_PORTS": "8080,8081"}[name]
+		return v, ok
+	})
+	d := &demo{parent, 1}
+	own := func() *http.Request {
+		r := httptest.NewRequest("POST", "/cluster/control", strings.NewReader(`{"token":"abcd","action":"kill","node":1}`))
+		r.RemoteAddr, r.Host = "127.0.0.1:5000", "localhost:8080"
+		r.Header.Set("Origin", "http://localhost:8081")
+		r.Header.Set("Content-Type", "application/json")
+		return r
+	}
+	send := func(r *http.Request) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		mux := http.NewServeMux()
+		d.routes(mux)
+		mux.ServeHTTP(w, r)
+		return w
+	}
+	header := func(name string, values ...string) func(*http.Request) {
+		return func(r *http.Request) { r.Header[name] = values }
+	}
+	for name, c := range map[string]struct {
+		change func(*http.Request)
+		status int
+	}{
+		"nothing":             {func(*http.Request) {}, 503}, // there is no parent
+		"by IPv6":             {func(r *http.Request) { r.RemoteAddr, r.Host = "[::1]:5000", "[::1]:8081" }, 503},
+		"by IPv4 in IPv6":     {func(r *http.Request) { r.RemoteAddr, r.Host = "[::ffff:127.0.0.1]:5000", "127.0.0.1:8080" }, 503},
+		"another machine":     {func(r *http.Request) { r.RemoteAddr = "192.168.1.7:5000" }, 403},
+		"no address":          {func(r *http.Request) { r.RemoteAddr = "@" }, 403},
+		"a proxy":             {header("X-Forwarded-For", "127.0.0.1"), 403},
+		"a proxy by the RFC":  {header("Forwarded", "for=127.0.0.1"), 403},
+		"nginx":               {header("X-Real-Ip", "127.0.0.1"), 403},
+		"a foreign name":      {func(r *http.Request) { r.Host = "foe.example:8080" }, 403}, // DNS rebinding
+		"localhost of a foe":  {func(r *http.Request) { r.Host = "localhost.foe.example:8080" }, 403},
+		"a name with a user":  {func(r *http.Request) { r.Host = "localhost:8080@foe.example" }, 403},
+		"another port":        {func(r *http.Request) { r.Host = "localhost:9000" }, 403},
+		"no port":             {func(r *http.Request) { r.Host = "localhost" }, 403},
+		"no origin":           {func(r *http.Request) { r.Header.Del("Origin") }, 403},
+		"a foreign origin":    {header("Origin", "http://foe.example:8080"), 403},
+		"another port's page": {header("Origin", "http://localhost:9000"), 403},
+		"a page over TLS":     {header("Origin", "https://localhost:8080"), 403},
+		"an opaque origin":    {header("Origin", "null"), 403},
+		"two origins":         {header("Origin", "http://localhost:8080", "http://localhost:8081"), 403},
+		"an origin with more": {header("Origin", "http://localhost:8080/x"), 403},
+	} {
+		r := own()
+		c.change(r)
+		if w := send(r); w.Code != c.status || !strings.Contains(w.Body.String(), `"message":"`) || (c.status == 403) == (w.Header().Get("Access-Control-Allow-Origin") != "") {
+			t.Errorf("%s: %d %v %s", name, w.Code, w.Header(), w.Body)
+		}
+		if w := send(withMethod(r, "OPTIONS")); (w.Code == 204) != (c.status != 403) || (w.Header().Get("Access-Control-Allow-Headers") != "") != (w.Code == 204) {
+			t.Errorf("%s, a preflight: %d %v", name, w.Code, w.Header())
+		}
+		// Only for a page is none needed that it is of.
+		mayRead := c.status != 403 || name == "no origin"
+		if got := d.token(r); (got != "") != mayRead {
+			t.Errorf("%s: the page is given %q", name, got)
+		}
+		r.URL.Path = "/cluster/state"
+		if w := send(withMethod(r, "GET")); (w.Code == 503) != mayRead {
+			t.Errorf("%s, the state: %d %s", name, w.Code, w.Body)
+		}
+	}
+	for name, c := range map[string]struct {
+		body   string
+		media  string
+		status int
+	}{
+		"a wrong token":     {`{"token":"abce","action":"kill","node":1}`, "application/json", 403},
+		"no token":          {`{"action":"kill","node":1}`, "application/json", 403},
+		"no JSON":           {`token=abcd`, "application/json", 400},
+		"as a form":         {`{"token":"abcd","action":"kill","node":1}`, "text/plain", 400},
+		"too much":          {`{"token":"abcd","action":"` + strings.Repeat("x", maxOrder) + `"}`, "application/json", 400},
+		"what is not known": {`{"token":"abcd","action":"kill","node":1,"x":1}`, "application/json", 400},
+	} {
+		r := own()
+		r.Body = io.NopCloser(strings.NewReader(c.body))
+		r.Header.Set("Content-Type", c.media)
+		if w := send(r); w.Code != c.status || !strings.Contains(w.Body.String(), `"message":"`) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+	if w := send(withMethod(own(), "GET")); w.Code != 405 || w.Header().Get("Allow") != "POST, OPTIONS" {
+		t.Errorf("GET: %d", w.Code)
+	}
+}
+
+func withMethod(r *http.Request, method string) *http.Request {
+	r = r.Clone(r.Context())
+	r.Method = method
+	return r
+}
+
+func TestOutsideOfADemoNothingIsControlled(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	lone := startProgram(t, []string{"CHAT_CONTROL=127.0.0.1:1", "CHAT_CONTROL_TOKEN=ab", "CHAT_CONTROL_PORTS=8080"}, "--addr=127.0.0.1:0")
+	joined := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--nodes=2", "--addr=127.0.0.1:0")
+	for name, url := range map[string]string{"one node": lone.url(1), "nodes on a Redis": joined.url(2)} {
+		if token := controlToken(t, url); token != "" {
+			t.Errorf("%s: a token", name)
+		}
+		for path, method := range map[string]string{"/cluster/state": "GET", "/cluster/control": "POST"} {
+			if a := askDemo(t, method, url+path, url, `{}`); a.status != 404 || a.Error.Message == "" || a.allow != "" {
+				t.Errorf("%s: %s %+v", name, path, a)
+			}
+		}
+	}
+}
