@@ -35,6 +35,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("/api/rooms", s.shared(get(s.api(s.serveRooms))))
 	mux.HandleFunc("/api/rooms/{room}/messages", s.shared(get(s.api(s.serveMessages))))
 	mux.HandleFunc("/api/nodes", s.shared(get(s.api(s.serveNodes))))
+	mux.HandleFunc("/api/trace", s.shared(get(s.api(s.serveTrace))))
 	mux.HandleFunc("/api/", s.shared(func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, protocol.Errorf(protocol.CodeNotFound, "there is nothing at this address"))
 	}))

@@ -8,6 +8,7 @@ import (
 
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
 )
 
 // meter makes a rate of a number that only grows: its mean over the last beats.
@@ -121,4 +122,37 @@ func (s *server) report(n protocol.Node, others map[string]broker.Seen) nodeRepo
 	}
 	report.Seen = &ago
 	return report
+}
+
+// traceReport is the way of one entry through this node, in microseconds of its
+// clock; steps that were not taken are left out.
+type traceReport struct {
+	Node        string `json:"node"`
+	Now         int64  `json:"now"`
+	Received    int64  `json:"received,omitzero"`
+	AppendBegan int64  `json:"append_began,omitzero"`
+	AppendEnded int64  `json:"append_ended,omitzero"`
+	Heard       int64  `json:"heard,omitzero"`
+	Handed      int64  `json:"handed,omitzero"`
+}
+
+// serveTrace tells when what was said under a key took which step here. It tells
+// nothing of what was said, nor by whom.
+func (s *server) serveTrace(w http.ResponseWriter, r *http.Request) {
+	trace, ok := s.hub.Trace(r.URL.Query().Get("key"))
+	if !ok {
+		writeError(w, protocol.Errorf(protocol.CodeNotFound, "nothing is known here of this key: those that begin with trace- are traced, the newest"))
+		return
+	}
+	at := func(step room.Step) int64 {
+		if trace[step].IsZero() {
+			return 0
+		}
+		return trace[step].UnixMicro()
+	}
+	writeJSON(w, http.StatusOK, traceReport{
+		Node: s.peers.self.ID, Now: time.Now().UnixMicro(),
+		Received: at(room.Received), AppendBegan: at(room.AppendBegan), AppendEnded: at(room.AppendEnded),
+		Heard: at(room.Heard), Handed: at(room.Handed),
+	})
 }

@@ -96,7 +96,7 @@ func TestPagesThatMayConnectMayReadTheAPI(t *testing.T) {
 	n := startNode(t, b.URL(), "--origin=https://friend.example")
 	other := startNode(t, b.URL())
 	poll.Until(t, "both", func() bool { return len(nodeLines(t, n.url)) == 2 })
-	for _, path := range []string{"/api/nodes", "/api/rooms", "/api/rooms/lobby/messages", "/api/nothing"} {
+	for _, path := range []string{"/api/nodes", "/api/rooms", "/api/rooms/lobby/messages", "/api/trace?key=trace-x", "/api/nothing"} {
 		for origin, want := range map[string]string{
 			"":                       "",
 			n.url:                    n.url,
@@ -145,5 +145,54 @@ func TestARateIsTheMeanOfTheLastBeats(t *testing.T) {
 	}
 	if r := m.rate(at(2000+1000*2*meterBeats), 125); r != 0 {
 		t.Errorf("long after: %v", r)
+	}
+}
+
+// traceLine is the answer of /api/trace.
+type traceLine struct {
+	Node        string
+	Now         int64
+	Received    int64
+	AppendBegan int64 `json:"append_began"`
+	AppendEnded int64 `json:"append_ended"`
+	Heard       int64
+	Handed      int64
+}
+
+func TestAMessageIsTracedThroughTheNodes(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	one := startNode(t, b.URL(), "--node-id=one", "--rate=0")
+	two := startNode(t, b.URL(), "--node-id=two")
+	away := startNode(t, b.URL(), "--node-id=away")
+	ann, bob := enter(t, one.url, "Ann", "lobby"), enter(t, two.url, "Bob", "lobby")
+	began := time.Now().UnixMicro()
+	ann.say("lobby", "one", "trace-1")
+	bob.message("one")
+	ann.say("lobby", "two", "plain")
+	bob.message("two")
+
+	var said, heard traceLine
+	poll.Until(t, "the trace at the first node", func() bool {
+		return getJSON(t, one.url+"/api/trace?key=trace-1", &said) == 200 && said.Handed != 0 && said.AppendEnded != 0
+	})
+	if said.Node != "one" || !(began <= said.Received && said.Received <= said.AppendBegan && said.AppendBegan < said.AppendEnded && said.AppendEnded <= said.Now) ||
+		!(said.AppendBegan < said.Heard && said.Heard <= said.Handed && said.Handed <= said.Now) {
+		t.Errorf("at the first node: %+v, from %d on", said, began)
+	}
+	poll.Until(t, "the trace at the second node", func() bool {
+		return getJSON(t, two.url+"/api/trace?key=trace-1", &heard) == 200 && heard.Handed != 0
+	})
+	if heard.Node != "two" || heard.Received+heard.AppendBegan+heard.AppendEnded != 0 || !(said.AppendBegan < heard.Heard && heard.Heard <= heard.Handed) {
+		t.Errorf("at the second node: %+v", heard)
+	}
+	// Who is not concerned knows nothing, and nobody of what is not traced.
+	for _, url := range []string{away.url + "/api/trace?key=trace-1", one.url + "/api/trace?key=plain", one.url + "/api/trace", one.url + "/api/trace?key=trace-2"} {
+		var answer struct {
+			Error struct{ Code, Message string }
+		}
+		if status := getJSON(t, url, &answer); status != 404 || answer.Error.Code != "not_found" {
+			t.Errorf("%s: %d %+v", url, status, answer)
+		}
 	}
 }

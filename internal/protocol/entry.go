@@ -79,6 +79,28 @@ func (c Command) Change(u User, node string, moderator bool) Draft {
 	}
 }
 
+// keyWithin is where the key of an entry begins at the latest: only its id, room
+// and time are before it, and none of them can hold keyStart.
+const (
+	keyWithin = 256
+	keyStart  = `,"key":"`
+)
+
+// Key is the key under which an entry was said; nil for none, and for one with
+// characters that JSON escapes.
+func (e Entry) Key() []byte {
+	at := bytes.Index(e.Raw[:min(len(e.Raw), keyWithin)], []byte(keyStart))
+	if at < 0 {
+		return nil
+	}
+	rest := e.Raw[at+len(keyStart):]
+	end := bytes.IndexByte(rest, '"')
+	if end < 0 || bytes.IndexByte(rest[:end], '\\') >= 0 {
+		return nil
+	}
+	return rest[:end]
+}
+
 func appendAuthor(b []byte, u User, key string) []byte {
 	b = append(b, `"key":`...)
 	b = AppendString(b, key)

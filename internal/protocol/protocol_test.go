@@ -217,3 +217,23 @@ func TestAnEntryIsKnownByItsMark(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEntryTellsItsKey(t *testing.T) {
+	t.Parallel()
+	longest := Entry{Raw: AppendEntry(nil, ID{1<<53 - 1, 1<<53 - 1}, strings.Repeat("r", MaxRoomLen), Message(User{ID: "u"}, "k-1", "x", "n").Tail)}
+	for want, e := range map[string]Entry{
+		"k-1": longest,
+		"k":   {Raw: AppendEntry(nil, ID{5, 7}, "r", Command{Type: React, Key: "k", Target: ID{5, 6}}.Change(User{ID: "u"}, "n", false).Tail)},
+		"é":   {Raw: AppendEntry(nil, ID{5, 7}, "r", Message(User{}, "é", `,"key":"other"`, "n").Tail)},
+	} {
+		if got := string(e.Key()); got != want {
+			t.Errorf("%q, want %q: %s", got, want, e.Raw)
+		}
+	}
+	for _, raw := range []string{"", "{}", `{"id":"5-7"}`, `{"id":"5-7","room":"r","time":5,"key":"k`,
+		string(AppendEntry(nil, ID{5, 7}, "r", Message(User{}, `a"b`, "x", "n").Tail))} {
+		if got := (Entry{Raw: []byte(raw)}).Key(); got != nil {
+			t.Errorf("%q of %s", got, raw)
+		}
+	}
+}

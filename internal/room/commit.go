@@ -142,6 +142,8 @@ func (r *room) append(batch []submission) ([]protocol.Receipt, error) {
 	for i, s := range batch {
 		drafts[i] = s.draft
 	}
+	shown := tracedOf(batch)
+	r.hub.traces.noteAll(shown, AppendBegan)
 	var err error
 	for try := range appendTries {
 		if try > 0 {
@@ -152,6 +154,7 @@ func (r *room) append(batch []submission) ([]protocol.Receipt, error) {
 		receipts, err = r.hub.broker.Append(ctx, r.name, drafts)
 		cancel()
 		if err == nil || !noAnswer(err) {
+			r.hub.traces.noteAll(shown, AppendEnded)
 			return receipts, err
 		}
 	}

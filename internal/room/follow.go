@@ -236,6 +236,7 @@ func (r *room) liveEntries(payload []byte) {
 		r.doubt(payload)
 		return
 	}
+	r.hub.traces.hear(rest)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for line := range bytes.SplitSeq(rest, []byte("\n")) {
@@ -305,6 +306,7 @@ func (r *room) passOnLocked(e protocol.Entry) {
 		r.log.tail.erase(target)
 	}
 	r.broadcastLocked(e.Event(), nil)
+	r.hub.traces.noteEntry(e, Handed)
 }
 
 func (r *room) keepEarlyLocked(e hint) {

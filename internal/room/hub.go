@@ -82,6 +82,7 @@ type Hub struct {
 	up       atomic.Bool // Redis is within reach, as members were told
 
 	counts counts
+	traces traces
 
 	mu      sync.Mutex // guards the fields below
 	rooms   map[string]*room

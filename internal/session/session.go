@@ -273,6 +273,7 @@ func (s *Session) leave(c protocol.Command) *protocol.Error {
 }
 
 func (s *Session) send(c protocol.Command) *protocol.Error {
+	s.node.Hub.Came(c.Key)
 	if !s.joined(c.Room) {
 		return protocol.ErrNotJoined
 	}

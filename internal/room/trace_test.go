@@ -1,0 +1,49 @@
+package room
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestTheNewestTracesAreKept(t *testing.T) {
+	t.Parallel()
+	var h Hub
+	for i := range 3 * tracesKept {
+		key := fmt.Sprintf("trace-%d", i)
+		h.Came(key)
+		h.traces.note(key, Handed)
+		h.Came("other-" + key)
+	}
+	for i := range 3 * tracesKept {
+		trace, ok := h.Trace(fmt.Sprintf("trace-%d", i))
+		if ok != (i >= 2*tracesKept) || ok && (trace[Received].IsZero() || trace[Handed].IsZero() || !trace[Heard].IsZero()) {
+			t.Errorf("trace %d: %v %v", i, ok, trace)
+		}
+	}
+	if n := len(h.traces.byKey); n != tracesKept {
+		t.Errorf("%d are kept", n)
+	}
+}
+
+// Somebody else may say something under the same key, or the same come twice.
+func TestTheFirstTimeCounts(t *testing.T) {
+	t.Parallel()
+	var h Hub
+	h.Came("trace-x")
+	first, _ := h.Trace("trace-x")
+	h.Came("trace-x")
+	if again, _ := h.Trace("trace-x"); again != first {
+		t.Errorf("%v, then %v", first, again)
+	}
+}
+
+// A text may hold what an entry with a traced key holds.
+func TestATextIsNoKey(t *testing.T) {
+	t.Parallel()
+	var h Hub
+	h.traces.hear([]byte(`{"id":"1-1","room":"r","time":1,"key":"k","user":{"id":"u","name":"n"},"text":",\"key\":\"trace-x\"","node":"n"}` + "\n" +
+		`{"id":"1-2","room":"r","time":1,"key":"trace-y","user":{"id":"u","name":"n"},"text":"","node":"n"}` + "\n" + "trace-z"))
+	if trace, ok := h.Trace("trace-y"); !ok || trace[Heard].IsZero() || len(h.traces.byKey) != 1 {
+		t.Errorf("%v", h.traces.byKey)
+	}
+}
