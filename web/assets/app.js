@@ -7,12 +7,13 @@ import * as keep from "./keep.js";
 import { mentions } from "./mention.js";
 import { NodeNumbers } from "./nodenumbers.js";
 import { Outbox } from "./outbox.js";
-import { LOBBY } from "./roomlist.js";
+import { besides, choicesOf, LOBBY } from "./roomlist.js";
 import { claimShelf } from "./shelf.js";
 import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
 import { byId, copyFrom, often, onFrame, paced, setText } from "./view/dom.js";
+import { shortcuts } from "./view/keys.js";
 import { LogView } from "./view/log.js";
 import { openHelp } from "./view/help.js";
 import { NameLine } from "./view/name.js";
@@ -23,6 +24,7 @@ import { RoomMenu } from "./view/roommenu.js";
 import { pathOf, RoomsView } from "./view/rooms.js";
 import { RESTARTED, sentence, SLOW_MS } from "./view/row.js";
 import { Sides } from "./view/sides.js";
+import { Switcher } from "./view/switcher.js";
 import { drawTab } from "./view/tab.js";
 import { typingWords, wordsFor } from "./view/words.js";
 
@@ -58,6 +60,17 @@ const sides = new Sides(EMBED ? inFrame : keep);
 const people = new PeopleView();
 const pill = new Pill(numbers);
 const rooms = new RoomsView(go);
+const switcher = new Switcher({
+	choices: (typed) => choicesOf(chat.rows(), keep.recentRooms(), chat.current, typed),
+	open: go,
+});
+shortcuts({
+	switch: () => switcher.show(),
+	step(step, unread) {
+		const room = besides(chat.rows().own, chat.current, step, unread);
+		if (room) go(room);
+	},
+});
 const menu = new RoomMenu({
 	mute: (on) => chat.mute(chat.current, on),
 	leave,

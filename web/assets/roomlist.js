@@ -1,4 +1,6 @@
 // @ts-check
+import { fold } from "./search.js";
+
 // What the list of one's rooms comes to: in words, and in an order. It knows no page.
 
 /**
@@ -10,6 +12,10 @@
  * @property {number} mentions how many of the unread ones name oneself
  * @property {boolean} muted only mentions count there
  *
+ * @typedef {object} Choice A room that one may go to.
+ * @property {string} room
+ * @property {Row | null} row null for one that is in no list
+ *
  * @typedef {object} Total What all rooms come to.
  * @property {number} unread
  * @property {boolean} more
@@ -18,6 +24,9 @@
 
 /** The room that is there for everyone. */
 export const LOBBY = "lobby";
+
+/** So many rooms are offered at once. */
+const OFFERED = 50;
 
 /** Beyond it nobody counts. */
 const COUNTED = 99;
@@ -51,4 +60,44 @@ export function unreadWords({ unread, more, mentions }) {
 	if (unread === 0) return "";
 	const named = mentions === 1 ? ", 1 of them names you" : mentions ? `, ${mentions} of them name you` : "";
 	return `${more ? "at least " : ""}${unread.toLocaleString()} unread${named}`;
+}
+
+/**
+ * The rooms to choose from: one's own, first where one is named and where something is
+ * unread, then as they were visited; then others; at last whatever was typed.
+ * @param {{own: Row[], others: Row[]}} rows
+ * @param {string[]} recent the one visited last first
+ * @param {string} current the one that is looked at; it is not offered unless asked for
+ * @param {string} typed
+ * @returns {Choice[]}
+ */
+export function choicesOf({ own, others }, recent, current, typed) {
+	const wanted = typed.trim().replace(/^#/, "");
+	const folded = fold(wanted);
+	const place = (/** @type {Row} */ { room }) => recent.indexOf(room) + 1 || recent.length + 1;
+	const rank = (/** @type {Row} */ { unread, mentions }) => (mentions ? 0 : unread ? 1 : 2);
+	const begins = (/** @type {Row} */ { room }) => (fold(room).startsWith(folded) ? 0 : 1);
+	const mine = [...own].sort((a, b) => rank(a) - rank(b) || place(a) - place(b));
+	const fits = [...mine, ...others].filter(({ room }) => (wanted ? fold(room).includes(folded) : room !== current));
+	/** @type {Choice[]} */
+	const choices = fits.sort((a, b) => begins(a) - begins(b)).slice(0, OFFERED).map((row) => ({ room: row.room, row }));
+	const known = fits.some(({ room }) => room === wanted.toLowerCase());
+	return wanted && !known ? [...choices, { room: wanted, row: null }] : choices;
+}
+
+/**
+ * The room before or after the one that is looked at, as they are listed; round and round.
+ * @param {Row[]} own
+ * @param {string} current
+ * @param {1 | -1} step
+ * @param {boolean} unread only rooms where something is unread
+ * @returns {string} "" where there is none
+ */
+export function besides(own, current, step, unread) {
+	const at = own.findIndex(({ room }) => room === current);
+	for (let i = 1; i < own.length; i++) {
+		const row = own[(at + i * step + own.length) % own.length];
+		if (!unread || row.unread > 0) return row.room;
+	}
+	return "";
 }

@@ -3,6 +3,8 @@ package browser
 import (
 	"fmt"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // visits opens rooms one after the other, so that they are of one's list.
@@ -159,5 +161,78 @@ func TestLeavingARoom(t *testing.T) {
 	if ask[bool](p, "!!"+row("hardware")) {
 		t.Error("the room that was left is in the list again")
 	}
+	p.sound()
+}
+
+// room waits until a room is the one that is looked at, with the cursor in its field.
+func (p *tab) room(name string) {
+	p.t.Helper()
+	p.until("the room "+name, `document.querySelector("#room-name").textContent === `+quote(name)+` && location.pathname === "/r/" + `+quote(name))
+	p.until("the field to have the focus", `document.activeElement.id === "say"`)
+}
+
+// chosen waits until an option of the switcher is the one that Enter takes.
+func (p *tab) chosen(words string) {
+	p.t.Helper()
+	p.until("the choice "+words, `document.getElementById(document.querySelector("#switcher-field").getAttribute("aria-activedescendant") ?? "")?.textContent.startsWith(`+quote(words)+`)`)
+}
+
+func TestGoingToRoomsByKeyboard(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-bob", "Bob"}
+	s.rooms = []map[string]any{{"room": "lobby", "count": 1}, {"room": "random", "count": 7}}
+	p := newTab(t)
+	p.visits(s, "garden", "hardware", "lobby")
+	p.until("the list of rooms", row("random"))
+	s.add(said{Room: "garden", User: bob, Text: "look"})
+	p.title("(1) #lobby")
+	p.focuses("#say")
+	p.types("begun")
+
+	// Where something is unread, first; then as they were visited.
+	p.presses("k", chromedp.ModifierCtrl)
+	p.chosen("#garden")
+	p.presses("ArrowDown")
+	p.chosen("#hardware")
+	p.presses("ArrowUp")
+	p.presses("ArrowUp")
+	p.chosen("#random")
+	p.presses("Escape")
+	p.until("no dialog", `!document.querySelector("dialog[open]") && document.activeElement.id === "say"`)
+	if got := ask[string](p, `document.querySelector("#say").value`); got != "begun" {
+		t.Errorf("the field holds %q", got)
+	}
+	p.presses("k", chromedp.ModifierCtrl)
+	p.types("hard")
+	p.chosen("#hardware")
+	p.presses("Enter")
+	p.room("hardware")
+	p.presses("k", chromedp.ModifierCtrl)
+	p.types("attic")
+	p.chosen("Open#attic")
+	p.presses("Enter")
+	p.room("attic")
+
+	// Without it: the next, the one before, the next unread.
+	p.presses("ArrowDown", chromedp.ModifierAlt)
+	p.room("garden")
+	p.presses("ArrowUp", chromedp.ModifierAlt)
+	p.room("attic")
+	p.presses("ArrowUp", chromedp.ModifierAlt)
+	p.room("lobby")
+	s.add(said{Room: "garden", User: bob, Text: "look again"})
+	p.title("(1) #lobby")
+	p.presses("ArrowUp", chromedp.ModifierAlt, chromedp.ModifierShift)
+	p.room("garden")
+	p.presses("ArrowUp", chromedp.ModifierAlt, chromedp.ModifierShift)
+	p.presses("ArrowDown", chromedp.ModifierAlt)
+	p.room("hardware") // with nothing unread, the key before did nothing
+
+	// By mouse too.
+	p.run(`document.querySelector("#go-room").click()`)
+	p.chosen("#garden")
+	p.run(`[...document.querySelectorAll("#switcher-list li")].find((e) => e.textContent.startsWith("#lobby")).click()`)
+	p.room("lobby")
 	p.sound()
 }

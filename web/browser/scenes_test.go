@@ -167,6 +167,22 @@ var further = []scene{
 		act:  func(_ *stage, p *tab) { p.run(`document.querySelector("#pill summary").click()`) },
 	},
 	{
+		name: "switcher",
+		set:  func(s *stage, w words) { talk(s, w, 4) },
+		act: func(s *stage, p *tab) {
+			for _, room := range []string{"hardware", "lobby"} {
+				p.until("its row", row(room))
+				p.run(row(room) + ".click()")
+				p.until("the room", `document.querySelector("#room-name").textContent === "`+room+`"`)
+			}
+			s.add(said{Room: "hardware", User: s.members[0], Text: "@" + s.me.Name})
+			p.until("the mention", `document.querySelector(".room-unread.named:not([hidden])")`)
+			p.run(`document.querySelector("#go-room").click()`)
+			p.types("r")
+			p.until("the choices", `document.querySelectorAll("#switcher-list li").length > 2`)
+		},
+	},
+	{
 		name: "room menu",
 		set:  func(s *stage, w words) { talk(s, w, 4) },
 		act:  func(_ *stage, p *tab) { p.run(`document.querySelector("#room-menu summary").click()`) },

@@ -67,7 +67,7 @@ export class RoomsView {
 		link.classList.toggle("muted", muted);
 		if (isCurrent) link.setAttribute("aria-current", "page");
 		else link.removeAttribute("aria-current");
-		setText(part(element, ".room-label"), room);
+		setText(part(element, ".room-title"), room);
 		const badge = part(element, ".room-unread");
 		const words = [muted ? "muted" : "", unreadWords(row)].filter(Boolean).join(", ");
 		badge.hidden = unread === 0;

@@ -34,7 +34,7 @@ export class Sides {
 		}
 		this.#shade.addEventListener("click", () => this.close());
 		document.addEventListener("keydown", (e) => {
-			if (e.key === "Escape" && this.#sheet) this.close();
+			if (e.key === "Escape" && this.#sheet && !document.querySelector("dialog[open]")) this.close();
 		});
 		WIDE.addEventListener("change", () => this.close());
 		this.#watchSwipes();

@@ -1,0 +1,95 @@
+// @ts-check
+import { badgeOf, unreadWords } from "../roomlist.js";
+import { show } from "./dialog.js";
+import { byId, part, setText, stamp } from "./dom.js";
+import { keyName } from "./keys.js";
+
+/** @typedef {import("../roomlist.js").Choice} Choice */
+
+/** A list of rooms that narrows as one types; one goes to a room by Enter. */
+export class Switcher {
+	#dialog = /** @type {HTMLDialogElement} */ (byId("switcher"));
+	#field = /** @type {HTMLInputElement} */ (byId("switcher-field"));
+	#list = byId("switcher-list");
+	#does;
+	/** @type {Choice[]} */
+	#choices = [];
+	#at = 0;
+
+	/**
+	 * @param {object} does
+	 * @param {(typed: string) => Choice[]} does.choices
+	 * @param {(room: string) => void} does.open
+	 */
+	constructor(does) {
+		this.#does = does;
+		const button = byId("go-room");
+		button.title = keyName("K");
+		setText(part(button, "kbd"), keyName("K"));
+		button.addEventListener("click", () => this.show());
+		this.#field.addEventListener("input", () => this.#draw());
+		this.#field.addEventListener("keydown", (e) => this.#key(e));
+		this.#list.addEventListener("mousedown", (e) => e.preventDefault()); // the field keeps the focus
+		this.#list.addEventListener("click", ({ target }) => {
+			const row = target instanceof Element && target.closest("li");
+			if (row) this.#open([...this.#list.children].indexOf(row));
+		});
+	}
+
+	show() {
+		this.#field.value = "";
+		show(this.#dialog);
+		this.#field.focus();
+		this.#draw();
+	}
+
+	#draw() {
+		this.#choices = this.#does.choices(this.#field.value);
+		this.#list.replaceChildren(...this.#choices.map(({ room, row }, i) => {
+			const element = stamp("t-choice");
+			element.id = `choice-${i}`;
+			const badge = part(element, ".room-unread");
+			const says = row ? badgeOf(row) : "";
+			setText(part(element, ".choice-verb"), row ? "" : "Open");
+			setText(part(element, ".room-title"), room);
+			badge.hidden = !says;
+			badge.classList.toggle("named", !!row?.mentions);
+			setText(badge, says);
+			badge.title = row ? unreadWords(row) : "";
+			setText(part(element, ".room-count"), row?.count ? `${row.count.toLocaleString()} online` : "");
+			return element;
+		}));
+		byId("switcher-none").hidden = this.#choices.length > 0;
+		this.#list.hidden = this.#choices.length === 0;
+		this.#select(0);
+	}
+
+	/** @param {number} at */
+	#select(at) {
+		this.#at = at;
+		[...this.#list.children].forEach((row, i) => row.setAttribute("aria-selected", String(i === at)));
+		const row = this.#list.children[at];
+		row?.scrollIntoView({ block: "nearest" });
+		if (row) this.#field.setAttribute("aria-activedescendant", row.id);
+		else this.#field.removeAttribute("aria-activedescendant");
+	}
+
+	/** @param {KeyboardEvent} e */
+	#key(e) {
+		if (e.isComposing) return;
+		const { length } = this.#choices;
+		const step = e.key === "ArrowDown" ? 1 : e.key === "ArrowUp" ? -1 : 0;
+		if (step && length > 0) this.#select((this.#at + step + length) % length);
+		else if (e.key === "Enter") this.#open(this.#at);
+		else return;
+		e.preventDefault();
+	}
+
+	/** @param {number} at */
+	#open(at) {
+		const choice = this.#choices[at];
+		if (!choice) return;
+		this.#dialog.close();
+		this.#does.open(choice.room);
+	}
+}
