@@ -1,5 +1,5 @@
 // Package web serves the user interface: the files beside this one, inside the
-// binary, without a build. Scripts and style sheets are made small when it starts.
+// binary. There is no build: scripts and style sheets are joined and made small when it starts.
 package web
 
 import (
@@ -15,6 +15,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed index.html cluster.html client.js embed.js manifest.webmanifest assets
@@ -27,6 +28,7 @@ var types = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
+	".map":  "application/json",
 	// https://www.w3.org/TR/appmanifest/#media-type-registration
 	".webmanifest": "application/manifest+json",
 }
@@ -57,11 +59,14 @@ type Access struct {
 	Control func(*http.Request) string
 }
 
+// loaded are the files, made ready once.
+var loaded = sync.OnceValues(func() (map[string]*asset, error) { return load(files) })
+
 // Handler returns the handler of the user interface: the page at / and
 // /r/{room}, that of the cluster at /cluster, what it is made of under /assets/, /client.js and
 // /embed.js for pages of others' own, and 404 for all else.
 func Handler(access Access) http.Handler {
-	assets, err := load(files)
+	assets, err := loaded()
 	if err != nil {
 		// The files are part of the binary, so the tests met this first.
 		panic("web: " + err.Error())
@@ -69,41 +74,43 @@ func Handler(access Access) http.Handler {
 	return &site{assets, access}
 }
 
+// load makes all files ready, by their paths: those that are sent as they are,
+// and the scripts and style sheets.
 func load(fsys fs.FS) (map[string]*asset, error) {
 	s := make(map[string]*asset)
-	put := func(name, contentType string, data []byte) error {
-		sent, err := small(name, data)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		s["/"+name], err = newAsset(contentType, sent)
-		return err
-	}
-	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && name == sheetsDir {
-			return fs.SkipDir
-		}
-		if err != nil || d.IsDir() {
-			return err
-		}
+	var pages []string
+	put := func(name string, data []byte) (err error) {
 		contentType, ok := types[path.Ext(name)]
 		if !ok {
 			return fmt.Errorf("%s: a file of a kind that is not served", name)
+		}
+		s[name], err = newAsset(contentType, data)
+		return err
+	}
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		ext := path.Ext(name)
+		if err != nil || d.IsDir() || ext == ".js" || ext == ".css" {
+			return err
+		}
+		if ext == ".html" {
+			pages = append(pages, name)
 		}
 		data, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return err
 		}
-		return put(name, contentType, data)
+		return put("/"+name, data)
 	})
 	if err != nil {
 		return nil, err
 	}
-	sheet, err := joined(fsys)
-	if err != nil {
-		return nil, err
+	bundled, err := bundle(fsys, pages)
+	for name, data := range bundled {
+		if err == nil {
+			err = put(name, data)
+		}
 	}
-	return s, put(sheetName, types[".css"], sheet)
+	return s, err
 }
 
 func newAsset(contentType string, data []byte) (*asset, error) {
@@ -165,8 +172,10 @@ func (s *site) share(h http.Header, r *http.Request) {
 
 // find returns what is at a path; nil for nothing.
 func (s *site) find(p string) *asset {
-	if p == "/client.js" || p == "/embed.js" || p == "/manifest.webmanifest" || strings.HasPrefix(p, "/assets/") {
-		return s.assets[p]
+	if atRoot := path.Dir(p) == "/" && path.Ext(p) != ".html"; atRoot || strings.HasPrefix(p, "/assets/") {
+		if a := s.assets[p]; a != nil {
+			return a
+		}
 	}
 	if p == clusterPath {
 		return s.assets["/cluster.html"]
