@@ -13,6 +13,7 @@ import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
 import { byId, copyFrom, often, onFrame, paced, setText } from "./view/dom.js";
+import { Finder } from "./view/finder.js";
 import { shortcuts } from "./view/keys.js";
 import { LogView } from "./view/log.js";
 import { openHelp } from "./view/help.js";
@@ -64,8 +65,14 @@ const switcher = new Switcher({
 	choices: (typed) => choicesOf(chat.rows(), keep.recentRooms(), chat.current, typed),
 	open: go,
 });
+const finder = new Finder({
+	now: () => ({ entries: chat.log.entries, more: chat.past.more }),
+	back: (wanted) => chat.past.back(wanted),
+	href: ({ room, id }) => `${pathOf(room)}#${id}`,
+});
 shortcuts({
 	switch: () => switcher.show(),
+	search: () => finder.show(),
 	step(step, unread) {
 		const room = besides(chat.rows().own, chat.current, step, unread);
 		if (room) go(room);
@@ -164,6 +171,7 @@ function drawLog() {
 	const { log: room, past } = chat;
 	const pending = client.pending(room.name);
 	log.draw();
+	finder.draw();
 	if (past.found && log.show(past.found)) past.found = "";
 	const words = SEEKING[past.seeking] || (past.fetching && !log.atEnd ? "Loading earlier messages…" : "");
 	setText(byId("older"), words);

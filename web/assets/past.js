@@ -10,6 +10,9 @@ export const KEPT_AT_MOST = 12_000;
 /** How many older messages are asked for at once. */
 const PAGE = 100;
 
+/** So many pages at most are got one after the other for a search. */
+const PAGES_MOST = 50;
+
 /** For how long it is said that a message can't be found, in milliseconds. */
 const NOT_FOUND_MS = 8000;
 
@@ -58,6 +61,22 @@ export class Past {
 	/** Gets the messages before those that are kept. */
 	async older() {
 		if (!this.#fetching && this.#canFetch) await this.#fetchOlder(PAGE);
+	}
+
+	/** Whether there is more that can be got, if the connection is there. */
+	get more() {
+		const { more, oldest, entries } = this.#room();
+		return more && oldest !== "" && entries.length < KEPT_AT_MOST;
+	}
+
+	/**
+	 * Gets page after page, for as long as that is wanted.
+	 * @param {() => boolean} wanted
+	 */
+	async back(wanted) {
+		const log = this.#room();
+		for (let page = 0; page < PAGES_MOST && log === this.#room() && this.#canFetch && wanted(); page++)
+			await (this.#fetching ?? this.#fetchOlder(HISTORY_MAX));
 	}
 
 	/**
@@ -129,8 +148,7 @@ export class Past {
 	}
 
 	get #canFetch() {
-		const { more, oldest, entries } = this.#room();
-		return this.#online() && more && oldest !== "" && entries.length < KEPT_AT_MOST;
+		return this.#online() && this.more;
 	}
 
 	/** @param {number} most so many messages */

@@ -6,5 +6,79 @@ const MARKS = /[\u0300-\u036f\u0591-\u05c7\u064b-\u065f]/g;
 
 /** @param {string} text */
 export function fold(text) {
-	return text.normalize("NFKD").replace(MARKS, "").toLowerCase();
+	return text.normalize("NFKD").replace(MARKS, "").toLowerCase().replaceAll("ς", "σ");
+}
+
+/** How much of a text is shown around what was found, in letters: before it, and in all. */
+const AROUND = Object.freeze({ before: 40, all: 200 });
+
+/** @param {string} query @returns {string[]} the words that must all be there */
+export function wordsOf(query) {
+	return fold(query).split(/\s+/).filter(Boolean);
+}
+
+/**
+ * The newest messages that have all the words.
+ * @template {{text: string}} T
+ * @param {T[]} messages the oldest first
+ * @param {string[]} words
+ * @param {number} most
+ * @returns {T[]} the newest first
+ */
+export function search(messages, words, most) {
+	/** @type {T[]} */
+	const found = [];
+	for (let i = messages.length; i-- > 0 && words.length > 0 && found.length < most;) {
+		const text = folded(messages[i]);
+		if (words.every((word) => text.includes(word))) found.push(messages[i]);
+	}
+	return found;
+}
+
+/**
+ * What is around the first of the words in a text.
+ * @param {string} text
+ * @param {string[]} words
+ * @returns {{text: string, hit: boolean}[]} its pieces, in order
+ */
+export function around(text, words) {
+	/** Where the letters of the folded text are from. @type {number[]} */
+	const from = [];
+	let all = "";
+	let at = 0;
+	for (const letter of text) {
+		const plain = fold(letter);
+		for (let i = 0; i < plain.length; i++) from.push(at);
+		all += plain;
+		at += letter.length;
+	}
+	from.push(at);
+	const next = (/** @type {number} */ since) => words
+		.map((word) => ({ start: all.indexOf(word, since), end: all.indexOf(word, since) + word.length }))
+		.filter(({ start }) => start >= 0)
+		.sort((a, b) => a.start - b.start || b.end - a.end)[0];
+	const first = next(0)?.start ?? 0;
+	const start = first > AROUND.before ? first - AROUND.before : 0;
+	const last = Math.min(all.length, start + AROUND.all);
+	const pieces = [{ text: start ? "…" : "", hit: false }];
+	const add = (/** @type {number} */ a, /** @type {number} */ b, /** @type {boolean} */ hit) => void (from[a] < from[b] && pieces.push({ text: text.slice(from[a], from[b]), hit }));
+	let done = start;
+	for (let hit = next(start); hit && hit.start < last; hit = next(hit.end)) {
+		add(done, hit.start, false);
+		add(hit.start, hit.end, true);
+		done = hit.end;
+	}
+	add(done, Math.max(done, last), false);
+	if (last < all.length) pieces.push({ text: "…", hit: false });
+	return pieces.filter((piece) => piece.text);
+}
+
+/** What was folded once; a message that is changed is another object. @type {WeakMap<object, string>} */
+const known = new WeakMap();
+
+/** @param {{text: string}} message */
+function folded(message) {
+	let text = known.get(message);
+	if (text === undefined) known.set(message, (text = fold(message.text)));
+	return text;
 }

@@ -81,6 +81,22 @@ func TestAFingerReachesEverything(t *testing.T) {
 	p.until("the rooms", `document.querySelector("#rooms-own a").getBoundingClientRect().left >= 0 && document.querySelector("#rooms-toggle").ariaExpanded === "true"`)
 	p.until("the sheet to stand", `document.getAnimations().length === 0`)
 	fits("the rooms")
+	for _, panel := range []struct{ opens, is string }{{"#go-room", "#switcher"}, {"#room-menu [data-search]", "#search"}} {
+		if panel.is == "#search" {
+			p.taps("#rooms [data-close]")
+			p.until("the rooms to be away", `document.querySelector("#rooms-toggle").ariaExpanded === "false" && document.getAnimations().length === 0`)
+			p.taps("#room-menu summary")
+			p.until("the room's menu", `document.querySelector("#room-menu[open]")`)
+			fits("the room's menu")
+		}
+		p.taps(panel.opens)
+		p.until("the dialog", `document.querySelector("`+panel.is+`[open]")`)
+		fits(panel.is)
+		p.taps(panel.is + " [data-shut]")
+		p.until("no dialog", `!document.querySelector("dialog[open]")`)
+	}
+	p.taps("#rooms-toggle")
+	p.until("the rooms", `document.querySelector("#rooms-toggle").ariaExpanded === "true" && document.getAnimations().length === 0`)
 	p.taps("#rooms-other a")
 	p.until("the other room, without the sheet", `document.querySelector("#room-name").textContent === "hardware" && document.querySelector("#rooms-toggle").ariaExpanded === "false"`)
 	p.run("history.back()")

@@ -236,3 +236,68 @@ func TestGoingToRoomsByKeyboard(t *testing.T) {
 	p.room("lobby")
 	p.sound()
 }
+
+// found waits until the search lists these many messages.
+func (p *tab) found(n int) {
+	p.t.Helper()
+	p.until(fmt.Sprintf("%d found", n), fmt.Sprintf(`document.querySelectorAll("#search-list li").length === %d`, n))
+}
+
+// The search finds at once in what is loaded, further back when asked, and leads
+// to what it found.
+func TestSearchFurtherBack(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-bob", "Bob"}
+	for i := range 900 {
+		text := fmt.Sprintf("line %d", i)
+		switch i {
+		case 100:
+			text = "the oldest Naïve one"
+		case 870:
+			text = "a <b>naive</b> one"
+		case 871:
+			text = "deleted naive one"
+		}
+		s.add(said{Room: "lobby", User: bob, Text: text})
+	}
+	s.add(said{Room: "lobby", User: bob, Kind: "delete", Target: s.logs["lobby"][871].ID})
+	p := newTab(t)
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	p.gets("line 899")
+	p.presses("f", chromedp.ModifierCtrl, chromedp.ModifierShift)
+	p.until("the search", `document.activeElement.id === "search-field"`)
+	p.types("NAIVE")
+	p.found(1)
+	if got := ask[string](p, `document.querySelector("#search-list p").textContent + [...document.querySelectorAll("mark")].map((e) => "|" + e.textContent)`); got != "a <b>naive</b> one|naive" {
+		t.Errorf("it shows %q", got)
+	}
+
+	// It can be stopped, and goes on.
+	s.hold(true)
+	p.run(`document.querySelector("#search-back").click()`)
+	p.until("the button to stop it", `document.querySelector("#search-back").textContent === "Stop"`)
+	p.run(`document.querySelector("#search-back").click()`)
+	p.until("the button to go on", `document.querySelector("#search-back").textContent === "Search further back"`)
+	s.hold(false)
+	p.run(`document.querySelector("#search-back").click()`)
+	p.found(2)
+	p.until("all to be searched", `document.querySelector("#search-back").hidden && document.querySelector("#search-words").textContent === "2 found. Looked through all that is here."`)
+
+	// Down to the older one, and there.
+	p.presses("ArrowDown")
+	p.presses("ArrowDown")
+	p.presses("Enter")
+	p.until("the message", `!document.querySelector("dialog[open]") && location.hash === "#`+s.logs["lobby"][100].ID+`" && [...document.querySelectorAll("#log .text")].some((e) => e.textContent === "the oldest Naïve one" && e.getBoundingClientRect().top > 0 && e.getBoundingClientRect().bottom < innerHeight)`)
+
+	// As it is left, so it is found; another query begins anew.
+	p.run(`document.querySelector(".search-open").click()`)
+	p.found(2)
+	p.types("line 8")
+	p.found(100)
+	p.until("a bound", `document.querySelector("#search-words").textContent === "The newest 100 are shown." && document.querySelector("#search-back").hidden`)
+	p.presses("Enter")
+	p.until("the newest of them", `location.hash === "#`+s.logs["lobby"][899].ID+`"`)
+	p.sound()
+}

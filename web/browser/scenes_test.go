@@ -183,6 +183,15 @@ var further = []scene{
 		},
 	},
 	{
+		name: "search",
+		set:  func(s *stage, w words) { talk(s, w, 40) },
+		act: func(_ *stage, p *tab) {
+			p.run(`document.querySelector("[data-search]").click()`)
+			p.types("e")
+			p.until("what is found", `document.querySelectorAll("#search-list mark").length > 2`)
+		},
+	},
+	{
 		name: "room menu",
 		set:  func(s *stage, w words) { talk(s, w, 4) },
 		act:  func(_ *stage, p *tab) { p.run(`document.querySelector("#room-menu summary").click()`) },

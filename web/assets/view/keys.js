@@ -11,6 +11,7 @@ export function keyName(key, shift = false) {
 /**
  * @typedef {object} Shortcuts
  * @property {() => void} switch
+ * @property {() => void} search
  * @property {(step: 1 | -1, unread: boolean) => void} step to the next room, or the one before
  */
 
@@ -39,7 +40,7 @@ function actOf(e, does) {
 	if (MAC ? e.metaKey && !e.ctrlKey : e.ctrlKey && !e.metaKey) {
 		if (alt) return null;
 		if (!shift && isLetter(e, "k")) return does.switch;
-		return null;
+		return shift && isLetter(e, "f") ? does.search : null;
 	}
 	const step = key === "ArrowUp" ? -1 : key === "ArrowDown" ? 1 : 0;
 	const free = alt && !e.ctrlKey && !e.metaKey && !document.querySelector("dialog[open]");
