@@ -288,10 +288,15 @@ func (o *NodeOptions) checkURLs() error {
 	return nil
 }
 
+// host is a host's name as browsers send it (in ASCII), or its address. None of it
+// has a meaning in a Content-Security-Policy, where https://*.example.org would be
+// all of its hosts, and a semicolon the rule's end.
+var host = regexp.MustCompile(`^(?:[A-Za-z0-9._-]+|[0-9a-fA-F:.]+)$`)
+
 // isOrigin reports whether s is an http or https URL of a host and nothing else.
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && host.MatchString(u.Hostname()) && u.User == nil &&
 		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == ""
 }
 

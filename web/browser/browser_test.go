@@ -299,6 +299,12 @@ func (p *tab) presses(key string, held ...chromedp.Modifier) {
 	}))
 }
 
+// clicks presses the mouse at a place.
+func (p *tab) clicks(at [2]float64) {
+	p.t.Helper()
+	p.do(chromedp.MouseClickXY(at[0], at[1]))
+}
+
 // says writes a message by keyboard and sends it.
 func (p *tab) says(text string) {
 	p.t.Helper()

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -135,18 +136,69 @@ func TestTheLineOfTheEmbeddingsDocumentationShowsARoom(t *testing.T) {
 	if !strings.Contains(line, "https://chat.example.org/embed.js") {
 		t.Fatalf("docs/embed.md has no line with embed.js: %q", line)
 	}
-	var node string
-	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		serveHTML(w, "<!doctype html><title>Host</title><p>Before</p>"+strings.Replace(line, "https://chat.example.org", node, 1)+"<p>After</p>")
-	}))
-	t.Cleanup(host.Close)
-	node = start(t, "--origin="+host.URL).url(1)
+	host := newHost(t)
+	node := start(t, "--origin="+host.URL).url(1)
+	host.page = "<p>Before</p>" + strings.Replace(line, "https://chat.example.org", node, 1) + "<p>After</p>"
 	bob := open(t, node+"/r/lobby")
 	bob.online()
 	frame := open(t, host.URL)
 	frame.until("the frame right after its script", `document.querySelector("script + iframe")?.offsetHeight === 420`)
 	bob.until("the frame's guest to be in the room", `document.querySelectorAll("#people-list .person").length === 2`)
+	frame.clicks(ask[[2]float64](frame, `(() => {
+		const { left, top, width, height } = document.querySelector("iframe").getBoundingClientRect();
+		return [left + width / 2, top + height - 62];
+	})()`))
+	frame.types("Said in a frame")
+	frame.presses("Enter")
+	bob.gets("Said in a frame")
 	frame.sound()
+}
+
+// A page whose origin was not given shows an empty frame, and its guest is nowhere.
+func TestAPageOfAnotherOriginCanNotFrameTheChat(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	friend, stranger := newHost(t), newHost(t)
+	node := start(t, "--origin="+friend.URL).url(1)
+	// As a module it runs once for both of its elements.
+	const script = `<script type="module" src="%s/embed.js" data-room="%s"></script>`
+	page := fmt.Sprintf(script, node, "lobby") + fmt.Sprintf(script, node, "other")
+	friend.page, stranger.page = page, page
+	bob := open(t, node+"/r/lobby")
+	bob.online()
+	bad := open(t, stranger.URL)
+	bad.until("the refusal of the script", `performance.getEntriesByName("`+node+`/embed.js").length > 0`)
+	// Even where the frame is made by hand.
+	bad.run(`new Promise((done) => {
+		const frame = document.createElement("iframe");
+		frame.onload = done;
+		frame.src = "` + node + `/r/lobby";
+		document.body.append(frame);
+	})`)
+	good := open(t, friend.URL)
+	good.until("both frames", `document.querySelectorAll("script + iframe").length === 2`)
+	bob.until("the friend's guest to be in the room", `document.querySelectorAll("#people-list .person").length >= 2`)
+	bob.run(`document.querySelector("#open-room-name").value = "other", document.querySelector("#open-room").requestSubmit()`)
+	bob.until("the guest of the second frame", `document.querySelector("#room-name").textContent === "other" && document.querySelectorAll("#people-list .person").length === 2`)
+	bob.run(`document.querySelector('a[href="/r/lobby"]').click()`)
+	bob.until("nobody else", `document.querySelector("#room-name").textContent === "lobby" && document.querySelectorAll("#people-list .person").length === 2`)
+	good.sound()
+}
+
+// host is a web server of somebody else's, with one page.
+type host struct {
+	URL  string
+	page string
+}
+
+func newHost(t *testing.T) *host {
+	h := &host{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		serveHTML(w, "<!doctype html><title>Host</title>"+h.page)
+	}))
+	t.Cleanup(server.Close)
+	h.URL = server.URL
+	return h
 }
 
 func TestInAFrameBothSidesAreBehindTheirButtons(t *testing.T) {
