@@ -5,6 +5,7 @@ import { Chat } from "./chat.js";
 import { Client } from "./client.js";
 import * as keep from "./keep.js";
 import { mentions } from "./mention.js";
+import { Notices } from "./notices.js";
 import { NodeNumbers } from "./nodenumbers.js";
 import { Outbox } from "./outbox.js";
 import { besides, choicesOf, LOBBY } from "./roomlist.js";
@@ -20,6 +21,7 @@ import { openHelp } from "./view/help.js";
 import { NameLine } from "./view/name.js";
 import { PeopleView } from "./view/people.js";
 import { pickEmoji } from "./view/picker.js";
+import { Notifier } from "./view/notifier.js";
 import { Pill } from "./view/pill.js";
 import { RoomMenu } from "./view/roommenu.js";
 import { pathOf, RoomsView } from "./view/rooms.js";
@@ -135,6 +137,23 @@ new Actions(log, {
 	leave: () => composer.focus(),
 });
 chat.looking = () => log.atEnd;
+
+const notifier = new Notifier(keep, ({ room, id }) => go(room, `#${id}`));
+const notices = new Notices({
+	me: () => client.user,
+	muted: (room) => keep.mutedRooms().includes(room),
+	looked: () => !document.hidden && document.hasFocus(),
+	there: ({ room, id }) => !!chat.logs.get(room)?.get(id),
+	tell: (entry) => notifier.tell(entry),
+	load: keep.toldNotices,
+	save: keep.saveToldNotices,
+	locks: navigator.locks,
+});
+client.addEventListener("message", (e) => notices.heard([/** @type {CustomEvent} */ (e).detail]));
+client.addEventListener("joined", (e) => {
+	const { again, messages } = /** @type {CustomEvent} */ (e).detail;
+	if (again) notices.heard(messages); // what came while the connection was away
+});
 
 /** What is drawn, by its part of the page. @type {Record<string, () => void>} */
 const drawings = {

@@ -76,6 +76,33 @@ export function saveReadPositions(positions) {
 	local.write(READ, positions.slice(-READ_MOST));
 }
 
+/** @returns {import("./notices.js").Told[]} */
+export function toldNotices() {
+	const told = local.read("chat.told");
+	return Array.isArray(told) ? told.filter((one) => Array.isArray(one) && typeof one[0] === "string" && typeof one[1] === "number") : [];
+}
+
+/** @param {import("./notices.js").Told[]} told */
+export function saveToldNotices(told) {
+	local.write("chat.told", told);
+}
+
+/**
+ * Whether something is switched on, in all tabs; at first nothing is.
+ * @param {"notify" | "sound"} what
+ */
+export function switched(what) {
+	return local.read(`chat.${what}`) === true;
+}
+
+/**
+ * @param {"notify" | "sound"} what
+ * @param {boolean} on
+ */
+export function saveSwitched(what, on) {
+	local.write(`chat.${what}`, on || null);
+}
+
 /** @returns {string[]} */
 export function seenNodes() {
 	return strings(session.read("chat.nodes"));

@@ -1,0 +1,76 @@
+package browser
+
+import (
+	"strings"
+	"testing"
+
+	"example.com/chat/internal/poll"
+)
+
+// unseen makes a page one that nobody looks at, and its notifications ones that a
+// test can see and click.
+const unseen = `(() => {
+	Object.defineProperty(document, "hidden", {value: true});
+	document.hasFocus = () => false;
+	globalThis.__told = [];
+	globalThis.Notification = class {
+		static permission = "default";
+		static async requestPermission() { return this.permission = "granted"; }
+		constructor(title, options) { __told.push({title, ...options, click: () => this.onclick()}); }
+		close() { this.onclose?.(); }
+	};
+})()`
+
+// Who is named while they look elsewhere is told by one tab, and led to the place.
+func TestNotificationsOfMentions(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-bob", "Bob"}
+	p := newTab(t)
+	p.visits(s, "garden", "lobby")
+	p.run(unseen)
+	p.run(`document.querySelector("#room-menu summary").click()`)
+	p.until("the switches to be off", `document.querySelector("#room-menu[open]") && !document.querySelector("#notify").checked && !document.querySelector("#sound").checked`)
+	p.run(`document.querySelector("#notify").click()`)
+	p.until("to be asked, and the switch to stay on", `Notification.permission === "granted" && document.querySelector("#notify").checked && localStorage.getItem("chat.notify") === "true"`)
+	second := p.another()
+	second.goTo(s.URL + "/r/lobby")
+	second.online()
+	second.until("all of one's rooms", row("garden"))
+	second.run(unseen + `; Notification.permission = "granted"`)
+	s.add(said{Room: "garden", User: bob, Text: "not for you"})
+	e := s.add(said{Room: "garden", User: bob, Text: "@Ann look"})
+	told := func(p *tab) int { return ask[int](p, "__told.length") }
+	for _, one := range []*tab{p, second} {
+		one.title("(@1) #lobby")
+		one.until("a tab to have seen to it", `(localStorage.getItem("chat.told") ?? "").includes("`+e.ID+`")`)
+	}
+	poll.Until(t, "a tab to tell", func() bool { return told(p)+told(second) > 0 })
+	teller := p
+	if told(second) > 0 {
+		teller = second
+	}
+	if n := told(p) + told(second); n != 1 {
+		t.Errorf("it is told %d times", n)
+	}
+	if got := ask[string](teller, `JSON.stringify([__told[0].title, __told[0].body, __told[0].tag])`); got != `["Bob in #garden","@Ann look","garden#`+e.ID+`"]` {
+		t.Errorf("it tells %s", got)
+	}
+	teller.run("__told[0].click()")
+	teller.until("the message", `location.pathname === "/r/garden" && location.hash === "#`+e.ID+`" && document.querySelector("#room-name").textContent === "garden"`)
+	p.sound()
+	second.sound()
+}
+
+// Where the browser has no notifications for a page the switch says so.
+func TestNoNotificationsOnPlainHTTP(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := open(t, strings.Replace(s.URL, "127.0.0.1", lan, 1)+"/r/lobby")
+	p.online()
+	p.run(`document.querySelector("#room-menu summary").click()`)
+	p.until("the reason", `document.querySelector("#notify").disabled && document.querySelector("#notify-note").checkVisibility() && document.querySelector("#notify-note").textContent === "Your browser allows notifications only over https."`)
+	p.run(`document.querySelector("#sound").click()`)
+	p.until("the sound to be on all the same", `document.querySelector("#sound").checked && localStorage.getItem("chat.sound") === "true"`)
+	p.sound()
+}
