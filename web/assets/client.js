@@ -146,10 +146,11 @@ export class Client extends EventTarget {
 	 * Says something; it is kept until it is in the log.
 	 * @param {string} room
 	 * @param {string} text
+	 * @param {string} [key] its own for ever; one is made where none is given
 	 */
-	say(room, text) {
+	say(room, text, key) {
 		this.#typedAt = 0;
-		return this.#sender.write(room, text);
+		return this.#sender.write(room, text, key ? { kind: "", key } : undefined);
 	}
 
 	/**
@@ -274,8 +275,7 @@ export class Client extends EventTarget {
 
 	/** @param {import("./link.js").Closing} closing */
 	#stopped({ why, reason }) {
-		const late = why === "ask" && !this.#barred; // no more than a slow hello
-		if (late) {
+		if (why === "ask" && !this.#barred) { // no more than a slow hello
 			this.#helloTimer = setTimeout(() => this.#link.start(), this.#soon());
 			return;
 		}

@@ -8,8 +8,9 @@ const FULL = "Too much waits to be sent already. Try again when some of it is go
 
 /**
  * @typedef {object} What An edit, a deletion or a reaction; a message is none of them.
- * @property {"edit" | "delete" | "react"} kind
- * @property {string} target
+ * @property {"" | "edit" | "delete" | "react"} kind
+ * @property {string} [target]
+ * @property {string} [key] where it has one already
  * @property {string} [emoji]
  * @property {boolean} [on]
  */
