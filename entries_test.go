@@ -114,3 +114,33 @@ func TestWhoMayChangeMessages(t *testing.T) {
 		t.Errorf("the deletion got %s", f.raw)
 	}
 }
+
+// Whoever is not in a room changes nothing in it, a moderator neither.
+func TestWhoIsNotInARoomChangesNothingInIt(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	key := strings.Repeat("k", 32)
+	n := startNode(t, b.URL(), "--jwt-key="+key)
+	in := func(sub string, mod bool) *peer {
+		p := dial(t, n.url)
+		p.hello("auth", token(t, key, jwt.MapClaims{"sub": sub, "name": sub, "mod": mod, "exp": time.Now().Add(time.Hour).Unix()}))
+		return p
+	}
+	ann, left, never := in("Ann", false), in("Ann", false), in("Mod", true)
+	ann.join("lobby")
+	left.join("lobby")
+	id := ann.say("lobby", "one", "1").ID
+	left.send("leave", "room", "lobby")
+	for _, p := range []*peer{left, never} {
+		for _, fields := range [][]any{{"edit", "text", "x"}, {"delete"}, {"react", "emoji", "👍", "on", true}} {
+			p.send(fields[0].(string), append([]any{"room", "lobby", "target", id, "key", "k"}, fields[1:]...)...)
+			if f := p.error("not_joined"); f.Key != "k" {
+				t.Errorf("%v: %s", fields[0], f.raw)
+			}
+		}
+	}
+	ann.send("history", "room", "lobby")
+	if h := ann.next("history"); len(h.Messages) != 1 || h.Messages[0].Text != "one" {
+		t.Errorf("the room holds %s", h.raw)
+	}
+}

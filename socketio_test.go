@@ -150,6 +150,39 @@ func TestSocketIOAndWebSocketUsersTalk(t *testing.T) {
 }
 
 // What token and after are good for does not hang on the transport.
+func TestSocketIOMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	one, two := startNode(t, b.URL()), startNode(t, b.URL())
+	ann := enter(t, one.url, "Ann", "lobby")
+	bob, cleo := ioEnter(t, two.url, "Bob", "lobby"), ioEnter(t, one.url, "Cleo", "lobby")
+	said := bob.ask("send", `{"room":"lobby","text":"frist","key":"1"}`)
+	ann.message("frist")
+	cleo.next("message")
+	about := `"room":"lobby","target":"` + said.ID + `"`
+	for _, c := range []struct{ command, fields, heard string }{
+		{"edit", `"text":"first","key":"2"`, `"kind":"edit","target":"` + said.ID + `"`},
+		{"react", `"emoji":"👍","on":true,"key":"3"`, `"emoji":"👍","on":true`},
+		{"delete", `"key":"4"`, `"kind":"delete","target":"` + said.ID + `"`},
+	} {
+		sent := bob.ask(c.command, "{"+about+","+c.fields+"}")
+		for _, f := range []frame{ann.next("message"), cleo.next("message")} {
+			if sent.ID == "" || f.ID != sent.ID || !strings.Contains(f.raw, c.heard) {
+				t.Errorf("%s got %s and was told as %s", c.command, sent.raw, f.raw)
+			}
+		}
+	}
+	if f := bob.ask("edit", "{"+about+`,"text":"x","key":"5"}`); f.Code != "not_found" || f.Key != "5" {
+		t.Errorf("of a deleted message: %s", f.raw)
+	}
+	if f := bob.ask("react", "{"+about+`,"emoji":"thumb","on":true,"key":"6"}`); f.Code != "bad_field" {
+		t.Errorf("with words for an emoji: %s", f.raw)
+	}
+	if f := bob.ask("history", `{"room":"lobby"}`); strings.Contains(f.raw, "frist") || strings.Contains(f.raw, `"first"`) || len(f.Messages) != 2 {
+		t.Errorf("history: %s", f.raw)
+	}
+}
+
 func TestSocketIOComesBackWhereItWas(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t)

@@ -1,13 +1,17 @@
 package broker_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/broker"
+	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redistest"
 )
@@ -26,17 +30,52 @@ func (b *testBroker) put(t *testing.T, drafts ...protocol.Draft) []protocol.Rece
 	return list
 }
 
-// everything is all that the broker's keys hold.
+// everything is all that Redis holds, by key.
 func (b *testBroker) everything(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, kind := range []string{"log", "keys", "gone", "edits"} {
-		key := strings.Replace(broker.LogKey(b.ns, "lobby"), ":log:", ":"+kind+":", 1)
-		if kind == "log" {
-			fmt.Fprintln(&all, b.rdb.XRange(t.Context(), key, "-", "+").Val())
-		} else {
-			fmt.Fprintln(&all, b.rdb.ZRangeWithScores(t.Context(), key, 0, -1).Val())
+	dump := func(ctx context.Context, rdb redis.UniversalClient) error {
+		keys, err := rdb.Keys(ctx, "*").Result()
+		if err != nil {
+			return err
 		}
+		slices.Sort(keys)
+		for _, key := range keys {
+			if !strings.HasPrefix(key, b.ns) || strings.HasSuffix(key, ":nodes") {
+				continue // of another test, or what goes on by itself
+			}
+			var held any
+			switch kind := rdb.Type(ctx, key).Val(); kind {
+			case "stream":
+				held = rdb.XRange(ctx, key, "-", "+").Val()
+			case "zset":
+				held = rdb.ZRangeWithScores(ctx, key, 0, -1).Val()
+			case "hash":
+				held = rdb.HGetAll(ctx, key).Val()
+			case "set":
+				held = rdb.SMembers(ctx, key).Val()
+			case "string":
+				held = rdb.Get(ctx, key).Val()
+			default:
+				return fmt.Errorf("%s is a %s", key, kind)
+			}
+			fmt.Fprintln(&all, key, held)
+		}
+		return nil
+	}
+	var err error
+	if cluster, ok := b.rdb.(*redis.ClusterClient); ok {
+		var mu sync.Mutex
+		err = cluster.ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error {
+			mu.Lock()
+			defer mu.Unlock()
+			return dump(ctx, c)
+		})
+	} else {
+		err = dump(t.Context(), b.rdb)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return all.String()
 }
@@ -50,7 +89,7 @@ func testADeletedMessageIsGoneWithItsEdits(t *testing.T, at *site) {
 	if deleted.Refused != "" || deleted.ID.Seq != 5 {
 		t.Fatalf("the deletion became %+v", deleted)
 	}
-	if all := b.everything(t); strings.Contains(all, "secret") {
+	if all := b.everything(t); strings.Contains(all, "secret") || !strings.Contains(all, "stays") {
 		t.Errorf("redis still holds it: %s", all)
 	}
 	list, _, err := b.Newest(t.Context(), "lobby", 50)
@@ -218,5 +257,34 @@ func TestARefusalTakesNoKeyWhereReplicasConfirm(t *testing.T) {
 	}
 	if after := b.everything(t); after != before {
 		t.Errorf("redis holds\n%s\nof\n%s", after, before)
+	}
+}
+
+// Where replicas have to confirm, a deletion is gone from them too before it is
+// acknowledged; where they don't, it is not.
+func TestADeletionIsConfirmedByReplicas(t *testing.T) {
+	t.Parallel()
+	primary, replica := pair(t)
+	at := &site{client: single(primary.URL, nil), outside: single(primary.URL, nil)}
+	b := openWith(t, at, broker.Config{History: 100, Replicas: 1, Node: broker.NodeInfo{ID: "n1", Port: 1}})
+	said := b.put(t, draft("a", "1", "secret-one"), draft("a", "2", "secret-two"))
+	deleted := b.put(t, change(protocol.Delete, "a", "3", said[0].ID, ""))[0]
+	held := *b
+	held.rdb = replica.Client()
+	if all := held.everything(t); deleted.Refused != "" || strings.Contains(all, "secret-one") || !strings.Contains(all, "secret-two") {
+		t.Errorf("acknowledged as %+v the replica holds %s", deleted, all)
+	}
+	replica.Freeze()
+	late := []protocol.Draft{change(protocol.Delete, "a", "4", said[1].ID, "")}
+	if got, err := b.Append(t.Context(), "lobby", late); err == nil {
+		t.Errorf("without a replica it got %+v", got)
+	}
+	replica.Thaw()
+	poll.Until(t, "the deletion's repeat", func() bool {
+		got, err := b.Append(t.Context(), "lobby", late)
+		return err == nil && got[0].Duplicate && got[0].Refused == "" && !got[0].ID.IsZero()
+	})
+	if all := held.everything(t); strings.Contains(all, "secret") {
+		t.Errorf("the replica holds %s", all)
 	}
 }
