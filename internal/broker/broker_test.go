@@ -63,7 +63,7 @@ type testBroker struct {
 	*heard
 	rdb  redis.UniversalClient // from outside
 	ns   string                // its namespace
-	stop func()
+	stop func()                // ends Run
 }
 
 // open opens a broker of a node, which runs until the test's end.
@@ -86,10 +86,9 @@ func openWith(t *testing.T, at *site, cfg broker.Config) *testBroker {
 		b.Run(ctx, h)
 		close(done)
 	}()
-	var once sync.Once
 	outside := at.outside(t)
-	stop := func() { once.Do(func() { cancel(); <-done; _ = cfg.Client.Close() }) }
-	t.Cleanup(func() { stop(); _ = outside.Close() })
+	stop := func() { cancel(); <-done }
+	t.Cleanup(func() { stop(); _ = cfg.Client.Close(); _ = outside.Close() })
 	h.has(t, "the broker to be up", func() bool { return h.up })
 	return &testBroker{b, h, outside, cfg.Namespace, stop}
 }
