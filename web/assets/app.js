@@ -290,12 +290,17 @@ function roomOfAddress() {
 /** Links to rooms of this page open here; with a modifier, as the browser does. */
 document.addEventListener("click", (e) => {
 	const link = e.target instanceof Element ? e.target.closest("a") : null;
-	if (!link || link.target || link.origin !== location.origin || e.button !== 0) return;
+	if (!link || link.target || link.origin !== location.origin || e.button !== 0 || e.defaultPrevented) return;
 	if (e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || !link.pathname.startsWith("/r/")) return;
 	e.preventDefault();
 	go(decodeURIComponent(link.pathname.slice("/r/".length)), link.hash);
 });
 
+byId("skip").addEventListener("click", (e) => {
+	e.preventDefault(); // the address stays the room's
+	sides.close();
+	composer.focus();
+});
 byId("address-copy").addEventListener("click", () => copyFrom(byId("address-copy"), byId("address").textContent ?? ""));
 addEventListener("storage", ({ key }) => {
 	if (key === keep.READ) chat.readElsewhere();

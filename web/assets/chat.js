@@ -203,6 +203,7 @@ export class Chat extends EventTarget {
 			moved: this.#moved,
 			moderated: this.#moderated,
 			lostName: this.#lostName,
+			unkept: !this.#client.kept && this.#client.rooms.some((room) => this.#client.pending(room).length > 0),
 			alone,
 			elsewhere: other ? { label: new URL(other.url).host, href: originOf(other.url) + pathOf(this.current) } : null,
 		};

@@ -10,6 +10,7 @@ import { saidTime } from "./text.js";
  * @property {{from: number, to: number, whole: boolean} | null} moved numbers of nodes
  * @property {Moderated | null} moderated what was decided about oneself
  * @property {string} lostName the name that could not be had; ""
+ * @property {boolean} unkept what waits to be sent would not outlive the page
  * @property {boolean} alone
  * @property {{label: string, href: string} | null} elsewhere the room on another node
  *
@@ -52,6 +53,7 @@ export function wordsFor(s) {
 		return { text: `Node ${from} went away. You are on node ${to} now${safe}.`, tone: "calm" };
 	}
 	if (s.lostName) return { text: `Somebody else is ${s.lostName} now. Choose another name below.`, tone: "calm" };
+	if (s.unkept) return { text: "What you write is kept only while this page is open.", tone: "calm", late: true };
 	if (s.alone && s.elsewhere)
 		return {
 			text: "You are the only one here. Open this page a second time, on another node:",
