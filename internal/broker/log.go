@@ -103,15 +103,15 @@ func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n i
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, false, false, err
 	}
-	from := read.Val()
-	if len(from) > 0 && from[0].ID == cursor.String() {
-		more = len(from) > n+1
-		from = from[1:]
+	rest := read.Val()
+	here := len(rest) > 0 && rest[0].ID == cursor.String()
+	if here {
+		rest = rest[1:]
 	} else if gone.Err() != nil {
 		return nil, false, false, nil
-	} else {
-		more = len(from) > n
-		list = b.entries(from)
+	}
+	list = b.entries(rest)
+	if !here {
 		// A deletion's own entry comes after what it deletes: where there is none,
 		// or others are missing between, this is no longer that log.
 		if len(list) == 0 {
@@ -120,10 +120,8 @@ func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n i
 		if next, err := b.erasedUpTo(ctx, room, cursor.Seq, list[0].ID.Seq); err != nil || !next {
 			return nil, false, false, err
 		}
-		list, more = cut(list, n, more)
-		return list, true, more, nil
 	}
-	list, more = cut(b.entries(from), n, more)
+	list, more = cut(list, n, len(rest) > n)
 	return list, true, more, nil
 }
 

@@ -110,7 +110,7 @@ const commands = {
 		return `You are ${client.user?.name} now.`;
 	},
 	join: (room) => (go(room.replace(/^#/, "")), ""),
-	part: () => (chat.part(chat.current), ""),
+	part: () => (chat.canPart(chat.current) ? (chat.part(chat.current), "") : "There is no other room of yours to go to."),
 	help: () => (openHelp(), ""),
 };
 const log = new LogView(

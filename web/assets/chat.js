@@ -303,9 +303,14 @@ export class Chat extends EventTarget {
 		if (first) this.#followOwn();
 	}
 
+	/** How many rooms are followed at most. */
+	get #most() {
+		return Math.min(FOLLOWED, this.#client.limits.rooms);
+	}
+
 	/** Joins the rooms of one's list, so that what comes there counts. */
 	#followOwn() {
-		const most = Math.min(FOLLOWED, this.#client.limits.rooms);
+		const most = this.#most;
 		for (const room of keep.recentRooms()) {
 			if (this.#client.rooms.length >= most) return;
 			if (this.logs.has(room)) continue; // also one that could not be joined
@@ -382,7 +387,7 @@ export class Chat extends EventTarget {
 
 	/** Leaves the rooms not looked at for longest. */
 	#leaveOld() {
-		const most = Math.min(FOLLOWED, this.#client.limits.rooms);
+		const most = this.#most;
 		for (const room of this.#joined().slice(0, -most || undefined)) {
 			if (this.#joined().length <= most) return;
 			if (room === this.current || this.#client.pending(room).length > 0) continue;

@@ -131,10 +131,10 @@ export function paced(draw) {
 		const { signal } = waiting;
 		const over = () => {
 			waiting.abort();
+			clearTimeout(timer);
 			requestAnimationFrame(() => setTimeout(run)); // the task after that frame
 		};
 		const timer = setTimeout(over, LETTER_MS);
-		signal.addEventListener("abort", () => clearTimeout(timer));
 		addEventListener("input", over, { signal });
 		addEventListener("keydown", (e) => e.key === "Enter" && over(), { signal });
 	};
