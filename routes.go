@@ -118,12 +118,20 @@ func (s *server) serveReady(w http.ResponseWriter, _ *http.Request) {
 }
 
 // shared lets pages of other origins read the answers (CORS), if they may
-// connect to this node too. No browser adds cookies or such to that.
+// connect to this node too: with a JWT, for which browsers ask first, but without
+// cookies or such.
 func (s *server) shared(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Add("Vary", "Origin")
+		h := w.Header()
+		h.Add("Vary", "Origin")
 		if origin := r.Header.Get("Origin"); origin != "" && s.originAllowed(r) {
-			w.Header().Set("Access-Control-Allow-Origin", origin)
+			h.Set("Access-Control-Allow-Origin", origin)
+			if r.Method == http.MethodOptions {
+				h.Set("Access-Control-Allow-Methods", "GET, HEAD")
+				h.Set("Access-Control-Allow-Headers", "Authorization")
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
 		}
 		next(w, r)
 	}

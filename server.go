@@ -114,6 +114,7 @@ func startServer(ctx context.Context, opts cli.NodeOptions, listener net.Listene
 		s.Close(0)
 		return nil, err
 	}
+	s.broker.Hurry() // the first beat told others that it is not ready
 	return s, nil
 }
 

@@ -119,6 +119,13 @@ func TestPagesThatMayConnectMayReadTheAPI(t *testing.T) {
 			if res.Header.Get("Vary") != "Origin" || res.Header.Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("%s for %q: %v", path, origin, res.Header)
 			}
+			req.Method = http.MethodOptions // asks whether it may bring a JWT
+			res, err = http.DefaultClient.Do(req)
+			must(t, err)
+			_ = res.Body.Close()
+			if got := res.Header.Get("Access-Control-Allow-Headers"); (got == "Authorization") != (want != "") || (res.StatusCode == 204) != (want != "") {
+				t.Errorf("%s for %q, a preflight: %d %q", path, origin, res.StatusCode, got)
+			}
 		}
 	}
 }

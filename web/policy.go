@@ -52,6 +52,7 @@ func (s *site) serveControl(w http.ResponseWriter, r *http.Request, page *asset)
 	}
 	h := w.Header()
 	h.Set(policyHeader, policy(anyNodeAsked, "'none'"))
+	h.Set("Cross-Origin-Resource-Policy", "same-origin") // no other page's process may hold it either
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", page.contentType)
 	if r.Method == http.MethodGet {

@@ -53,7 +53,7 @@ func TestWhoMayControlADemoGetsThePageWithItsToken(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	head := w.Header()
-	if head.Get("Cache-Control") != "no-store" || head.Get("ETag") != "" || head.Get("Content-Type") != "text/html; charset=utf-8" ||
+	if head.Get("Cache-Control") != "no-store" || head.Get("Cross-Origin-Resource-Policy") != "same-origin" || head.Get("ETag") != "" || head.Get("Content-Type") != "text/html; charset=utf-8" ||
 		!strings.HasSuffix(head.Get(policyHeader), "; frame-ancestors 'none'") {
 		t.Errorf("%v", head)
 	}

@@ -81,3 +81,32 @@ func TestNothingIsLeftOfHowANodeWas(t *testing.T) {
 		poll.Until(t, "only itself to be known", func() bool { return len(one.Vitals()) == 1 })
 	})
 }
+
+// A node that was killed and started again has two instances, until the lease of
+// the first ends. What the first had said of itself was taken for the second's, so
+// that requests for the second's sessions were answered as unknown.
+func TestWhatANodeSaysSinceItWasStartedAgainCounts(t *testing.T) {
+	each(t, func(t *testing.T, at *site) {
+		var users atomic.Int64
+		users.Store(2)
+		one, two := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users)
+		poll.Until(t, "the other", func() bool { return one.Vitals()["n2"].Users == 2 })
+		ends := float64(one.rdb.Time(t.Context()).Val().Add(4 * time.Second).UnixMilli())
+		pipe := one.rdb.TxPipeline()
+		pipe.HSet(t.Context(), one.ns+":{cluster}:info", "n2~before", `{"id":"n2","port":9}`, "n2~before@", `1 {"state":"ready","users":1}`,
+			"n3~x", `{"id":"n3"}`)
+		pipe.ZAdd(t.Context(), one.ns+":{cluster}:nodes", redis.Z{Score: ends, Member: "n2~before"}, redis.Z{Score: ends, Member: "n3~x"})
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range []*testBroker{one, two} {
+			b.Hurry()
+			b.has(t, "a third node, and the second as it is now", func() bool {
+				return len(b.nodes) == 3 && b.nodes[1].ID == "n2" && b.nodes[1].Port == 1 && b.nodes[2].ID == "n3"
+			})
+			if n := b.Vitals()["n2"].Users; n != 2 {
+				t.Errorf("the second has %d users", n)
+			}
+		}
+	})
+}
