@@ -77,6 +77,10 @@ func TestAFingerReachesEverything(t *testing.T) {
 		}
 	}
 	fits("the conversation")
+	p.taps("#pill summary")
+	p.until("the nodes", `document.querySelector("#pill[open]")`)
+	fits("the nodes")
+	p.taps("#pill summary")
 	p.taps("#rooms-toggle")
 	p.until("the rooms", `document.querySelector("#rooms-own a").getBoundingClientRect().left >= 0 && document.querySelector("#rooms-toggle").ariaExpanded === "true"`)
 	p.until("the sheet to stand", `document.getAnimations().length === 0`)

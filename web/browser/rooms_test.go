@@ -301,3 +301,18 @@ func TestSearchFurtherBack(t *testing.T) {
 	p.until("the newest of them", `location.hash === "#`+s.logs["lobby"][899].ID+`"`)
 	p.sound()
 }
+
+// Wherever one is told of nodes or looks for rooms, the live picture is a step away.
+func TestTheClusterIsAStepAway(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := newTab(t)
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	if n := ask[int](p, `[...document.querySelectorAll("#rooms a, #pill a")].filter((a) => a.textContent === "See the cluster live" && a.pathname === "/cluster").length`); n != 2 {
+		t.Errorf("%d links lead there", n)
+	}
+	p.goTo(ask[string](p, `document.querySelector(".side-foot").href`))
+	p.until("the picture", `document.querySelector("h1").textContent === "The cluster, live"`)
+	p.sound()
+}
