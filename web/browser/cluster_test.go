@@ -297,6 +297,41 @@ func TestWhatIsSaidWhileRedisIsStoppedGoesOutLater(t *testing.T) {
 	p.flawless()
 }
 
+// Where it is no demo one looks, and has a check run if one wants.
+func TestOutsideOfTheDemoThePageOfTheClusterOnlyLooks(t *testing.T) {
+	t.Parallel()
+	p := open(t, start(t).url(1)+"/cluster")
+	p.until("the node", `/^Node 1.*running/.test(document.querySelector("#nodes").textContent)`)
+	if shown := ask[int](p, `[...document.querySelectorAll("#nodes button, #figures, #lead-demo")].filter((e) => e.checkVisibility()).length`); shown != 0 {
+		t.Errorf("%d parts of the demo are shown", shown)
+	}
+	p.do(chromedp.Click("#run"))
+	p.until("a check", `document.querySelector("#delivered").textContent > 1`)
+	p.flawless()
+	p.until("a user", `document.querySelector("#nodes td span + span").textContent === "1"`)
+	p.do(chromedp.Click("#run"))
+	p.until("its end", `document.querySelector("#run").textContent === "Run a check"`)
+	p.do(chromedp.Click("#trace"))
+	p.until("a way", `document.querySelectorAll("#hops li").length === 7`)
+	p.sound()
+}
+
+// Two of them see the same cluster, and count each their own.
+func TestTwoPagesOfTheClusterDontDisturbEachOther(t *testing.T) {
+	t.Parallel()
+	c := start(t, "--nodes=2")
+	a, b := open(t, c.url(1)+"/cluster"), open(t, c.url(2)+"/cluster")
+	for _, p := range []*tab{a, b} {
+		p.until("both pages' clients", `[...document.querySelectorAll("#nodes td:nth-child(2) span + span")].slice(0, 2).every((e) => e.textContent === "2")`)
+	}
+	a.orders("Kill Node 2")
+	a.told(`Nothing was lost\. It is running again\.$`)
+	for _, p := range []*tab{a, b} {
+		p.until("a node without users", `/^Node 2 *Users0.*running/.test(document.querySelectorAll("#nodes tr")[1].textContent)`)
+		p.flawless()
+	}
+}
+
 func TestAMessageIsTracedThroughAllNodes(t *testing.T) {
 	t.Parallel()
 	p := clusterOf(t, 3)

@@ -86,6 +86,7 @@ test("a node of the demo keeps its row while it is away", () => {
 	]);
 	const rows = learn(known, [seen(1), seen(3)], demoOf(["running", "starting", "frozen"]), 2);
 	assert.deepEqual(words(rows), [["node-1", "running", true], ["node-2", "starting", false], ["node-3", "frozen", false]]);
+	assert.equal(rows[2].seen, undefined, "what a frozen node wrote last is past");
 	assert.deepEqual(rows.map(({ demo, url }) => [demo, url]), [[1, seen(1).url], [2, "http://127.0.0.1:8082"], [3, seen(3).url]]);
 });
 
@@ -106,6 +107,15 @@ test("Redis is away where no node hears from it, or where the demo stopped it", 
 	assert.deepEqual(words(rows), [["node-1", "away", false], ["node-2", "running", true]]);
 	learn(known, [seen(1)], demoOf(["running"], "stopped"), 3);
 	assert.equal(known.redis, false);
+});
+
+test("where nobody answers nothing is shown as if it were known", () => {
+	const known = new Known();
+	learn(known, [seen(1), seen(2)], null, 1);
+	known.learn({ from: "", nodes: [], demo: null }, 2);
+	assert.deepEqual(words(known.rows), [["node-1", "gone", false], ["node-2", "gone", false]]);
+	assert.equal(known.redis, false);
+	assert.deepEqual(words(learn(known, [seen(1), seen(2)], null, 3)), [["node-1", "running", true], ["node-2", "running", true]]);
 });
 
 test("nodes of an older version are shown with what they tell", () => {

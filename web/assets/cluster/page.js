@@ -43,7 +43,7 @@ async function lookOn() {
 	clearTimeout(timer);
 	const seen = await watch.look();
 	look = seen.from ? seen : { ...look, from: "" };
-	if (seen.from) known.learn(seen, Date.now());
+	known.learn(seen, Date.now());
 	numbers.see(known.rows.map(({ id }) => id));
 	run(wanted);
 	draw();
@@ -81,7 +81,7 @@ function draw() {
 
 /** How things stand, or what came of what was done. */
 function told() {
-	if (!look.from) return "No node answers. They are asked again each second.";
+	if (!look.from) return "No node tells how the cluster is. They are asked again each second.";
 	if (problem) return problem;
 	if (!deed && !known.redis) return "The nodes can't reach Redis. What is written now is kept, and waits.";
 	if (!deed) return check.count() ? "Each node has a browser here that says one message a second." : "";

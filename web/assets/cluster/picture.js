@@ -7,8 +7,12 @@ const SVG = "http://www.w3.org/2000/svg";
 /** So many nodes have a place in the picture; the table has all. */
 const NODES_MOST = 24;
 
-/** So many people at a node are drawn; the rest is a number. */
+/** So many people at a node are drawn, and so many where nodes are small; the rest is a number. */
 const DOTS_MOST = 12;
+const DOTS_MOST_SMALL = 5;
+
+/** The size of a node where there is room. */
+const RADIUS = 28;
 
 /** One message in so long is drawn, in milliseconds. */
 const PASS_MS = 1000;
@@ -47,7 +51,7 @@ export class Picture {
 		const [width, height] = this.#narrow.matches ? [340, 340] : [640, 380];
 		this.#svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
 		const shown = rows.slice(0, NODES_MOST);
-		const r = shown.length > 8 ? (shown.length > 14 ? 15 : 20) : 28;
+		const r = shown.length > 8 ? (shown.length > 14 ? 15 : 20) : RADIUS;
 		const middle = (this.#middle = { x: width / 2, y: height / 2 });
 		this.#places = shown.map((row, i) => {
 			const angle = (i / shown.length - (shown.length === 2 ? 0.5 : 0.25)) * 2 * Math.PI;
@@ -55,7 +59,7 @@ export class Picture {
 		});
 		const rate = rows.reduce((sum, { live, seen }) => sum + (live ? (seen?.rate ?? 0) : 0), 0);
 		const centre = make("g", { class: redis === "running" ? "pic-redis" : "pic-redis away", transform: `translate(${middle.x} ${middle.y})` },
-			make("rect", { x: -54, y: -30, width: 108, height: 60, rx: 12 }),
+			make("rect", { x: -48, y: -28, width: 96, height: 56, rx: 12 }),
 			words("Redis", 0, -1, "pic-name"),
 			words(redis === "running" ? `${rate.toFixed(1)} a second` : redis, 0, 17));
 		this.#still.replaceChildren(...this.#places.map((place) => this.#line(place)), centre, ...this.#places.map((place) => this.#node(place)));
@@ -83,9 +87,10 @@ export class Picture {
 	 */
 	#move(colour, from, to, delay) {
 		const dot = make("circle", { r: 6, class: `pic-message ${colour}` });
-		const at = ({ x = 0, y = 0 }, opacity = 1) => ({ transform: `translate(${x}px, ${y}px)`, opacity });
+		const at = (/** @type {{x: number, y: number}} */ { x, y }) => `translate(${x}px, ${y}px)`;
 		this.#moving.append(dot);
-		const move = dot.animate([at(from), at(to)], { duration: HALF_MS, delay, easing: "ease-in-out" });
+		const way = [{ transform: at(from), opacity: 0 }, { opacity: 1, offset: 0.2 }, { transform: at(to), opacity: 1 }];
+		const move = dot.animate(way, { duration: HALF_MS, delay, easing: "ease-in-out", fill: "backwards" });
 		move.onfinish = () => dot.remove();
 	}
 
@@ -108,7 +113,7 @@ export class Picture {
 		if (!row.live) return node;
 		const out = Math.atan2(y - this.#middle.y, x - this.#middle.x);
 		const users = row.seen?.users ?? 0;
-		const drawn = Math.min(users, DOTS_MOST);
+		const drawn = Math.min(users, r < RADIUS ? DOTS_MOST_SMALL : DOTS_MOST);
 		const step = 13 / (r + 11);
 		for (let i = 0; i < drawn; i++) {
 			const angle = out + (i - (drawn - 1) / 2) * step;

@@ -79,7 +79,7 @@ export class Table {
 			draw(`Node ${number || id}`, this.#numbers.colour(id) + (live ? "" : " away"), [
 				said(seen?.users),
 				said(seen?.rooms),
-				said(seen?.rate),
+				said(seen?.rate, (rate) => rate.toFixed(1)),
 				said(seen?.rtt_ms, milliseconds),
 				said(seen?.age_ms, (ms) => `${((ms + (seen?.seen_ms ?? 0)) / 1000).toFixed(1)} s ago`),
 				state,
@@ -128,7 +128,7 @@ export function deedWords({ action, number, browsers, moves, settled, lost, doub
 		const places = [...new Set(moves.map(({ to }) => to))].sort().join(" and ");
 		const caught = Math.max(...moves.map((move) => move.caught));
 		const after = Math.max(...moves.map((move) => move.after)) / 1000;
-		words.push(`${who} went on at node ${places} after ${after.toFixed(1)} s${caught ? `, caught up on ${caught} messages` : ""}.`);
+		words.push(`${who} went on at node ${places} after ${after.toFixed(1)} s${caught ? `, caught up on ${caught} message${caught === 1 ? "" : "s"}` : ""}.`);
 	}
 	if (settled) words.push(lost || doubled ? `Lost: ${lost}, doubled: ${doubled}.` : "Nothing was lost.");
 	if (again) words.push("It is running again.");

@@ -30,7 +30,7 @@
  * @property {string} state a word
  * @property {boolean} live
  * @property {number} demo its number in the demo; 0 where it is in none
- * @property {Seen | undefined} seen
+ * @property {Seen | undefined} seen what it tells, where that is so still
  *
  * @typedef {"kill" | "freeze" | "wake" | "drain" | "stop" | "start"} Action
  *
@@ -143,7 +143,7 @@ export class Known {
 	#rows = new Map();
 
 	/**
-	 * @param {Look} look that was answered
+	 * @param {Look} look where nobody answered, all are gone
 	 * @param {number} now
 	 */
 	learn({ nodes, demo }, now) {
@@ -152,7 +152,8 @@ export class Known {
 			const id = seen?.id ?? `node-${number}`;
 			if (state === "running") state = seen ? this.#word(seen) : "starting";
 			const live = state === "running" || state === "draining";
-			this.#rows.set(id, { id, url: seen?.url ?? place, state, live, demo: number, seen, last: now });
+			const still = state === "frozen" || state === "starting"; // what it wrote last is past
+			this.#rows.set(id, { id, url: seen?.url ?? place, state, live, demo: number, seen: still ? undefined : seen, last: now });
 		};
 		for (const seen of nodes) learn(seen);
 		for (const { node, url, state } of demo?.nodes ?? []) learn(nodes.find((seen) => portOf(seen.url) === portOf(url)), node, url, state);
