@@ -304,7 +304,8 @@ byId("skip").addEventListener("click", (e) => {
 byId("address-copy").addEventListener("click", () => copyFrom(byId("address-copy"), byId("address").textContent ?? ""));
 addEventListener("storage", ({ key }) => {
 	if (key === keep.READ) chat.readElsewhere();
-	if (key === keep.MUTED || key === keep.RECENT) drawings.rooms();
+	if (key === keep.RECENT) chat.listedElsewhere();
+	if (key === keep.MUTED) drawings.rooms();
 });
 addEventListener("pagehide", () => chat.attention.save());
 addEventListener("popstate", () => follow(roomOfAddress())); // a changed hash is one too

@@ -60,6 +60,8 @@ export class Chat extends EventTarget {
 	/** @type {Moderated | null} */
 	#moderated = null;
 	#lostName = "";
+	/** The list as it was known last. @type {string[]} */
+	#recent = [];
 	/** Rooms that are left as soon as what waits for them has gone. @type {Set<string>} */
 	#parting = new Set();
 
@@ -114,8 +116,17 @@ export class Chat extends EventTarget {
 		if (!this.canPart(room)) return;
 		keep.forget(room);
 		if (room === this.current) this.open(this.#own().find((other) => other !== room) ?? LOBBY);
-		if (this.#client.pending(room).length > 0) this.#parting.add(room);
-		else this.#leave(room);
+		this.#part(room);
+		this.#changed("rooms");
+	}
+
+	/** Another tab changed the list: what it left is left here too, but for what is looked at. */
+	listedElsewhere() {
+		const before = this.#recent;
+		this.#recent = keep.recentRooms();
+		const gone = before.filter((room) => room !== this.current && !this.#recent.includes(room));
+		// A list that is full loses its end to what is new; that was not left.
+		if (this.#recent.length < before.length) for (const room of gone) this.#part(room);
 		this.#changed("rooms");
 	}
 
@@ -396,6 +407,12 @@ export class Chat extends EventTarget {
 	}
 
 	/** @param {string} room */
+	#part(room) {
+		if (this.#client.pending(room).length > 0) this.#parting.add(room);
+		else this.#leave(room);
+	}
+
+	/** @param {string} room */
 	#leave(room) {
 		this.#parting.delete(room);
 		this.#client.leave(room);
@@ -404,7 +421,8 @@ export class Chat extends EventTarget {
 
 	/** @returns {string[]} the rooms of one's list, the one visited last first */
 	#own() {
-		return [...new Set([this.current, ...keep.recentRooms(), ...this.#joined()])];
+		this.#recent = keep.recentRooms();
+		return [...new Set([this.current, ...this.#recent, ...this.#joined()])];
 	}
 
 	/** Followed rooms, the one looked at last at the end. */

@@ -80,6 +80,18 @@ test("a room that is left is out of the list, and the one visited before is look
 	assert.deepEqual(own(), ["a", "lobby"], "one may come back");
 });
 
+test("what another tab left is left here too, unless it is looked at or only fell off the list", () => {
+	const { chat, client, own } = visiting("a", "b", "c");
+	const elsewhere = (...rooms) => (kept.set("chat.recent", JSON.stringify(rooms)), chat.listedElsewhere());
+	assert.deepEqual(own(), ["a", "b", "c"]);
+	elsewhere("c", "b");
+	assert.deepEqual([own(), client.rooms], [["b", "c"], ["b", "c"]]);
+	elsewhere("d", "c");
+	assert.deepEqual(client.rooms, ["b", "c"], "as many as before: none was left");
+	elsewhere("d");
+	assert.deepEqual(own(), ["b", "c", "d"], "the one that is looked at stays");
+});
+
 test("what waits for a room that is left goes out first", () => {
 	const { chat, client, own } = visiting("a", "b");
 	client.waits.add("b");

@@ -107,6 +107,29 @@ test("a node that asks for patience gets it, and another room ends the search", 
 	assert.equal(client.asked.length, 2);
 });
 
+test("a search goes further back for as long as that is wanted, fifty pages at most, and waits when asked to", async () => {
+	client.last = 50_000;
+	client.arrive();
+	await chat.past.back(() => client.asked.length < 3);
+	assert.equal(client.asked.length, 3);
+	await chat.past.back(() => true);
+	assert.equal(client.asked.length, 53);
+	assert.ok(chat.past.more);
+	client.asked = [];
+	client.refuse = () => ({ code: "rate_limited", message: "slower", retry_after: 1200 });
+	const over = chat.past.back(() => client.asked.length < 2);
+	await over;
+	assert.ok(client.asked[1].at - client.asked[0].at >= 1190, "too early");
+	client.refuse = () => null;
+	await chat.past.back(() => true);
+	assert.ok(!chat.past.more, "as far as can be kept");
+	assert.ok(chat.log.entries.length < 13_000, `${chat.log.entries.length} are kept`);
+	client.tell("state", { state: "offline" });
+	client.asked = [];
+	await chat.past.back(() => true);
+	assert.equal(client.asked.length, 0);
+});
+
 const gaps = () => [...chat.log.gaps].map(([seq, { open }]) => [seq, open]);
 const messages = () => chat.log.entries.map(({ id }) => seqOf(id));
 
