@@ -278,6 +278,7 @@ func TestSearchFurtherBack(t *testing.T) {
 	if got := ask[string](p, `document.querySelector("#search-list p").textContent + [...document.querySelectorAll("mark")].map((e) => "|" + e.textContent)`); got != "a <b>naive</b> one|naive" {
 		t.Errorf("it shows %q", got)
 	}
+	p.until("how far it has looked", `/^1 found\. Looked back to \d.*\.$/.test(document.querySelector("#search-words").textContent)`)
 
 	// It can be stopped, and goes on.
 	s.hold(true)
