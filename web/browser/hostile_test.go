@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 // attack is what breaks out of text if anything does: each of its scripts would
@@ -110,6 +112,27 @@ func TestWhateverANodeSaysIsDrawnAsText(t *testing.T) {
 	}
 	p.bar("muted you")
 	p.unharmed("what events say")
+	// What opens over the page draws names, rooms and texts too.
+	p.run(`document.querySelector("#say").focus(); document.execCommand("insertText", false, "@")`)
+	p.until("the suggestions", `document.querySelectorAll("#options li").length > 1`)
+	p.unharmed("the suggestions")
+	p.run(`document.execCommand("selectAll"); document.execCommand("delete")`)
+	p.presses("k", chromedp.ModifierCtrl)
+	p.until("the rooms to go to", `document.querySelector("#switcher").open && document.querySelectorAll("#switcher-list li").length > 1`)
+	p.unharmed("the rooms to go to")
+	p.presses("Escape")
+	p.run(`document.querySelector("#search-field").value = "onerror", document.querySelector("#search").showModal()`)
+	p.focuses("#search-field")
+	p.run(`document.execCommand("insertText", false, "=")`)
+	p.until("what was found", `document.querySelectorAll("#search-list mark").length > 1`)
+	p.unharmed("what was found")
+	p.presses("Escape")
+	p.until("the page again", `!document.querySelector("dialog[open]")`)
+	p.opensLast()
+	p.run(`document.querySelector("#log .actions [data-do=reply]").click()`)
+	p.until("the quote", `document.querySelector("#say").value.startsWith(">")`)
+	p.unharmed("a quote in the field")
+	p.run(`document.querySelector("#say").select()`)
 	s.refuse = attack
 	p.says("refused")
 	p.until("the refusal", `document.querySelector("#log .failed .fate-words")?.textContent.includes("onerror")`)
@@ -155,4 +178,22 @@ func TestWhateverIsTypedIsDrawnAsText(t *testing.T) {
 	p.goTo(s.URL + "/r/" + `%3Cimg%20src=x%20onerror=__xss=30%3E#"><img src=x onerror=__xss=31>`)
 	p.online()
 	p.unharmed("the address")
+}
+
+// What nodes tell of themselves is drawn as text on the page of the cluster, too.
+func TestWhateverNodesTellIsDrawnAsTextOnTheClustersPage(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.stage.me.Name = attack
+	for _, n := range c.nodes {
+		for _, field := range []string{"users", "rooms", "rate", "rtt_ms", "age_ms", "state"} {
+			n[field] = attack
+		}
+	}
+	c.nodes = append(c.nodes, map[string]any{"id": attack, "url": "javascript:__xss=40"}, map[string]any{"id": "n9", "url": attack})
+	c.states[1], c.broker = attack, attack
+	p := newTab(t)
+	p.goTo(c.URL + "/cluster")
+	p.until("the nodes", `document.querySelectorAll("#nodes tr").length >= 3`)
+	p.unharmed("the page of the cluster")
 }

@@ -141,7 +141,9 @@ var scenes = []scene{
 			s.add(said{Room: "lobby", User: s.members[1], Text: w.lines[7], Node: "n3"})
 		},
 		// So many reactions are more than what comes at once.
-		act: func(_ *stage, p *tab) { p.until("what came before", `document.querySelectorAll("#log .message").length === 5`) },
+		act: func(_ *stage, p *tab) {
+			p.until("what came before", `document.querySelectorAll("#log .message").length === 5`)
+		},
 	},
 }
 

@@ -19,6 +19,14 @@ func (p *tab) noted(words string) {
 	p.until("the words "+words, `!document.querySelector("#counter").hidden && document.querySelector("#counter").textContent.includes(`+quote(words)+`)`)
 }
 
+// opensLast puts the focus on the last message, which opens its buttons.
+func (p *tab) opensLast() {
+	p.t.Helper()
+	p.until("a message", `document.querySelector("#log .message")`)
+	p.run(`[...document.querySelectorAll("#log .message")].at(-1).focus()`)
+	p.until("the buttons", `document.querySelector("#log .actions")`)
+}
+
 func TestTheArrowUpChangesOnesLastMessage(t *testing.T) {
 	t.Parallel()
 	c := start(t)
@@ -64,8 +72,7 @@ func TestWhatWasBegunStaysWhileAMessageIsChanged(t *testing.T) {
 	p.online()
 	p.focuses("#say")
 	p.types("Begun")
-	p.run(`[...document.querySelectorAll("#log .message")].at(-1).focus()`)
-	p.until("the buttons", `document.querySelector("#log .actions")`)
+	p.opensLast()
 	p.run(`document.querySelector("#log .actions [data-do=edit]").click()`)
 	p.field("Said")
 	p.types(" more")
@@ -180,8 +187,7 @@ func TestAnAnswerQuotesWhatItAnswers(t *testing.T) {
 	p.online()
 	p.focuses("#say")
 	p.types("Begun")
-	p.run(`[...document.querySelectorAll("#log .message")].at(-1).focus()`)
-	p.until("the buttons", `document.querySelector("#log .actions")`)
+	p.opensLast()
 	p.run(`document.querySelector("#log .actions [data-do=reply]").click()`)
 	p.field("> @Bob #" + said.ID + ": Shall we meet? " + strings.Repeat("🎉", 125) + "…\nBegun")
 	p.types(", yes")
@@ -228,6 +234,7 @@ func TestAnEmojiIsChosenByKeyboardForTheFieldAndForAMessage(t *testing.T) {
 	p.presses("Enter")
 	p.field("Well 🚀")
 	p.until("the field", `document.activeElement.id === "say"`)
+	p.until("a message", `document.querySelector("#log .message")`)
 	p.presses("Tab", chromedp.ModifierShift)
 	p.until("the messages", `document.activeElement.id === "scroll"`)
 	p.presses("ArrowUp")

@@ -103,11 +103,11 @@ function deedsTo({ state, demo }, { freeze }) {
 }
 
 /**
- * @param {number | undefined} value
+ * @param {unknown} value as a node told it, if it did
  * @param {(value: number) => string} words
  */
 function said(value, words = (value) => value.toLocaleString("en")) {
-	return value === undefined ? "–" : words(value);
+	return typeof value === "number" ? words(value) : "–";
 }
 
 /** @param {number} ms */

@@ -78,7 +78,8 @@ export class Watch {
 		const at = async (/** @type {string} */ from) => {
 			const state = this.#token ? this.#get(`${from}/cluster/state`).catch(() => null) : null;
 			const { nodes } = await this.#get(`${from}/api/nodes`);
-			return { from, nodes: nodes.slice(0, MOST), demo: await state };
+			const known = nodes.filter((/** @type {Seen} */ { url }) => /^https?:/.test(url));
+			return { from, nodes: known.slice(0, MOST), demo: await state };
 		};
 		const [first, ...others] = this.#places;
 		const look = await at(first).catch(() => Promise.any(others.map(at))).catch(() => ({ from: "", nodes: [], demo: null }));
