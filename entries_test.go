@@ -83,6 +83,14 @@ func TestMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 	}
 }
 
+// known is a user whom a JWT names.
+func known(t *testing.T, url, key, sub string, mod bool) *peer {
+	t.Helper()
+	p := dial(t, url)
+	p.hello("auth", token(t, key, jwt.MapClaims{"sub": sub, "name": sub, "mod": mod, "exp": time.Now().Add(time.Hour).Unix()}))
+	return p
+}
+
 // Moderators edit and delete what others said; who is muted neither edits nor
 // reacts, and may still delete.
 func TestWhoMayChangeMessages(t *testing.T) {
@@ -90,13 +98,9 @@ func TestWhoMayChangeMessages(t *testing.T) {
 	b := startTestBroker(t)
 	key := strings.Repeat("k", 32)
 	n := startNode(t, b.URL(), "--jwt-key="+key)
-	enterAs := func(sub string, mod bool) *peer {
-		p := dial(t, n.url)
-		p.hello("auth", token(t, key, jwt.MapClaims{"sub": sub, "name": sub, "mod": mod, "exp": time.Now().Add(time.Hour).Unix()}))
-		p.join("lobby")
-		return p
-	}
-	mod, ann := enterAs("Mod", true), enterAs("Ann", false)
+	mod, ann := known(t, n.url, key, "Mod", true), known(t, n.url, key, "Ann", false)
+	mod.join("lobby")
+	ann.join("lobby")
 	one, two := ann.say("lobby", "one", "1").ID, ann.say("lobby", "two", "2").ID
 	mod.send("edit", "room", "lobby", "target", one, "text", "mended", "key", "1")
 	mod.next("sent")
@@ -121,12 +125,7 @@ func TestWhoIsNotInARoomChangesNothingInIt(t *testing.T) {
 	b := startTestBroker(t)
 	key := strings.Repeat("k", 32)
 	n := startNode(t, b.URL(), "--jwt-key="+key)
-	in := func(sub string, mod bool) *peer {
-		p := dial(t, n.url)
-		p.hello("auth", token(t, key, jwt.MapClaims{"sub": sub, "name": sub, "mod": mod, "exp": time.Now().Add(time.Hour).Unix()}))
-		return p
-	}
-	ann, left, never := in("Ann", false), in("Ann", false), in("Mod", true)
+	ann, left, never := known(t, n.url, key, "Ann", false), known(t, n.url, key, "Ann", false), known(t, n.url, key, "Mod", true)
 	ann.join("lobby")
 	left.join("lobby")
 	id := ann.say("lobby", "one", "1").ID
