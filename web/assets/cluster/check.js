@@ -174,10 +174,6 @@ export class Check extends EventTarget {
 		for (const { id, url } of nodes) if (url && !this.#members.has(id) && this.#members.size < MEMBERS_MOST) this.#begin(id, url);
 	}
 
-	get begun() {
-		return this.#members.size > 0;
-	}
-
 	/** How many are connected, to one node or to any. */
 	count(node = "") {
 		return [...this.#members.values()].filter((member) => member.there && (!node || member.node === node)).length;
@@ -189,10 +185,6 @@ export class Check extends EventTarget {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
 		if (on) this.#next();
-	}
-
-	get talks() {
-		return this.#timer !== undefined;
 	}
 
 	/**
