@@ -126,7 +126,7 @@ func TestWhateverANodeSaysIsDrawnAsText(t *testing.T) {
 	p.run(`document.execCommand("insertText", false, "=")`)
 	p.until("what was found", `document.querySelectorAll("#search-list mark").length > 1`)
 	p.unharmed("what was found")
-	p.presses("Escape")
+	p.run(`document.querySelector("#search [data-shut]").click()`)
 	p.until("the page again", `!document.querySelector("dialog[open]")`)
 	p.opensLast()
 	p.run(`document.querySelector("#log .actions [data-do=reply]").click()`)
