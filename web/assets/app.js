@@ -91,7 +91,10 @@ const composer = new Composer({
 	say,
 	edit: (id, text) => !outbox.full && Boolean(client.edit(chat.current, id, text)),
 	command: (name, about) => commands[name](about),
-	last: () => [...chat.log.entries].reverse().find(({ user }) => user.id === client.user?.id),
+	last: () => {
+		const last = [...chat.log.entries].reverse().find(({ user }) => user.id === client.user?.id);
+		return last && changed(last);
+	},
 	typing: () => client.typing(chat.current),
 	changed: (draft) => keep.saveDraft(chat.current, draft),
 	sources: {
@@ -109,7 +112,12 @@ const commands = {
 		await rename(wanted);
 		return `You are ${client.user?.name} now.`;
 	},
-	join: (room) => (go(room.replace(/^#/, "")), ""),
+	join: (name) => {
+		const room = name.replace(/^#/, "");
+		if (!/^[\w-][\w.-]{0,63}$/.test(room)) throw new Error("a room's name has 64 letters of a to z, digits, - _ . at most, and begins with no dot");
+		go(room);
+		return "";
+	},
 	part: () => (chat.canPart(chat.current) ? (chat.part(chat.current), "") : "There is no other room of yours to go to."),
 	help: () => (openHelp(), ""),
 };
@@ -126,7 +134,7 @@ new Actions(log, {
 	react: ({ room, id }, emoji, on) => client.react(room, id, emoji, on),
 	remove: ({ room, id }) => client.remove(room, id),
 	pick: pickEmoji,
-	edit: (entry) => composer.edit(entry),
+	edit: (entry) => composer.edit(changed(entry)),
 	reply: (entry) => composer.quote(entry),
 	again,
 	me: () => client.user?.id ?? "",
@@ -222,6 +230,15 @@ function say(text) {
 	setTimeout(drawings.log, SLOW_MS + 50);
 	log.toEnd();
 	return true;
+}
+
+/**
+ * A message as it will be once its changes that wait have gone out.
+ * @param {import("./changes.js").Message} message
+ */
+function changed(message) {
+	const edit = client.pending(message.room).filter(({ kind, target, failed }) => kind === "edit" && target === message.id && !failed).at(-1);
+	return edit ? { ...message, text: edit.text } : message;
 }
 
 /**

@@ -132,6 +132,10 @@ func TestCommandsDoAndSayWhatTheyDid(t *testing.T) {
 	p.gets("/dance now")
 	p.says("/me waves")
 	p.until("the action", `document.querySelector("#log .message.action .text").textContent === "Ada Lovelace waves"`)
+	p.says("/join Küche")
+	p.noted("A room's name has 64 letters")
+	p.field("/join Küche")
+	p.run(`document.querySelector("#say").select()`)
 	p.says("/help")
 	p.until("the help", `document.querySelector("#help").open && document.querySelector("#help-commands").textContent.includes("/nick a name")`)
 	p.presses("Escape")
@@ -214,6 +218,55 @@ func TestWhatWasRefusedIsChangedAndSentAgain(t *testing.T) {
 	p.types(", but so")
 	p.presses("Enter")
 	p.gets("Not so, but so")
+	p.sound()
+}
+
+// A message was deleted elsewhere while it was changed here: what it was to be
+// was in storage, and drawn nowhere.
+func TestAChangeOfWhatIsGoneIsNotLost(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	deletion := said{Room: "lobby", User: s.me, Kind: "delete", Target: s.add(said{Room: "lobby", User: s.me, Text: "Said"}).ID}
+	p := newTab(t)
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	p.until("a message", `document.querySelector("#log .message")`)
+	p.focuses("#say")
+	p.presses("ArrowUp")
+	p.field("Said")
+	p.types(" and more")
+	s.mu.Lock()
+	s.refuse = "the message is not there, or not any more"
+	s.mu.Unlock()
+	s.add(deletion)
+	p.until("it to be gone", `!document.querySelector("#log .message")`)
+	p.presses("Enter")
+	p.until("the refusal, with the words", `document.querySelector("#log .failed .text")?.textContent === "Said and more" && document.querySelector("#log .failed .fate-words").textContent.startsWith("Not changed: ")`)
+	p.reload()
+	p.online()
+	p.until("it to be there still", `document.querySelector("#log .failed [data-do=again]:not([hidden])")`)
+	p.run(`document.querySelector("#log .failed [data-do=again]").click()`)
+	p.field("Said and more")
+	p.until("it to be in the field alone", `!document.querySelector("#log .failed")`)
+	p.sound()
+}
+
+func TestAChangeGoesOnFromOneThatWaits(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.add(said{Room: "lobby", User: s.me, Text: "one"})
+	s.mute = true
+	p := newTab(t)
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	p.until("a message", `document.querySelector("#log .message")`)
+	p.focuses("#say")
+	p.presses("ArrowUp")
+	p.types(" two")
+	p.presses("Enter")
+	p.until("the change, on its way", `document.querySelector("#log .text").textContent === "one two"`)
+	p.presses("ArrowUp")
+	p.field("one two")
 	p.sound()
 }
 

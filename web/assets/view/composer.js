@@ -156,8 +156,9 @@ export class Composer {
 
 	async #submit() {
 		const text = withEmoji(this.#text());
-		if (!text || bytesOf(text) > this.#limit) return;
 		const { edit } = this.#draft;
+		if (!text && edit) this.#note("Write something, or delete the message.", true);
+		if (!text || bytesOf(text) > this.#limit) return;
 		if (edit) {
 			if (text === edit.was || this.#hooks.edit(edit.id, text)) this.#endEdit();
 			else this.#full();

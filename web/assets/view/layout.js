@@ -44,7 +44,7 @@ const GROUP_MS = 5 * 60 * 1000;
 
 /** A room as it is to be drawn, row by row: messages in their order, then what is pending. */
 export class Layout {
-	/** @type {Pending[]} messages that have no place yet */
+	/** @type {Pending[]} what has no place yet, or none any more */
 	said = [];
 	/** @type {Map<number, Pending[]>} what is pending about messages, by their seq */
 	#changes = new Map();
@@ -60,7 +60,8 @@ export class Layout {
 		this.#log = log;
 		this.#me = me;
 		for (const one of pending) {
-			if (!one.kind) {
+			// What a message shall be, that is not here (any more), is not lost with it.
+			if (!one.kind || one.kind === "edit" && !log.get(one.target ?? "")) {
 				this.said.push(one);
 				continue;
 			}
