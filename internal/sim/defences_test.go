@@ -42,7 +42,7 @@ var allDefences = []defence{
 	},
 	{
 		"a cursor is looked up as the exact id", "internal/broker/log.go",
-		"from[0].ID == cursor.String()", `from[0].ID != ""`,
+		"rest[0].ID == cursor.String()", `rest[0].ID != ""`,
 		"internal/broker", "TestOnTheEmbeddedBroker/TheLogIsCappedAndReadFromCursors", nil,
 	},
 	{
