@@ -1,6 +1,7 @@
 // @ts-check
 import { COMMANDS } from "./commands.js";
 import { named } from "./emoji.js";
+import { fold } from "./mention.js";
 
 /**
  * @typedef {object} Option One way to go on.
@@ -65,9 +66,4 @@ function starting(all, letters) {
 	const wanted = fold(letters);
 	const begins = (/** @type {string} */ one) => fold(one).startsWith(wanted);
 	return [...new Set([...all.filter(begins), ...all.filter((one) => one.split(/[\s._-]/).some(begins))])];
-}
-
-/** @param {string} text */
-function fold(text) {
-	return text.normalize("NFC").toLowerCase();
 }

@@ -23,6 +23,6 @@ export function mentions(text, name) {
 }
 
 /** @param {string} text the same in all places, whatever the browser speaks */
-function fold(text) {
+export function fold(text) {
 	return text.normalize("NFC").toLowerCase();
 }

@@ -3,6 +3,7 @@
 
 import * as keep from "../keep.js";
 import { NodeNumbers } from "../nodenumbers.js";
+import { LOBBY } from "../roomlist.js";
 import { byId, setText } from "../view/dom.js";
 import { pathOf } from "../view/rooms.js";
 import { newKey } from "../wire.js";
@@ -17,7 +18,7 @@ import { align, Known, now, Watch } from "./watch.js";
 const TIMES = Object.freeze({ look: 1000, hidden: 60_000, free: 5000, copies: 3000, poll: 20 });
 
 const token = document.querySelector("meta[name=control]")?.getAttribute("content") ?? "";
-const path = pathOf(keep.recentRooms()[0] ?? "lobby");
+const path = pathOf(keep.recentRooms()[0] ?? LOBBY);
 const numbers = new NodeNumbers(keep.seenNodes(), keep.saveNodes);
 const watch = new Watch(location.origin, token);
 const known = new Known();

@@ -1,17 +1,17 @@
 // @ts-check
 import { COMMANDS } from "../commands.js";
+import { show } from "./dialog.js";
 import { byId } from "./dom.js";
 
 const dialog = /** @type {HTMLDialogElement} */ (byId("help"));
 
 /** Tells what one can do, by keys, marks and commands. */
 export function openHelp() {
-	if (!dialog.open) dialog.showModal();
+	show(dialog);
 }
 
 byId("help-commands").replaceChildren(...COMMANDS.flatMap(({ name, wants, does }) => [worded("dt", `/${name} ${wants}`), worded("dd", does)]));
 byId("help-open").addEventListener("click", openHelp);
-dialog.addEventListener("click", (e) => e.target === dialog && dialog.close()); // beside it
 document.addEventListener("keydown", (e) => {
 	if (e.key !== "/" || !e.ctrlKey && !e.metaKey) return;
 	e.preventDefault();
