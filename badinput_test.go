@@ -337,7 +337,7 @@ func TestModeratorsAndTheirDecisions(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t)
 	key := strings.Repeat("k", 32)
-	n1, n2 := startNode(t, b.URL(), "--jwt-key="+key), startNode(t, b.URL(), "--jwt-key="+key)
+	n1, n2 := startNode(t, b.URL(), "--jwt-secret="+key), startNode(t, b.URL(), "--jwt-secret="+key)
 	enterAs := func(url string, claims jwt.MapClaims) *peer {
 		p := dial(t, url)
 		p.hello("auth", token(t, key, claims))
@@ -415,7 +415,7 @@ func TestANodeThatDemandsAJWT(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t)
 	key := strings.Repeat("k", 32)
-	n := startNode(t, b.URL(), "--jwt-key="+key)
+	n := startNode(t, b.URL(), "--jwt-secret="+key)
 	good := jwt.MapClaims{"sub": "a", "exp": time.Now().Add(time.Hour).Unix()}
 	none, err := jwt.NewWithClaims(jwt.SigningMethodNone, good).SignedString(jwt.UnsafeAllowNoneSignatureType)
 	if err != nil {

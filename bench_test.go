@@ -267,7 +267,7 @@ func TestBenchEndsEarlyWithItsResult(t *testing.T) {
 func TestBenchOfANodeThatTakesNothing(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t)
-	n := startNode(t, b.URL(), "--jwt-key=a-key-of-32-bytes-or-more-for-the-tests")
+	n := startNode(t, b.URL(), "--jwt-secret=a-key-of-32-bytes-or-more-for-the-tests")
 	if _, _, err := bench(t.Context(), n.url); err == nil || !strings.Contains(err.Error(), "JWT") {
 		t.Errorf("where guests may not in: %v", err)
 	}

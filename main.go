@@ -108,6 +108,9 @@ func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 			return &cli.UsageError{Message: err.Error()}
 		}
 	}
+	if _, err := newVerifier(opts); err != nil { // before any node of a cluster starts
+		return err
+	}
 	signals := make(chan os.Signal, 4)
 	child := os.Getenv(embed.ChildEnv) != ""
 	if child {
@@ -245,7 +248,7 @@ func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Sig
 // but for those that are the cluster's own and those that hold a secret, which
 // go by the environment.
 func childArgs(given map[string][]string) []string {
-	own := []string{"addr", "nodes", "redis", "broker-addr", "node-id", "secret", "jwt-key"}
+	own := []string{"addr", "nodes", "redis", "broker-addr", "node-id", "secret", "jwt-secret"}
 	var args []string
 	for name, values := range given {
 		if slices.Contains(own, name) {
@@ -266,8 +269,8 @@ func childEnv(opts cli.NodeOptions) []string {
 	if opts.Secret != "" {
 		env = append(env, cli.EnvName("secret")+"="+opts.Secret)
 	}
-	if opts.JWTKey != "" {
-		env = append(env, cli.EnvName("jwt-key")+"="+opts.JWTKey)
+	if opts.JWTSecret != "" {
+		env = append(env, cli.EnvName("jwt-secret")+"="+opts.JWTSecret)
 	}
 	return env
 }

@@ -181,9 +181,15 @@ func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 		{"no address", []string{"--addr=8080"}, 2, []string{"--addr"}},
 		{"a namespace that breaks keys", []string{"--namespace={x}"}, 2, []string{"--namespace"}},
 		{"an origin with a path", []string{"--origin=https://x.org/y"}, 2, []string{"--origin"}},
-		{"an empty JWT key", []string{"--jwt-key="}, 2, []string{"--jwt-key", "empty"}},
+		{"an empty JWT secret", []string{"--jwt-secret="}, 2, []string{"--jwt-secret", "empty"}},
 		{"a short secret", []string{"--secret=abc"}, 2, []string{"--secret"}},
-		{"a short JWT key", []string{"--addr=127.0.0.1:0", "--jwt-key=abc"}, 1, []string{"--jwt-key"}},
+		{"a short JWT secret", []string{"--addr=127.0.0.1:0", "--jwt-secret=abc"}, 2, []string{"--jwt-secret", "32 bytes"}},
+		{"a path for a JWT secret", []string{"--addr=127.0.0.1:0", "--jwt-secret=/etc/chat/keys/public-key-of-the-application.pem"}, 2, []string{"--jwt-secret", "--jwt-key-file"}},
+		{"a JWT key file that is not there", []string{"--addr=127.0.0.1:0", "--jwt-key-file=/nowhere/public-key-of-the-application"}, 1, []string{"--jwt-key-file", "can't be read", "no such file"}},
+		{"the same for a cluster", []string{"--nodes=2", "--addr=127.0.0.1:0", "--jwt-key-file=/nowhere/key"}, 1, []string{"--jwt-key-file", "can't be read"}},
+		{"a folder for a JWT key file", []string{"--addr=127.0.0.1:0", "--jwt-key-file=."}, 1, []string{"--jwt-key-file", "can't be read"}},
+		{"two JWT keys", []string{"--jwt-secret=0123456789abcdef0123456789abcdef", "--jwt-key-file=x"}, 2, []string{"--jwt-secret", "--jwt-key-file", "contradict"}},
+		{"the flag of old", []string{"--jwt-key=0123456789abcdef0123456789abcdef"}, 2, []string{"unknown flag"}},
 		{"past the last port", []string{"--nodes=3", "--addr=:65534"}, 2, []string{"65535"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

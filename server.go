@@ -118,15 +118,33 @@ func startServer(ctx context.Context, opts cli.NodeOptions, listener net.Listene
 	return s, nil
 }
 
+// newVerifier returns what checks users' JWTs, nil where users need none. A
+// secret that is none is a *cli.UsageError; a key file that can't be used is any
+// other error.
+func newVerifier(opts cli.NodeOptions) (*identity.Verifier, error) {
+	switch {
+	case opts.JWTSecret != "":
+		v, err := identity.NewSecretVerifier(opts.JWTSecret)
+		if err != nil {
+			return nil, &cli.UsageError{Message: "--jwt-secret " + err.Error()}
+		}
+		return v, nil
+	case opts.JWTKeyFile != "":
+		v, err := identity.NewFileVerifier(opts.JWTKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("--jwt-key-file: %q %w", opts.JWTKeyFile, err)
+		}
+		return v, nil
+	}
+	return nil, nil
+}
+
 func (s *server) build(ctx context.Context, redisURL string) error {
 	self := s.self()
 	self.Peer, self.Tag = peerAddr(ctx, s.opts.PeerAddr, s.listener.Addr(), redisURL), relay.NewTag()
-	var verifier *identity.Verifier
-	if s.opts.JWTKey != "" {
-		var err error
-		if verifier, err = identity.NewVerifier(s.opts.JWTKey); err != nil {
-			return err
-		}
+	verifier, err := newVerifier(s.opts)
+	if err != nil {
+		return err
 	}
 	b, closeRedis, err := openBroker(ctx, redisURL, broker.Config{
 		Namespace: s.opts.Namespace, History: s.opts.History, Replicas: s.opts.Replicas, Node: self, Vitals: s.beatVitals, Log: s.log,

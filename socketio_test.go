@@ -322,7 +322,7 @@ func TestSocketIOAbuseAndKicks(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t)
 	const secret = "0123456789abcdef0123456789abcdef"
-	n := startNode(t, b.URL(), "--rate=1", "--burst=1", "--jwt-key="+secret)
+	n := startNode(t, b.URL(), "--rate=1", "--burst=1", "--jwt-secret="+secret)
 	hello := func(sub string, mod bool) string {
 		return token(t, secret, jwt.MapClaims{"sub": sub, "name": sub, "mod": mod, "exp": time.Now().Add(time.Hour).Unix()})
 	}

@@ -142,7 +142,7 @@ func explainBench(err error) error {
 		return errors.New("interrupted before it began")
 	}
 	if errors.As(err, &refused) && refused.Code == protocol.CodeUnauthorized || errors.As(err, &closed) && closed.Code == protocol.CloseNoHello {
-		return errors.New("the nodes let only users with a JWT in, and those of chat bench are guests: try nodes without --jwt-key")
+		return errors.New("the nodes let only users with a JWT in, and those of chat bench are guests: try nodes without --jwt-secret and --jwt-key-file")
 	}
 	if errors.Is(err, load.ErrNoLogs) {
 		return errors.New(clean(err.Error()))

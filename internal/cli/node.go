@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,8 @@ type NodeOptions struct {
 	Rate       float64
 	Burst      int
 	Secret     string
-	JWTKey     string
+	JWTSecret  string
+	JWTKeyFile string
 	Origins    []string
 	Drain      time.Duration
 	LogLevel   slog.Level
@@ -91,7 +93,8 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 
 	access := set()
 	access.StringVar(&o.Secret, "secret", "", "signs guests' tokens; better given as CHAT_SECRET\n(default: made once, kept in Redis)")
-	access.StringVar(&o.JWTKey, "jwt-key", "", "HMAC secret or PEM public key `file`; users must then bring a JWT")
+	access.StringVar(&o.JWTSecret, "jwt-secret", "", "the HMAC `secret` that signs users' JWTs, 32 bytes at least; better given as\nCHAT_JWT_SECRET; users must then bring a JWT (default: none)")
+	access.StringVar(&o.JWTKeyFile, "jwt-key-file", "", "a `file` with the PEM public key that checks users' JWTs, or with an HMAC\nsecret; users must then bring a JWT (default: none)")
 
 	running := set()
 	running.DurationVar(&o.Drain, "drain", 10*time.Second, "longest wait for clients to go at a stop")
@@ -138,6 +141,9 @@ func ParseNode(args []string, env func(string) (string, bool), stdout io.Writer)
 	return o, false, o.check()
 }
 
+// secretFlags hold secrets or passwords: no message shows their values.
+var secretFlags = []string{"secret", "jwt-secret", "redis"}
+
 // fromEnv sets the flags that were not given from their environment variables.
 func fromEnv(flags *pflag.FlagSet, env func(string) (string, bool)) error {
 	var failed error
@@ -157,7 +163,7 @@ func fromEnv(flags *pflag.FlagSet, env func(string) (string, bool)) error {
 		for _, v := range values {
 			if err := flags.Set(f.Name, strings.TrimSpace(v)); err != nil {
 				shown := fmt.Sprintf("%s=%q", name, value)
-				if f.Name == "secret" || f.Name == "jwt-key" || f.Name == "redis" {
+				if slices.Contains(secretFlags, f.Name) {
 					shown = name
 				}
 				failed = usage(shown+" does not fit --"+f.Name, "give it as the flag's help tells: chat --help")
@@ -229,6 +235,8 @@ func (o *NodeOptions) check() error {
 		return usage("--wait-replicas needs --redis", "the embedded broker has no replicas")
 	case o.Redis != "" && set("broker-addr"):
 		return usage("--redis and --broker-addr contradict each other", "leave one out: the nodes are joined by either")
+	case o.JWTSecret != "" && o.JWTKeyFile != "":
+		return usage("--jwt-secret and --jwt-key-file contradict each other", "leave one out: tokens are checked with one key")
 	case o.NodeID != "" && !plainName.MatchString(o.NodeID):
 		return usage(fmt.Sprintf("--node-id %q is outside its rules", o.NodeID), "1–64 letters, digits, \".\", \"_\" and \"-\"")
 	case !plainName.MatchString(o.Namespace):

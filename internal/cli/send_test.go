@@ -247,7 +247,7 @@ func TestEmptyFlagsAreRefused(t *testing.T) {
 		}},
 		{"name", func(arg string) error { return Tail(t.Context(), []string{"lobby", arg}, nil, io.Discard, io.Discard) }},
 		{"out", func(arg string) error { return Bench(t.Context(), []string{arg}, io.Discard, io.Discard) }},
-		{"jwt-key", parseNode}, {"redis", parseNode}, {"secret", parseNode}, {"origin", parseNode}, {"advertise", parseNode},
+		{"jwt-secret", parseNode}, {"jwt-key-file", parseNode}, {"redis", parseNode}, {"secret", parseNode}, {"origin", parseNode}, {"advertise", parseNode},
 		{"node-id", parseNode}, {"broker-addr", parseNode}, {"debug-addr", parseNode}, {"addr", parseNode},
 	} {
 		for _, value := range []string{"", " "} {
@@ -258,7 +258,7 @@ func TestEmptyFlagsAreRefused(t *testing.T) {
 			}
 		}
 	}
-	o, _, err := ParseNode(nil, func(name string) (string, bool) { return map[string]string{"CHAT_JWT_KEY": " "}[name], true }, io.Discard)
+	o, _, err := ParseNode(nil, func(name string) (string, bool) { return map[string]string{"CHAT_JWT_SECRET": " "}[name], true }, io.Discard)
 	if err != nil || len(o.Given) > 0 {
 		t.Errorf("empty variables: %v, given %v", err, o.Given)
 	}

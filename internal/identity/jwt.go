@@ -1,16 +1,10 @@
 package identity
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 
@@ -36,39 +30,6 @@ func (c Claims) MayEnter(room string) bool { return c.Rooms == nil || slices.Con
 type Verifier struct {
 	key     any
 	methods []string
-}
-
-// minHMACSecret is the shortest HMAC secret that is taken (RFC 7518 section
-// 3.2 asks for as many bytes as the hash has).
-const minHMACSecret = 32
-
-// NewVerifier makes a Verifier of what --jwt-key holds: an HMAC secret, or the
-// path of a file with a PEM public key.
-func NewVerifier(key string) (*Verifier, error) {
-	text, err := os.ReadFile(key)
-	if err != nil {
-		if len(key) < minHMACSecret {
-			return nil, fmt.Errorf("--jwt-key is neither a file nor a secret of at least %d bytes", minHMACSecret)
-		}
-		return &Verifier{key: []byte(key), methods: []string{"HS256", "HS384", "HS512"}}, nil
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("--jwt-key: %q holds no PEM public key", key)
-	}
-	public, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("--jwt-key: read the public key in %q: %w", key, err)
-	}
-	switch public.(type) {
-	case *rsa.PublicKey:
-		return &Verifier{key: public, methods: []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}}, nil
-	case *ecdsa.PublicKey:
-		return &Verifier{key: public, methods: []string{"ES256", "ES384", "ES512"}}, nil
-	case ed25519.PublicKey:
-		return &Verifier{key: public, methods: []string{"EdDSA"}}, nil
-	}
-	return nil, fmt.Errorf("--jwt-key: %q holds a kind of key that JWTs are not signed with", key)
 }
 
 // ErrJWT is answered to a JWT that does not hold.

@@ -63,7 +63,7 @@ func TestTheClientBringsAJWTWhereNodesDemandOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := start(t, "--jwt-key="+key, "--origin=*").url(1)
+	node := start(t, "--jwt-secret="+key, "--origin=*").url(1)
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { serveHTML(w, "<!doctype html><title>Host</title>") }))
 	t.Cleanup(host.Close)
 	ann := open(t, host.URL)
