@@ -37,6 +37,39 @@ type redisTarget struct {
 	name string
 }
 
+// String returns the URL of the Redis without user, password and options, for
+// logs.
+func (t redisTarget) String() string {
+	scheme, rest := "redis", ""
+	var secure *tls.Config
+	var db int
+	switch {
+	case t.cluster != nil:
+		rest, secure = strings.Join(t.cluster.Addrs, ","), t.cluster.TLSConfig
+	case t.sentinel != nil:
+		o := t.sentinel
+		rest, secure, db = strings.Join(o.SentinelAddrs, ",")+"/"+url.PathEscape(o.MasterName), o.TLSConfig, o.DB
+	default:
+		rest, secure, db = t.single.Addr, t.single.TLSConfig, t.single.DB
+		if t.single.Network == "unix" {
+			scheme = "unix"
+		}
+	}
+	if secure != nil {
+		scheme = "rediss"
+	}
+	if t.sentinel != nil {
+		scheme += "+sentinel"
+	}
+	switch {
+	case db != 0 && scheme == "unix":
+		rest += "?db=" + strconv.Itoa(db)
+	case db != 0:
+		rest += "/" + strconv.Itoa(db)
+	}
+	return scheme + "://" + rest
+}
+
 // address is host:port of one Redis or sentinel; "" for a socket of this machine.
 func (t redisTarget) address() string {
 	switch {

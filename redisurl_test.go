@@ -60,6 +60,23 @@ func TestWhatRedisTakes(t *testing.T) {
 	}
 }
 
+func TestALogNamesTheRedisWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"127.0.0.1:6379":                         "redis://127.0.0.1:6379",
+		"redis://ann:SECRET@h:1/3":               "redis://h:1/3",
+		"rediss://:SECRET@h":                     "rediss://h:6379",
+		"unix://ann:SECRET@/run/redis.sock?db=2": "unix:///run/redis.sock?db=2",
+		"redis://:SECRET@h1:1,h2:2":              "redis://h1:1,h2:2",
+		"rediss+sentinel://:SECRET@h1,h2/main/3?sentinel_password=SECRET": "rediss+sentinel://h1:26379,h2:26379/main/3",
+	} {
+		target, err := parseRedis(given)
+		if err != nil || target.String() != want {
+			t.Errorf("%s: %s, want %s (%v)", given, target, want, err)
+		}
+	}
+}
+
 func TestABadRedisIsRefusedWithoutItsPassword(t *testing.T) {
 	t.Parallel()
 	for _, given := range []string{
