@@ -1,62 +1,89 @@
 package broker
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 )
 
-// refusedFor is how long a refusal counts when nothing of its kind was tried
-// since: whether Redis still refuses is not known then.
-const refusedFor = 5 * time.Second
+const (
+	// refusedFor is how long a failure counts when nothing of its kind was tried
+	// since: whether Redis still refuses is not known then.
+	refusedFor = 5 * time.Second
+	// persistsAfter is how long calls of one kind must have failed, without one
+	// success between, to make the node unready whatever they failed for.
+	persistsAfter = 2 * time.Second
+)
 
-// refusals are what Redis last refused to do with rooms: the lease may be
-// renewed, and the probe come back, while it takes no message, for another
-// reason or in another part of a Redis Cluster. It is bounded by the number of
+// refusals are the failures of calls that concern rooms: the lease may be
+// renewed, and the probe come back, while Redis takes no message, for another
+// reason or in another part of a Redis Cluster. Whether messages pass decides:
+// a refusal that is known to meet every room counts at once, any other failure
+// once it persists. The number of entries is bounded by the number of
 // partitions.
 type refusals struct {
 	mu   sync.Mutex // guards the field below
-	last map[work]refusal
+	last map[work]failure
 }
 
-// work is what was to be done, and in which partition; that is "" outside of a
-// Redis Cluster, where all are one.
+// work is a kind of call, and the partition that it concerns; that is "" outside
+// of a Redis Cluster, where all are one.
 type work struct{ what, tag string }
 
-type refusal struct {
-	err error
-	at  time.Time
+// failure is what has gone wrong since the last success.
+type failure struct {
+	err       error
+	general   bool      // another call would meet the same
+	since, at time.Time // the first and the last of them
 }
 
-// note takes what became of a call.
+// counts reports whether a node with this failure is not ready.
+func (f failure) counts() bool {
+	return f.general || f.at.Sub(f.since) >= persistsAfter
+}
+
+// note takes the outcome of a call. A call that its own caller gave up says
+// nothing about Redis.
 func (r *refusals) note(w work, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil && refusesAll(err) {
-		if r.last == nil {
-			r.last = make(map[work]refusal)
-		}
-		r.last[w] = refusal{err, time.Now()}
-	} else if err == nil {
+	if err == nil {
 		delete(r.last, w)
+		return
 	}
+	effect := kinds[kind(err)].effect
+	if effect == ownRoom || errors.Is(err, context.Canceled) {
+		return
+	}
+	now := time.Now()
+	f, ok := r.last[w]
+	if !ok || now.Sub(f.at) >= refusedFor {
+		f = failure{since: now}
+	}
+	f.err, f.general, f.at = err, effect == general, now
+	if r.last == nil {
+		r.last = make(map[work]failure)
+	}
+	r.last[w] = f
 }
 
-// reason tells of the refusal that still holds, nil when there is none; of
+// reason tells of the failure that still counts, nil when there is none; of
 // several, of the newest.
 func (r *refusals) reason() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var newest work
-	for w, last := range r.last {
-		if time.Since(last.at) >= refusedFor {
+	var last failure
+	for w, f := range r.last {
+		if time.Since(f.at) >= refusedFor {
 			delete(r.last, w)
-		} else if last.at.After(r.last[newest].at) {
-			newest = w
+		} else if f.counts() && f.at.After(last.at) {
+			newest, last = w, f
 		}
 	}
-	last, ok := r.last[newest]
-	if !ok {
+	if last.err == nil {
 		return nil
 	}
 	where := newest.what
@@ -64,16 +91,4 @@ func (r *refusals) reason() error {
 		where += " of partition " + newest.tag
 	}
 	return fmt.Errorf("%s: %w", where, explain(last.err))
-}
-
-// refusesAll reports whether Redis would refuse the same of every room of the
-// partition: not what is one room's own trouble, as a key of another type is,
-// nor what passes by itself, as a redirection.
-func refusesAll(err error) bool {
-	switch kinds[kind(err)] {
-	case "replicas", "oom", "readonly", "misconf", "noauth", "wrongpass", "noperm", "loading", "busy", "noreplicas",
-		"clusterdown", "masterdown":
-		return true
-	}
-	return false
 }

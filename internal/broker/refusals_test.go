@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,6 +26,7 @@ func TestWhatRedisRefusesOfRoomsIsNotReady(t *testing.T) {
 	}{
 		{replyError("OOM command not allowed when used memory > 'maxmemory'. script: x, on @user_script:1."), true},
 		{replyError("ERR The user executing the script can't run this command or subcommand script: x, on @user_script:1."), true},
+		{replyError("ERR ACL failure in script: User chat has no permissions to run the 'xadd' command script: on @user_script:1."), true},
 		{replyError("NOPERM User chat has no permissions to run the 'xrevrange' command"), true},
 		{replyError("READONLY You can't write against a read only replica."), true},
 		{fmt.Errorf("%w: 0 of 1 within 1s", errReplicas), true},
@@ -63,4 +65,55 @@ func TestWhatRedisRefusesOfRoomsIsNotReady(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Words of tomorrow's Redis, a slot that stays half moved, packets that get lost
+// on their way: whatever it is, a node by which no message passes is not ready.
+func TestWhatPersistsIsNotReady(t *testing.T) {
+	for _, err := range []error{
+		replyError("ERR a text of tomorrow"), replyError("TRYAGAIN Multiple keys request during rehashing of slot"),
+		context.DeadlineExceeded, errors.New("connection refused"), errReply,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var r refusals
+			w := work{what: "appending to logs"}
+			r.note(w, err)
+			time.Sleep(persistsAfter - time.Millisecond)
+			r.note(w, err)
+			if got := r.reason(); got != nil {
+				t.Fatalf("%v counts before it persists: %v", err, got)
+			}
+			time.Sleep(time.Millisecond)
+			r.note(w, err)
+			if got := r.reason(); !errors.Is(got, err) {
+				t.Fatalf("%v persists, and the reason is %v", err, got)
+			}
+			r.note(work{what: reading}, nil) // another kind of call
+			if r.reason() == nil {
+				t.Errorf("%v is forgotten when something else succeeds", err)
+			}
+			r.note(w, nil)
+			r.note(w, err)
+			if got := r.reason(); got != nil {
+				t.Errorf("%v counts after one success and one failure: %v", err, got)
+			}
+			// Two failures a long time apart are no persisting one.
+			time.Sleep(refusedFor)
+			r.note(w, err)
+			if got := r.reason(); got != nil {
+				t.Errorf("%v counts after a long silence: %v", err, got)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var r refusals
+		for range 5 {
+			r.note(work{what: "appending to logs"}, replyError("WRONGTYPE Operation against a key holding the wrong kind of value"))
+			r.note(work{what: reading}, fmt.Errorf("read: %w", context.Canceled))
+			time.Sleep(time.Second)
+		}
+		if got := r.reason(); got != nil {
+			t.Errorf("one room's own trouble, or a caller that gave up, counts: %v", got)
+		}
+	})
 }

@@ -1,11 +1,6 @@
 package broker
 
 import (
-	"context"
-	"errors"
-	"net"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -54,55 +49,13 @@ func (b *Broker) Stats() Stats {
 		Skipped: c.skipped.Load(), Probes: c.probes.Snapshot(),
 	}
 	for i, k := range kinds {
-		s.Failed[k] = c.failed[i].Load()
+		s.Failed[k.name] = c.failed[i].Load()
 	}
 	return s
 }
 
 // Entries is that of Stats alone, which costs next to nothing.
 func (b *Broker) Entries() int64 { return b.counts.entries.Load() }
-
-// kinds are those of Stats.Failed: a fixed table, so that no text of Redis ever
-// becomes the name of something that is counted. The first four are no
-// refusals, and the last is any other; those between begin Redis's error.
-var kinds = [...]string{
-	"timeout", "connection", "reply", "replicas",
-	"oom", "readonly", "misconf", "noauth", "wrongpass", "noperm", "loading", "busy", "wrongtype", "noreplicas",
-	"clusterdown", "tryagain", "moved", "ask", "masterdown", "crossslot", "noscript",
-	"other",
-}
-
-// firstRefusal is the place in kinds of the first that is a refusal.
-const firstRefusal = 4
-
-// noPermInScript is what Redis says of a command within a script that its user
-// may not use, without the code that it gives elsewhere (scriptVerifyACL in its
-// script.c).
-const noPermInScript = "user executing the script can't run this command"
-
-// kind is the place in kinds of what a call failed for.
-func kind(err error) int {
-	var network net.Error
-	switch {
-	case errors.Is(err, errReply):
-		return 2
-	case errors.Is(err, errReplicas):
-		return 3
-	case isReply(err) && strings.Contains(err.Error(), noPermInScript):
-		return slices.Index(kinds[:], "noperm")
-	case isReply(err):
-		code, _, _ := strings.Cut(err.Error(), " ")
-		for i := firstRefusal; i < len(kinds)-1; i++ {
-			if strings.EqualFold(code, kinds[i]) {
-				return i
-			}
-		}
-		return len(kinds) - 1
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return 0
-	}
-	return 1
-}
 
 // appended counts a call of Append that began at some time and put so many
 // entries into a log, or failed.

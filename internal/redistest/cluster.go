@@ -28,7 +28,7 @@ type Cluster struct {
 // with an authority they speak TLS.
 func StartCluster(t testing.TB, ca *CA, args ...string) *Cluster {
 	t.Helper()
-	needed(t)
+	program(t)
 	c := &Cluster{t: t}
 	ports := freePorts(t, 2*len(c.Servers))
 	var addrs []string

@@ -1,6 +1,11 @@
 // Package redistest starts real Redis servers for tests: single ones, with TLS,
 // a primary and a replica watched by sentinels, and a Redis Cluster. All listen
 // on free ports of the loopback and end with their test.
+//
+// They run the redis-server of the search path, or the program that the
+// environment variable CHAT_REDIS_SERVER names, by a path: another version, or
+// Valkey's or Redict's server, which take the same arguments. With --sentinel
+// the same program is a sentinel.
 package redistest
 
 import (
@@ -30,21 +35,24 @@ type Server struct {
 	cmd  *exec.Cmd
 }
 
-// Start starts a redis-server with further arguments, which ends with the test.
+// Start starts a server with further arguments, which ends with the test.
 // Where none is installed the test is skipped, but not under CI=true, which
 // insists on it.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	needed(t)
+	program(t)
 	s := newServer(t, freePorts(t, 1)[0], args...)
 	s.Restart()
 	return s
 }
 
-// needed skips the test where there is no redis-server.
-func needed(t testing.TB) {
+// program returns the server's path, and skips the test where there is none.
+func program(t testing.TB) string {
 	t.Helper()
-	need.Program(t, "redis-server", "tests with a real Redis are skipped")
+	if path := os.Getenv("CHAT_REDIS_SERVER"); path != "" {
+		return need.Program(t, path, "it is what CHAT_REDIS_SERVER names")
+	}
+	return need.Program(t, "redis-server", "tests with a real Redis are skipped")
 }
 
 func freePorts(t testing.TB, n int) []int {
@@ -87,7 +95,7 @@ func (s *Server) Launch() {
 	if s.cmd == nil {
 		s.t.Cleanup(s.Kill)
 	}
-	s.cmd = exec.Command("redis-server", s.args...)
+	s.cmd = exec.Command(program(s.t), s.args...)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ type Sentinel struct {
 // Further arguments are the two servers'.
 func StartSentinel(t testing.TB, ca *CA, args ...string) *Sentinel {
 	t.Helper()
-	needed(t)
+	program(t)
 	ports := freePorts(t, 5)
 	s := &Sentinel{t: t}
 	for i := range s.Servers {

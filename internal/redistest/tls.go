@@ -97,7 +97,7 @@ func (s *Server) secure(ca *CA) {
 // the authority.
 func StartTLS(t testing.TB, ca *CA, args ...string) *Server {
 	t.Helper()
-	needed(t)
+	program(t)
 	s := newServer(t, freePorts(t, 1)[0], args...)
 	s.secure(ca)
 	s.Restart()
