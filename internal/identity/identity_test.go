@@ -142,3 +142,44 @@ func TestJWTsThatDoNotHold(t *testing.T) {
 		}
 	}
 }
+
+// A token that was issued this moment reached nodes whose clock was a second
+// behind, and its user was refused for good.
+func TestTheIssuersClockMayBeAheadAMinute(t *testing.T) {
+	t.Parallel()
+	secret := strings.Repeat("s", 32)
+	v, err := NewSecretVerifier(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(d time.Duration) float64 { return float64(time.Now().Add(d).UnixMilli()) / 1000 }
+	for name, c := range map[string]struct {
+		claims jwt.MapClaims
+		holds  bool
+	}{
+		"valid in two seconds":    {jwt.MapClaims{"nbf": in(2 * time.Second)}, true},
+		"valid in a minute":       {jwt.MapClaims{"nbf": in(58 * time.Second)}, true},
+		"valid in two minutes":    {jwt.MapClaims{"nbf": in(2 * time.Minute)}, false},
+		"issued in two seconds":   {jwt.MapClaims{"iat": in(2 * time.Second)}, true},
+		"issued in a minute":      {jwt.MapClaims{"iat": in(58 * time.Second)}, true},
+		"issued in two minutes":   {jwt.MapClaims{"iat": in(2 * time.Minute)}, false},
+		"issued long ago":         {jwt.MapClaims{"iat": in(-1000 * time.Hour)}, true},
+		"expired two seconds ago": {jwt.MapClaims{"exp": in(-2 * time.Second)}, false},
+		"expired now":             {jwt.MapClaims{"exp": in(0)}, false},
+		"expires in two seconds":  {jwt.MapClaims{"exp": in(2 * time.Second)}, true},
+		"never expires":           {jwt.MapClaims{}, true},
+	} {
+		c.claims["sub"] = "u"
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, c.claims).SignedString([]byte(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := v.Verify(token)
+		if (err == nil) != c.holds {
+			t.Errorf("%s: %v", name, err)
+		}
+		if exp, ok := c.claims["exp"].(float64); ok && c.holds && got.Expires.Unix() != int64(exp) {
+			t.Errorf("%s: expires %s", name, got.Expires)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -21,6 +22,9 @@ type Claims struct {
 	Rooms []string
 	// Moderator is the claim mod.
 	Moderator bool
+	// Expires is the claim exp, from which moment on the token does not hold; the
+	// zero time where it has none.
+	Expires time.Time
 }
 
 // MayEnter reports whether the token lets its user into the room.
@@ -45,14 +49,25 @@ type wireClaims struct {
 	Mod   bool     `json:"mod"`
 }
 
+// leeway is how far the issuer's clock may be ahead: nbf and iat may lie so far
+// in the future (RFC 7519 sections 4.1.5 and 4.1.6). exp is exact.
+const leeway = 60 * time.Second
+
 // Verify checks the signature, by an algorithm that fits the key alone, and the
 // times. Any failure is ErrJWT with its reason.
 func (v *Verifier) Verify(token string) (Claims, error) {
 	var claims wireClaims
 	_, err := jwt.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return v.key, nil },
-		jwt.WithValidMethods(v.methods))
+		jwt.WithValidMethods(v.methods), jwt.WithLeeway(leeway), jwt.WithIssuedAt())
 	if err != nil {
 		return Claims{}, fmt.Errorf("%w: %w", ErrJWT, err)
+	}
+	var expires time.Time
+	if claims.ExpiresAt != nil {
+		expires = claims.ExpiresAt.Time
+		if !time.Now().Before(expires) {
+			return Claims{}, fmt.Errorf("%w: %w", ErrJWT, jwt.ErrTokenExpired)
+		}
 	}
 	if claims.Subject == "" {
 		return Claims{}, fmt.Errorf("%w: it has no sub", ErrJWT)
@@ -62,5 +77,5 @@ func (v *Verifier) Verify(token string) (Claims, error) {
 		sum := sha256.Sum256([]byte(id))
 		id = "sub-" + hex.EncodeToString(sum[:16])
 	}
-	return Claims{ID: id, Name: claims.Name, Rooms: claims.Rooms, Moderator: claims.Mod}, nil
+	return Claims{ID: id, Name: claims.Name, Rooms: claims.Rooms, Moderator: claims.Mod, Expires: expires}, nil
 }

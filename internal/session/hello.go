@@ -19,6 +19,9 @@ type who struct {
 }
 
 func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error {
+	if s.user != nil && s.claims != nil && c.Auth != "" {
+		return s.renew(c)
+	}
 	if s.user != nil {
 		return protocol.Errorf(protocol.CodeForbidden, "this connection has said hello already")
 	}
@@ -36,6 +39,16 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 		return err
 	}
 	s.deadline = nil
+	s.expire()
+	s.welcome(c)
+	s.visit.End()
+	if !s.node.Hub.Up() {
+		s.transport.Deliver(room.NewBroadcast(protocol.Status(false)))
+	}
+	return nil
+}
+
+func (s *Session) welcome(c protocol.Command) {
 	p := s.user.Public()
 	nodes := s.node.Cluster.NodesFor(s.origin)
 	s.transport.Reply(c, protocol.Welcomed{
@@ -46,11 +59,6 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 		Limits:  s.node.Limits,
 		Version: protocol.Version,
 	}.Event())
-	s.visit.End()
-	if !s.node.Hub.Up() {
-		s.transport.Deliver(room.NewBroadcast(protocol.Status(false)))
-	}
-	return nil
 }
 
 // identify reads who it is from what hello brought.

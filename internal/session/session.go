@@ -100,6 +100,7 @@ type Session struct {
 	struck   time.Time   // when the last was
 	abusive  bool        // they were too many
 	deadline *time.Timer // for hello; nil after it
+	expiry   *time.Timer // of the JWT; nil where none is to come
 	visit    *door.Visit // until the welcome; nil where nobody counts
 
 	mark atomic.Pointer[string] // of the last rename
@@ -146,6 +147,9 @@ func (s *Session) Mark() string {
 func (s *Session) End() {
 	if s.deadline != nil {
 		s.deadline.Stop()
+	}
+	if s.expiry != nil {
+		s.expiry.Stop()
 	}
 	s.visit.End()
 	if s.user == nil {

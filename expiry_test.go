@@ -1,0 +1,74 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// A moderator whose token had expired went on moderating for as long as the
+// connection lived. Now it ends with the token, on either transport, unless a
+// further hello brought a fresh one.
+func TestAConnectionEndsWithItsTokenUnlessThatIsRenewed(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	key := strings.Repeat("k", 32)
+	n := startNode(t, b.URL(), "--jwt-secret="+key)
+	exp := time.Now().Unix() + 2
+	auth := func(sub string, exp int64, more ...string) string {
+		claims := jwt.MapClaims{"sub": sub, "name": sub, "exp": exp}
+		if more != nil {
+			claims["rooms"] = more
+		}
+		return token(t, key, claims)
+	}
+	ends, stays := dial(t, n.url), dial(t, n.url)
+	ends.hello("auth", auth("Ann", exp))
+	ends.join("lobby")
+	stays.hello("auth", auth("Bob", exp))
+	stays.join("lobby")
+	stays.join("attic")
+	polls := ioDial(t, n.url)
+	polls.connect(`{"auth":"` + auth("Cay", exp) + `"}`)
+	renews := ioDial(t, n.url)
+	renews.connect(`{"auth":"` + auth("Dan", exp) + `"}`)
+
+	// A token that does not hold, or is another user's, changes nothing.
+	stays.send("hello", "auth", auth("Bob", 1), "ref", "old")
+	if f := stays.error("unauthorized"); f.Ref != "old" {
+		t.Errorf("an expired token: %s", f.raw)
+	}
+	stays.send("hello", "auth", auth("Ann", exp+100))
+	stays.error("forbidden")
+	stays.send("hello")
+	stays.error("forbidden")
+	stays.send("hello", "auth", auth("Bob", exp+100, "lobby"), "ref", "new")
+	if w := stays.next("welcome"); w.Ref != "new" || w.User != stays.me || len(w.Nodes) != 1 {
+		t.Errorf("the answer to a renewal: %s", w.raw)
+	}
+	if f := stays.next("left"); f.Room != "attic" {
+		t.Errorf("a room that the new token does not open: %s", f.raw)
+	}
+	renews.Sends(`42["hello",{"auth":"` + auth("Dan", exp+100) + `"}]`)
+	if got := renews.Event(); !strings.HasPrefix(got, `42["welcome",{`) {
+		t.Errorf("the answer to a renewal over Socket.IO: %q", got)
+	}
+
+	ends.closes(4001)
+	if late := time.Since(time.Unix(exp, 0)); late < 0 || late > time.Second {
+		t.Errorf("closed %s after the token's end", late)
+	}
+	if got := polls.Event(); !strings.HasPrefix(got, `42["error",{"code":"unauthorized"`) {
+		t.Errorf("over Socket.IO: %q", got)
+	}
+	if got := polls.Event(); got != "41" {
+		t.Errorf("after the error: %q", got)
+	}
+	stays.say("lobby", "still here", "1")
+	renews.Sends(`42["ping",{}]`)
+	if got := renews.Event(); got != `42["pong",{}]` {
+		t.Errorf("after the first token's end: %q", got)
+	}
+}
