@@ -197,36 +197,6 @@ func asksToWait(err error) bool {
 	return errors.As(err, &refused) || errors.As(err, &closed) || errors.As(err, &busy) && busy.RetryAfter > 0
 }
 
-// candidates are the URLs to try in turn: the other nodes at random, so that a
-// dead one's clients are shared among them, then the last one, then the URL
-// that the user gave, behind which others may be.
-func (s *Session) candidates(stay bool) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var urls []string
-	known := make(map[string]bool)
-	add := func(url string) {
-		if _, err := Endpoint(url); err == nil && !known[url] {
-			known[url] = true
-			urls = append(urls, url)
-		}
-	}
-	if stay {
-		add(s.node.URL)
-	}
-	for _, i := range rand.Perm(len(s.nodes)) {
-		if s.nodes[i].ID != s.node.ID {
-			add(s.nodes[i].URL)
-		}
-	}
-	add(s.node.URL)
-	add(s.opts.URL)
-	if len(urls) == 0 {
-		urls = []string{s.opts.URL} // which is no URL of a node, as Dial will say
-	}
-	return urls
-}
-
 // credentials are the options for saying hello as the same user as before. A
 // guest's token tells the name too, and one who asks for none is not refused
 // because somebody took it meanwhile.

@@ -30,7 +30,8 @@ type Session struct {
 	changed chan struct{}
 	rooms   map[string]*room
 	nodes   []protocol.Node
-	node    protocol.Node // where it is, or was last
+	node    protocol.Node // where it is, or was last; its URL is the one that was dialed
+	tls     bool          // it was given, or has been at, a URL with TLS, and takes no other
 	user    protocol.User
 	token   string
 	pace    *rate.Limiter // nil without a limit
@@ -38,7 +39,8 @@ type Session struct {
 
 // Notice is news of a Session's connection.
 type Notice struct {
-	// Node is where the Session is now; where Err is set, where it was.
+	// Node is where the Session is now, with the URL that was dialed; where Err
+	// is set, where it was.
 	Node protocol.Node
 	// Err is why the connection was lost, or why a try to get another
 	// failed; the Session tries on. It is nil when there is a connection.
@@ -52,7 +54,7 @@ type Notice struct {
 // tried again until ctx is done. ctx bounds only the opening.
 func Open(ctx context.Context, opts Options) (*Session, error) {
 	opts.Timing.fill()
-	s := &Session{opts: opts, done: make(chan struct{}), rooms: make(map[string]*room)}
+	s := &Session{opts: opts, tls: usesTLS(opts.URL), done: make(chan struct{}), rooms: make(map[string]*room)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	c, err := s.connect(ctx, loss{}, 0)
 	if err != nil {
@@ -149,7 +151,9 @@ func (s *Session) attach(c *Conn) {
 	w := c.Welcome()
 	s.mu.Lock()
 	again := s.node != protocol.Node{}
-	s.conn, s.node, s.nodes, s.user, s.token = c, w.Node, w.Nodes, w.User, w.Token
+	here := protocol.Node{ID: w.Node.ID, URL: c.URL()}
+	s.conn, s.node, s.nodes, s.user, s.token = c, here, w.Nodes, w.User, w.Token
+	s.tls = s.tls || usesTLS(c.URL())
 	s.paceLocked(w.Limits)
 	rooms := make([]*room, 0, len(s.rooms))
 	for _, r := range s.rooms {
@@ -163,7 +167,7 @@ func (s *Session) attach(c *Conn) {
 		c.Close() // Close came while there was no connection to close
 		return
 	}
-	s.notice(Notice{Node: w.Node, Again: again})
+	s.notice(Notice{Node: here, Again: again})
 	for _, r := range rooms {
 		s.join(c, r)
 	}

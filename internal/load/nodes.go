@@ -41,23 +41,21 @@ type nodeList struct {
 }
 
 func newNodeList(first string, notice func(string)) *nodeList {
-	return &nodeList{first: first, notice: notice, http: http.Client{Timeout: pageWithin}, told: make(map[string]bool)}
+	n := &nodeList{first: first, notice: notice, told: make(map[string]bool)}
+	n.http.Timeout = pageWithin
+	n.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // nodes send none
+	return n
 }
 
 // learn takes what a node said of the others.
 func (n *nodeList) learn(nodes []protocol.Node) {
-	var list []string
-	for _, node := range nodes {
-		if _, err := client.Endpoint(node.URL); err == nil && !slices.Contains(list, node.URL) && len(list) < maxNodes {
-			list = append(list, node.URL)
-		}
-	}
+	list := client.Candidates(n.first, nodes)
 	if len(list) == 0 {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.list = list
+	n.list = list[:min(len(list), maxNodes)]
 }
 
 // urls are the addresses of the nodes, or the one that was given.

@@ -3,6 +3,7 @@
 package fakenode
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -25,6 +26,8 @@ type Cluster struct {
 	users map[string]user // by token
 	made  int             // users
 	clock int64
+	// announced is the URL that every node announces for all; "" for each its own.
+	announced string
 }
 
 type user struct {
@@ -62,6 +65,14 @@ func (c *Cluster) Start(t *testing.T) *Node {
 	c.nodes = append(c.nodes, n)
 	c.mu.Unlock()
 	return n
+}
+
+// Announce makes every node announce the same URL for all nodes, as those behind
+// a proxy do.
+func (c *Cluster) Announce(url string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.announced = url
 }
 
 // Say enters a message as if another user had said it, and returns its id.
@@ -152,10 +163,10 @@ func (c *Cluster) publishLocked(room string, frame []byte) {
 }
 
 func (c *Cluster) nodesLocked(self *Node) []map[string]string {
-	list := []map[string]string{{"id": self.ID, "url": self.URL}}
+	list := []map[string]string{{"id": self.ID, "url": cmp.Or(c.announced, self.URL)}}
 	for _, n := range c.nodes {
 		if n != self && !n.dead {
-			list = append(list, map[string]string{"id": n.ID, "url": n.URL})
+			list = append(list, map[string]string{"id": n.ID, "url": cmp.Or(c.announced, n.URL)})
 		}
 	}
 	return list

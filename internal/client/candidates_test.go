@@ -1,0 +1,93 @@
+package client
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"example.com/chat/internal/client/fakenode"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+)
+
+// A proxy that ends TLS stood before nodes with --advertise none, which announced
+// http:// and the proxy's host: after a drain the client went there and sent its
+// token in the clear.
+func TestNeverFromTLSToPlainText(t *testing.T) {
+	t.Parallel()
+	c := fakenode.New()
+	n := c.Start(t)
+	target, err := url.Parse(n.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(target))
+	t.Cleanup(proxy.Close)
+	var clear atomic.Int64
+	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { clear.Add(1) }))
+	t.Cleanup(plain.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(proxy.Certificate())
+	for _, announced := range []string{
+		plain.URL, "ws://" + strings.TrimPrefix(plain.URL, "http://"), "http://" + strings.TrimPrefix(proxy.URL, "https://"),
+	} {
+		c.Announce(announced)
+		for _, base := range []string{proxy.URL, "wss://" + strings.TrimPrefix(proxy.URL, "https://")} {
+			f := open(t, Options{URL: base, TLS: &tls.Config{RootCAs: roots}})
+			f.follow(t, "lobby", 0)
+			before := len(n.Heard("hello"))
+			n.Close(1012, "restart")
+			poll.Until(t, "the client to be back", func() bool { return len(n.Heard("hello")) > before })
+			f.say(t, "lobby", "through TLS")
+			if at := f.Node().URL; at != base {
+				t.Errorf("announced %s: went from %s to %s", announced, base, at)
+			}
+			f.Close()
+		}
+	}
+	if clear.Load() > 0 {
+		t.Errorf("%d requests came without TLS", clear.Load())
+	}
+}
+
+func TestCandidates(t *testing.T) {
+	t.Parallel()
+	nodes := func(urls ...string) (list []protocol.Node) {
+		for _, u := range urls {
+			list = append(list, protocol.Node{URL: u})
+		}
+		return list
+	}
+	for _, test := range []struct {
+		base      string
+		announced []string
+		want      []string
+	}{
+		{"http://a", []string{"http://b", "https://c", "ws://d", "http://b", "ftp://e", ""}, []string{"http://b", "https://c", "ws://d"}},
+		{"https://a", []string{"http://a", "http://b", "ws://c", "HTTP://d", "https://e", "wss://f"}, []string{"https://e", "wss://f"}},
+		{"wss://a", []string{"ws://a", "http://b"}, nil},
+		{"https://a/chat", []string{"https://A:443", "wss://a/", "https://a:8443"}, []string{"https://a/chat", "https://a:8443"}},
+		{"http://a", []string{"http://a:80", "https://a"}, []string{"http://a", "https://a"}},
+	} {
+		if got := Candidates(test.base, nodes(test.announced...)); !slices.Equal(got, test.want) {
+			t.Errorf("given %s, announced %q: %q, want %q", test.base, test.announced, got, test.want)
+		}
+	}
+}
+
+// A session that moved to TLS stays there, wherever it began.
+func TestASessionStaysOnTLS(t *testing.T) {
+	t.Parallel()
+	s := &Session{opts: Options{URL: "http://a"}, tls: true, node: protocol.Node{ID: "1", URL: "https://b"}}
+	s.nodes = []protocol.Node{{ID: "1", URL: "https://b"}, {ID: "2", URL: "http://c"}}
+	if got := s.candidates(false); !slices.Equal(got, []string{"https://b"}) {
+		t.Errorf("candidates %q", got)
+	}
+}
