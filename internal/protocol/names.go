@@ -86,7 +86,16 @@ func invisible(r rune) bool {
 func FoldName(name string) string {
 	// A Caser may keep state, so one can't be shared.
 	s := cases.Fold().String(norm.NFKC.String(norm.NFD.String(name)))
-	return norm.NFKC.String(s)
+	return strings.Map(foldCherokee, norm.NFKC.String(s))
+}
+
+// foldCherokee maps the small letters of Cherokee to its capital ones, as Unicode's
+// CaseFolding.txt does. cases.Fold exchanges the two (golang.org/x/text v0.44.0).
+func foldCherokee(r rune) rune {
+	if unicode.Is(unicode.Cherokee, r) {
+		return unicode.ToUpper(r)
+	}
+	return r
 }
 
 // Text checks the text of a message against the node's limit in bytes: not

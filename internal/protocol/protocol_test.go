@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -234,6 +235,23 @@ func TestAnEntryTellsItsKey(t *testing.T) {
 		string(AppendEntry(nil, ID{5, 7}, "r", Message(User{}, `a"b`, "x", "n").Tail))} {
 		if got := (Entry{Raw: []byte(raw)}).Key(); got != nil {
 			t.Errorf("%q of %s", got, raw)
+		}
+	}
+}
+
+// Two names that differ in case alone are the same for every letter of every
+// script, and folding a folded name changes nothing (Unicode 3.13, D145).
+func TestEveryLetterFoldsLikeItsOtherCases(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if !unicode.IsLetter(r) {
+			continue
+		}
+		folded := FoldName(string(r))
+		if again := FoldName(folded); again != folded {
+			t.Errorf("%U folds to %+q, and that to %+q", r, folded, again)
+		}
+		if other := unicode.SimpleFold(r); FoldName(string(other)) != folded {
+			t.Errorf("%U and %U are cases of one letter and fold to %+q and %+q", r, other, folded, FoldName(string(other)))
 		}
 	}
 }
