@@ -146,7 +146,7 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Jitter == nil {
 		cfg.Jitter = mathrand.N[time.Duration]
 	}
-	b := &Broker{cfg: cfg, rdb: cfg.Client, keys: keyspace{cfg.Namespace}, log: cfg.Log, beatNow: make(chan struct{}, 1)}
+	b := &Broker{cfg: cfg, rdb: cfg.Client, keys: keyspace{cfg.Namespace, databaseOf(cfg.Client)}, log: cfg.Log, beatNow: make(chan struct{}, 1)}
 	b.cluster, _ = cfg.Client.(*redis.ClusterClient)
 	b.newInstance()
 	b.subs = newSwitchboard(b)
@@ -180,6 +180,15 @@ func (b *Broker) warnOfEviction(ctx context.Context) {
 	if policy := memory["maxmemory_policy"]; memory["maxmemory"] != "0" && policy != "" && policy != "noeviction" {
 		b.log.Warn("this redis throws rooms away when it is full: set its maxmemory-policy to noeviction", "policy", policy)
 	}
+}
+
+// databaseOf returns the number of the database that a client uses. A Redis
+// Cluster has none but 0.
+func databaseOf(client redis.UniversalClient) int {
+	if c, ok := client.(*redis.Client); ok {
+		return c.Options().DB
+	}
+	return 0
 }
 
 // instance is what a node is to the others from one loss of its lease to the
@@ -246,15 +255,15 @@ func (b *Broker) Secret(ctx context.Context) ([]byte, error) {
 
 // Publish sends a hint to a room's live channel. It is not kept anywhere.
 func (b *Broker) Publish(ctx context.Context, room string, payload []byte) error {
-	return b.publish(ctx, b.rdb, b.keys.room("live", room), payload)
+	return b.publish(ctx, b.rdb, b.keys.live(room), payload)
 }
 
 // Follow asks for what is published in the room; Listener.Following tells when
 // that has begun. It never waits.
-func (b *Broker) Follow(room string) { b.subs.want(b.keys.room("live", room), true) }
+func (b *Broker) Follow(room string) { b.subs.want(b.keys.live(room), true) }
 
 // Unfollow ends it. It never waits.
-func (b *Broker) Unfollow(room string) { b.subs.want(b.keys.room("live", room), false) }
+func (b *Broker) Unfollow(room string) { b.subs.want(b.keys.live(room), false) }
 
 // errReply is what a script's reply in an unexpected shape is reported as.
 var errReply = errors.New("redis answered in an unexpected shape")
@@ -288,7 +297,7 @@ func (b *Broker) did(what, room string, err error) {
 
 func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
 	args := make([]any, 0, 7+6*len(drafts))
-	args = append(args, b.keys.room("live", room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
+	args = append(args, b.keys.live(room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
 		min(b.cfg.Replicas, 1))
 	for _, d := range drafts {
 		owner := d.Owner()

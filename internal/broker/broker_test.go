@@ -75,6 +75,15 @@ func open(t *testing.T, at *site, id string, history int) *testBroker {
 func openWith(t *testing.T, at *site, cfg broker.Config) *testBroker {
 	t.Helper()
 	cfg.Client, cfg.Namespace = at.client(t), "chat:"+t.Name()
+	if at.namespace != "" {
+		cfg.Namespace = at.namespace
+	}
+	if single, ok := cfg.Client.(*redis.Client); ok && at.database != 0 {
+		opts := *single.Options()
+		opts.DB = at.database
+		_ = single.Close()
+		cfg.Client = redis.NewClient(&opts)
+	}
 	b, err := broker.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

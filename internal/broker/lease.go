@@ -146,7 +146,7 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	own := b.instance.Load()
 	keys := []string{b.keys.cluster("nodes"), b.keys.cluster("info")}
 	cmd := b.runConfirmed(ctx, leaseScript, keys, own.id, leaseFor.Milliseconds(), info, mode,
-		b.keys.cluster("news"), b.publishCommand(), forgetAfter.Milliseconds(), own.writes.Load(), b.ownVitals())
+		b.keys.news(), b.publishCommand(), forgetAfter.Milliseconds(), own.writes.Load(), b.ownVitals())
 	reply, err := cmd.Slice()
 	if err != nil && !errors.Is(err, errReplicas) {
 		return b.plainly(ctx, err)
@@ -296,7 +296,7 @@ func (b *Broker) Leave(ctx context.Context) error {
 	pipe := b.rdb.Pipeline()
 	pipe.ZRem(ctx, b.keys.cluster("nodes"), instance)
 	pipe.HDel(ctx, b.keys.cluster("info"), instance, instance+"#", instance+"@")
-	_ = b.publish(ctx, pipe, b.keys.cluster("news"), "n") // queued
+	_ = b.publish(ctx, pipe, b.keys.news(), "n") // queued
 	_, err := pipe.Exec(ctx)
 	return err
 }

@@ -113,7 +113,7 @@ func testASilentSubscriptionIsMadeAnewAlone(t *testing.T, cluster *redistest.Clu
 	b.has(t, "to follow", func() bool { return b.following == 5 })
 	poll.Until(t, "to be ready", func() bool { return b.Ready() == nil })
 	tag := partitionOf(rooms[0])
-	if n := m.mute("{" + tag + "}:probe"); n != 1 {
+	if n := m.mute("{" + tag + "}:0:probe"); n != 1 {
 		t.Fatalf("%d connections are of partition %s", n, tag)
 	}
 	poll.Until(t, "the reason", func() bool {

@@ -42,7 +42,7 @@ func newNameBatcher(b *Broker) *nameBatcher {
 
 func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([]nameResult, error) {
 	args := make([]any, 0, 5+5*len(ops))
-	args = append(args, instance, b.keys.cluster("news"), b.publishCommand(), namesKeptFor.Milliseconds(), namesKept)
+	args = append(args, instance, b.keys.news(), b.publishCommand(), namesKeptFor.Milliseconds(), namesKept)
 	for _, op := range ops {
 		args = append(args, op.what, op.user, protocol.FoldName(op.name), op.name, op.extra)
 	}

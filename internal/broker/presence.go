@@ -38,7 +38,7 @@ func (b *Broker) Here(ctx context.Context, instance, room string, changes []prot
 
 func (b *Broker) here(ctx context.Context, instance, room, mode string, changes []protocol.Change) (int, error) {
 	args := make([]any, 0, 4+3*len(changes))
-	args = append(args, b.keys.room("live", room), b.publishCommand(), instance, mode)
+	args = append(args, b.keys.live(room), b.publishCommand(), instance, mode)
 	for _, c := range changes {
 		here := 0
 		if c.Here {

@@ -6,9 +6,9 @@ import "context"
 // rooms.
 func (b *Broker) ruleKey(room string) (key, channel string) {
 	if room == "" {
-		return b.keys.cluster("rules"), b.keys.cluster("news")
+		return b.keys.cluster("rules"), b.keys.news()
 	}
-	return b.keys.room("rules", room), b.keys.room("live", room)
+	return b.keys.room("rules", room), b.keys.live(room)
 }
 
 // Rules reads what moderators decided for the room, or for all rooms with "":

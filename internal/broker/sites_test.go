@@ -56,6 +56,10 @@ type site struct {
 	servers []*redistest.Server
 	// alone is false where tests share the Redis.
 	alone bool
+	// database is the number of the one that client uses; outside uses 0.
+	database int
+	// namespace is the brokers'; "" for one of the test's own.
+	namespace string
 }
 
 // each runs a test on the embedded broker and on a Redis.

@@ -188,7 +188,7 @@ func (s *subscription) life(ctx context.Context) error {
 	s.mu.Unlock()
 	own := []string{s.probe}
 	if s.tag == mainTag {
-		own = append(own, s.b.keys.cluster("news"))
+		own = append(own, s.b.keys.news())
 	}
 	s.ask(own)
 	if err := conn.subscribe(ctx, own...); err != nil {
@@ -263,7 +263,7 @@ func (s *subscription) heard(m *redis.Message) {
 	switch {
 	case m.Channel == s.probe:
 		s.pulse.heard(m.Payload)
-	case m.Channel == s.b.keys.cluster("news"):
+	case m.Channel == s.b.keys.news():
 		if m.Payload == "n" {
 			s.b.Hurry()
 			return

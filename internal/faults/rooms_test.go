@@ -112,7 +112,7 @@ func TestUnknownKind(t *testing.T) {
 	r := newRig(t, fault{30, "an entry of an unknown kind", true}, setup{})
 	old := r.watchers("lobby")
 	log := broker.LogKey("chat", "lobby")
-	live := strings.Replace(log, ":log:", ":live:", 1)
+	live := strings.Replace(log, ":log:", ":0:live:", 1)
 	for i := range times(3, 20) {
 		r.hold(r.between(0, 200*time.Millisecond))
 		began := time.Now()
