@@ -178,3 +178,32 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// Packets of more than 1,000 bytes vanished between a node and Redis: for 40 s
+// messages were unavailable at a node that was ready.
+func TestReadyzTellsThatNoMessagePasses(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	path := redistest.NewPath(t, server)
+	n := startNode(t, "redis://"+path.Addr)
+	ann, bob := enter(t, n.url, "Ann", "lobby"), enter(t, n.url, "Bob", "lobby")
+	text := strings.Repeat("x", 2000)
+	ann.say("lobby", text, "1")
+	path.Narrow(true, true)
+	began := time.Now()
+	ann.send("send", "room", "lobby", "text", text, "key", "2")
+	for bob.next("status").Broker != "down" {
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("users were told after %s", took)
+	}
+	if status, answer := readyz(t, n); status != 503 || answer.Error.Message == "" {
+		t.Errorf("/readyz: %d %+v", status, answer)
+	}
+	ann.error("unavailable")
+	path.Narrow(false, false)
+	for bob.next("status").Broker != "up" {
+	}
+	becomesReady(t, n)
+	ann.say("lobby", text, "2")
+}

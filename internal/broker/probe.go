@@ -18,6 +18,17 @@ import (
 // one too.
 const probesKept = 64
 
+// A path may carry small packets and swallow large ones (a tunnel whose MTU is
+// not known to the ends), and then it carries no message. So some probes are as
+// large as a batch of typical messages: the first one, one every largeEvery, and
+// all from the moment a large one is sent until one comes back.
+const (
+	largeEvery = 10 * time.Second
+	largeProbe = 3 << 10 // bytes; more than two packets of an Ethernet
+)
+
+var padding = strings.Repeat(".", largeProbe)
+
 // Probe tells how a probe fared that the node sent through Redis to itself.
 type Probe struct {
 	// Heard is false before the first one came back; then there is nothing
@@ -60,6 +71,8 @@ type pulse struct {
 	sent       [probesKept]time.Time
 	heardAt    time.Time // when a probe came back last
 	rtt        time.Duration
+	largeHeard time.Time // when a large probe came back last
+	largeDue   time.Time // when the first was sent that has not come back; zero for none
 }
 
 func newPulse(trips *tally.Histogram) *pulse {
@@ -105,13 +118,22 @@ func (p *pulse) send() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count++
-	p.sent[p.count%probesKept] = time.Now()
-	return p.nonce + "." + strconv.FormatUint(p.count, 10)
+	now := time.Now()
+	p.sent[p.count%probesKept] = now
+	payload := p.nonce + "." + strconv.FormatUint(p.count, 10)
+	if p.largeDue.IsZero() && now.Sub(p.largeHeard) < largeEvery {
+		return payload
+	}
+	if p.largeDue.IsZero() {
+		p.largeDue = now
+	}
+	return payload + padding
 }
 
 // heard takes what came on the probe's channel. Whatever is not a probe that is
 // under way counts for nothing.
 func (p *pulse) heard(payload string) {
+	payload, large := strings.CutSuffix(payload, padding)
 	nonce, number, _ := strings.Cut(payload, ".")
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil || nonce != p.nonce {
@@ -127,6 +149,9 @@ func (p *pulse) heard(payload string) {
 	p.rtt = p.heardAt.Sub(*sent)
 	p.trips.Observe(p.rtt)
 	*sent = time.Time{}
+	if large {
+		p.largeHeard, p.largeDue = p.heardAt, time.Time{}
+	}
 }
 
 // probe tells how the last probe that came back fared.
@@ -142,6 +167,7 @@ func (p *pulse) probe() Probe {
 var (
 	errNotSubscribed = errors.New("not subscribed to redis")
 	errNoProbe       = errors.New("what this node publishes does not come back through redis")
+	errNoLarge       = fmt.Errorf("small packets pass between this node and redis, but a probe of %d bytes does not come back: is a link's MTU wrong?", largeProbe)
 )
 
 // reason tells why the subscription can't be relied on, nil when it can.
@@ -154,6 +180,8 @@ func (p *pulse) reason() error {
 		err = errNotSubscribed
 	case p.subscribed && time.Since(p.heardAt) >= probeLost && (p.grace == 0 || time.Since(p.since) >= probeLost):
 		err = errNoProbe
+	case p.subscribed && !p.largeDue.IsZero() && time.Since(p.largeDue) >= probeLost:
+		err = errNoLarge
 	}
 	if err != nil && p.cause != nil {
 		err = fmt.Errorf("%w: %w", err, p.cause)

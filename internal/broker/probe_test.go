@@ -109,3 +109,51 @@ func TestHealthIsThatOfTheWorstSubscription(t *testing.T) {
 		}
 	})
 }
+
+// Small probes came back and the lease was renewed, while no packet of more than
+// 1,000 bytes passed, and so no message.
+func TestALargeProbeComesBackNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPulse(new(tally.Histogram))
+		p.confirmed()
+		large, bytes := 0, 0
+		for range 30 { // seconds
+			payload := p.send()
+			if len(payload) > largeProbe {
+				large++
+			}
+			bytes += len(payload)
+			p.heard(payload)
+			if err := p.reason(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(beatEvery)
+		}
+		if large != 3 || bytes > 30*400 {
+			t.Errorf("in 30 s %d large probes were sent, and %d bytes", large, bytes)
+		}
+		// From the first large one that is lost on, all are large until one is heard.
+		for range 3 {
+			if payload := p.send(); len(payload) < largeProbe {
+				p.heard(payload)
+				t.Errorf("a small probe follows a large one that was lost")
+			}
+			p.heardAt = time.Now() // a small one, sent before
+			if err := p.reason(); err != nil {
+				t.Errorf("before its time: %v", err)
+			}
+			time.Sleep(beatEvery)
+			p.heardAt = time.Now()
+		}
+		if err := p.reason(); !errors.Is(err, errNoLarge) {
+			t.Errorf("without a large probe for %s: %v", probeLost, err)
+		}
+		p.heard(p.send())
+		if err := p.reason(); err != nil {
+			t.Errorf("after a large one came back: %v", err)
+		}
+		if payload := p.send(); len(payload) > largeProbe {
+			t.Errorf("a large one follows one that came back just now")
+		}
+	})
+}
