@@ -390,11 +390,15 @@ func (p *peer) hello(fields ...any) frame {
 	return w
 }
 
-// join joins a room.
+// join joins a room, and returns its joined with all messages up to the head.
 func (p *peer) join(room string, fields ...any) frame {
 	p.t.Helper()
 	p.send("join", append([]any{"room", room}, fields...)...)
-	return p.next("joined")
+	j := p.next("joined")
+	for j.More && j.Messages[len(j.Messages)-1].ID != j.Head { // the rest follows
+		j.Messages = append(j.Messages, p.next("message"))
+	}
+	return j
 }
 
 // enter dials, says hello under a name and joins a room.

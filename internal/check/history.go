@@ -34,7 +34,8 @@ const (
 	// Code.
 	OpRefused Op = "refused"
 	// OpJoined: a room was joined*: Room, After, Head, Recovered, and in Count
-	// how many of the OpMessage that follow came with it.
+	// how many of the OpMessage that follow came with it; with More, those up to
+	// Head come after it.
 	OpJoined Op = "joined"
 	// OpMessage: an entry was heard*: Room, ID, Key, User, Text, Kind, Target.
 	OpMessage Op = "message"
@@ -76,6 +77,7 @@ type Record struct {
 	Head      string `json:"head,omitzero"`
 	Count     int    `json:"count,omitzero"`
 	Recovered bool   `json:"recovered,omitzero"`
+	More      bool   `json:"more,omitzero"`
 	Duplicate bool   `json:"duplicate,omitzero"`
 	Code      string `json:"code,omitzero"`
 }

@@ -26,6 +26,9 @@ type stretch struct {
 	any  bool        // it begins anywhere
 	list []entry
 	live int // how many of list's first came with a join that was no resumption
+	// upTo is the head of such a join whose last messages came after it: they
+	// are no older than the join.
+	upTo int64
 }
 
 // last is the place that the next entry must follow; any where there is none.
@@ -81,6 +84,12 @@ func (w *view) joined(r *Record) {
 		w.room.violate(RuleHead, "%s joined with the head %q after %q", w.client, r.Head, r.After)
 	}
 	w.head, w.due = head, r.Count
+	if r.More {
+		w.due = 0 // the head comes later; that nothing is missing before it is RuleHole's
+		if r.Count == 0 {
+			w.room.violate(RuleHead, "%s joined with nothing, and more to come", w.client)
+		}
+	}
 	if r.Recovered {
 		last, anywhere := w.now().last()
 		if !anywhere && last != after {
@@ -95,6 +104,9 @@ func (w *view) joined(r *Record) {
 		}
 		// Nothing comes with it only where the room is empty.
 		w.seen = append(w.seen, stretch{any: r.Count > 0, live: r.Count})
+		if r.More {
+			w.now().upTo = head.Seq
+		}
 		if r.Count == 0 && !head.IsZero() {
 			w.room.violate(RuleHead, "%s joined with nothing, and the head %s", w.client, head)
 		}
@@ -158,7 +170,7 @@ func (w *view) verifyStretch(s *stretch, gone map[int64]bool) {
 		}
 		last, anywhere = e.id, false
 		w.room.verifySaid(e, w.client)
-		if i >= s.live {
+		if i >= s.live && e.id.Seq > s.upTo {
 			rep.Behind = max(rep.Behind, time.Duration(e.at-w.room.first[e.id]))
 		}
 	}

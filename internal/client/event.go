@@ -73,8 +73,10 @@ type Joined struct {
 	Head      string           `json:"head"`
 	Recovered bool             `json:"recovered"`
 	Messages  []jsontext.Value `json:"messages"`
-	Members   []protocol.User  `json:"members"`
-	Count     int              `json:"count"`
+	// More tells that the rest up to Head follows as events "message".
+	More    bool            `json:"more"`
+	Members []protocol.User `json:"members"`
+	Count   int             `json:"count"`
 }
 
 // History is the reply to history.

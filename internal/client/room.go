@@ -53,6 +53,11 @@ type room struct {
 	anew bool
 	// last is the cursor; zero when the room was empty.
 	last protocol.ID
+	// upTo is the head of a joined whose last messages follow as events; zero
+	// where none do. While a room is gathering, these are of its first join, and
+	// old is what has come of it so far.
+	upTo      protocol.ID
+	gathering bool
 
 	// While older entries than those of joined are fetched, nothing is told:
 	// old is what there is so far, fresh what has come since.
@@ -73,7 +78,7 @@ const maxFresh = 1000
 
 // lost notes that the connection is gone.
 func (r *room) lost() {
-	r.joining, r.joined = false, false
+	r.joining, r.joined, r.upTo = false, false, protocol.ID{}
 	if r.filling {
 		r.filling, r.anew, r.old, r.fresh = false, true, nil, nil
 	}
@@ -87,6 +92,9 @@ func (r *room) begin() {
 }
 
 func (r *room) cursor() string {
+	if r.gathering {
+		return r.last.String()
+	}
 	if r.anew && !r.begun {
 		return r.after.String()
 	}
@@ -109,7 +117,16 @@ func (r *room) resumed(j Joined, head protocol.ID, list []Entry) []Update {
 	if first && !r.begun {
 		before = r.after
 	}
-	r.last = head
+	r.last, r.upTo = head, protocol.ID{}
+	if r.gathering { // goes on where the last connection was lost
+		if j.Recovered {
+			list = append(r.old, list...)
+		}
+		r.gathering, r.old, first, before = false, nil, true, protocol.ID{}
+	}
+	if n := len(list); j.More && n > 0 {
+		r.last, r.upTo = list[n-1].At, head
+	}
 	if first && before.IsZero() {
 		return r.firstEntries(list)
 	}
@@ -138,6 +155,10 @@ func (r *room) resumed(j Joined, head protocol.ID, list []Entry) []Update {
 func (r *room) firstEntries(list []Entry) []Update {
 	if r.begun { // anew after a reset
 		return r.entries(list)
+	}
+	if !r.upTo.IsZero() {
+		r.gathering, r.old = true, list
+		return nil
 	}
 	if n := len(list) - r.newest; n >= 0 {
 		r.begin()
@@ -186,10 +207,21 @@ func (r *room) next(e Entry) (updates []Update, ask bool) {
 	switch {
 	case !r.joined || e.At.Seq <= r.last.Seq:
 		return nil, false // the joined to come holds it, or it was told
-	case e.At.Seq > r.last.Seq+1 && !r.filling:
+	case e.At.Seq > max(r.last.Seq, r.upTo.Seq)+1 && !r.filling:
 		return nil, true
 	}
 	r.last = e.At
+	if e.At.Seq >= r.upTo.Seq {
+		r.upTo = protocol.ID{}
+	}
+	if r.gathering {
+		if r.old = append(r.old, e); !r.upTo.IsZero() {
+			return nil, false
+		}
+		list := r.old
+		r.gathering, r.old = false, nil
+		return r.firstEntries(list), false
+	}
 	if !r.filling {
 		return r.entries([]Entry{e}), false
 	}
@@ -361,9 +393,14 @@ func (s *Session) live(c *Conn, e Entry) {
 		s.mu.Unlock()
 		return
 	}
+	filling := r.filling
 	updates, ask := r.next(e)
+	filling = r.filling && !filling
 	s.mu.Unlock()
 	r.tell(updates)
+	if filling {
+		s.older(c, r, 0)
+	}
 	if ask {
 		s.join(c, r)
 	}
@@ -380,6 +417,7 @@ func (s *Session) reset(c *Conn, name string) {
 	tell := r.begun
 	r.lost()
 	r.anew, r.after, r.last = true, protocol.ID{}, protocol.ID{}
+	r.gathering, r.old = false, nil
 	s.mu.Unlock()
 	if tell {
 		r.tell([]Update{{Kind: KindReset, Room: name}})

@@ -106,10 +106,15 @@ func (c *Conn) tellDrainedLocked() {
 }
 
 // Close sends a close frame after all that was sent before, gives the client a
-// moment to answer, and ends the connection. Only the first call counts.
+// moment to answer, and ends the connection. Only the first call counts. With
+// CloseSlow it drops what waits.
 func (c *Conn) Close(code int, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if code == CloseSlow {
+		c.overrunLocked()
+		return
+	}
 	c.closeLocked(code, reason)
 }
 

@@ -92,8 +92,12 @@ func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
 		var batch []*Message
 		switch {
 		case s.over:
-			batch = append(s.takeLocked(), s.last)
-			if !s.gone {
+			if s.gone {
+				batch = append(s.takeLocked(), s.last)
+				break
+			}
+			if batch = s.takePartLocked(); len(s.queue) == 0 { // else a later poll gets the end
+				batch = append(batch, s.last)
 				s.goneLocked()
 			}
 		case s.socket != nil:
@@ -101,7 +105,7 @@ func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
 			s.mu.Unlock()
 			return nil
 		case len(s.queue) > 0:
-			batch = s.takeLocked()
+			batch = s.takePartLocked()
 		case s.asked && enough:
 			batch = []*Message{noopPacket}
 		}

@@ -186,6 +186,32 @@ func (s *Session) takeLocked() []*Message {
 	return all
 }
 
+// maxPolled bounds the answer to one poll, but for a single message that is
+// longer: a client on a slow line hears nothing until an answer is complete.
+const maxPolled = 32 << 10
+
+// takePartLocked takes as much of the queue as the answer to one poll holds.
+func (s *Session) takePartLocked() []*Message {
+	n, size := 0, 0
+	for n < len(s.queue) && (n == 0 || size+len(s.queue[n].polled()) < maxPolled) {
+		size += len(s.queue[n].polled()) + 1
+		n++
+	}
+	if n == len(s.queue) {
+		return s.takeLocked()
+	}
+	part := s.queue[:n:n]
+	s.queue = s.queue[n:]
+	for _, m := range part {
+		s.waiting -= len(m.polled())
+	}
+	s.answers = min(s.answers, s.waiting)
+	if s.waiting <= s.server.cfg.OutboxLimit {
+		s.tellDrainedLocked()
+	}
+	return part
+}
+
 func (s *Session) tellDrainedLocked() {
 	if s.drained != nil {
 		close(s.drained)

@@ -421,7 +421,7 @@ func (c *Client) joined(j client.Joined, e client.Event) {
 	var ref struct{ Ref string }
 	_ = json.Unmarshal(e.Raw, &ref) // what the join went out with as after
 	list := []check.Record{{
-		Op: check.OpJoined, Room: j.Room, After: ref.Ref, Head: j.Head, Recovered: j.Recovered, Count: len(j.Messages),
+		Op: check.OpJoined, Room: j.Room, After: ref.Ref, Head: j.Head, Recovered: j.Recovered, Count: len(j.Messages), More: j.More,
 	}}
 	if !j.Recovered {
 		p.last = ""

@@ -66,8 +66,9 @@ type Welcomed struct {
 func (w Welcomed) Event() Event { return encode("welcome", w) }
 
 // Joined makes the reply to join. messages are entries as the log holds them,
-// oldest first; members lists MaxListed at most.
-func Joined(room string, head ID, recovered bool, messages []Entry, members []User, count int) Event {
+// oldest first; with more, the rest up to head follows as events of their own.
+// members lists MaxListed at most.
+func Joined(room string, head ID, recovered bool, messages []Entry, more bool, members []User, count int) Event {
 	b := make([]byte, 0, 256+total(messages)+48*len(members))
 	b = append(b, `{"room":"`...)
 	b = append(b, room...)
@@ -77,6 +78,9 @@ func Joined(room string, head ID, recovered bool, messages []Entry, members []Us
 	b = strconv.AppendBool(b, recovered)
 	b = append(b, `,"messages":`...)
 	b = appendList(b, messages)
+	if more {
+		b = append(b, `,"more":true`...)
+	}
 	b = append(b, `,"members":`...)
 	b = appendUsers(b, members)
 	b = append(b, `,"count":`...)

@@ -27,6 +27,9 @@ const (
 	NewestCount = 50
 	// MaxRecovered is the most entries that a join with a cursor recovers.
 	MaxRecovered = 1000
+	// MaxJoined is how many bytes the messages of one joined have at most, but for
+	// a single one that is longer.
+	MaxJoined = 32 << 10
 	// MaxHistory is the largest limit of one history command.
 	MaxHistory = 200
 	// MaxListed is how many members or rooms a reply lists; counts count all.

@@ -168,7 +168,7 @@ func TestEventsAreJSONWithTheirTypeFirst(t *testing.T) {
 	e := Entry{ID: ID{5, 7}}
 	e.Raw = AppendEntry(nil, e.ID, "lobby", Message(u, hard, hard, "n").Tail)
 	for _, ev := range []Event{
-		Welcomed{User: u}.Event(), Joined("lobby", e.ID, true, []Entry{e, e}, []User{u, u}, 2), Joined("lobby", ID{}, false, nil, nil, 0),
+		Welcomed{User: u}.Event(), Joined("lobby", e.ID, true, []Entry{e, e}, true, []User{u, u}, 2), Joined("lobby", ID{}, false, nil, false, nil, 0),
 		Histories("lobby", []Entry{e}, true), Left("lobby"), Sent("lobby", hard, e.ID, 5, false), e.Event(), TypingIn("lobby", u),
 		Presence("lobby", []User{u}, nil, 1), Renamed(u), RoomList(nil), MemberList("lobby", nil, 0), NodeList(nil), Status(true),
 		Reset("lobby", ID{}), Moderated{Action: Lock}.Event(), Pong(), ErrNotJoined.Event(),

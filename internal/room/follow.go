@@ -304,8 +304,9 @@ func (r *room) passOnLocked(e protocol.Entry) {
 	r.log.tail.push(e)
 	if kind, target := e.Change(); kind == protocol.Delete {
 		r.log.tail.erase(target)
+		r.eraseBacklogsLocked(target)
 	}
-	r.broadcastLocked(e.Event(), nil)
+	r.broadcastLocked(e.Event(), r.behindLocked)
 	r.hub.traces.noteEntry(e, Handed)
 }
 
@@ -463,6 +464,7 @@ func (r *room) startOverLocked(list []protocol.Entry, whole, followed bool) {
 		close(f.synced)
 		return
 	}
+	clear(r.backlogs) // their members join again
 	r.hub.counts.resets.Add(1)
 	r.hub.counts.resetsTold.Add(int64(len(r.members)))
 	r.hub.log.Warn("a room's log is no longer the one that was followed", "room", r.name, "head", f.head.String())

@@ -78,6 +78,11 @@ type Hub struct {
 	// sends and commands bound what users say, and what they ask for in all.
 	sends, commands pace
 
+	backlogs struct { // the rooms in which each member has a backlog
+		sync.Mutex // taken after a room's
+		rooms      map[Member][]*room
+	}
+
 	failures failures    // to append, between two lines of the log
 	up       atomic.Bool // Redis is within reach, as members were told
 
@@ -143,6 +148,7 @@ func New(cfg Config, broker Broker) *Hub {
 		members: make(map[Member]*User),
 		leaving: make(map[string]chan struct{}),
 	}
+	h.backlogs.rooms = make(map[Member][]*room)
 	if l := cfg.Limits; l.Rate > 0 {
 		h.sends = pace{l.Rate, float64(l.Burst)}
 		h.commands = pace{max(commandFactor*l.Rate, minCommandRate), float64(max(commandFactor*l.Burst, minCommandBurst))}

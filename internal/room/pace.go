@@ -12,6 +12,14 @@ type Buffered interface {
 	Pending() int
 }
 
+// Stallable is a Member whose connection can be closed because its other side
+// takes nothing.
+type Stallable interface {
+	// Stalled closes the connection as one that reads too slowly. It neither
+	// blocks nor calls back.
+	Stalled()
+}
+
 // What a room has missed may be far more than a connection holds for its client
 // (256 KiB): handed over at once it would end the connections of all members,
 // who read as fast as they can. So it goes out in turns, the next one when
@@ -74,10 +82,11 @@ func (r *room) crowded() bool {
 	return r.crowdedLocked(paceBytes)
 }
 
-// crowdedLocked reports whether more than so many bytes wait for a member.
+// crowdedLocked reports whether more than so many bytes wait for a member. One
+// with a backlog gets nothing live, and holds up nobody.
 func (r *room) crowdedLocked(most int) bool {
 	for m := range r.members {
-		if b, ok := m.(Buffered); ok && b.Pending() > most {
+		if pendingOf(m) > most && r.backlogs[m] == nil {
 			return true
 		}
 	}

@@ -16,7 +16,9 @@ type room struct {
 	mu      sync.Mutex // guards the fields below
 	closed  bool
 	members map[Member]*User
-	joining int // joins under way, which keep the room
+	// backlogs are of the members that are sent their entries in pieces.
+	backlogs map[Member]*backlog
+	joining  int // joins under way, which keep the room
 	// emptySince is when the last member left, or the room was made.
 	emptySince time.Time
 
@@ -86,7 +88,8 @@ func (r *room) broadcastLocked(e protocol.Event, except func(Member, *User) bool
 
 // Join makes the member one of the room's, and hands its answer to reply under
 // the room's lock: so every later entry comes after it, and none of those in it
-// comes again. It waits for the log where memory can't answer, at most as long
+// comes again. Messages that the answer has no room for follow it (see backlog).
+// It waits for the log where memory can't answer, at most as long
 // as ctx.
 func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after protocol.ID, reply func(protocol.Event)) *protocol.Error {
 	if err := h.admits(name, u); err != nil {
@@ -161,7 +164,8 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, r
 				r.hub.counts.joined(recovered, &l)
 			}
 			members, count := r.membersLocked()
-			reply(protocol.Joined(r.name, r.log.head, recovered, list, members, count))
+			first := r.splitJoinLocked(m, list, recovered)
+			reply(protocol.Joined(r.name, r.log.head, recovered, first, len(first) < len(list), members, count))
 			r.mu.Unlock()
 			return true, nil
 		}
@@ -214,6 +218,7 @@ func (r *room) leave(m Member) {
 		return
 	}
 	delete(r.members, m)
+	delete(r.backlogs, m)
 	if len(r.members) == 0 {
 		r.emptySince = time.Now()
 	}

@@ -223,6 +223,7 @@ func (r *room) tellRuleLocked(d decision) {
 	r.broadcastLocked(d.Moderated.Event(), nil)
 	for m, u := range r.members {
 		if d.expels(u.ID) {
+			delete(r.backlogs, m)
 			m.Expel(strings.ToValidUTF8(reasonOr(d.Reason), ""))
 		}
 	}

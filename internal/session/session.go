@@ -125,6 +125,9 @@ func (s *Session) Deliver(b *room.Broadcast) { s.transport.Deliver(b) }
 // Pending is how many bytes wait for the client to take them (room.Buffered).
 func (s *Session) Pending() int { return s.transport.Pending() }
 
+// Stalled ends the connection because its client takes nothing (room.Stallable).
+func (s *Session) Stalled() { s.transport.Close(protocol.CloseSlow, "you read too slowly") }
+
 // Expel ends the connection because a moderator decided so (room.Member).
 func (s *Session) Expel(reason string) { s.transport.Close(protocol.CloseKicked, reason) }
 

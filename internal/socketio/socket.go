@@ -76,7 +76,14 @@ func (s *Socket) Admitted() any { return s.client.admitted }
 func (s *Socket) Transport() string { return s.client.session.Transport() }
 
 // Pending is how many bytes wait for the client to take them.
-func (s *Socket) Pending() int { return s.client.session.Pending() }
+func (s *Socket) Pending() int {
+	if s.state.Load() == connected {
+		return s.client.session.Pending()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.client.session.Pending() + s.heldBytes
+}
 
 // Send sends an event. A client that has too much waiting already is closed
 // instead.

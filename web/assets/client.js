@@ -367,7 +367,9 @@ export class Client extends EventTarget {
 		if (restarted) followed.cursor = "";
 		const messages = joined.messages.filter((entry) => seqOf(entry.id) > seqOf(followed.cursor));
 		const gap = after !== "" && !recovered && !restarted;
-		if (seqOf(head) > seqOf(followed.cursor)) followed.cursor = head;
+		// With more, the rest up to the head follows as messages.
+		const upTo = joined.more ? (joined.messages.at(-1)?.id ?? followed.cursor) : head;
+		if (seqOf(upTo) > seqOf(followed.cursor)) followed.cursor = upTo;
 		for (const entry of joined.messages) this.#settle(entry);
 		this.#emit("joined", { asked, room, messages, members, count, again: after !== "", gap, restarted });
 		this.#sender.joined(room, recovered);

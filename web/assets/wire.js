@@ -32,6 +32,7 @@
  * @property {string} head
  * @property {boolean} recovered
  * @property {Entry[]} messages
+ * @property {boolean} [more] the rest up to head follows as messages
  * @property {User[]} members
  * @property {number} count
  *

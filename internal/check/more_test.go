@@ -1,0 +1,45 @@
+package check_test
+
+import (
+	"slices"
+	"testing"
+
+	"example.com/chat/internal/check"
+)
+
+// A joined that does not hold all up to its head is followed by the rest.
+func TestAJoinThatComesInPieces(t *testing.T) {
+	t.Parallel()
+	w := &world{last: map[string]int{}, conn: map[string]int{"a": 1, "b": 1}}
+	w.join("a")
+	for range 20 {
+		w.say("a")
+		w.hear("a")
+	}
+	joined := len(w.list)
+	w.add(check.Record{Op: check.OpJoined, Client: "b", Conn: 1, Room: lobby, Head: w.head(20), Count: 5, More: true})
+	w.hear("b")
+	w.say("a")
+	for _, c := range []string{"a", "b"} {
+		w.hear(c)
+		w.add(check.Record{Op: check.OpEnd, Client: c, Conn: 1, Room: lobby})
+	}
+	for _, e := range w.log {
+		w.add(e)
+	}
+	if report := check.Verify(w.list); !report.OK() {
+		t.Errorf("a good history: %v", report.Violations)
+	}
+	if behind := check.Verify(w.list).Behind; behind > 5 {
+		t.Errorf("what came with the join counts as late: %d", behind)
+	}
+	for i, gone := range map[int]string{joined + 3: "in the first piece", joined + 10: "in the rest", joined + 20: "the head"} {
+		if w.list[i].Op != check.OpMessage || w.list[i].Client != "b" {
+			t.Fatalf("record %d is %v", i, w.list[i])
+		}
+		t.Run(gone, func(t *testing.T) { mustFind(t, slices.Delete(slices.Clone(w.list), i, i+1), check.RuleHole) })
+	}
+	none := slices.Clone(w.list)
+	none[joined].Count = 0
+	mustFind(t, none, check.RuleHead)
+}
