@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -168,17 +169,18 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	return b, b.countReplicas(ctx)
 }
 
-// warnOfEviction tells an operator whose Redis throws keys away when it is full:
-// a room's log, or the keys by which a resend is known. A Redis that does not
-// let itself be asked (INFO) is not judged.
+// warnOfEviction warns of a Redis that evicts keys of the chat when it is full: a
+// room's log, or the keys by which a resend is known. No key of the chat has a
+// TTL, so only the allkeys policies do that: volatile ones evict none of it, and
+// noeviction nothing. A Redis that does not answer INFO is not judged.
 func (b *Broker) warnOfEviction(ctx context.Context) {
 	info, err := b.rdb.InfoMap(ctx, "memory").Result()
 	if err != nil {
 		return
 	}
 	memory := info["Memory"]
-	if policy := memory["maxmemory_policy"]; memory["maxmemory"] != "0" && policy != "" && policy != "noeviction" {
-		b.log.Warn("this redis throws rooms away when it is full: set its maxmemory-policy to noeviction", "policy", policy)
+	if policy := memory["maxmemory_policy"]; memory["maxmemory"] != "0" && strings.HasPrefix(policy, "allkeys-") {
+		b.log.Warn("this redis evicts rooms when it is full: set its maxmemory-policy to noeviction, or to one that begins with volatile-", "policy", policy)
 	}
 }
 

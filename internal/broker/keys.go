@@ -57,6 +57,10 @@ func (k keyspace) channel(tag, name string) string {
 	return k.tagged(tag, strconv.Itoa(k.database)+":"+name)
 }
 
+// nothing returns a key that never exists, with a hash tag, by which scripts ask
+// Redis for room without changing anything.
+func (k keyspace) nothing(tag string) string { return k.tagged(tag, "nothing") }
+
 // live returns the channel of what is published in a room.
 func (k keyspace) live(room string) string { return k.channel(partition(room), "live:"+room) }
 

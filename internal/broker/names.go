@@ -1,8 +1,10 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"example.com/chat/internal/protocol"
@@ -25,6 +27,7 @@ type nameOp struct {
 type nameResult struct {
 	done bool
 	name string
+	err  error // of this operation alone
 }
 
 type nameBatcher = batcher[nameOp, nameResult]
@@ -36,8 +39,34 @@ func newNameBatcher(b *Broker) *nameBatcher {
 	return &nameBatcher{most: 128, bear: 20_000, call: func(ops []nameOp) ([]nameResult, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), namesTimeout)
 		defer cancel()
-		return b.nameCall(ctx, b.Instance(), ops)
+		results, err := b.nameCall(ctx, b.Instance(), ops)
+		if err == nil || kinds[kind(err)].name != "oom" {
+			return results, err
+		}
+		return b.releasesOf(ctx, ops, err)
 	}}
+}
+
+// releasesOf carries out the releases of a batch that a full Redis refused as a
+// whole. The other operations have failed with the given error.
+func (b *Broker) releasesOf(ctx context.Context, ops []nameOp, refused error) ([]nameResult, error) {
+	releases := slices.DeleteFunc(slices.Clone(ops), func(op nameOp) bool { return op.what != "release" })
+	if len(releases) == 0 || len(releases) == len(ops) {
+		return nil, refused
+	}
+	released, err := b.nameCall(ctx, b.Instance(), releases)
+	if err != nil {
+		return nil, refused
+	}
+	results := make([]nameResult, len(ops))
+	for i, op := range ops {
+		if op.what == "release" {
+			results[i], released = released[0], released[1:]
+		} else {
+			results[i].err = refused
+		}
+	}
+	return results, nil
 }
 
 func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([]nameResult, error) {
@@ -49,6 +78,7 @@ func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([
 	keys := []string{
 		b.keys.cluster("nodes"), b.keys.cluster("names"), b.keys.cluster("users"),
 		b.keys.cluster("held:" + instance), b.keys.cluster("kept"), b.keys.cluster("info"),
+		b.keys.nothing(mainTag),
 	}
 	reply, err := b.run(ctx, namesScript, keys, args...).Slice()
 	if err != nil {
@@ -67,7 +97,7 @@ func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([
 		if !ok1 || !ok2 {
 			return nil, errReply
 		}
-		results[i] = nameResult{done == 1, name}
+		results[i] = nameResult{done: done == 1, name: name}
 	}
 	return results, nil
 }
@@ -109,7 +139,7 @@ func (b *Broker) nameDo(ctx context.Context, op nameOp) (string, error) {
 		err error
 	}
 	answer := make(chan outcome, 1)
-	if !b.names.do(op, func(r nameResult, err error) { answer <- outcome{r, err} }) {
+	if !b.names.do(op, func(r nameResult, err error) { answer <- outcome{r, cmp.Or(err, r.err)} }) {
 		return "", ErrBusy
 	}
 	select {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -12,9 +13,9 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// noted is for how long it may be relied on that a room, once noted as one that
-// this instance has written in, still is.
-const noted = 50 * time.Millisecond
+// noteHolds is for how long it may be relied on that a room, once noted as one
+// that this instance has written in, still is.
+const noteHolds = 50 * time.Millisecond
 
 // Here writes which of this node's users are in the room, under the given
 // instance, and tells the room what changed. It may be repeated. It returns how
@@ -22,15 +23,30 @@ const noted = 50 * time.Millisecond
 //
 // The room is noted first, so that whoever finds this instance dead knows where
 // to look. A node that is frozen in between may be found dead and the note taken
-// away before it goes on: so what took long is noted again.
+// away before it goes on: so what took long is noted again. Leaving leaves
+// nothing behind and needs no note, so a full Redis takes it; where it refuses
+// changes of both kinds, those who leave have left although the call fails.
 func (b *Broker) Here(ctx context.Context, instance, room string, changes []protocol.Change) (int, error) {
+	leaving := slices.DeleteFunc(slices.Clone(changes), func(c protocol.Change) bool { return c.Here })
+	if len(leaving) == len(changes) {
+		return b.here(ctx, instance, room, "", leaving)
+	}
+	count, err := b.noted(ctx, instance, room, changes)
+	if err != nil && kinds[kind(err)].name == "oom" && len(leaving) > 0 {
+		_, _ = b.here(ctx, instance, room, "", leaving)
+	}
+	return count, err
+}
+
+// noted is here, between notes of the room.
+func (b *Broker) noted(ctx context.Context, instance, room string, changes []protocol.Change) (int, error) {
 	note := func() error { return b.rdb.SAdd(ctx, b.keys.cluster("rooms:"+instance), room).Err() }
 	began := time.Now()
 	if err := note(); err != nil {
 		return 0, err
 	}
 	count, err := b.here(ctx, instance, room, "", changes)
-	if err == nil && time.Since(began) > noted {
+	if err == nil && time.Since(began) > noteHolds {
 		err = note()
 	}
 	return count, err
@@ -46,7 +62,7 @@ func (b *Broker) here(ctx context.Context, instance, room, mode string, changes 
 		}
 		args = append(args, c.User.ID, here, c.User.Name)
 	}
-	keys := []string{b.keys.room("here", room), b.keys.room("users", room)}
+	keys := []string{b.keys.room("here", room), b.keys.room("users", room), b.keys.nothing(partition(room))}
 	return b.run(ctx, hereScript, keys, args...).Int()
 }
 

@@ -32,6 +32,7 @@ end
 local held, writes = 0, 0
 if not lost() then
   held = 1
+  -- The first write is one that a full Redis refuses (see here.lua).
   writes = redis.call('HINCRBY', KEYS[2], counter, 1)
   redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
