@@ -137,6 +137,32 @@ func TestHistoryPagesBack(t *testing.T) {
 	}
 }
 
+// A page of two hundred long texts would be one frame of a megabyte.
+func TestAPageOfHistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	n := startNode(t, b.URL(), "--rate=0")
+	p := enter(t, n.url, "Ann", "lobby")
+	const total = 60
+	for i := 1; i <= total; i++ {
+		p.say("lobby", strings.Repeat("x", 3000), strconv.Itoa(i))
+	}
+	next := total
+	before := ""
+	for pages := 1; next > 0; pages++ {
+		p.send("history", "room", "lobby", "limit", 200, "before", before)
+		h := p.next("history")
+		if len(h.Messages) == 0 || len(h.raw) > 65<<10 || h.Messages[len(h.Messages)-1].seq() != next {
+			t.Fatalf("page %d has %d messages, %d bytes", pages, len(h.Messages), len(h.raw))
+		}
+		next -= len(h.Messages)
+		before = h.Messages[0].ID
+		if h.More != (next > 0) {
+			t.Errorf("page %d: more %v, with %d left", pages, h.More, next)
+		}
+	}
+}
+
 func TestRecoveryTellsWhenItIsNotWhole(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t)

@@ -88,6 +88,17 @@ func Joined(room string, head ID, recovered bool, messages []Entry, more bool, m
 	return Event{Name: "joined", Body: append(b, '}')}
 }
 
+// NewestOf returns as many of the last entries as fit into size bytes, at least
+// one where there is any.
+func NewestOf(list []Entry, size int) []Entry {
+	from := len(list)
+	for from > 0 && (from == len(list) || len(list[from-1].Raw)+1 <= size) {
+		from--
+		size -= len(list[from].Raw) + 1
+	}
+	return list[from:]
+}
+
 // Histories makes the reply to history: entries as the log holds them, oldest
 // first, and whether older ones exist.
 func Histories(room string, messages []Entry, more bool) Event {

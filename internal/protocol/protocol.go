@@ -32,6 +32,9 @@ const (
 	MaxJoined = 32 << 10
 	// MaxHistory is the largest limit of one history command.
 	MaxHistory = 200
+	// MaxHistoryBytes is how many bytes the messages of one history have at most,
+	// but for a single one that is longer: a slow connection takes seconds for it.
+	MaxHistoryBytes = 64 << 10
 	// MaxListed is how many members or rooms a reply lists; counts count all.
 	MaxListed = 500
 	// KeysKept is how many of a room's newest client keys are remembered at

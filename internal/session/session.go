@@ -343,7 +343,8 @@ func (s *Session) history(ctx context.Context, c protocol.Command) *protocol.Err
 	if err != nil {
 		return protocol.ErrUnavailable
 	}
-	s.transport.Reply(c, protocol.Histories(c.Room, list, more))
+	short := protocol.NewestOf(list, protocol.MaxHistoryBytes)
+	s.transport.Reply(c, protocol.Histories(c.Room, short, more || len(short) < len(list)))
 	return nil
 }
 
