@@ -33,7 +33,7 @@ func knock(url string, began time.Time) (end int, at time.Duration, err error) {
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(poll.Patience))
-	fmt.Fprintf(c, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
+	fmt.Fprintf(c, "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
 		base64.StdEncoding.EncodeToString(make([]byte, 16)))
 	in := bufio.NewReaderSize(c, 512)
 	res, err := http.ReadResponse(in, nil)
@@ -236,7 +236,7 @@ func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 			}()
 			tick := time.NewTicker(100 * time.Millisecond) // ten times what is asked for
 			defer tick.Stop()
-			for request := "GET /ws HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("x", 1000); request != ""; request = request[1:] {
+			for request := "GET /ws HTTP/1.1\r\nHost: localhost\r\nX-Long: " + strings.Repeat("x", 1000); request != ""; request = request[1:] {
 				select {
 				case <-ended:
 					if took := time.Since(began); took < headerWithin-time.Second {
@@ -259,7 +259,7 @@ func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(poll.Patience))
 	go func() { // ends with the connection, which the node closes
-		_, _ = fmt.Fprintf(c, "GET /ws HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 1<<20))
+		_, _ = fmt.Fprintf(c, "GET /ws HTTP/1.1\r\nHost: localhost\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 1<<20))
 	}()
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil || res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {

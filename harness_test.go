@@ -91,12 +91,26 @@ func startNode(t *testing.T, redisURL string, args ...string) *testNode {
 
 func tryNode(t *testing.T, redisURL string, args ...string) (*testNode, error) {
 	t.Helper()
+	return tryNodeLogging(t, redisURL, slog.New(slog.NewTextHandler(testLog{t}, nil)), args...)
+}
+
+// startNodeLogging starts a node that writes to another log than the test's.
+func startNodeLogging(t *testing.T, redisURL string, log *slog.Logger, args ...string) *testNode {
+	t.Helper()
+	n, err := tryNodeLogging(t, redisURL, log, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func tryNodeLogging(t *testing.T, redisURL string, log *slog.Logger, args ...string) (*testNode, error) {
+	t.Helper()
 	opts := nodeOptions(t, args...)
 	l, err := listen("--addr", opts.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(testLog{t}, nil))
 	s, err := startServer(context.Background(), opts, l, redisURL, nil, log)
 	if err != nil {
 		return nil, err

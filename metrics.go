@@ -12,6 +12,7 @@ import (
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/door"
+	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
@@ -42,6 +43,8 @@ type counted struct {
 	io     socketio.Stats
 	relay  relay.Stats
 	node   session.Stats
+	// refused are requests by the reason of their refusal.
+	refused func(ingress.Reason) int64
 }
 
 // metric is one number of counted.
@@ -81,6 +84,9 @@ var metrics = []metric{
 	{gauge, "arrivals", "Visitors on their way in, who have not been welcomed yet.", "", func(c *counted) int64 { return int64(c.door.UnderWay) }},
 	{counter, "arrivals_refused_total", "Visitors told (503) to come again later, because too many were on their way in.", "", func(c *counted) int64 { return int64(c.door.Refused) }},
 	{counter, "arrivals_evicted_total", "Visitors that had to go before others because they did not say hello.", "", func(c *counted) int64 { return int64(c.door.Evicted) }},
+	{counter, "requests_refused_total", refusedHelp, "reason=origin", func(c *counted) int64 { return c.refused(ingress.ReasonOrigin) }},
+	{counter, "requests_refused_total", refusedHelp, "reason=host", func(c *counted) int64 { return c.refused(ingress.ReasonHost) }},
+	{counter, "requests_refused_total", refusedHelp, "reason=upgrade", func(c *counted) int64 { return c.refused(ingress.ReasonUpgrade) }},
 	{counter, "connection_panics_total", "Connections that ended by a panic: a bug of this program, whose log tells more.", "", func(c *counted) int64 { return int64(c.conn.Panics + c.io.Engine.Panics) }},
 	{gauge, "socketio_sessions", "Connections of Socket.IO that are open.", "over=polling", func(c *counted) int64 { return int64(max(0, c.io.Engine.Open-c.io.Engine.WebSockets)) }},
 	{gauge, "socketio_sessions", "Connections of Socket.IO that are open.", "over=websocket", func(c *counted) int64 { return int64(c.io.Engine.WebSockets) }},
@@ -112,6 +118,8 @@ var metrics = []metric{
 	{counter, "append_retries_total", "Calls to Redis that put messages into a log and were tried again, under the same keys, because no answer came.", "", func(c *counted) int64 { return c.room.Retried }},
 	{counter, "sends_unavailable_total", "Messages whose senders were told unavailable.", "", func(c *counted) int64 { return c.room.Unavailable }},
 }
+
+const refusedHelp = "Requests refused: a page's origin that may not connect, a Host that is not this node's, or a WebSocket whose Upgrade line a proxy did not pass on."
 
 func truth(b bool) int64 {
 	if b {
@@ -163,7 +171,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	n := &counted{
 		ready: c.s.ready() == nil, up: c.s.hub.Up(), probe: c.s.broker.Probe(),
 		broker: c.s.broker.Stats(), room: c.s.hub.Stats(), conn: c.s.sockets.Stats(), door: c.s.door.Stats(), node: c.s.node.Stats(),
-		io: c.s.io.Stats(), relay: c.s.relay.Stats(),
+		io: c.s.io.Stats(), relay: c.s.relay.Stats(), refused: c.s.ingress.Count,
 	}
 	for i, m := range metrics {
 		var values []string

@@ -1,15 +1,17 @@
 package main
 
 import (
+	"log/slog"
 	"net"
-	"net/http"
 	"net/url"
-	"slices"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 
 	"example.com/chat/internal/broker"
+	"example.com/chat/internal/cli"
+	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 )
 
@@ -68,7 +70,7 @@ func (p *peers) list(origin string) []protocol.Node {
 
 // nodeURL is where a client that came by origin reaches the node: by the URL
 // that it advertises; behind a load balancer, by the client's own; else by the
-// host name by which the client came, and the node's port.
+// scheme and host name by which the client came, and the node's port.
 func nodeURL(n broker.NodeInfo, origin string) string {
 	switch n.URL {
 	case "none":
@@ -78,7 +80,7 @@ func nodeURL(n broker.NodeInfo, origin string) string {
 		if err != nil {
 			return origin
 		}
-		return "http://" + net.JoinHostPort(u.Hostname(), strconv.Itoa(n.Port))
+		return u.Scheme + "://" + net.JoinHostPort(u.Hostname(), strconv.Itoa(n.Port))
 	}
 	return n.URL
 }
@@ -97,76 +99,38 @@ func (s *server) shownURL() string {
 }
 
 // knows reports whether a page of the given origin was served by a node of the
-// cluster, as seen by a client that asks for host.
-func (p *peers) knows(page *url.URL, host string) bool {
+// cluster, as seen by a client that came to this one by another origin.
+func (p *peers) knows(page *url.URL, origin string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, n := range p.seen {
-		if sameOrigin(page, nodeURL(n, "http://"+host)) {
+		if ingress.SameOrigin(page, nodeURL(n, origin)) {
 			return true
 		}
 	}
 	return false
 }
 
-// requestOrigin is the origin by which a client came to this node.
-func requestOrigin(r *http.Request) string {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
+// newPolicy makes what judges requests' Host and Origin. known tells of pages that
+// other nodes served.
+func newPolicy(opts cli.NodeOptions, known func(page *url.URL, origin string) bool, log *slog.Logger) *ingress.Policy {
+	hosts := append(machineNames(), opts.Hosts...)
+	if u, err := url.Parse(opts.Advertise); err == nil && u.Host != "" {
+		hosts = append(hosts, u.Hostname())
 	}
-	u, err := url.Parse(scheme + "://" + r.Host)
-	if err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" {
-		return scheme + "://localhost"
-	}
-	return scheme + "://" + u.Host
+	return ingress.New(ingress.Config{
+		Proxies: opts.TrustProxy, Hosts: hosts, Origins: opts.Origins, Known: known, Sealed: []string{peerPath, letGoPath}, Log: log,
+	})
 }
 
-// originAllowed decides whether a page may talk to this node. What sends no
-// Origin is no browser (RFC 6454 section 7); a browser's page must be of this
-// host, of a node of the cluster, or of an origin that the operator named.
-func (s *server) originAllowed(r *http.Request) bool {
-	values := r.Header.Values("Origin")
-	if len(values) == 0 {
-		return true
+// machineNames are the names of this machine, by which others of its network ask
+// for the node: the host name, its first label, and that under .local (RFC 6762).
+// Whoever could lead one of them elsewhere already decides what names mean here.
+func machineNames() []string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return nil // IP addresses and localhost are left
 	}
-	if len(values) > 1 {
-		return false
-	}
-	if s.anyOrigin() {
-		return true
-	}
-	page, err := url.Parse(values[0])
-	if err != nil || (page.Scheme != "http" && page.Scheme != "https") || page.Host == "" || page.User != nil ||
-		page.Path != "" || page.RawQuery != "" || page.Fragment != "" {
-		return false
-	}
-	for _, allowed := range s.opts.Origins {
-		if sameOrigin(page, allowed) {
-			return true
-		}
-	}
-	// Behind a proxy that ends TLS the scheme by which the browser came is not
-	// known here, so the page's own is taken.
-	return sameOrigin(page, page.Scheme+"://"+r.Host) || s.peers.knows(page, r.Host)
-}
-
-// anyOrigin tells whether pages of all origins may connect.
-func (s *server) anyOrigin() bool { return slices.Contains(s.opts.Origins, "*") }
-
-// sameOrigin compares as browsers do (RFC 6454 section 5): scheme, host and
-// port, which has its scheme's default.
-func sameOrigin(page *url.URL, other string) bool {
-	u, err := url.Parse(other)
-	return err == nil && page.Scheme == u.Scheme && strings.EqualFold(page.Hostname(), u.Hostname()) && port(page) == port(u)
-}
-
-func port(u *url.URL) string {
-	if p := u.Port(); p != "" {
-		return p
-	}
-	if u.Scheme == "https" {
-		return "443"
-	}
-	return "80"
+	label, _, _ := strings.Cut(name, ".")
+	return []string{name, label, label + ".local"}
 }

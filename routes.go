@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/conn"
+	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/web"
 )
@@ -40,7 +43,7 @@ func (s *server) routes() http.Handler {
 		writeError(w, protocol.Errorf(protocol.CodeNotFound, "there is nothing at this address"))
 	}))
 	s.demo.routes(mux)
-	pages := web.Handler(web.Access{Allowed: s.originAllowed, Framers: s.opts.Origins, Control: s.demo.token})
+	pages := web.Handler(web.Access{Allowed: s.ingress.Allowed, Framers: framers(s.opts.Origins), Control: s.demo.token})
 	mux.Handle("/cluster", pages) // else the mux would lead to what is below it
 	mux.Handle("/", pages)
 	return mux
@@ -59,8 +62,13 @@ func get(next http.HandlerFunc) http.HandlerFunc {
 }
 
 func (s *server) serveWS(w http.ResponseWriter, r *http.Request) {
-	if !s.originAllowed(r) {
+	if !s.admitOrigin(r) {
 		writeError(w, protocol.Errorf(protocol.CodeForbidden, "pages of this origin may not connect: see --origin"))
+		return
+	}
+	if !websocket.IsWebSocketUpgrade(r) {
+		writeError(w, protocol.Errorf(protocol.CodeBadField,
+			"this is the address of a WebSocket, and the request has no Upgrade line: a proxy in between has to pass it on"))
 		return
 	}
 	visit := s.knock(w, r)
@@ -75,7 +83,17 @@ func (s *server) serveWS(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	_ = s.node.ServeWebSocket(s.sockets, w, r, requestOrigin(r), visit) // it has answered by itself
+	_ = s.node.ServeWebSocket(s.sockets, w, r, ingress.Origin(r), visit) // it has answered by itself
+}
+
+// admitOrigin reports whether a page of a request's origin may connect. A refusal is
+// counted and logged.
+func (s *server) admitOrigin(r *http.Request) bool {
+	ok := s.ingress.Allowed(r)
+	if !ok {
+		s.ingress.Refused(r, ingress.ReasonOrigin)
+	}
+	return ok
 }
 
 // deaf is the handler of a connection that is closed as soon as it is made.
@@ -87,11 +105,30 @@ func (deaf) Message([]byte) {}
 // Closed has nothing to end (conn.Handler).
 func (deaf) Closed(int, string) {}
 
+// framer is an origin that may stand in a Content-Security-Policy as it is
+// (https://www.w3.org/TR/CSP3/#grammardef-host-source): no address of IPv6, and no
+// underscore.
+var framer = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://[A-Za-z0-9.-]+(:[0-9]+)?$`)
+
+// framers are the origins whose pages may show the chat in a frame.
+func framers(origins []string) []string {
+	var list []string
+	for _, origin := range origins {
+		if origin == "*" || framer.MatchString(origin) {
+			list = append(list, origin)
+		}
+	}
+	return list
+}
+
 // readiness is the answer of /readyz.
 type readiness struct {
-	Ready bool           `json:"ready"`
-	Error jsontext.Value `json:"error,omitzero"`
-	Probe probeReport    `json:"probe"`
+	Ready bool `json:"ready"`
+	// Allowed is whether a page of the request's origin (or that of ?origin=) may
+	// connect.
+	Allowed bool           `json:"allowed"`
+	Error   jsontext.Value `json:"error,omitzero"`
+	Probe   probeReport    `json:"probe"`
 }
 
 // probeReport is how the node's own probe through Redis fares, in ms; null
@@ -104,17 +141,41 @@ type probeReport struct {
 // serveReady tells whether the node takes users, and why not. With the reason
 // comes how the probe fares, either way: a node that is ready with an old one
 // is about to be so no longer.
-func (s *server) serveReady(w http.ResponseWriter, _ *http.Request) {
-	status, answer := http.StatusOK, readiness{Ready: true}
-	if err := s.ready(); err != nil {
+//
+// Pages of any origin may read the answer, so that they can tell a refusal from a
+// node that is away; those that may not connect learn nothing else from it.
+func (s *server) serveReady(w http.ResponseWriter, r *http.Request) {
+	status, answer := http.StatusOK, readiness{Ready: true, Allowed: s.ingress.MayConnect(r)}
+	err := s.ready()
+	w.Header().Add("Vary", "Origin")
+	if origin := r.Header.Get("Origin"); origin != "" {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		if !s.ingress.Allowed(r) {
+			s.writeReadyOnly(w, err == nil)
+			return
+		}
+	}
+	if err != nil {
 		e := protocol.Errorf(protocol.CodeUnavailable, "%s", firstLine(err))
-		status, answer = protocol.Codes[e.Code].Status, readiness{Error: jsontext.Value(e.Event().Body)}
+		status, answer.Ready, answer.Error = protocol.Codes[e.Code].Status, false, jsontext.Value(e.Event().Body)
 	}
 	if p := s.broker.Probe(); p.Heard {
 		age, rtt := p.Age.Milliseconds(), inMS(p.RTT)
 		answer.Probe = probeReport{Age: &age, RTT: &rtt}
 	}
 	writeJSON(w, status, answer)
+}
+
+// writeReadyOnly answers a page that may not connect.
+func (s *server) writeReadyOnly(w http.ResponseWriter, ready bool) {
+	status := http.StatusOK
+	if !ready {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(w, status, struct {
+		Ready   bool `json:"ready"`
+		Allowed bool `json:"allowed"`
+	}{ready, false})
 }
 
 // shared lets pages of other origins read the answers (CORS), if they may
@@ -124,7 +185,7 @@ func (s *server) shared(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Add("Vary", "Origin")
-		if origin := r.Header.Get("Origin"); origin != "" && s.originAllowed(r) {
+		if origin := r.Header.Get("Origin"); origin != "" && s.ingress.Allowed(r) {
 			h.Set("Access-Control-Allow-Origin", origin)
 			if r.Method == http.MethodOptions {
 				h.Set("Access-Control-Allow-Methods", "GET, HEAD")

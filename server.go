@@ -20,6 +20,7 @@ import (
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/door"
 	"example.com/chat/internal/identity"
+	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
@@ -61,6 +62,7 @@ type server struct {
 	debug    *http.Server // nil without --debug-addr
 	listener net.Listener
 	peers    peers
+	ingress  *ingress.Policy
 	meter    meter
 	demo     *demo // nil outside of one
 	maxConns int
@@ -164,7 +166,8 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 	s.peers.self = self
 	s.sockets = conn.NewServer(conn.Config{ReadLimit: s.opts.Limits().FrameLimit(), Log: s.log})
 	users, web := shareFiles(fileLimit())
-	s.door, s.web = door.New(door.Config{}), door.NewWeb(web)
+	s.ingress = newPolicy(s.opts, s.peers.knows, s.log)
+	s.door, s.web = door.New(door.Config{}), door.NewWeb(web, s.ingress.Trusted)
 	s.maxConns = s.opts.MaxConns
 	if s.maxConns == 0 {
 		s.maxConns = users
@@ -177,7 +180,7 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 		return err
 	}
 	s.http = &http.Server{
-		Handler:           s.routes(),
+		Handler:           s.ingress.Guard(s.routes()),
 		ReadHeaderTimeout: headerWithin,
 		ReadTimeout:       answerWithin,
 		WriteTimeout:      answerWithin,

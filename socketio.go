@@ -9,6 +9,7 @@ import (
 
 	"example.com/chat/internal/door"
 	"example.com/chat/internal/engineio"
+	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/session"
@@ -46,8 +47,8 @@ func (s *server) buildSocketIO(secret []byte) error {
 		return err
 	}
 	s.io = s.node.NewSocketIO(engineio.Config{
-		Allow:        s.originAllowed,
-		AnyOrigin:    s.anyOrigin(),
+		Allow:        s.admitOrigin,
+		AnyOrigin:    s.ingress.AnyOrigin(),
 		Admit:        s.admitSocketIO,
 		Owner:        s.peers.self.Tag,
 		Elsewhere:    s.passOn,
@@ -72,7 +73,7 @@ func (s *server) admitSocketIO(w http.ResponseWriter, r *http.Request) (any, boo
 		writeFull(w)
 		return nil, false
 	}
-	return session.NewArrival(requestOrigin(r), visit), true
+	return session.NewArrival(ingress.Origin(r), visit), true
 }
 
 // passOn passes a request on to the node that holds its session.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/broker"
+	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
 )
@@ -103,7 +104,7 @@ func (s *server) serveNodes(w http.ResponseWriter, r *http.Request) {
 		Nodes []nodeReport `json:"nodes"`
 	}
 	others := s.broker.Vitals()
-	for _, n := range s.NodesFor(requestOrigin(r)) {
+	for _, n := range s.NodesFor(ingress.Origin(r)) {
 		answer.Nodes = append(answer.Nodes, s.report(n, others))
 	}
 	writeJSON(w, http.StatusOK, answer)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -38,7 +39,10 @@ type NodeOptions struct {
 	Secret     string
 	JWTSecret  string
 	JWTKeyFile string
+	Hosts      []string
 	Origins    []string
+	// TrustProxy are the networks of --trust-proxy.
+	TrustProxy []netip.Prefix
 	Drain      time.Duration
 	LogLevel   slog.Level
 	LogFormat  string
@@ -75,7 +79,6 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	serve.StringVar(&o.NodeID, "node-id", "", "the node's `name` (default: made from host and port)")
 	serve.StringVar(&o.Advertise, "advertise", "", "the `URL` by which clients reach this node; none behind a load balancer\n(default: from the request)")
 	serve.StringVar(&o.PeerAddr, "peer-addr", "", "`host:port` by which other nodes reach this one (default: from --addr)")
-	serve.StringArrayVar(&o.Origins, "origin", nil, "another `origin` whose pages may connect; repeatable, * for all\n(default: the nodes' own)")
 
 	redis := set()
 	redis.StringVar(&o.Redis, "redis", "", "the Redis that joins the nodes: redis://, rediss:// or unix:// `URL`, or host:port;\nseveral with commas between: a Redis Cluster; by sentinels:\nredis+sentinel://host:port,host:port/master-name (default: an embedded broker)")
@@ -95,6 +98,9 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	access.StringVar(&o.Secret, "secret", "", "signs guests' tokens; better given as CHAT_SECRET\n(default: made once, kept in Redis)")
 	access.StringVar(&o.JWTSecret, "jwt-secret", "", "the HMAC `secret` that signs users' JWTs, 32 bytes at least; better given as\nCHAT_JWT_SECRET; users must then bring a JWT (default: none)")
 	access.StringVar(&o.JWTKeyFile, "jwt-key-file", "", "a `file` with the PEM public key that checks users' JWTs, or with an HMAC\nsecret; users must then bring a JWT (default: none)")
+	access.StringArrayVar(&o.Hosts, "host", nil, "a further `name` by which the node may be asked, besides IP addresses, localhost,\nthis machine's name and the hosts of --advertise and --origin; repeatable")
+	access.StringArrayVar(&o.Origins, "origin", nil, "another `origin` whose pages may connect; repeatable, * for all\n(default: the nodes' own)")
+	access.Var((*prefixes)(&o.TrustProxy), "trust-proxy", "a network (`CIDR`) of proxies whose X-Forwarded-For, -Proto, -Host and Forwarded\nare believed; repeatable (default: none)")
 
 	running := set()
 	running.DurationVar(&o.Drain, "drain", 10*time.Second, "longest wait for clients to go at a stop")
@@ -157,7 +163,7 @@ func fromEnv(flags *pflag.FlagSet, env func(string) (string, bool)) error {
 			return
 		}
 		values := []string{value}
-		if f.Value.Type() == "stringArray" {
+		if _, many := f.Value.(pflag.SliceValue); many {
 			values = strings.Split(value, ",")
 		}
 		for _, v := range values {
@@ -288,12 +294,36 @@ func (o *NodeOptions) checkURLs() error {
 	}
 	o.Advertise = strings.TrimSuffix(o.Advertise, "/")
 	for i, origin := range o.Origins {
-		if origin != "*" && !isOrigin(origin) {
-			return usage(fmt.Sprintf("--origin %q is no origin", origin), "give one as https://www.example.org, or * for all")
+		if origin != "*" && !isOrigin(origin) && !isAppOrigin(origin) {
+			return usage(fmt.Sprintf("--origin %q is no origin", origin), "give one as https://www.example.org or capacitor://localhost, or * for all")
 		}
 		o.Origins[i] = strings.TrimSuffix(origin, "/")
 	}
+	for _, name := range o.Hosts {
+		if !hostName.MatchString(name) {
+			return usage(fmt.Sprintf("--host %q is no host name", name), "give the name alone, as chat.example.org: in ASCII (xn--…), without scheme and port")
+		}
+	}
 	return nil
+}
+
+// hostName is a DNS name in ASCII.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})$`)
+
+// notApps are schemes whose URLs are no origins of apps' pages: what browsers and
+// the system give a meaning.
+var notApps = []string{
+	"http", "https", "ws", "wss", "ftp", "file", "filesystem", "data", "blob", "about", "javascript", "view-source",
+	"mailto", "tel", "chrome", "resource",
+}
+
+// isAppOrigin reports whether s is the origin of an app's pages, as
+// capacitor://localhost: a scheme of its own, and a name. Such a scheme has no
+// default port, and its name is compared as it stands.
+func isAppOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme != "" && !slices.Contains(notApps, u.Scheme) && host.MatchString(u.Host) && u.User == nil &&
+		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
 }
 
 // host is a host's name as browsers send it (in ASCII), or its address. None of it

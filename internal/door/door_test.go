@@ -139,7 +139,7 @@ func TestNothingIsLeftOfThoseWhoWent(t *testing.T) {
 
 func TestWebClosesWhoComesBeyond(t *testing.T) {
 	t.Parallel()
-	w := NewWeb(4)
+	w := NewWeb(4, nil)
 	site := httptest.NewUnstartedServer(http.NotFoundHandler())
 	site.Config.ConnState = w.State
 	site.Start()

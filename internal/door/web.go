@@ -14,6 +14,7 @@ import (
 type Web struct {
 	most      int
 	byAddress int
+	shared    func(netip.Addr) bool
 
 	mu      sync.Mutex // guards the fields below
 	count   int
@@ -21,14 +22,19 @@ type Web struct {
 }
 
 // NewWeb bounds them to so many, and half of these for one address, but for the
-// loopback (see Config.ByAddress).
-func NewWeb(most int) *Web {
-	return &Web{most: most, byAddress: max(1, most/2), address: make(map[netip.Addr]int)}
+// loopback (see Config.ByAddress) and for addresses that are shared by many users,
+// as those of trusted proxies; nil for none.
+func NewWeb(most int, shared func(netip.Addr) bool) *Web {
+	return &Web{most: most, byAddress: max(1, most/2), shared: shared, address: make(map[netip.Addr]int)}
 }
 
 // State is told of each connection (http.Server.ConnState).
 func (w *Web) State(c net.Conn, state http.ConnState) {
-	from := network(FromString(c.RemoteAddr().String()))
+	address := FromString(c.RemoteAddr().String())
+	from := network(address)
+	if w.shared != nil && w.shared(address) {
+		from = netip.Addr{}
+	}
 	switch state {
 	case http.StateNew:
 		if !w.add(from) {

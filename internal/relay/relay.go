@@ -144,7 +144,8 @@ func New(cfg Config) (*Relay, error) {
 	return p, nil
 }
 
-// Forward passes a request on to the node with the tag, and its answer back. It
+// Forward passes a request on to the node with the tag, and its answer back. Its
+// RemoteAddr, Host and URL.Scheme are the client's, and arrive as such. It
 // returns false where there is no such node, or it did not answer: then nothing
 // was written.
 func (p *Relay) Forward(tag string, w http.ResponseWriter, r *http.Request) bool {
@@ -207,7 +208,7 @@ func (p *Relay) address(out *http.Request, f *forward, in *http.Request) {
 	out.URL.Scheme, out.URL.Host = "http", f.addr
 	out.URL.Path, out.URL.RawPath = p.cfg.Path, ""
 	out.Host = in.Host
-	s := seal{from: p.cfg.Tag, number: p.count.Add(1), client: in.RemoteAddr}
+	s := seal{from: p.cfg.Tag, number: p.count.Add(1), client: in.RemoteAddr, scheme: in.URL.Scheme}
 	out.Header.Set(sealHeader, s.text(p.key, f.tag, out, out.URL.RequestURI()))
 }
 
@@ -244,7 +245,7 @@ func (p *Relay) Take(next http.Handler) http.Handler {
 			return
 		}
 		r.Header.Del(sealHeader)
-		r.RemoteAddr = s.client
+		r.RemoteAddr, r.URL.Scheme = s.client, s.scheme
 		next.ServeHTTP(w, r)
 	})
 }

@@ -39,7 +39,7 @@ func TestAForwardedRequestIsItsClients(t *testing.T) {
 	t.Parallel()
 	owner, at := node(t, "secret", nil, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		w.Header().Set("Seen", strings.Join([]string{r.Method, r.RequestURI, r.Host, r.RemoteAddr, r.Header.Get("Origin"), r.Header.Get(sealHeader), string(body)}, "|"))
+		w.Header().Set("Seen", strings.Join([]string{r.Method, r.RequestURI, r.URL.Scheme, r.Host, r.RemoteAddr, r.Header.Get("Origin"), r.Header.Get(sealHeader), string(body)}, "|"))
 		w.WriteHeader(http.StatusTeapot)
 	})
 	address := strings.TrimPrefix(at.URL, "http://")
@@ -47,7 +47,7 @@ func TestAForwardedRequestIsItsClients(t *testing.T) {
 	other, _ := node(t, "secret", find, nil)
 	stranger, _ := node(t, "another", find, nil)
 	send := func(from *Relay, tag string) (*httptest.ResponseRecorder, bool) {
-		r := httptest.NewRequest("POST", "http://chat.example/socket.io/%2e?sid=x&y=%20", strings.NewReader("body"))
+		r := httptest.NewRequest("POST", "https://chat.example/socket.io/%2e?sid=x&y=%20", strings.NewReader("body"))
 		r.RemoteAddr = "192.0.2.7:1234"
 		r.Header.Set("Origin", "https://page.example")
 		r.Header.Set("X-Forwarded-For", "192.0.2.66")
@@ -55,7 +55,7 @@ func TestAForwardedRequestIsItsClients(t *testing.T) {
 		return w, from.Forward(tag, w, r)
 	}
 	w, ok := send(other, owner.cfg.Tag)
-	want := "POST|/inside/?sid=x&y=%20|chat.example|192.0.2.7:1234|https://page.example||body"
+	want := "POST|/inside/?sid=x&y=%20|https|chat.example|192.0.2.7:1234|https://page.example||body"
 	if got := w.Header().Get("Seen"); !ok || w.Code != http.StatusTeapot || got != want {
 		t.Errorf("%t %d %q", ok, w.Code, got)
 	}
@@ -168,6 +168,9 @@ func TestASealIsGoodOnceAndForItsRequest(t *testing.T) {
 		"origins": func(r *http.Request) { r.Header.Add("Origin", "https://evil.example") },
 		"client": func(r *http.Request) {
 			r.Header.Set(sealHeader, strings.Replace(sealed, "192.0.2.7", "192.0.2.8", 1))
+		},
+		"scheme": func(r *http.Request) {
+			r.Header.Set(sealHeader, strings.Replace(sealed, " - ", " https ", 1))
 		},
 		"number": func(r *http.Request) { r.Header.Set(sealHeader, strings.Replace(sealed, " 7 ", " 8 ", 1)) },
 		"sender": func(r *http.Request) { r.Header.Set(sealHeader, "x"+sealed) },

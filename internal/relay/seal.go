@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -12,20 +13,24 @@ import (
 )
 
 // sealHeader holds the seal of a request: who passed it on, its number among all
-// that it passed on, the client's address, and their signature.
+// that it passed on, the client's address and scheme, and their signature.
 const sealHeader = "Chat-Peer"
+
+// noScheme stands in a seal for a scheme that is not known.
+const noScheme = "-"
 
 // seal is what a node says of a request that it passes on.
 type seal struct {
 	from   string // the node's tag
 	number uint64
 	client string // as in http.Request.RemoteAddr
+	scheme string // by which the client came; "" where it is not known
 	sum    string // as it came
 }
 
 // text seals a request to the node with the tag.
 func (s seal) text(key []byte, to string, r *http.Request, uri string) string {
-	return strings.Join([]string{s.from, strconv.FormatUint(s.number, 10), s.client, s.sign(key, to, r, uri)}, " ")
+	return strings.Join([]string{s.from, strconv.FormatUint(s.number, 10), s.client, cmp.Or(s.scheme, noScheme), s.sign(key, to, r, uri)}, " ")
 }
 
 // sign signs all that the owner goes by, but for what the client sends to its own
@@ -33,7 +38,7 @@ func (s seal) text(key []byte, to string, r *http.Request, uri string) string {
 func (s seal) sign(key []byte, to string, r *http.Request, uri string) string {
 	mac := hmac.New(sha256.New, key)
 	for _, part := range []string{
-		s.from, strconv.FormatUint(s.number, 10), s.client, to, r.Method, uri, r.Host,
+		s.from, strconv.FormatUint(s.number, 10), s.client, s.scheme, to, r.Method, uri, r.Host,
 		strings.Join(r.Header.Values("Origin"), "\n"),
 	} {
 		_, _ = io.WriteString(mac, strconv.Itoa(len(part))+":"+part) // a hash takes everything
@@ -43,11 +48,15 @@ func (s seal) sign(key []byte, to string, r *http.Request, uri string) string {
 
 func parseSeal(text string) (seal, bool) {
 	parts := strings.Split(text, " ")
-	if len(parts) != 4 {
+	if len(parts) != 5 {
 		return seal{}, false
 	}
 	number, err := strconv.ParseUint(parts[1], 10, 64)
-	return seal{from: parts[0], number: number, client: parts[2], sum: parts[3]}, err == nil
+	s := seal{from: parts[0], number: number, client: parts[2], scheme: parts[3], sum: parts[4]}
+	if s.scheme == noScheme {
+		s.scheme = ""
+	}
+	return s, err == nil
 }
 
 // holds tells whether a node of the cluster has made the seal for this request to

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+)
+
+// prefixes is the value of a flag that names networks; a single address is a
+// network of one (pflag.Value, pflag.SliceValue).
+type prefixes []netip.Prefix
+
+// Set adds a network.
+func (p *prefixes) Set(text string) error {
+	if strings.TrimSpace(text) == "" {
+		*p = append(*p, netip.Prefix{}) // given as empty, which is refused by name
+		return nil
+	}
+	n, err := parsePrefix(text)
+	if err == nil {
+		*p = append(*p, n)
+	}
+	return err
+}
+
+// parsePrefix reads "10.0.0.0/8", "2001:db8::/32", or one address.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	n, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, errors.New("give a network as 10.0.0.0/8, or an address")
+	}
+	return n.Masked(), nil
+}
+
+// String shows them with commas between.
+func (p *prefixes) String() string { return strings.Join(p.GetSlice(), ",") }
+
+// Type names the kind of the value in the help.
+func (p *prefixes) Type() string { return "CIDR" }
+
+// Append adds a network.
+func (p *prefixes) Append(text string) error { return p.Set(text) }
+
+// Replace puts networks in place of those that there are.
+func (p *prefixes) Replace(texts []string) error {
+	*p = nil
+	for _, text := range texts {
+		if err := p.Set(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// GetSlice returns them as they can be given again.
+func (p *prefixes) GetSlice() []string {
+	list := make([]string, len(*p))
+	for i, n := range *p {
+		if n.IsValid() {
+			list[i] = n.String()
+		}
+	}
+	return list
+}

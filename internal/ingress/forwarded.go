@@ -1,0 +1,194 @@
+package ingress
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// A request that a trusted proxy passed on says in its headers who made it, and by
+// which scheme and host: X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239).
+// Each proxy appends to what it got, so only the end of a list is the trusted
+// proxies' own; all before it a client may have made up.
+
+// hop is one step of a request's way: who made it, by which scheme, for which host;
+// zero values where that is not said.
+type hop struct {
+	from   netip.Addr
+	scheme string
+	host   string
+}
+
+// resolve returns the request as its client made it. Where it did not come from a
+// trusted proxy that is the request itself, whatever headers it has.
+func (p *Policy) resolve(r *http.Request) *http.Request {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	trusted := err == nil && p.Trusted(peer.Addr())
+	if !trusted && r.TLS == nil {
+		return r
+	}
+	seen := *r
+	to := *r.URL
+	seen.URL = &to
+	if r.TLS != nil {
+		to.Scheme = "https"
+	}
+	if !trusted {
+		return &seen
+	}
+	client := p.client(r.Header)
+	if client.from.IsValid() {
+		seen.RemoteAddr = withPort(client.from)
+	}
+	if client.scheme != "" {
+		to.Scheme = client.scheme
+	}
+	if client.host != "" {
+		seen.Host = client.host
+	}
+	return &seen
+}
+
+// client finds the hop of the client: the right-most whose address is no trusted
+// proxy's; where all are trusted, the first. Where a proxy did not tell an address,
+// the client's is that of the trusted proxy behind it.
+func (p *Policy) client(h http.Header) hop {
+	// Proxies that write X-Forwarded-* pass on a Forwarded that the client made up,
+	// and do not read it: the two are never mixed.
+	if has(h, "X-Forwarded-For") || has(h, "X-Forwarded-Proto") || has(h, "X-Forwarded-Host") {
+		return p.xForwarded(h)
+	}
+	hops := parseForwarded(list(h, "Forwarded"))
+	var client hop
+	for i := len(hops) - 1; i >= 0; i-- {
+		from := client.from
+		if client = hops[i]; !client.from.IsValid() {
+			client.from = from
+			break
+		}
+		if !p.Trusted(client.from) {
+			break
+		}
+	}
+	return client
+}
+
+// xForwarded reads three lists, whose ends belong together. One that is shorter was
+// not appended to but set: then its first element is the client's.
+func (p *Policy) xForwarded(h http.Header) hop {
+	addresses := list(h, "X-Forwarded-For")
+	var client hop
+	back := 0 // hops from the end
+	for i := len(addresses) - 1; i >= 0; i-- {
+		a, ok := parseNode(addresses[i])
+		if !ok {
+			break
+		}
+		client.from, back = a, len(addresses)-1-i
+		if !p.Trusted(a) {
+			break
+		}
+	}
+	client.scheme = parseScheme(at(list(h, "X-Forwarded-Proto"), back))
+	client.host = at(list(h, "X-Forwarded-Host"), back)
+	return client
+}
+
+// at returns the element so far from the end, or else the first; "" of an empty list.
+func at(list []string, back int) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[max(0, len(list)-1-back)]
+}
+
+func has(h http.Header, name string) bool { return len(h.Values(name)) > 0 }
+
+// list returns the elements of a header, on however many lines.
+func list(h http.Header, name string) []string {
+	values := h.Values(name)
+	if len(values) == 0 {
+		return nil
+	}
+	elements := split(strings.Join(values, ","), ',')
+	for i, e := range elements {
+		elements[i] = strings.TrimSpace(e)
+	}
+	return elements
+}
+
+// split cuts at a separator that does not stand in a quoted string.
+func split(text string, by byte) []string {
+	var parts []string
+	quoted, from := false, 0
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == by && !quoted:
+			parts = append(parts, text[from:i])
+			from = i + 1
+		}
+	}
+	return append(parts, text[from:])
+}
+
+// parseForwarded reads the elements of Forwarded. What can't be read is left empty.
+func parseForwarded(elements []string) []hop {
+	hops := make([]hop, len(elements))
+	for i, element := range elements {
+		for _, pair := range split(element, ';') {
+			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			value = unquote(value)
+			switch strings.ToLower(name) {
+			case "for":
+				hops[i].from, _ = parseNode(value)
+			case "proto":
+				hops[i].scheme = parseScheme(value)
+			case "host":
+				hops[i].host = value
+			}
+		}
+	}
+	return hops
+}
+
+func unquote(value string) string {
+	inside, ok := strings.CutPrefix(value, `"`)
+	if inside, ok = strings.CutSuffix(inside, `"`); !ok {
+		return value
+	}
+	var b strings.Builder
+	for i := 0; i < len(inside); i++ {
+		if inside[i] == '\\' && i+1 < len(inside) {
+			i++
+		}
+		b.WriteByte(inside[i])
+	}
+	return b.String()
+}
+
+// parseNode reads an address as proxies write it: "192.0.2.1", "192.0.2.1:4711",
+// "2001:db8::1", "[2001:db8::1]" or "[2001:db8::1]:4711"; false for "unknown", "_x".
+func parseNode(text string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")); err == nil {
+		return a.Unmap().WithZone(""), true
+	}
+	if a, err := netip.ParseAddrPort(text); err == nil {
+		return a.Addr().Unmap().WithZone(""), true
+	}
+	return netip.Addr{}, false
+}
+
+// parseScheme reads a scheme; some proxies name that of the WebSocket.
+func parseScheme(text string) string {
+	switch strings.ToLower(text) {
+	case "http", "ws":
+		return "http"
+	case "https", "wss":
+		return "https"
+	}
+	return ""
+}
