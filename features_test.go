@@ -265,7 +265,7 @@ func TestAWipedRedisIsTold(t *testing.T) {
 	if f := p.next("status"); f.Broker != "up" {
 		t.Errorf("status: %s", f.raw)
 	}
-	if j := p.join("lobby"); len(j.Messages) != 0 || j.Head != "" {
+	if j := p.join("lobby"); len(j.Messages) != 0 || j.Head != "0-0" {
 		t.Errorf("joined: %s", j.raw)
 	}
 	if f := p.say("lobby", "kept", "k"); f.seq() != 1 || f.Duplicate {

@@ -249,14 +249,11 @@ func (s *server) serveMessages(w http.ResponseWriter, r *http.Request) {
 }
 
 // page reads ?before= and ?limit=, whose rules are those of history.
-func page(r *http.Request) (before protocol.ID, limit int, bad *protocol.Error) {
+func page(r *http.Request) (before protocol.Cursor, limit int, bad *protocol.Error) {
 	query := r.URL.Query()
-	if text := query.Get("before"); text != "" {
-		id, err := protocol.ParseID(text)
-		if err != nil {
-			return before, 0, protocol.Errorf(protocol.CodeBadField, "before must be the id of an entry, as 1764000000000-17")
-		}
-		before = id
+	before, err := protocol.ParseCursor(query.Get("before"))
+	if err != nil {
+		return before, 0, protocol.Errorf(protocol.CodeBadField, "before must be the id of an entry, as 1764000000000-17")
 	}
 	limit = protocol.NewestCount
 	if text := query.Get("limit"); text != "" {

@@ -293,7 +293,7 @@ func TestSocketIOBadCommandsGetTheirCode(t *testing.T) {
 		{`["ping","{}"]`, badJSON},
 		{`["ping",[{}]]`, badJSON},
 		{`["ping",{"a":1,"a":2}]`, badJSON},
-		{`["send",{"room":"lobby","key":"k","text":"\ud800"}]`, badJSON},
+		{`["send",{"room":"lobby","key":"\ud800","text":"x"}]`, badField},
 		{`["ping",{},{}]`, badField},
 		{`["send",{"room":"lobby","key":"k"}]`, badField},
 		{`["history",{"room":"lobby","limit":0}]`, badField},

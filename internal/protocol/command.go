@@ -3,6 +3,7 @@ package protocol
 import (
 	"errors"
 	"math"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -40,8 +41,8 @@ type Command struct {
 	Via any
 	// Room is folded; empty where the command allows it and names none.
 	Room string
-	// After and Before are cursors; zero without one.
-	After, Before ID
+	// After and Before are cursors; not Given without one.
+	After, Before Cursor
 	// Limit is 1–200, 50 when not given.
 	Limit int
 	// Name is as the client wrote it, unchecked; HasName tells whether it did.
@@ -91,39 +92,40 @@ type wire struct {
 }
 
 // DecodeFrame reads one WebSocket frame: a JSON object with its name in "type".
-// On an error the returned command still holds what could be read of Type, Ref,
-// Room and Key, for the answer to name them.
+// On an error the returned command holds Type, Ref, Room and Key as far as they
+// can be read (see NameOf), for the answer to name them, and nothing else.
 func DecodeFrame(data []byte) (Command, *Error) {
 	var w wire
 	if err := decodeObject(data, &w); err != nil {
-		return Command{}, err
+		return NameOf("", data), err
 	}
 	name, err := w.str(w.Type, "type")
 	if err != nil || name == "" {
-		return Command{Ref: w.ref()}, Errorf(CodeUnknownType, "a command needs a \"type\", a string")
+		return w.named(""), Errorf(CodeUnknownType, "a command needs a \"type\", a string")
 	}
 	return w.command(name)
 }
 
 // DecodeCommand reads the object of a command whose name the transport carries
-// elsewhere, as Socket.IO's event name.
+// elsewhere, as Socket.IO's event name; else it is as DecodeFrame.
 func DecodeCommand(name string, data []byte) (Command, *Error) {
 	var w wire
 	if err := decodeObject(data, &w); err != nil {
-		return Command{}, err
+		return NameOf(name, data), err
 	}
 	return w.command(name)
 }
 
-// decodeObject is strict where readers could differ: names are
-// case-sensitive and stand once, strings are whole UTF-8 (RFC 8259 and I-JSON,
-// RFC 7493).
+// decodeObject is strict where readers could differ: names are case-sensitive and
+// stand once, and all is UTF-8 (RFC 8259 and I-JSON, RFC 7493). But half a
+// surrogate pair, which programs make that cut a text in two, is read as U+FFFD:
+// the rules of each field decide whether that may stand in it.
 func decodeObject(data []byte, w *wire) *Error {
 	if jsontext.Value(data).Kind() != '{' {
 		return Errorf(CodeBadJSON, "send one JSON object a frame")
 	}
-	err := json.Unmarshal(data, w)
-	if err == nil {
+	err := json.Unmarshal(data, w, lenient)
+	if err == nil && utf8.Valid(data) {
 		return nil
 	}
 	var syntax *jsontext.SyntacticError
@@ -156,22 +158,17 @@ var fields = map[string][]field{
 }
 
 func (w *wire) command(name string) (Command, *Error) {
-	c := Command{Type: name, Ref: w.ref()}
 	list, ok := fields[name]
 	if !ok {
-		c.Type = ""
-		return c, Errorf(CodeUnknownType, "no such command: see the protocol's page for those there are")
+		return w.named(""), Errorf(CodeUnknownType, "no such command: see the protocol's page for those there are")
 	}
+	c := Command{Type: name, Ref: w.ref()}
 	if c.Ref == nil && present(w.Ref) {
-		return c, Errorf(CodeBadField, "ref must be a string or an integer of 64 characters at most")
+		return w.named(name), Errorf(CodeBadField, "ref must be a string or an integer of 64 characters at most")
 	}
-	for i, read := range list {
+	for _, read := range list {
 		if err := read(w, &c); err != nil {
-			// Name the key too, where one comes after the field in error.
-			for _, rest := range list[i+1:] {
-				_ = rest(w, &c)
-			}
-			return c, err
+			return w.named(name), err
 		}
 	}
 	return c, nil
@@ -185,7 +182,7 @@ func (w *wire) str(v jsontext.Value, name string) (string, *Error) {
 		return "", nil
 	}
 	var s string
-	if v.Kind() != '"' || json.Unmarshal(v, &s) != nil {
+	if v.Kind() != '"' || json.Unmarshal(v, &s, lenient) != nil {
 		return "", Errorf(CodeBadField, "%s must be a string", name)
 	}
 	return s, nil
@@ -211,7 +208,8 @@ func (w *wire) ref() jsontext.Value {
 	switch w.Ref.Kind() {
 	case '"':
 		s, err := w.str(w.Ref, "ref")
-		if err == nil && len([]rune(s)) <= MaxRefLen {
+		// What a strict reader refuses would spoil the whole answer.
+		if err == nil && len([]rune(s)) <= MaxRefLen && w.Ref.IsValid() {
 			return w.Ref
 		}
 	case '0':
@@ -243,17 +241,18 @@ func optionalRoom(w *wire, c *Command) *Error {
 	return room(w, c)
 }
 
-func cursor(w *wire, v jsontext.Value, name string) (ID, *Error) {
+// cursor reads a place in a log: the id of an entry, or "0-0" for the beginning.
+// The empty string is no cursor.
+func cursor(w *wire, v jsontext.Value, name string) (Cursor, *Error) {
 	s, err := w.str(v, name)
 	if err != nil || s == "" {
-		// The empty string is what an empty room's head is written as.
-		return ID{}, err
+		return Cursor{}, err
 	}
-	id, bad := ParseID(s)
+	c, bad := ParseCursor(s)
 	if bad != nil {
-		return ID{}, Errorf(CodeBadField, "%s must be the id of an entry, as \"1764000000000-17\"", name)
+		return Cursor{}, Errorf(CodeBadField, "%s must be the id of an entry, as \"1764000000000-17\"", name)
 	}
-	return id, nil
+	return c, nil
 }
 
 func after(w *wire, c *Command) (err *Error) {
@@ -316,15 +315,19 @@ func key(w *wire, c *Command) *Error {
 	if err := Key(s); err != nil {
 		return err
 	}
+	if !w.Key.IsValid() {
+		return Errorf(CodeBadField, "key holds half a character: choose another")
+	}
 	c.Key = s
 	return nil
 }
 
-func target(w *wire, c *Command) (err *Error) {
-	c.Target, err = cursor(w, w.Target, "target")
-	if err == nil && c.Target.IsZero() {
+func target(w *wire, c *Command) *Error {
+	to, err := cursor(w, w.Target, "target")
+	if err == nil && to.ID.IsZero() {
 		return Errorf(CodeBadField, "target is missing: name the message by its id")
 	}
+	c.Target = to.ID
 	return err
 }
 

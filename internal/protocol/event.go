@@ -73,7 +73,7 @@ func Joined(room string, head ID, recovered bool, messages []Entry, more bool, m
 	b = append(b, `{"room":"`...)
 	b = append(b, room...)
 	b = append(b, `","head":"`...)
-	b = append(b, head.String()...)
+	b = append(b, head.Head()...)
 	b = append(b, `","recovered":`...)
 	b = strconv.AppendBool(b, recovered)
 	b = append(b, `,"messages":`...)
@@ -242,7 +242,7 @@ func Reset(room string, head ID) Event {
 	return encode("reset", struct {
 		Room string `json:"room"`
 		Head string `json:"head"`
-	}{room, head.String()})
+	}{room, head.Head()})
 }
 
 // Moderated is the reply to moderate and the event to those it concerns.

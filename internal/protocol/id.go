@@ -63,3 +63,37 @@ func (id ID) String() string {
 
 // IsZero reports whether id names no entry.
 func (id ID) IsZero() bool { return id == ID{} }
+
+// Head writes id as the newest entry of a log: "0-0" for the zero ID, since the
+// place before a log's first entry is a good cursor.
+func (id ID) Head() string {
+	if id.IsZero() {
+		return "0-0"
+	}
+	return id.String()
+}
+
+// Cursor is the place in a room's log that a client has reached. The zero Cursor
+// is none: the client has no place. At the zero ID, written "0-0", it stands
+// before the first entry.
+type Cursor struct {
+	ID ID
+	// Given tells whether there is a cursor.
+	Given bool
+}
+
+// At returns the cursor at an entry, or at the beginning for the zero ID.
+func At(id ID) Cursor { return Cursor{ID: id, Given: true} }
+
+// ParseCursor reads what a client gives for a cursor: "" is none, else it is an
+// id or "0-0".
+func ParseCursor(s string) (Cursor, error) {
+	if s == "" {
+		return Cursor{}, nil
+	}
+	id, err := ParseID(s)
+	if err != nil {
+		return Cursor{}, err
+	}
+	return At(id), nil
+}

@@ -25,7 +25,7 @@ func (r *rig) joinedWith(name string, after protocol.ID) (told, []byte) {
 	r.t.Helper()
 	m, u := r.enter(name)
 	var body []byte
-	if err := r.hub.Join(r.t.Context(), m, u, "lobby", after, func(e protocol.Event) { body = e.Body }); err != nil {
+	if err := r.hub.Join(r.t.Context(), m, u, "lobby", cursor(after), func(e protocol.Event) { body = e.Body }); err != nil {
 		r.t.Fatal(err)
 	}
 	var j told
@@ -94,7 +94,7 @@ func TestDeletedEntriesLeaveANodesMemory(t *testing.T) {
 			if !j.Recovered || fmt.Sprint(have) != fmt.Sprint(want) {
 				t.Fatalf("seed %d, after %v: %v, recovered %v, want %v: %s", seed, after, have, j.Recovered, want, body)
 			}
-			page, _, err := r.hub.History(t.Context(), "lobby", after, 200)
+			page, _, err := r.hub.History(t.Context(), "lobby", cursor(after), 200)
 			if err != nil {
 				t.Fatal(err)
 			}

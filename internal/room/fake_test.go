@@ -301,9 +301,16 @@ func (r *rig) enter(name string) (*fakeMember, *room.User) {
 	return m, u
 }
 
+// newcomer stands for no cursor where a test takes the id of one.
+var newcomer protocol.ID
+
+func cursor(after protocol.ID) protocol.Cursor {
+	return protocol.Cursor{ID: after, Given: after != newcomer}
+}
+
 func (r *rig) join(m *fakeMember, u *room.User, after protocol.ID) {
 	r.t.Helper()
-	if err := r.hub.Join(r.t.Context(), m, u, "lobby", after, m.take); err != nil {
+	if err := r.hub.Join(r.t.Context(), m, u, "lobby", cursor(after), m.take); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -93,10 +93,14 @@ func (l *looked) other() bool {
 
 // since answers a cursor: the entries after it and whether they are all, or
 // what has to be read first. What was read already is in l.
-func (f *follower) since(after protocol.ID, l *looked) (list []protocol.Entry, recovered bool, w want) {
+func (f *follower) since(cursor protocol.Cursor, l *looked) (list []protocol.Entry, recovered bool, w want) {
 	newest := f.tail.newest(protocol.NewestCount)
-	if after.IsZero() {
+	if !cursor.Given {
 		return newest, false, wantNothing
+	}
+	after := cursor.ID
+	if after.IsZero() && f.tail.complete() {
+		return f.tail.list, true, wantNothing
 	}
 	if i, ok := f.tail.holds(after); ok {
 		return f.tail.list[i+1:], true, wantNothing

@@ -110,7 +110,7 @@ func (r *rig) bring(m *bufferedMember, name string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.hub.Join(r.t.Context(), m, u, "lobby", protocol.ID{}, m.take); err != nil {
+	if err := r.hub.Join(r.t.Context(), m, u, "lobby", protocol.Cursor{}, m.take); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -91,7 +91,7 @@ func (r *room) broadcastLocked(e protocol.Event, except func(Member, *User) bool
 // comes again. Messages that the answer has no room for follow it (see backlog).
 // It waits for the log where memory can't answer, at most as long
 // as ctx.
-func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after protocol.ID, reply func(protocol.Event)) *protocol.Error {
+func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after protocol.Cursor, reply func(protocol.Event)) *protocol.Error {
 	if err := h.admits(name, u); err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (r *room) leaveDoor() {
 
 // join tries once to answer from memory; done is false when something was read
 // from the log in the meantime and it has to be tried again.
-func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, reply func(protocol.Event)) (done bool, failed *protocol.Error) {
+func (r *room) join(ctx context.Context, m Member, u *User, after protocol.Cursor, reply func(protocol.Event)) (done bool, failed *protocol.Error) {
 	var l looked
 	for {
 		r.mu.Lock()
@@ -160,7 +160,7 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, r
 		list, recovered, want := r.log.since(after, &l)
 		if want == wantNothing {
 			r.enterLocked(m, u)
-			if !after.IsZero() {
+			if after.Given {
 				r.hub.counts.joined(recovered, &l)
 			}
 			members, count := r.membersLocked()
@@ -178,7 +178,7 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.ID, r
 		case wantTail:
 			err = r.extend(ctx)
 		case wantOlder:
-			err = r.readOlder(ctx, after, &l)
+			err = r.readOlder(ctx, after.ID, &l)
 		}
 		if err != nil {
 			return false, protocol.ErrUnavailable
@@ -246,8 +246,11 @@ func (h *Hub) Members(name string) ([]protocol.User, int) {
 }
 
 // History reads up to limit entries of a room before the given one, or its
-// newest when that is zero, and whether there are older ones.
-func (h *Hub) History(ctx context.Context, name string, before protocol.ID, limit int) ([]protocol.Entry, bool, error) {
+// newest without one, and whether there are older ones.
+func (h *Hub) History(ctx context.Context, name string, before protocol.Cursor, limit int) ([]protocol.Entry, bool, error) {
+	if before.Given && before.ID.IsZero() {
+		return nil, false, nil // nothing is before the beginning
+	}
 	head := protocol.ID{}
 	r := h.find(name)
 	if r != nil {
@@ -260,14 +263,14 @@ func (h *Hub) History(ctx context.Context, name string, before protocol.ID, limi
 	var list []protocol.Entry
 	var more bool
 	var err error
-	if before.IsZero() {
+	if !before.Given {
 		list, more, err = h.broker.Newest(ctx, name, limit)
 		// What members have not been handed yet comes to them live.
 		for !head.IsZero() && len(list) > 0 && list[len(list)-1].ID.Seq > head.Seq {
 			list = list[:len(list)-1]
 		}
 	} else {
-		list, more, err = h.broker.Before(ctx, name, before, limit)
+		list, more, err = h.broker.Before(ctx, name, before.ID, limit)
 	}
 	if r != nil {
 		r.mu.Lock()
@@ -278,7 +281,7 @@ func (h *Hub) History(ctx context.Context, name string, before protocol.ID, limi
 }
 
 // remembered answers History from memory, where it can.
-func (r *room) remembered(before protocol.ID, limit int) (list []protocol.Entry, more, ok bool, head protocol.ID) {
+func (r *room) remembered(before protocol.Cursor, limit int) (list []protocol.Entry, more, ok bool, head protocol.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.log.isSynced() {
@@ -286,9 +289,9 @@ func (r *room) remembered(before protocol.ID, limit int) (list []protocol.Entry,
 	}
 	t := &r.log.tail
 	end := len(t.list)
-	if !before.IsZero() {
-		end = t.at(before.Seq)
-		if end == len(t.list) && before.Seq > r.log.head.Seq {
+	if before.Given {
+		end = t.at(before.ID.Seq)
+		if end == len(t.list) && before.ID.Seq > r.log.head.Seq {
 			return nil, false, false, r.log.head
 		}
 	}

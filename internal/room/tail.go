@@ -125,6 +125,9 @@ func deletedBy(e protocol.Entry, is func(protocol.ID) bool) bool {
 	return kind == protocol.Edit && is(target)
 }
 
+// complete reports whether the list holds all that was ever entered into the log.
+func (t *tail) complete() bool { return t.whole && (len(t.list) == 0 || t.list[0].ID.Seq == 1) }
+
 // at returns the place of the first entry with a seq of at least seq.
 func (t *tail) at(seq int64) int {
 	return sort.Search(len(t.list), func(i int) bool { return t.list[i].ID.Seq >= seq })

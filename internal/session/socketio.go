@@ -116,15 +116,17 @@ func (t *ioSocket) Event(e *socketio.Event) {
 }
 
 func decodeEvent(e *socketio.Event) (protocol.Command, *protocol.Error) {
+	fields := nothing
+	if len(e.Args) > 0 {
+		fields = e.Args[0]
+	}
 	switch {
 	case len(e.Attachments) > 0:
-		return protocol.Command{}, protocol.Errorf(protocol.CodeBadField, "nothing binary is taken here: send one object")
+		return protocol.NameOf(e.Name, fields), protocol.Errorf(protocol.CodeBadField, "nothing binary is taken here: send one object")
 	case len(e.Args) > 1:
-		return protocol.Command{}, protocol.Errorf(protocol.CodeBadField, "a command has one argument, an object")
-	case len(e.Args) == 0:
-		return protocol.DecodeCommand(e.Name, nothing)
+		return protocol.NameOf(e.Name, fields), protocol.Errorf(protocol.CodeBadField, "a command has one argument, an object")
 	}
-	return protocol.DecodeCommand(e.Name, e.Args[0])
+	return protocol.DecodeCommand(e.Name, fields)
 }
 
 // Disconnected tells that no more will come (socketio.Handler).
