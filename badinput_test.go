@@ -121,13 +121,6 @@ func TestHelloComesFirst(t *testing.T) {
 	}
 	p.send("hello", "name", "a\nb")
 	p.error("bad_name")
-	p.send("hello", "token", "forged.token")
-	p.error("unauthorized")
-	other := startNode(t, startTestBroker(t).URL())
-	foreign := dial(t, other.url)
-	foreign.hello()
-	p.send("hello", "token", foreign.token)
-	p.error("unauthorized")
 	p.hello("name", "Ann")
 	p.send("ping", "ref", 1<<53)
 	if f := p.next("pong"); f.Ref != float64(1<<53) {

@@ -183,8 +183,8 @@ func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 	}
 	free := func() bool { return n.door.Stats().UnderWay == doorPlaces()-left }
 	p := dial(t, n.url)
-	p.send("hello", "token", "forged.token")
-	p.error("unauthorized")
+	p.send("hello", "name", "<b>")
+	p.error("bad_name")
 	if free() {
 		t.Error("one whom nobody welcomed has no place")
 	}

@@ -142,7 +142,7 @@ func TestTheOfficialClientBehindARoundRobinProxy(t *testing.T) {
 	clienttest.Dir(t)
 	urls, control := startThree(t)
 	out := official(t, 2*time.Minute, "chat.mjs", append([]string{startRoundRobin(t, urls), control}, urls...)...)
-	if strings.Count(out, "ok: ") != 6 {
+	if strings.Count(out, "ok: ") != 7 {
 		t.Errorf("got %s", out)
 	}
 }

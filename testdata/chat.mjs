@@ -132,14 +132,27 @@ async function talks(way, options) {
 }
 
 async function refused() {
-  const socket = io(proxy, { forceNew: true, auth: { token: "forged.token" } });
+  const socket = io(proxy, { forceNew: true, auth: { name: "<b>" } });
   const error = await next(socket, "connect_error");
-  assert.equal(error.data.code, "unauthorized");
+  assert.equal(error.data.code, "bad_name");
   assert.equal(error.message, error.data.message);
   assert.equal(socket.active, false);
   socket.auth = {};
   socket.connect();
   await next(socket, "welcome");
+  socket.disconnect();
+}
+
+/** A token that does not hold any more makes a new guest, who is told so. */
+async function renewed() {
+  const socket = io(proxy, { forceNew: true, auth: { token: "of.another-secret" } });
+  const first = await next(socket, "welcome");
+  assert.equal(first.renewed, true);
+  const back = next(socket, "welcome");
+  socket.auth = { token: first.token };
+  socket.disconnect().connect();
+  const second = await back;
+  assert.deepEqual([second.user, second.renewed], [first.user, undefined]);
   socket.disconnect();
 }
 
@@ -185,6 +198,7 @@ async function run(name, test) {
 
 for (const [way, options] of Object.entries(ways)) await run(`talks, ${way}`, () => talks(way, options));
 await run("a hello that is refused", refused);
+await run("a token that does not hold", renewed);
 await run("its node is killed", () => comesBack("kill"));
 await run("its node is drained", () => comesBack("drain"));
 process.exit(0);

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"unicode/utf8"
@@ -50,6 +51,8 @@ type Command struct {
 	HasName bool
 	// Token and Auth are what hello brought.
 	Token, Auth string
+	// Joins are the rooms that a hello joins, in the order written.
+	Joins []Joining
 	// Text and Key are what send brought; edit has them too.
 	Text, Key string
 	// Target is the message that edit, delete and react are about.
@@ -60,6 +63,16 @@ type Command struct {
 	// Action, User, Seconds and Reason are what moderate brought.
 	Action, User, Reason string
 	Seconds              int64
+}
+
+// Joining is one room that a hello joins.
+type Joining struct {
+	// Room is folded; as it was written where Bad is set.
+	Room string
+	// After is as that of a join.
+	After Cursor
+	// Bad is what is wrong with the room or the cursor; nil for nothing.
+	Bad *Error
 }
 
 // Says reports whether a command puts an entry into a room's log.
@@ -80,6 +93,7 @@ type wire struct {
 	Name    jsontext.Value `json:"name"`
 	Token   jsontext.Value `json:"token"`
 	Auth    jsontext.Value `json:"auth"`
+	Join    jsontext.Value `json:"join"`
 	Text    jsontext.Value `json:"text"`
 	Key     jsontext.Value `json:"key"`
 	Target  jsontext.Value `json:"target"`
@@ -141,7 +155,7 @@ type field func(w *wire, c *Command) *Error
 // fields tells which fields a command has, in the order in which they are
 // checked: what names the thing first.
 var fields = map[string][]field{
-	Hello:    {optionalName, token, auth},
+	Hello:    {optionalName, token, auth, joins},
 	Join:     {room, after},
 	Leave:    {room},
 	Send:     {room, key, text},
@@ -300,6 +314,42 @@ func token(w *wire, c *Command) (err *Error) {
 func auth(w *wire, c *Command) (err *Error) {
 	c.Auth, err = w.str(w.Auth, "auth")
 	return err
+}
+
+// joins reads the rooms that a hello joins, each with the last id seen or "". What
+// is wrong with one room is that room's error alone.
+func joins(w *wire, c *Command) *Error {
+	if !present(w.Join) {
+		return nil
+	}
+	if w.Join.Kind() != '{' {
+		return Errorf(CodeBadField, "join must be an object of rooms, each with the last id seen or \"\"")
+	}
+	object := jsontext.NewDecoder(bytes.NewReader(w.Join), lenient)
+	_, err := object.ReadToken() // the brace
+	for err == nil && object.PeekKind() == '"' {
+		var one wire
+		if one.Room, err = object.ReadValue(); err != nil {
+			break
+		}
+		one.Room = one.Room.Clone() // good until the next read
+		if one.After, err = object.ReadValue(); err != nil {
+			break
+		}
+		var j Command
+		bad := room(&one, &j)
+		if bad == nil {
+			bad = after(&one, &j)
+		}
+		if bad != nil {
+			j = one.named(Join)
+		}
+		c.Joins = append(c.Joins, Joining{Room: j.Room, After: j.After, Bad: bad})
+	}
+	if err != nil {
+		return Errorf(CodeBadJSON, "join can't be read")
+	}
+	return nil
 }
 
 func text(w *wire, c *Command) (err *Error) {

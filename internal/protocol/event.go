@@ -60,6 +60,9 @@ type Welcomed struct {
 	Nodes   []Node `json:"nodes"`
 	Limits  Limits `json:"limits"`
 	Version int    `json:"version"`
+	// Renewed tells that the token of the hello does not hold any more, and User is
+	// a new guest.
+	Renewed bool `json:"renewed,omitzero"`
 }
 
 // Event encodes the reply.

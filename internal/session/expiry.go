@@ -41,6 +41,6 @@ func (s *Session) renew(c protocol.Command) *protocol.Error {
 			_ = s.leave(protocol.Command{Type: protocol.Leave, Room: name}) // it is in the room
 		}
 	}
-	s.welcome(c)
+	s.welcome(c, false)
 	return nil
 }

@@ -16,6 +16,8 @@ type who struct {
 	id   string
 	name string // "" to have one made up
 	keep bool   // the name the user is known by goes before name
+	// renewed tells that the token did not hold, and this is a new guest.
+	renewed bool
 }
 
 func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error {
@@ -40,7 +42,7 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 	}
 	s.deadline = nil
 	s.expire()
-	s.welcome(c)
+	s.welcome(c, w.renewed)
 	s.visit.End()
 	if !s.node.Hub.Up() {
 		s.transport.Deliver(room.NewBroadcast(protocol.Status(false)))
@@ -48,7 +50,7 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 	return nil
 }
 
-func (s *Session) welcome(c protocol.Command) {
+func (s *Session) welcome(c protocol.Command, renewed bool) {
 	p := s.user.Public()
 	nodes := s.node.Cluster.NodesFor(s.origin)
 	s.transport.Reply(c, protocol.Welcomed{
@@ -58,6 +60,7 @@ func (s *Session) welcome(c protocol.Command) {
 		Nodes:   nodes,
 		Limits:  s.node.Limits,
 		Version: protocol.Version,
+		Renewed: renewed,
 	}.Event())
 }
 
@@ -77,11 +80,15 @@ func (s *Session) identify(c protocol.Command) (who, *protocol.Error) {
 	case c.Token != "":
 		guest, err := identity.Verify(s.node.Secret, c.Token)
 		if err != nil {
-			return who{}, protocol.Errorf(protocol.CodeUnauthorized, "the token does not hold here: say hello without it")
+			// The secret is another one, as after a restart that lost all data. A new
+			// guest takes the old name where it is free.
+			w.renewed = true
+			guest.ID = identity.NewGuest()
+			guest.Name, _ = protocol.Name(identity.NameIn(c.Token))
 		}
 		w.id = guest.ID
 		if w.name == "" {
-			w.name, w.keep = guest.Name, true
+			w.name, w.keep = guest.Name, guest.Name != ""
 		}
 	default:
 		w.id = identity.NewGuest()

@@ -187,7 +187,8 @@ func (s *Session) Command(c protocol.Command, bad *protocol.Error) {
 }
 
 // Hello says hello where the handshake of the transport brings it: a refusal is
-// the transport's to answer.
+// the transport's to answer. The rooms that it names are left to
+// joinAll.
 func (s *Session) Hello(c protocol.Command, bad *protocol.Error) *protocol.Error {
 	if bad != nil {
 		return bad
@@ -216,7 +217,10 @@ func (s *Session) refuse(c protocol.Command, err *protocol.Error) {
 func (s *Session) obey(ctx context.Context, c protocol.Command) *protocol.Error {
 	switch c.Type {
 	case protocol.Hello:
-		return s.hello(ctx, c)
+		if err := s.hello(ctx, c); err != nil {
+			return err
+		}
+		s.joinAll(c.Joins)
 	case protocol.Join:
 		return s.join(ctx, c)
 	case protocol.Leave:
@@ -253,11 +257,8 @@ func (s *Session) joined(name string) bool { return slices.Contains(s.rooms, nam
 
 func (s *Session) join(ctx context.Context, c protocol.Command) *protocol.Error {
 	known := s.joined(c.Room)
-	if !known && len(s.rooms) >= s.node.Limits.Rooms {
-		return protocol.Errorf(protocol.CodeTooManyRooms, "you are in %d rooms: leave one first", len(s.rooms))
-	}
-	if s.claims != nil && !s.claims.MayEnter(c.Room) {
-		return protocol.Errorf(protocol.CodeForbidden, "your token does not let you into this room")
+	if err := s.mayJoin(c.Room); err != nil {
+		return err
 	}
 	err := s.node.Hub.Join(ctx, s, s.user, c.Room, c.After, func(e protocol.Event) {
 		s.transport.Reply(c, e)
@@ -266,6 +267,17 @@ func (s *Session) join(ctx context.Context, c protocol.Command) *protocol.Error 
 		s.rooms = append(s.rooms, c.Room)
 	}
 	return err
+}
+
+// mayJoin refuses a room that is one too many, or that the JWT does not open.
+func (s *Session) mayJoin(name string) *protocol.Error {
+	if !s.joined(name) && len(s.rooms) >= s.node.Limits.Rooms {
+		return protocol.Errorf(protocol.CodeTooManyRooms, "you are in %d rooms: leave one first", len(s.rooms))
+	}
+	if s.claims != nil && !s.claims.MayEnter(name) {
+		return protocol.Errorf(protocol.CodeForbidden, "your token does not let you into this room")
+	}
+	return nil
 }
 
 func (s *Session) leave(c protocol.Command) *protocol.Error {

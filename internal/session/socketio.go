@@ -64,7 +64,9 @@ func (n *Node) connect(s *socketio.Socket, auth jsontext.Value) (socketio.Handle
 	t := &ioSocket{socket: s}
 	t.session = New(n, t, a.origin)
 	t.session.visit = a.visit
-	if err := t.session.Hello(protocol.DecodeCommand(protocol.Hello, auth)); err != nil {
+	hello, bad := protocol.DecodeCommand(protocol.Hello, auth)
+	t.joins = hello.Joins
+	if err := t.session.Hello(hello, bad); err != nil {
 		t.session.deadline.Stop() // the connection has one of its own
 		if err.Code == protocol.CodeUnavailable {
 			// Official clients don't try again by themselves after a refusal, and do
@@ -104,6 +106,13 @@ func (a *Arrival) leave() {
 type ioSocket struct {
 	socket  *socketio.Socket
 	session *Session
+	joins   []protocol.Joining // of the hello, until they are made
+}
+
+// Connected joins the rooms that the hello named (socketio.Starter).
+func (t *ioSocket) Connected() {
+	t.session.joinAll(t.joins)
+	t.joins = nil
 }
 
 // Event takes one command (socketio.Handler).

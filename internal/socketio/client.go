@@ -135,6 +135,9 @@ func (c *client) connect(p *Packet) {
 	c.sockets = append(c.sockets, s)
 	c.mu.Unlock()
 	s.open()
+	if starter, ok := handler.(Starter); ok {
+		starter.Connected()
+	}
 }
 
 // refuse tells a client that it is not connected.

@@ -89,6 +89,15 @@ type Handler interface {
 	Disconnected(reason Reason)
 }
 
+// Starter is a Handler that has something to do when its client has been told that
+// it is connected, before anything that the client sent is handled: official clients
+// send what they kept while they were away before their own code hears of the
+// connection.
+type Starter interface {
+	// Connected is called once, before the first Event.
+	Connected()
+}
+
 // Refusal is why a client is not connected, in words for it and perhaps data.
 type Refusal struct {
 	Message string

@@ -1,0 +1,68 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"example.com/chat/internal/protocol"
+)
+
+// joinsAtOnce is how many rooms of one hello are joined at the same time: each may
+// wait for a read of its log.
+const joinsAtOnce = 8
+
+// joinAll joins the rooms that a hello names, as that many commands would: each
+// costs as much and is answered by joined or error, without a ref. It returns when
+// all are answered, after callTimeout at the latest, so that whatever the client
+// sends next finds them joined.
+func (s *Session) joinAll(list []protocol.Joining) {
+	if len(list) == 0 || s.user == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	var all sync.WaitGroup
+	tickets := make(chan struct{}, joinsAtOnce)
+	failed := make([]bool, len(list))
+	for i, j := range list {
+		c := protocol.Command{Type: protocol.Join, Room: j.Room, After: j.After}
+		if err := s.admitJoin(j); err != nil {
+			s.refuse(c, err)
+			if s.abusive {
+				break
+			}
+			continue
+		}
+		if s.joined(c.Room) {
+			continue // it is named twice, in another case, and answered once
+		}
+		s.rooms = append(s.rooms, c.Room)
+		tickets <- struct{}{} // given back when a join ends, as each does with ctx
+		all.Go(func() {
+			defer func() { <-tickets }()
+			err := s.node.Hub.Join(ctx, s, s.user, c.Room, c.After, func(e protocol.Event) { s.transport.Reply(c, e) })
+			if err != nil {
+				failed[i] = true
+				s.refuse(c, err)
+			}
+		})
+	}
+	all.Wait()
+	for i, j := range list {
+		if failed[i] {
+			s.rooms = slices.DeleteFunc(s.rooms, func(name string) bool { return name == j.Room })
+		}
+	}
+}
+
+// admitJoin counts a join, and refuses one that its user may not make.
+func (s *Session) admitJoin(j protocol.Joining) *protocol.Error {
+	if err := s.limit(protocol.Join); err != nil {
+		return err
+	}
+	if j.Bad != nil {
+		return j.Bad
+	}
+	return s.mayJoin(j.Room)
+}
