@@ -28,6 +28,16 @@ socket.on("welcome", () => {
   input.value = "from the <b>browser</b>";
   form.requestSubmit();
 });
+const say = (text) => { input.value = text; form.requestSubmit(); };
+socket.once("welcome", () => {
+  say("ü".repeat(101));
+  limit = Infinity;
+  say("y".repeat(40_000));
+  say("x".repeat(300));
+  say("half " + "🙂".slice(0, 1));
+  say("after all");
+});
+socket.on("welcome", () => limit = Infinity); // as of a client that does not look at limits
 `
 
 // browse opens a page in a browser without a window, until the end of the test.
@@ -88,7 +98,7 @@ func TestTheExampleInABrowser(t *testing.T) {
 		return strings.Contains(shown, text)
 	}
 	b := startTestBroker(t)
-	one, two := startNode(t, b.URL(), "--origin="+site.URL), startNode(t, b.URL())
+	one, two := startNode(t, b.URL(), "--origin="+site.URL, "--text-limit=200"), startNode(t, b.URL())
 	ann := enter(t, two.url, "Ann", "lobby")
 	browse(t, site.URL+"/?name=Bob&chat="+url.QueryEscape(one.url))
 	if m := ann.message("from the <b>browser</b>"); m.User.Name != "Bob" {
@@ -98,5 +108,12 @@ func TestTheExampleInABrowser(t *testing.T) {
 	poll.Until(t, "the page to show both", func() bool {
 		return shows("Bob: from the <b>browser</b>") && shows("Ann: from /ws")
 	})
-	poll.Until(t, "the upgrade", func() bool { return one.io.Stats().Engine.Upgraded == 1 })
+	// What no node takes is given up, and what was said behind it goes on: too long, so
+	// long that it ends the connection, and half an emoji.
+	ann.message("half \ufffd")
+	ann.message("after all")
+	poll.Until(t, "the page to tell what it gave up", func() bool {
+		return shows("Too long: 200 bytes at most.") && shows("This could not be sent: “yyyy") && shows("200 at most “xxx")
+	})
+	poll.Until(t, "the upgrade", func() bool { return one.io.Stats().Engine.Upgraded >= 1 })
 }

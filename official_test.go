@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/proc"
 	"example.com/chat/internal/race"
 	"example.com/chat/internal/socketio/clienttest"
 )
@@ -160,6 +161,44 @@ func TestACrowdOfOfficialClients(t *testing.T) {
 	urls, control := startThree(t)
 	official(t, time.Duration(seconds)*time.Second+3*time.Minute, "crowd.mjs",
 		startRoundRobin(t, urls), control, strconv.Itoa(clients), strconv.Itoa(seconds))
+}
+
+// The same with the client's own retries, as its tutorial's last step has them.
+func TestACrowdThatRetries(t *testing.T) {
+	t.Parallel()
+	clienttest.Dir(t)
+	urls, control := startThree(t)
+	official(t, 3*time.Minute, "crowd.mjs", startRoundRobin(t, urls), control, "20", "6", "", "retries")
+}
+
+// README's lines for the official client: their user says something while the node is
+// away, which comes back without its data. All of it is entered, and shown.
+func TestTheOfficialClientWithReadmesLines(t *testing.T) {
+	t.Parallel()
+	dir := clienttest.Dir(t)
+	paths := []string{filepath.Join("testdata", "readme.mjs"), "README.md"}
+	for i, path := range paths {
+		var err error
+		if paths[i], err = filepath.Abs(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addr := "--addr=127.0.0.1:" + strconv.Itoa(freePort(t))
+	first := startProgram(t, nil, addr)
+	cmd := exec.CommandContext(t.Context(), "node", append(paths, first.url(1))...)
+	cmd.Dir = dir
+	var out, errs proc.Output
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	poll.Until(t, "something to be said", func() bool { return strings.Contains(out.String(), "said") })
+	first.signal(syscall.SIGKILL)
+	first.wait()
+	startProgram(t, nil, addr).url(1)
+	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "ok") {
+		t.Errorf("%v: %s%s", err, out.String(), errs.String())
+	}
 }
 
 // The same with clients that only poll: each of their requests may reach another

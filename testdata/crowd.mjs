@@ -1,6 +1,7 @@
 // Many of the official clients, with their default options or the transports given,
-// who talk through a proxy while a node dies:
-// node crowd.mjs PROXY CONTROL CLIENTS SECONDS [TRANSPORT,...]
+// who talk through a proxy while a node dies, also while they are away:
+// node crowd.mjs PROXY CONTROL CLIENTS SECONDS [TRANSPORT,...] [retries]
+// With "retries" the clients repeat by themselves what got no answer; else this does.
 // Each notes what it was told, and at the end it is checked that nothing was lost,
 // doubled or out of order. It prints what it counted as JSON, and exits with 1
 // where anything was wrong. It is run in the folder where the client is installed.
@@ -12,7 +13,8 @@ const { io } = require("socket.io-client");
 const [proxy, control] = process.argv.slice(2);
 const CLIENTS = Number(process.argv[4]);
 const SECONDS = Number(process.argv[5]);
-const transports = process.argv[6]?.split(","); // the default where they are not given
+const transports = process.argv[6] ? process.argv[6].split(",") : undefined; // the default where they are not given
+const retries = process.argv[7] === "retries";
 const IN_A_ROOM = 20;
 const EVERY = 2000; // ms between two messages of one client
 const ANSWER = 5000; // ms
@@ -32,11 +34,19 @@ class Client {
     this.head = ""; // the last id that it knows of
     this.seen = []; // [id, key] since the first join
     this.joined = false;
-    this.socket = io(proxy, { forceNew: true, ...(transports && { transports }), auth: { name: `c${process.pid}-${number}` } });
-    this.socket.on("welcome", (w) => {
-      this.socket.auth = { token: w.token };
-      this.#join();
+    this.rooms = { [this.room]: "" }; // to join, with head
+    this.socket = io(proxy, {
+      forceNew: true,
+      ...(transports && { transports }),
+      ...(retries && { retries: 20, ackTimeout: ANSWER }),
+      auth: { name: `c${process.pid}-${number}`, join: this.rooms },
     });
+    this.socket.on("welcome", ({ token, renewed }) => {
+      this.socket.auth = { token, join: this.rooms };
+      if (renewed) wrong.push(`${this.number} is somebody else now`);
+    });
+    this.socket.on("joined", (joined) => this.#join(joined));
+    this.socket.on("error", (error) => error.room && setTimeout(() => this.socket.emit("join", { room: this.room, after: this.head }), 200));
     this.socket.on("message", (m) => this.#take(m));
     this.socket.on("reset", () => wrong.push(`${this.number} was told of a reset`));
     this.socket.on("disconnect", (reason) => {
@@ -47,43 +57,39 @@ class Client {
     this.socket.on("connect", () => this.socket.io.engine.once("upgrade", () => count.upgrades++));
   }
 
-  #join() {
+  #join({ head, more, recovered, messages }) {
     const after = this.head;
-    this.socket.timeout(ANSWER).emit("join", { room: this.room, ...(after && { after }) }, (late, joined) => {
-      if (late || joined.code) {
-        if (this.socket.connected) setTimeout(() => this.#join(), 200);
-        return;
-      }
-      if (after && !joined.recovered) wrong.push(`${this.number} has a gap after ${after}`);
-      if (after) {
-        count.recovered++;
-        for (const m of joined.messages) this.#take(m);
-      } else {
-        this.head = joined.head;
-      }
-      this.joined = true;
-    });
+    if (after && !recovered) wrong.push(`${this.number} has a gap after ${after}`);
+    if (after) {
+      count.recovered++;
+      for (const m of messages) this.#take(m);
+    } else if (!more) {
+      this.head = this.rooms[this.room] = head;
+    }
+    this.joined = true;
   }
 
   #take(m) {
     const due = this.head ? seq(this.head) + 1 : 1;
     if (seq(m.id) !== due) wrong.push(`${this.number} heard ${m.id} after ${this.head}`);
-    this.head = m.id;
+    this.head = this.rooms[this.room] = m.id;
     this.seen.push([m.id, m.key]);
     count.heard++;
   }
 
-  /** Says one thing, until it is acknowledged. */
+  /** Says one thing, whether connected or not, until it is acknowledged. */
   async say(key) {
+    const message = { room: this.room, text: `message ${key}`, key };
     for (;;) {
       try {
-        const reply = await this.socket.timeout(ANSWER).emitWithAck("send", { room: this.room, text: `message ${key}`, key });
+        const reply = await (retries ? this.socket : this.socket.timeout(ANSWER)).emitWithAck("send", message);
         if (!reply.code) {
           if (reply.duplicate) count.duplicates++;
           acked.get(this.room).set(key, reply.id);
           count.sent++;
           return;
         }
+        if (reply.code === "not_joined") wrong.push(`${this.number} was not in its room when it said ${key}`);
       } catch {} // no answer
       count.again++;
       await sleep(200);

@@ -230,7 +230,12 @@ func (s *Session) obey(ctx context.Context, c protocol.Command) *protocol.Error 
 	case protocol.History:
 		return s.history(ctx, c)
 	case protocol.Typing:
-		return s.node.Hub.Typing(ctx, s, c.Room)
+		if err := s.node.Hub.Typing(ctx, s, c.Room); err != nil {
+			return err
+		}
+		if c.Via != nil { // an acknowledgement is waited for, which holds nothing
+			s.transport.Reply(c, protocol.Event{Name: protocol.Typing, Body: []byte("{}")})
+		}
 	case protocol.Rooms:
 		list, err := s.node.Cluster.Rooms(ctx)
 		if err != nil {
