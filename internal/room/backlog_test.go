@@ -36,7 +36,7 @@ func (r *rig) slow(name string, rate int) (*slowMember, *slowUser) {
 		r.t.Fatal(err)
 	}
 	return m, &slowUser{r, m, func(room string, after protocol.ID) *protocol.Error {
-		return r.hub.Join(r.t.Context(), m, u, room, after, m.joined)
+		return r.hub.Join(r.t.Context(), m, u, room, cursor(after), m.joined)
 	}}
 }
 
