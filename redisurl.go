@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -12,15 +11,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Timings and size of the connections to Redis. The pool is larger than what
-// the hub does at once, so that the lease never waits for the rooms.
 const (
-	redisPool    = 48
-	redisDial    = 2 * time.Second
-	redisAnswer  = 2 * time.Second
 	redisAtStart = 5 * time.Second
 	// clusterLook is how old this node's picture of a Redis Cluster may be: a
 	// dead primary answers no redirection by which the new one could be found.
@@ -89,6 +82,9 @@ func (t redisTarget) address() string {
 // primary's name. Its errors never repeat any of it, for it may hold a password
 // in a place where none belongs.
 func parseRedis(given string) (redisTarget, error) {
+	if err := refuseUnescaped(given); err != nil {
+		return redisTarget{}, err
+	}
 	scheme, rest, ok := strings.Cut(given, "://")
 	usual := "6379"
 	if !ok {
@@ -124,6 +120,33 @@ func parseRedis(given string) (redisTarget, error) {
 	return redisTarget{cluster: clusterOptions(opts, hosts), name: strings.Join(hosts, ",")}, nil
 }
 
+// percentHint is how characters are written that end a password in a URL.
+const percentHint = "# as %23, / as %2F, ? as %3F, @ as %40, a comma as %2C"
+
+// refuseUnescaped finds characters in a user or password that are not
+// percent-encoded. They would end the address before its time: what is left of
+// the password would be dialed as a host and a port, and be part of messages.
+func refuseUnescaped(given string) error {
+	_, rest, ok := strings.Cut(given, "://")
+	if !ok {
+		rest = given
+	}
+	scheme, _, _ := strings.Cut(given, "://")
+	_, tail := cutTail(scheme, rest)
+	path, query, _ := strings.Cut(tail, "?")
+	if strings.HasSuffix(scheme, "+sentinel") {
+		// The sentinels' password may hold an @ as it is.
+		kept := slices.DeleteFunc(strings.Split(query, "&"), func(s string) bool {
+			return strings.HasPrefix(s, "sentinel_password=") || strings.HasPrefix(s, "sentinel_username=")
+		})
+		query = strings.Join(kept, "&")
+	}
+	if strings.Contains(given, "#") || strings.Contains(path, "@") || strings.Contains(query, "@") {
+		return errors.New("--redis has a character in its user or password that must be percent-encoded: " + percentHint)
+	}
+	return nil
+}
+
 // splitAddresses takes a list of addresses apart. Each may be host:port or a
 // URL; user and password may stand at the first or at all, path and query at
 // the last. An address without a port gets the usual one, unless that is empty.
@@ -149,7 +172,7 @@ func splitAddresses(scheme, list, usual string) (hosts []string, user, tail stri
 		number, worse := strconv.ParseUint(port, 10, 16)
 		if bad != nil || worse != nil || number == 0 || host == "" {
 			return nil, "", "", errors.New("--redis is neither a URL nor host:port: give it as 127.0.0.1:6379 or redis://user:password@host:port " +
-				"(in a password, / as %2F, @ as %40, a comma as %2C)")
+				"(in a password, " + percentHint + ")")
 		}
 		if !slices.Contains(hosts, item) {
 			hosts = append(hosts, item)
@@ -207,39 +230,6 @@ func parseSentinel(scheme, rest string) (redisTarget, error) {
 	}, nil
 }
 
-// parseOne reads the URL of one Redis, and sets all that a node wants otherwise
-// than go-redis does by itself.
-func parseOne(address string) (*redis.Options, error) {
-	opts, err := redis.ParseURL(address)
-	if err != nil {
-		hint := "it can't be read as a URL: special characters of a password must be percent-encoded, / as %2F, @ as %40, a comma as %2C"
-		switch text := err.Error(); {
-		case strings.Contains(text, "invalid database number"), strings.Contains(text, "invalid URL path"):
-			hint = "its path must be the number of a database, or nothing"
-		case strings.Contains(text, "unexpected option"):
-			hint = "its query has an option that is unknown here"
-		case strings.Contains(text, "empty unix socket path"):
-			hint = "it names no socket: give it as unix:///run/redis.sock"
-		}
-		return nil, fmt.Errorf("--redis is no URL of a Redis: %s", hint)
-	}
-	opts.PoolSize = redisPool
-	opts.PipelinePoolSize = -1 // pipelines go by the one pool too
-	opts.MinIdleConns = 2
-	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = redisDial, redisAnswer, redisAnswer
-	opts.PoolTimeout = redisAnswer
-	opts.DialerRetries = 1
-	opts.MaxRetries = -1 // what is tried again, and under which keys, is the hub's to know
-	opts.ContextTimeoutEnabled = true
-	opts.DisableIdentity = true
-	opts.Protocol = 2
-	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	if opts.TLSConfig != nil {
-		opts.TLSConfig.MinVersion = tls.VersionTLS12
-	}
-	return opts, nil
-}
-
 // manyHosts is a TLS configuration for more than one host: each certificate is
 // checked against the host that was dialed.
 func manyHosts(c *tls.Config) *tls.Config {
@@ -252,13 +242,18 @@ func manyHosts(c *tls.Config) *tls.Config {
 }
 
 func clusterOptions(o *redis.Options, hosts []string) *redis.ClusterOptions {
+	host, _, _ := net.SplitHostPort(hosts[0]) // splitAddresses has checked it
 	return &redis.ClusterOptions{
-		Addrs:    hosts,
-		Username: o.Username, Password: o.Password, TLSConfig: manyHosts(o.TLSConfig),
+		Addrs:     hosts,
+		NewClient: clusterNode(host),
+		Username:  o.Username, Password: o.Password, TLSConfig: manyHosts(o.TLSConfig),
 		// Redirections are followed: what was redirected was not done. No more
 		// than that: see broker.once for what writes.
 		MaxRedirects: 3,
 		MaxRetries:   o.MaxRetries,
+		ClientName:   o.ClientName,
+		PoolFIFO:     o.PoolFIFO, MaxIdleConns: o.MaxIdleConns, MaxActiveConns: o.MaxActiveConns, MaxConcurrentDials: o.MaxConcurrentDials,
+		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime, ConnMaxLifetimeJitter: o.ConnMaxLifetimeJitter,
 		// Scripts' keys tell where a command goes; the client need not ask for a
 		// table of all commands, which its user may not be let have.
 		DisableRoutingPolicies:     true,
@@ -274,8 +269,10 @@ func failoverOptions(o *redis.Options, master string, sentinels []string, user, 
 	return &redis.FailoverOptions{
 		MasterName: master, SentinelAddrs: sentinels, SentinelUsername: user, SentinelPassword: password,
 		Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: manyHosts(o.TLSConfig),
-		MaxRetries: o.MaxRetries,
-		PoolSize:   o.PoolSize, PipelinePoolSize: o.PipelinePoolSize, MinIdleConns: o.MinIdleConns,
+		MaxRetries: o.MaxRetries, ClientName: o.ClientName,
+		PoolFIFO: o.PoolFIFO, MaxIdleConns: o.MaxIdleConns, MaxActiveConns: o.MaxActiveConns, MaxConcurrentDials: o.MaxConcurrentDials,
+		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime, ConnMaxLifetimeJitter: o.ConnMaxLifetimeJitter,
+		PoolSize: o.PoolSize, PipelinePoolSize: o.PipelinePoolSize, MinIdleConns: o.MinIdleConns,
 		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, PoolTimeout: o.PoolTimeout,
 		DialerRetries: o.DialerRetries, ContextTimeoutEnabled: o.ContextTimeoutEnabled, DisableIdentity: o.DisableIdentity,
 		Protocol: o.Protocol,

@@ -2,10 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net"
+	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/redistest"
@@ -84,7 +89,7 @@ func TestABadRedisIsRefusedWithoutItsPassword(t *testing.T) {
 		"redis://ann:SECRET@h:1,redis://ann:OTHERSECRET@h:2", "redis://ann:SECRET,x@h:1", "redis://SECRET@:x",
 		"redis+sentinel://ann:SECRET@h:1", "redis+sentinel://ann:SECRET@h:1/main?sentinel_password=SECRET&x=y",
 		"redis+sentinel://h:1/main?sentinel_password=%ZZSECRET", "redis://ann:SECRET@h:1,h:2/3", "http://ann:SECRET@h",
-		"redis://ann:SECRET@h:1,rediss://h:2", "SECRET", "ann:SECRET@h:x",
+		"redis://ann:SECRET@h:1,rediss://h:2", "SECRET", "ann:SECRET@h:x", "redis://h/-1", "redis://h?SECRET=1", "redis://h?pool_timeout=SECRET",
 	} {
 		_, err := parseRedis(given)
 		if err == nil {
@@ -93,6 +98,116 @@ func TestABadRedisIsRefusedWithoutItsPassword(t *testing.T) {
 		}
 		if text := err.Error(); strings.Contains(text, "SECRET") || !strings.HasPrefix(text, "--redis ") || strings.Contains(text, "\n") {
 			t.Errorf("%s: %s", given, text)
+		}
+	}
+}
+
+// A password with a character that ends the address of a URL: what was before it
+// was taken for a host and a port, and stood in the message.
+func TestAPasswordThatIsNotEncodedIsRefusedWithTheHint(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var dialed atomic.Bool
+	go func() { // ends with the listener
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			dialed.Store(true)
+			_ = c.Close()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	for _, form := range []string{
+		"redis://:PORT%sWc903z@127.0.0.1:PORT", "redis://127.0.0.1:PORT%sWc903z@127.0.0.1:PORT", "127.0.0.1:PORT%sWc903z@127.0.0.1:PORT",
+		"redis://ann:PORT%sWc903z@127.0.0.1:PORT/2?db=1", "rediss://ann:PORT%sWc903z@127.0.0.1:PORT,127.0.0.1:PORT",
+		"redis+sentinel://ann:PORT%sWc903z@127.0.0.1:PORT/main", "redis+sentinel://127.0.0.1:PORT%sWc903z@127.0.0.1:PORT/main?db=1",
+		"unix://ann:PORT%sWc903z@/run/redis.sock",
+	} {
+		for _, c := range []string{"#", "?", "/", "#/", "/?"} {
+			given := strings.ReplaceAll(fmt.Sprintf(form, c), "PORT", port)
+			_, err := parseRedis(given)
+			if err == nil || !strings.Contains(err.Error(), "%23") || !strings.Contains(err.Error(), "percent-encoded") ||
+				strings.Contains(err.Error(), "Wc903z") || strings.Contains(err.Error(), port) {
+				t.Errorf("%s: %v", given, err)
+			}
+		}
+	}
+	for _, c := range []string{"#", "?", "/"} {
+		p := startProgram(t, []string{"CHAT_REDIS=redis://:" + port + c + "Wc903z@127.0.0.1:" + port}, "--addr=127.0.0.1:0")
+		if code := p.wait(); code != 2 || !strings.Contains(p.errs(), "%23") || strings.Contains(p.errs(), "Wc903z") || strings.Contains(p.errs(), port) {
+			t.Errorf("%q in a password: status %d, %s", c, code, p.errs())
+		}
+	}
+	if dialed.Load() {
+		t.Error("something was dialed")
+	}
+	for given, password := range map[string]string{
+		"redis://:a%23b%2Fc%3Fd%40e%2Cf@h:1":                      "a#b/c?d@e,f",
+		"redis+sentinel://:a%23b@h:1/main?sentinel_password=p@ss": "a#b",
+		"redis://:a@b@h:1": "a@b",
+	} {
+		target, err := parseRedis(given)
+		if err != nil {
+			t.Errorf("%s: %v", given, err)
+		} else if target.sentinel != nil && (target.sentinel.Password != password || target.sentinel.SentinelPassword != "p@ss") ||
+			target.single != nil && target.single.Password != password {
+			t.Errorf("%s is read as %+v", given, target)
+		}
+	}
+}
+
+// Options of a URL were taken and then overwritten: they are obeyed, with every
+// kind of Redis, or refused.
+func TestOptionsOfAURLAreObeyedOrRefused(t *testing.T) {
+	t.Parallel()
+	query := "pool_size=100&dial_timeout=3s&read_timeout=4s&write_timeout=5s&pool_timeout=6&min_idle_conns=7&max_idle_conns=8&max_active_conns=90&" +
+		"max_concurrent_dials=10&conn_max_idle_time=11m&conn_max_lifetime=12h&conn_max_lifetime_jitter=13m&pool_fifo=true&client_name=chat"
+	check := func(given string, o any) {
+		t.Helper()
+		v := reflect.Indirect(reflect.ValueOf(o))
+		for name, want := range map[string]any{
+			"PoolSize": 100, "DialTimeout": 3 * time.Second, "ReadTimeout": 4 * time.Second, "WriteTimeout": 5 * time.Second,
+			"PoolTimeout": 6 * time.Second, "MinIdleConns": 7, "MaxIdleConns": 8, "MaxActiveConns": 90, "MaxConcurrentDials": 10,
+			"ConnMaxIdleTime": 11 * time.Minute, "ConnMaxLifetime": 12 * time.Hour, "ConnMaxLifetimeJitter": 13 * time.Minute,
+			"PoolFIFO": true, "ClientName": "chat", "MaxRetries": -1, "Protocol": 2,
+		} {
+			if got := v.FieldByName(name).Interface(); got != want {
+				t.Errorf("%s: %s is %v, want %v", given, name, got, want)
+			}
+		}
+	}
+	for _, given := range []string{"redis://h:1?" + query, "redis://h:1,h:2?" + query, "redis+sentinel://h:1/main?" + query} {
+		target, err := parseRedis(given)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", given, err)
+		case target.single != nil:
+			check(given, target.single)
+		case target.cluster != nil:
+			check(given, target.cluster)
+		default:
+			check(given, target.sentinel)
+		}
+	}
+	plain, err := parseRedis("h:1")
+	if o := plain.single; err != nil || o.PoolSize != redisPool || o.ReadTimeout != redisAnswer || o.DialTimeout != redisDial || o.MinIdleConns != redisIdle {
+		t.Errorf("without options: %+v %v", o, err)
+	}
+	for query, word := range map[string]string{
+		"pool_size=10": "pool_size", "pool_size=-1": "pool_size", "max_active_conns=20": "max_active_conns", "min_idle_conns=-1": "min_idle_conns",
+		"read_timeout=0": "read_timeout", "read_timeout=-1": "read_timeout", "read_timeout=100ms": "read_timeout", "dial_timeout=1h": "dial_timeout",
+		"write_timeout=soon": "3s", "max_retries=3": "max_retries", "protocol=3": "protocol", "pipeline_pool_size=9": "pipeline_pool_size",
+		"max_idle_conns=1000": "max_idle_conns", "skip_verify=true": "rediss://", "retries=1": "unknown", "poolsize=1": "pool_size",
+		"pool_fifo=perhaps": "true or false",
+	} {
+		if _, err := parseRedis("redis://h:1?" + query); err == nil || !strings.Contains(err.Error(), word) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", query, err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -110,9 +111,9 @@ func (b *Broker) runConfirmed(ctx context.Context, s script, keys []string, args
 			whole = true
 		} else if addr, ok := redis.IsAskError(call.Err()); ok {
 			asking = true
-			node, err = b.nodeAt(ctx, addr)
+			node, err = b.nodeAt(ctx, node, addr)
 		} else if addr, ok := redis.IsMovedError(call.Err()); ok && b.cluster != nil {
-			node, err = b.nodeAt(ctx, addr)
+			node, err = b.nodeAt(ctx, node, addr)
 		} else {
 			break
 		}
@@ -142,9 +143,16 @@ func (b *Broker) nodeOf(ctx context.Context, key string) (redis.Cmdable, error) 
 	return node, nil
 }
 
-// nodeAt returns the primary of a Redis Cluster at an address, as the cluster is
-// now.
-func (b *Broker) nodeAt(ctx context.Context, addr string) (redis.Cmdable, error) {
+// nodeAt returns the primary of a Redis Cluster at an address to which a node
+// redirects, as the cluster is now. An address without a host (empty, or "?") is
+// at the host of the node that was asked.
+func (b *Broker) nodeAt(ctx context.Context, asked redis.Cmdable, addr string) (redis.Cmdable, error) {
+	if host, port, err := net.SplitHostPort(addr); err == nil && (host == "" || host == "?") {
+		if client, ok := asked.(*redis.Client); ok {
+			host, _, _ = net.SplitHostPort(client.Options().Addr) // it is dialed by this address
+			addr = net.JoinHostPort(host, port)
+		}
+	}
 	var mu sync.Mutex // guards found
 	var found *redis.Client
 	err := b.cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {

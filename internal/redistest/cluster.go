@@ -121,9 +121,10 @@ func (c *Cluster) Owner(asked *Server, slot int) *Server {
 			continue
 		}
 		node, _ := row[2].([]any)
-		addr := net.JoinHostPort(fmt.Sprint(node[0]), fmt.Sprint(node[1]))
+		// Ports tell servers apart; a host may be left out (unknown-endpoint).
+		port := ":" + fmt.Sprint(node[1])
 		for _, s := range c.Servers {
-			if s.Addr == addr {
+			if strings.HasSuffix(s.Addr, port) {
 				return s
 			}
 		}

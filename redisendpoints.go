@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A Redis Cluster may leave out the hosts of its nodes: null in CLUSTER SLOTS and
+// nothing in a redirection with cluster-preferred-endpoint-type unknown-endpoint,
+// "?" in both where a node was to announce its host's name and has none. Then the
+// node is reached by the host that was asked
+// (https://redis.io/docs/latest/commands/cluster-slots/, since Redis 7.0).
+
+// namesHost reports whether a Redis Cluster gives a host, and not one of the
+// signs for none.
+func namesHost(host string) bool { return host != "" && host != "?" }
+
+// clusterNode returns what makes the clients of single nodes. A node without a
+// host of its own is dialed by the given one, that of the first address of
+// --redis.
+func clusterNode(host string) func(*redis.Options) *redis.Client {
+	return func(opts *redis.Options) *redis.Client {
+		if own, port, err := net.SplitHostPort(opts.Addr); err == nil && !namesHost(own) {
+			opts.Addr = net.JoinHostPort(host, port)
+		}
+		own, _, err := net.SplitHostPort(opts.Addr)
+		if err != nil {
+			own = host
+		}
+		client := redis.NewClient(opts)
+		client.AddHook(slotsReader{host: own})
+		return client
+	}
+}
+
+// slotsReader reads the replies of CLUSTER SLOTS in place of go-redis, which
+// fails at a host that is null (v9.23).
+type slotsReader struct {
+	host string // of the node that is asked
+}
+
+// DialHook changes nothing (redis.Hook).
+func (slotsReader) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessPipelineHook changes nothing (redis.Hook): nobody asks for the slots in
+// a pipeline.
+func (slotsReader) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook reads the reply of CLUSTER SLOTS (redis.Hook).
+func (s slotsReader) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		asked, ok := cmd.(*redis.ClusterSlotsCmd)
+		if !ok {
+			return next(ctx, cmd)
+		}
+		raw := redis.NewSliceCmd(ctx, cmd.Args()...)
+		err := next(ctx, raw)
+		if err == nil {
+			err = raw.Err()
+		}
+		var slots []redis.ClusterSlot
+		if err == nil {
+			slots, err = s.read(raw.Val())
+		}
+		if err != nil {
+			asked.SetErr(err)
+			return err
+		}
+		asked.SetVal(slots)
+		return nil
+	}
+}
+
+// errSlots is a reply of CLUSTER SLOTS in a shape that is unknown here.
+var errSlots = errors.New("CLUSTER SLOTS was answered in an unexpected shape")
+
+// read takes a reply apart: for each range its first and last slot, and its
+// nodes, the primary first: host, port, id and more.
+func (s slotsReader) read(reply []any) ([]redis.ClusterSlot, error) {
+	slots := make([]redis.ClusterSlot, 0, len(reply))
+	for _, one := range reply {
+		row, _ := one.([]any)
+		if len(row) < 2 {
+			return nil, errSlots
+		}
+		first, ok1 := row[0].(int64)
+		last, ok2 := row[1].(int64)
+		if !ok1 || !ok2 {
+			return nil, errSlots
+		}
+		slot := redis.ClusterSlot{Start: int(first), End: int(last)}
+		for _, one := range row[2:] {
+			node, _ := one.([]any)
+			if len(node) < 2 {
+				return nil, errSlots
+			}
+			host, _ := node[0].(string) // nil for none
+			if !namesHost(host) {
+				host = s.host
+			}
+			named := redis.ClusterNode{Addr: net.JoinHostPort(host, fmt.Sprint(node[1]))}
+			if len(node) > 2 {
+				named.ID, _ = node[2].(string)
+			}
+			slot.Nodes = append(slot.Nodes, named)
+		}
+		slots = append(slots, slot)
+	}
+	return slots, nil
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/broker"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/redistest"
+)
+
+// Clusters behind NAT or a balancer tell no hosts, only ports: nodes ended with
+// "redis: nil". The hosts are null with unknown-endpoint, and "?" where nodes
+// are to tell names and have none; redirections lack them too.
+func TestARedisClusterMayTellNoHosts(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"unknown-endpoint", "hostname"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			cluster := redistest.StartCluster(t, nil, "--cluster-preferred-endpoint-type", kind)
+			slot := cluster.Slot(broker.LogKey("chat", "lobby"))
+			from := cluster.Owner(cluster.Servers[0], slot)
+			to := cluster.Servers[0]
+			if from == to {
+				to = cluster.Servers[1]
+			}
+			for i, flags := range [][]string{nil, {"--wait-replicas=1", "--redis=" + cluster.URL}} {
+				one, two := startNode(t, cluster.URL, flags...), startNode(t, cluster.URL, append(slices.Clone(flags), "--node-id=two")...)
+				ann, bob := enter(t, one.url, fmt.Sprint("Ann", i), "lobby"), enter(t, two.url, fmt.Sprint("Bob", i), "lobby")
+				said := func(key string) {
+					t.Helper()
+					ann.say("lobby", "said as "+key, key)
+					bob.message("said as " + key)
+				}
+				said("1")
+				cluster.Move(slot, from, to) // who asks the old owner is redirected
+				from, to = to, from
+				said("2")
+				poll.Until(t, "the nodes to be ready", func() bool { return one.ready() == nil && two.ready() == nil })
+				said("3")
+			}
+		})
+	}
+}
+
+func TestTheSlotsOfARedisClusterAreRead(t *testing.T) {
+	t.Parallel()
+	id := "6ec23923021cf3ffec47632106199cb7f496ce01"
+	reader := slotsReader{host: "10.0.0.9"}
+	got, err := reader.read([]any{
+		[]any{int64(0), int64(100), []any{"10.0.0.1", int64(7000), id, []any{"hostname", "one"}}, []any{nil, int64(7003), id, []any{}}},
+		[]any{int64(101), int64(16383), []any{"?", int64(7001)}, []any{"", int64(7004), id}},
+	})
+	if err != nil || len(got) != 2 || got[1].Start != 101 || got[1].End != 16383 || got[0].Nodes[0].ID != id {
+		t.Fatalf("%+v %v", got, err)
+	}
+	for i, want := range []string{"10.0.0.1:7000", "10.0.0.9:7003", "10.0.0.9:7001", "10.0.0.9:7004"} {
+		if addr := got[i/2].Nodes[i%2].Addr; addr != want {
+			t.Errorf("%s, want %s", addr, want)
+		}
+	}
+	for _, bad := range []any{nil, "x", []any{int64(0)}, []any{"0", int64(1)}, []any{int64(0), int64(1), "x"}, []any{int64(0), int64(1), []any{nil}}} {
+		if got, err := reader.read([]any{bad}); err == nil {
+			t.Errorf("%v is read as %+v", bad, got)
+		}
+	}
+	// What a redirection names without a host is dialed at the host of --redis.
+	for given, want := range map[string]string{":7001": "h:7001", "?:7001": "h:7001", "10.0.0.1:7001": "10.0.0.1:7001"} {
+		c := clusterNode("h")(&redis.Options{Addr: given})
+		if c.Options().Addr != want {
+			t.Errorf("%s is dialed as %s, want %s", given, c.Options().Addr, want)
+		}
+		_ = c.Close()
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Timings and size of the connections to Redis, where --redis gives no others.
+const (
+	// redisPool is larger than what the hub does at once, so that the lease never
+	// waits for the rooms. A smaller pool is refused.
+	redisPool    = 48
+	redisPoolMax = 10_000
+	redisIdle    = 2 // connections that are kept open
+	redisDial    = 2 * time.Second
+	redisAnswer  = 2 * time.Second
+)
+
+// Bounds of the timeouts that --redis may give.
+const (
+	// redisLeast is more than replicas may take to confirm (WAIT): an answer that
+	// is late by that much is no failure.
+	redisLeast = 1500 * time.Millisecond
+	redisMost  = time.Minute
+)
+
+// redisObeyed are the options in the query of a URL that are obeyed, as in
+// https://pkg.go.dev/github.com/redis/go-redis/v9#ParseURL.
+var redisObeyed = []string{
+	"client_name", "conn_max_idle_time", "conn_max_lifetime", "conn_max_lifetime_jitter", "db", "dial_timeout", "idle_timeout",
+	"max_active_conns", "max_concurrent_dials", "max_conn_age", "max_idle_conns", "min_idle_conns", "pool_fifo", "pool_size",
+	"pool_timeout", "read_timeout", "skip_verify", "write_timeout",
+}
+
+// redisRefused are those that go-redis knows too, and why a node has no use for
+// them.
+var redisRefused = map[string]string{
+	"protocol":                   "a node speaks RESP 2 with every Redis",
+	"max_retries":                noRetries,
+	"min_retry_backoff":          noRetries,
+	"max_retry_backoff":          noRetries,
+	"pipeline_pool_size":         onePool,
+	"pipeline_read_buffer_size":  onePool,
+	"pipeline_write_buffer_size": onePool,
+}
+
+const (
+	noRetries = "a node decides by itself what is tried again"
+	onePool   = "pipelines use the connections of pool_size"
+)
+
+// parseOne reads the URL of one Redis, and sets all that a node wants otherwise
+// than go-redis does by itself. Options in its query are obeyed or refused.
+func parseOne(address string) (*redis.Options, error) {
+	if err := checkOptions(address); err != nil {
+		return nil, err
+	}
+	opts, err := redis.ParseURL(address)
+	if err != nil {
+		hint := "it can't be read as a URL: special characters of a password must be percent-encoded, " + percentHint
+		switch text := err.Error(); {
+		case strings.Contains(text, "invalid database number"), strings.Contains(text, "invalid URL path"):
+			hint = "its path must be the number of a database, or nothing"
+		case strings.Contains(text, "duration"), strings.Contains(text, "boolean"), strings.Contains(text, "number"):
+			hint = "an option in its query has no value of its kind: give times as 3s, numbers as 50, switches as true or false"
+		case strings.Contains(text, "unexpected option"):
+			hint = "its query has an option that is unknown here"
+		case strings.Contains(text, "empty unix socket path"):
+			hint = "it names no socket: give it as unix:///run/redis.sock"
+		}
+		return nil, fmt.Errorf("--redis is no URL of a Redis: %s", hint)
+	}
+	if opts.DB < 0 {
+		return nil, errors.New("--redis is no URL of a Redis: its path must be the number of a database, or nothing")
+	}
+	opts.PoolSize = cmp.Or(opts.PoolSize, redisPool)
+	if opts.MinIdleConns == 0 {
+		opts.MinIdleConns = min(redisIdle, cmp.Or(opts.MaxIdleConns, redisIdle))
+	}
+	opts.DialTimeout = cmp.Or(opts.DialTimeout, redisDial)
+	opts.ReadTimeout = cmp.Or(opts.ReadTimeout, redisAnswer)
+	opts.WriteTimeout = cmp.Or(opts.WriteTimeout, redisAnswer)
+	opts.PoolTimeout = cmp.Or(opts.PoolTimeout, redisAnswer)
+	if err := checkBounds(opts); err != nil {
+		return nil, err
+	}
+	opts.PipelinePoolSize = -1 // pipelines go by the one pool too
+	opts.DialerRetries = 1
+	opts.MaxRetries = -1 // what is tried again, and under which keys, is the hub's to know
+	opts.ContextTimeoutEnabled = true
+	opts.DisableIdentity = true
+	opts.Protocol = 2
+	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if opts.TLSConfig != nil {
+		opts.TLSConfig.MinVersion = tls.VersionTLS12
+	}
+	return opts, nil
+}
+
+// checkOptions refuses the options in a URL's query that are not obeyed. What it
+// can't read is left to ParseURL.
+func checkOptions(address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil
+	}
+	for name := range u.Query() {
+		if why, ok := redisRefused[name]; ok {
+			return fmt.Errorf("--redis has the option %s, which can't be set: %s: leave it out", name, why)
+		}
+		if !slices.Contains(redisObeyed, name) {
+			// It may be a part of a password: so it is not repeated.
+			return fmt.Errorf("--redis is no URL of a Redis: its query has an option that is unknown here: those known are %s", strings.Join(redisObeyed, ", "))
+		}
+	}
+	if u.Query().Has("skip_verify") && u.Scheme != "rediss" {
+		return errors.New("--redis has the option skip_verify, which is for TLS: give rediss:// too, or leave it out")
+	}
+	return nil
+}
+
+// checkBounds refuses options with values that a node can't work with.
+func checkBounds(o *redis.Options) error {
+	for _, t := range []struct {
+		name string
+		d    time.Duration
+	}{{"dial_timeout", o.DialTimeout}, {"read_timeout", o.ReadTimeout}, {"write_timeout", o.WriteTimeout}, {"pool_timeout", o.PoolTimeout}} {
+		least := redisLeast
+		if t.name == "dial_timeout" {
+			least = 100 * time.Millisecond
+		}
+		if t.d < least || t.d > redisMost {
+			return fmt.Errorf("--redis has a %s outside %s to %s: every wait has an end, and Redis needs that long at times", t.name, least, redisMost)
+		}
+	}
+	for _, n := range []struct {
+		name       string
+		n, lo, max int
+	}{
+		{"pool_size", o.PoolSize, redisPool, redisPoolMax},
+		{"max_active_conns", cmp.Or(o.MaxActiveConns, o.PoolSize), redisPool, redisPoolMax},
+		{"min_idle_conns", o.MinIdleConns, 0, o.PoolSize},
+		{"max_idle_conns", o.MaxIdleConns, 0, o.PoolSize},
+		{"max_concurrent_dials", o.MaxConcurrentDials, 0, o.PoolSize},
+	} {
+		if n.n < n.lo || n.n > n.max {
+			return fmt.Errorf("--redis has a %s outside %d to %d: a node does up to %d things at once with Redis, on connections that it opens as it needs them",
+				n.name, n.lo, n.max, redisPool)
+		}
+	}
+	return nil
+}
