@@ -78,9 +78,10 @@ func (t *tailFlags) check(flags *pflag.FlagSet) (client.Follow, string, error) {
 		return follow, "", usage(fmt.Sprintf("-n %d is outside 0 to %d", t.newest, maxNewest), "give --after ID to begin further back")
 	}
 	if flags.Changed("after") {
-		if follow.After, err = protocol.ParseID(t.after); err != nil || follow.After.IsZero() {
-			return follow, "", usage(fmt.Sprintf("--after %q is no id of an entry", t.after), "give one as 1764000000000-17")
+		if _, err := protocol.ParseID(t.after); err != nil {
+			return follow, "", usage(fmt.Sprintf("--after %q is no id of an entry", t.after), "give one as 1764000000000-17, or 0-0 for the beginning")
 		}
+		follow.After = t.after
 		if flags.Changed("newest") {
 			return follow, "", usage("--after and -n contradict each other", "leave one out: both say where to begin")
 		}

@@ -33,6 +33,10 @@ type Options struct {
 	Name string
 	// Token is a guest's token from an earlier welcome, Auth a JWT.
 	Token, Auth string
+	// AuthFrom returns a JWT in place of Auth: for each connection, and from a minute
+	// before the one in use expires, until it returns another one, for a hello that
+	// renews the connection. A Session calls it, by any goroutine, and a Conn does not.
+	AuthFrom func(context.Context) (string, error)
 	// DialContext opens the TCP connections, and TLS configures them; nil for
 	// the usual.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -61,12 +65,21 @@ type Timing struct {
 	Ping, Gone time.Duration
 	// Handshake bounds opening a connection, Hello the node's answer to hello;
 	// default 3 s and 6 s. They are longer than what a busy node needs, and
-	// short enough to try the next node when one is frozen.
+	// short enough to try the next node when one is frozen. A Session doubles
+	// them, twice at most, after each try that took longer, as on a slow line; its
+	// first connection has four times as long.
 	Handshake, Hello time.Duration
 	// Reply is how long the node may take to answer a command before it is
 	// left although it answers pings, Write how long it may take no bytes;
 	// default 15 s and 5 s.
 	Reply, Write time.Duration
+	// Stall is after how long without an answer to a command the Session looks
+	// for another connection beside the one it has; default 5 s.
+	Stall time.Duration
+	// Rest is after how long without a further entry a joined that promised more
+	// is taken as complete; default 3 s. Leave is how long the node may take to
+	// answer the close frame; default 1 s.
+	Rest, Leave time.Duration
 	// Spread is the longest random wait before the first try after a node
 	// told that it drains (1012), and First after any other loss; default 1 s
 	// for both, as all who were at a node lose it at once. Abuse is the least
@@ -88,6 +101,7 @@ func (t *Timing) fill() {
 		{&t.Ping, 3 * time.Second}, {&t.Gone, 8 * time.Second},
 		{&t.Handshake, 3 * time.Second}, {&t.Hello, 6 * time.Second},
 		{&t.Reply, 15 * time.Second}, {&t.Write, 5 * time.Second},
+		{&t.Stall, 5 * time.Second}, {&t.Rest, 3 * time.Second}, {&t.Leave, time.Second},
 		{&t.Spread, time.Second}, {&t.First, time.Second}, {&t.Abuse, 2 * time.Second},
 		{&t.Backoff, 200 * time.Millisecond}, {&t.BackoffMax, 5 * time.Second},
 		{&t.Stable, 5 * time.Second},

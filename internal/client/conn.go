@@ -1,18 +1,17 @@
 package client
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/protocol"
@@ -22,6 +21,9 @@ import (
 // the command was obeyed is not known.
 var ErrLost = errors.New("the connection was lost")
 
+// errSilent tells that the node was silent for too long.
+var errSilent = errors.New("nothing was heard from the node")
+
 // Conn is one connection to one node, after its welcome. Read is called by one
 // goroutine at a time; the other methods may be called by any, at any time.
 type Conn struct {
@@ -30,15 +32,18 @@ type Conn struct {
 	line    *line
 	timing  Timing
 	welcome Welcome
+	auth    string        // the JWT of the hello
+	renewed bool          // the token of the hello does not hold any more
 	done    chan struct{} // closed when the connection has ended
 
 	writing sync.Mutex // held while a frame is written; no other lock is taken under it
+	reading sync.Mutex // held while a frame is read, and by Close where nobody reads
 
 	mu      sync.Mutex // guards the fields below
 	err     error      // why it ended, or will: the first failure
 	ended   bool
 	refs    uint64
-	replies map[string]func(Event)
+	replies map[string]*call // requests without an answer, by ref
 	pinger  *time.Timer
 }
 
@@ -52,9 +57,9 @@ func (c *Conn) URL() string { return c.url }
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // Write sends a command. Its reply comes out of Read, unless its Ref is one
-// that Request gave.
+// that Request gave. What is not UTF-8 in its strings is replaced by U+FFFD.
 func (c *Conn) Write(cmd Command) error {
-	data, err := json.Marshal(cmd)
+	data, err := json.Marshal(cmd, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return fmt.Errorf("write %s: %w", cmd.Type, err)
 	}
@@ -77,57 +82,6 @@ func (c *Conn) WriteRaw(frame []byte) error {
 	return nil
 }
 
-// Request sends a command under a ref of its own. The reply, or the error, is
-// handed to reply by the goroutine in Read, in its place among the events;
-// when the connection ends before, reply is never called.
-func (c *Conn) Request(cmd Command, reply func(Event)) error {
-	c.mu.Lock()
-	c.refs++
-	cmd.Ref = "r" + strconv.FormatUint(c.refs, 36)
-	if c.replies == nil {
-		c.replies = make(map[string]func(Event))
-	}
-	c.replies[cmd.Ref] = reply
-	c.mu.Unlock()
-	err := c.Write(cmd)
-	if err != nil {
-		c.take(cmd.Ref)
-	}
-	return err
-}
-
-// Call sends a command and waits for its reply, which another goroutine must
-// Read. A node that does not answer within Timing.Reply is given up. The error
-// is ErrLost when the connection ended, and ctx's when that did.
-func (c *Conn) Call(ctx context.Context, cmd Command) (Event, error) {
-	answer := make(chan Event, 1)
-	if err := c.Request(cmd, func(e Event) { answer <- e }); err != nil {
-		return Event{}, err
-	}
-	timer := time.NewTimer(c.timing.Reply)
-	defer timer.Stop()
-	select {
-	case e := <-answer:
-		return e, nil
-	case <-ctx.Done():
-		return Event{}, ctx.Err()
-	case <-timer.C:
-		c.end(fmt.Errorf("the node did not answer %s within %s", cmd.Type, c.timing.Reply))
-		return Event{}, ErrLost
-	case <-c.done:
-		return Event{}, ErrLost
-	}
-}
-
-// take returns who waits for a reply, who then waits no more.
-func (c *Conn) take(ref string) func(Event) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	reply := c.replies[ref]
-	delete(c.replies, ref)
-	return reply
-}
-
 // Read returns the next event that answers no Request. It hands replies to who
 // asked for them, and swallows pongs. After an error the connection has ended:
 // a *ClosedError where the node closed it with a code.
@@ -137,20 +91,23 @@ func (c *Conn) Read() (Event, error) {
 		if err != nil {
 			return Event{}, c.end(err)
 		}
-		if e.ref != "" {
-			if reply := c.take(e.ref); reply != nil {
-				reply(e)
-				continue
-			}
+		if e.ref != "" && c.answer(e) {
+			continue
 		}
-		if e.Type != "pong" {
-			return e, nil
+		switch handled, err := c.refusal(e); {
+		case err != nil:
+			return Event{}, c.end(err)
+		case handled || e.Type == "pong":
+			continue
 		}
+		return e, nil
 	}
 }
 
 func (c *Conn) readAny() (Event, error) {
+	c.reading.Lock()
 	kind, frame, err := c.ws.ReadMessage()
+	c.reading.Unlock()
 	if err != nil {
 		return Event{}, c.readError(err)
 	}
@@ -168,7 +125,7 @@ func (c *Conn) readError(err error) error {
 	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
 		return &ClosedError{Code: closed.Code, Reason: closed.Text}
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("%w: nothing was heard from the node for %s", ErrLost, time.Duration(c.line.silence.Load()))
+		return fmt.Errorf("%w: %w for %s", ErrLost, errSilent, time.Duration(c.line.silence.Load()))
 	case closed != nil, errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return fmt.Errorf("%w: the node broke it off", ErrLost)
 	case errors.Is(err, websocket.ErrReadLimit):
@@ -177,15 +134,7 @@ func (c *Conn) readError(err error) error {
 	return fmt.Errorf("%w: %w", ErrLost, err)
 }
 
-// Close ends the connection and tells the node so.
-func (c *Conn) Close() {
-	bye := websocket.FormatCloseMessage(protocol.CloseNormal, "")
-	_ = c.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(closeWait))
-	_ = c.end(net.ErrClosed)
-}
-
-// closeWait bounds the courtesy of a close frame, and the wait for the node's
-// own after a write has failed.
+// closeWait bounds the wait for the node's close frame after a write has failed.
 const closeWait = 250 * time.Millisecond
 
 // failed notes that a write failed. The reader may still find the node's close

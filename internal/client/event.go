@@ -69,11 +69,14 @@ type Welcome = protocol.Welcomed
 // Joined is the reply to join.
 type Joined struct {
 	Room string `json:"room"`
-	// Head is the id of the room's newest entry, "" where it has none.
-	Head      string           `json:"head"`
+	// Head is the id of the room's newest entry, "0-0" where it has none: a
+	// cursor either way.
+	Head string `json:"head"`
+	// Recovered tells that Messages are the entries after the cursor, and not
+	// the newest messages as they stand.
 	Recovered bool             `json:"recovered"`
 	Messages  []jsontext.Value `json:"messages"`
-	// More tells that the rest up to Head follows as events "message".
+	// More tells that the rest of them follows, each as an event "message".
 	More    bool            `json:"more"`
 	Members []protocol.User `json:"members"`
 	Count   int             `json:"count"`
@@ -113,11 +116,23 @@ type Entry struct {
 	Target string `json:"target"`
 	Emoji  string `json:"emoji"`
 	On     bool   `json:"on"`
+	// Edited and Reactions are what a message as it stands has: when its text
+	// was changed last (ms; 0 for never), and how users reacted to it.
+	Edited    int64      `json:"edited"`
+	Reactions []Reaction `json:"reactions"`
 
 	// At is ID, read.
 	At protocol.ID `json:"-"`
 	// Raw is the entry's JSON object in one line, without "type".
 	Raw jsontext.Value `json:"-"`
+}
+
+// Reaction is one emoji on a message as it stands.
+type Reaction struct {
+	Emoji string `json:"emoji"`
+	Count int    `json:"count"`
+	// Users are the ids of some of those who reacted so.
+	Users []string `json:"users"`
 }
 
 // Presence tells who came to a room and who went.
@@ -136,6 +151,8 @@ type Nodes struct {
 // Status tells that the node lost or regained Redis: Broker is "up" or "down".
 type Status struct {
 	Broker string `json:"broker"`
+	// Nodes are those that reach Redis, where this one has been down for a while.
+	Nodes []protocol.Node `json:"nodes"`
 }
 
 // Reset tells that a room's log is no longer the one that was followed.

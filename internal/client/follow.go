@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,9 +11,10 @@ import (
 
 // Follow says how a room is followed.
 type Follow struct {
-	// After is the last entry seen: all after it are told. Zero begins with
-	// the room's newest Newest entries.
-	After  protocol.ID
+	// After is the id of the last entry seen: all after it are told. "0-0" is
+	// the place before the first one; "" begins with the room's newest Newest
+	// entries.
+	After  string
 	Newest int
 	// Handle is told the room's entries, in order and none twice, and what
 	// happened to that order. The Session's reader calls it, one call at a
@@ -23,19 +25,23 @@ type Follow struct {
 }
 
 // Follow joins a room and follows it until Leave, or until the Session ends. It
-// returns when the first entries have been told, or with the error of a node
-// that refuses the room for good.
+// returns when all entries that the room held have been told, or with the error
+// of a node that refuses the room for good.
 func (s *Session) Follow(ctx context.Context, name string, f Follow) error {
 	name, bad := protocol.Room(name)
 	if bad != nil {
 		return bad
+	}
+	after, err := parseCursor(f.After)
+	if err != nil {
+		return fmt.Errorf("follow after %q: %w", f.After, err)
 	}
 	s.mu.Lock()
 	if old := s.rooms[name]; old != nil && old.handle != nil && old.err == nil {
 		s.mu.Unlock()
 		return fmt.Errorf("room %q is followed already", name)
 	}
-	r := newRoom(name, f)
+	r := newRoom(name, f, after)
 	s.rooms[name] = r
 	c := s.conn
 	s.mu.Unlock()
@@ -76,20 +82,23 @@ func (s *Session) Leave(name string) {
 // members) on whatever connection there is, and returns its reply. A refusal
 // that waiting doesn't mend is a *protocol.Error.
 func (s *Session) Do(ctx context.Context, cmd Command) (Event, error) {
+	alone := false
 	for tries := 0; ; {
 		c, err := s.connected(ctx)
 		if err != nil {
 			return Event{}, err
 		}
-		e, err := c.Call(ctx, cmd)
-		if err != nil {
-			if ctx.Err() != nil {
-				return Event{}, ctx.Err()
-			}
+		e, err := s.call(ctx, c, cmd, &alone)
+		var refused *protocol.Error
+		switch {
+		case errors.As(err, &refused):
+			return Event{}, refused
+		case ctx.Err() != nil:
+			return Event{}, ctx.Err()
+		case err != nil:
 			continue // connected waits for the next connection
 		}
-		refused := e.Refused()
-		if refused == nil {
+		if refused = e.Refused(); refused == nil {
 			return e, nil
 		}
 		wait, ok := s.retry(refused, tries)

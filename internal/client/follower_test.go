@@ -15,6 +15,7 @@ import (
 var quick = Timing{
 	Ping: 50 * time.Millisecond, Gone: 300 * time.Millisecond,
 	Handshake: 300 * time.Millisecond, Hello: 300 * time.Millisecond, Reply: time.Second,
+	Stall: 600 * time.Millisecond, Rest: 100 * time.Millisecond, Leave: 100 * time.Millisecond,
 	Spread: 20 * time.Millisecond, First: 5 * time.Millisecond, Abuse: 20 * time.Millisecond,
 	Backoff: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 }
@@ -51,6 +52,13 @@ func (f *follower) losses() string {
 		}
 	}
 	return strings.Join(all, "\n")
+}
+
+// last is the newest notice.
+func (f *follower) last() Notice {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.notices[len(f.notices)-1]
 }
 
 func (f *follower) wants(t *testing.T, want ...string) {

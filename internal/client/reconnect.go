@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -137,6 +138,24 @@ func (w *search) next(l loss) (url string, wait time.Duration) {
 	return url, wait
 }
 
+// mostPatience is how often the time for a connection is doubled at most.
+const mostPatience = 2
+
+// patient returns timings for a try after so many that took too long: on a slow line
+// the time that is right for leaving a frozen node is too short for any node.
+func (t Timing) patient(timeouts int) Timing {
+	n := min(timeouts, mostPatience)
+	t.Handshake <<= n
+	t.Hello <<= n
+	return t
+}
+
+// isTimeout reports whether a try to connect took too long.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errSilent) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
 // backoff is the longest wait after so many failures.
 func (t *Timing) backoff(failures int) time.Duration {
 	return min(t.BackoffMax, t.Backoff<<min(failures, 16))
@@ -159,7 +178,12 @@ func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, erro
 	first := s.Node() == protocol.Node{}
 	way := &search{timing: &s.opts.Timing, random: rand.N[time.Duration], now: time.Now, urls: s.candidates(l.stay), failed: attempt}
 	opts := s.credentials()
+	slow := 0
+	if first {
+		slow = mostPatience // there is no other node to try meanwhile
+	}
 	for try := 0; ; try++ {
+		opts.Timing = s.opts.Timing.patient(slow)
 		var wait time.Duration
 		if try == 0 && first {
 			opts.URL, way.tried = way.urls[0], 1
@@ -169,7 +193,11 @@ func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, erro
 		if err := sleep(ctx, wait); err != nil {
 			return nil, err
 		}
-		c, err := Dial(ctx, opts)
+		var c *Conn
+		err := s.authenticate(ctx, &opts)
+		if err == nil {
+			c, err = Dial(ctx, opts)
+		}
 		for err != nil && ctx.Err() == nil && !first && s.yield(&opts, err) {
 			c, err = Dial(ctx, opts)
 		}
@@ -180,10 +208,16 @@ func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, erro
 			return nil, ctx.Err()
 		}
 		l = s.judge(err)
+		if l.final && !first && s.reauthenticates(ctx, opts.Auth, err) {
+			l.final = false
+		}
 		if l.final || (first && !asksToWait(err)) {
 			return nil, err
 		}
 		way.refused(err)
+		if isTimeout(err) {
+			slow++
+		}
 		s.notice(Notice{Node: s.Node(), Err: err, Again: !first})
 	}
 }
@@ -197,18 +231,15 @@ func asksToWait(err error) bool {
 	return errors.As(err, &refused) || errors.As(err, &closed) || errors.As(err, &busy) && busy.RetryAfter > 0
 }
 
-// credentials are the options for saying hello as the same user as before. A
-// guest's token tells the name too, and one who asks for none is not refused
-// because somebody took it meanwhile.
+// credentials are the options for saying hello as the same user as before. The name
+// goes with the token, for a node where the token no longer holds; yield gives it up
+// where somebody took it meanwhile.
 func (s *Session) credentials() Options {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	opts := s.opts
 	if s.token != "" {
 		opts.Token = s.token
-		if opts.Auth == "" {
-			opts.Name = ""
-		}
 	}
 	return opts
 }

@@ -1,8 +1,10 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -223,5 +225,29 @@ func TestASilentNodeIsLeftWithinTenSeconds(t *testing.T) {
 		}
 	case <-time.After(poll.Patience):
 		t.Fatal("it was not left")
+	}
+}
+
+// On a line with a long delay no handshake is done within the time that is right for
+// leaving a frozen node; it was tried again for ever.
+func TestSlowHandshakesGetMoreTime(t *testing.T) {
+	t.Parallel()
+	c := fakenode.New()
+	n := c.Start(t)
+	slow := func(delay time.Duration) func(context.Context, string, string) (net.Conn, error) {
+		return func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if err := sleep(ctx, delay); err != nil {
+				return nil, err
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
+	}
+	f := open(t, Options{URL: n.URL, DialContext: slow(quick.Handshake * 3 / 2)})
+	f.follow(t, "lobby", 0)
+	n.Cut()
+	c.Say("lobby", "1")
+	f.wants(t, "1")
+	if l := f.losses(); !strings.Contains(l, "no answer") {
+		t.Errorf("no try took too long: %s", l)
 	}
 }

@@ -5,10 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"example.com/chat/internal/protocol"
 )
@@ -23,20 +24,28 @@ var ErrUnknown = errors.New("it is not known whether the message was taken")
 // Send says something in a room, which it joins first where the Session is not
 // in it. It returns when the message is acknowledged, however many connections
 // that takes, always under the same key, so the room takes it once. Otherwise the
-// error is a *protocol.Error of a node that refuses it for good, the Session's
-// end, or ctx's; with ErrUnknown where the message may have been taken.
+// error is a *protocol.Error where the message is refused for good, by a node or,
+// beyond the limits of the welcome, before it is sent; the Session's end; or ctx's;
+// with ErrUnknown where the message may have been taken. What is not UTF-8 in text
+// is replaced by U+FFFD.
 //
 // Messages that one goroutine sends to a room are entered in that order: the next
 // is sent when the one before is acknowledged, since a refusal that has to be
 // tried again would else let later ones pass. Calls in parallel have no order.
+//
+// A Session whose token no longer holds goes on as a new user ([Notice].Renewed).
+// A message of the old user that was not acknowledged is then looked for among the
+// room's newest entries; where it is not found, the error is ErrUnknown, as sending
+// it again as another user might enter it twice.
 func (s *Session) Send(ctx context.Context, name, text, key string) (Sent, error) {
 	name, bad := protocol.Room(name)
 	if bad != nil {
 		return Sent{}, bad
 	}
-	if !utf8.ValidString(text) {
-		return Sent{}, protocol.Errorf(protocol.CodeBadField, "text is not UTF-8")
+	if bad := protocol.Key(key); bad != nil {
+		return Sent{}, bad
 	}
+	text = strings.ToValidUTF8(text, "\ufffd")
 	m := outgoing{cmd: Command{Type: protocol.Send, Room: name, Text: text, Key: key}}
 	sent, err := s.deliver(ctx, &m)
 	var refused *protocol.Error
@@ -52,6 +61,7 @@ type outgoing struct {
 	author string // id of the user as whom it was written first; "" before that
 	tries  int    // refusals in a row that ask for another try
 	absent int    // times that the node said not_joined
+	alone  bool   // a connection ended by its fault or another's: it goes alone
 }
 
 func (s *Session) deliver(ctx context.Context, m *outgoing) (Sent, error) {
@@ -60,12 +70,9 @@ func (s *Session) deliver(ctx context.Context, m *outgoing) (Sent, error) {
 		if err != nil {
 			return Sent{}, err
 		}
-		w := c.Welcome()
-		if err := fits(m.cmd, w.Limits); err != nil {
-			return Sent{}, err
-		}
-		if m.author != "" && m.author != w.User.ID {
-			return Sent{}, fmt.Errorf("%w: the node no longer knows who sent it", ErrUnknown)
+		user := c.Welcome().User.ID
+		if m.author != "" && m.author != user {
+			return s.find(ctx, m)
 		}
 		if err := s.paced(ctx); err != nil {
 			return Sent{}, err
@@ -73,15 +80,18 @@ func (s *Session) deliver(ctx context.Context, m *outgoing) (Sent, error) {
 		if c.over() {
 			continue
 		}
-		m.author = w.User.ID
-		e, err := c.Call(ctx, m.cmd)
-		if ctx.Err() != nil {
+		m.author = user
+		e, err := s.call(ctx, c, m.cmd, &m.alone)
+		var refused *protocol.Error
+		switch {
+		case errors.As(err, &refused):
+			return Sent{}, refused
+		case ctx.Err() != nil:
 			return Sent{}, ctx.Err()
-		}
-		if err != nil {
+		case err != nil:
 			continue // member waits for the next connection
 		}
-		refused := e.Refused()
+		refused = e.Refused()
 		if refused == nil {
 			var sent Sent
 			if err := e.Decode(&sent); err != nil || sent.Key != m.cmd.Key {
@@ -95,6 +105,68 @@ func (s *Session) deliver(ctx context.Context, m *outgoing) (Sent, error) {
 		}
 	}
 }
+
+// find looks among the newest entries of the room for a message that was written
+// as a user who the Session no longer is.
+func (s *Session) find(ctx context.Context, m *outgoing) (Sent, error) {
+	unknown := fmt.Errorf("%w: the node no longer knows who sent it", ErrUnknown)
+	e, err := s.Do(ctx, Command{Type: protocol.History, Room: m.cmd.Room, Limit: protocol.MaxHistory})
+	if err != nil {
+		return Sent{}, fmt.Errorf("%w, and looking for it failed: %w", unknown, err)
+	}
+	var page History
+	if err := e.Decode(&page); err != nil {
+		return Sent{}, unknown
+	}
+	list, err := decodeEntries(page.Messages)
+	if err != nil {
+		return Sent{}, unknown
+	}
+	for _, entry := range list {
+		if entry.Key == m.cmd.Key && entry.User.ID == m.author && entry.Kind == "" {
+			return Sent{Room: entry.Room, Key: entry.Key, ID: entry.ID, Time: entry.Time, Duplicate: true}, nil
+		}
+	}
+	return Sent{}, unknown
+}
+
+// call sends a command and waits for its answer. The error is ErrLost where the
+// connection ended before, a *protocol.Error where the command can't be sent or
+// ended the connection by its own fault.
+//
+// A connection that ends by the fault of one of several commands does not tell
+// which one it was. Each of them is then marked alone, and sent while no other
+// is under way: the one that ends a connection again is at fault, and fails.
+func (s *Session) call(ctx context.Context, c *Conn, cmd Command, alone *bool) (Event, error) {
+	if bad := fits(cmd, c.Welcome().Limits); bad != nil {
+		return Event{}, bad
+	}
+	share := int64(1)
+	if *alone {
+		share = gateWidth
+	}
+	if err := s.gate.Acquire(ctx, share); err != nil {
+		return Event{}, err
+	}
+	defer s.gate.Release(share)
+	if c.over() {
+		return Event{}, ErrLost // while this waited
+	}
+	e, err := c.call(ctx, cmd, func() { s.stalled(c) }, func() bool { return s.catchingUp(c) })
+	if err == nil || ctx.Err() != nil {
+		return e, err
+	}
+	if fault := c.fault(); fault != nil {
+		if c.unanswered(0) == 1 {
+			return Event{}, fault
+		}
+		*alone = true
+	}
+	return Event{}, err
+}
+
+// gateWidth is how many commands may be under way at once.
+const gateWidth = 1 << 20
 
 // refused waits until the message may be tried again; its error is final.
 func (s *Session) refused(ctx context.Context, c *Conn, r *room, m *outgoing, refused *protocol.Error) error {
@@ -123,7 +195,7 @@ func (s *Session) member(ctx context.Context, name string) (*Conn, *room, error)
 	s.mu.Lock()
 	r, c := s.rooms[name], s.conn
 	if r == nil {
-		r = newRoom(name, Follow{})
+		r = newRoom(name, Follow{}, cursor{})
 		s.rooms[name] = r
 	}
 	s.mu.Unlock()
@@ -173,16 +245,19 @@ func (s *Session) exhausted() {
 	}
 }
 
-// fits refuses a frame that the node would close the connection for; a text
-// that is only a little too long the node refuses itself.
-func fits(cmd Command, l protocol.Limits) error {
-	if len(cmd.Text) <= l.Text {
+// fits refuses what is beyond the limits of a node: a longer text it would refuse
+// itself, and for a larger frame it would close the connection.
+func fits(cmd Command, l protocol.Limits) *protocol.Error {
+	if l.Text <= 0 {
 		return nil
 	}
-	frame, err := json.Marshal(cmd)
+	if len(cmd.Text) > l.Text {
+		return protocol.Errorf(protocol.CodeTooLong, "the text has %d bytes: %d at most", len(cmd.Text), l.Text)
+	}
+	frame, err := json.Marshal(cmd, jsontext.AllowInvalidUTF8(true))
 	const ref = 64 // what it still gets
-	if err == nil && int64(len(frame)+ref) <= l.FrameLimit() {
-		return nil
+	if size := int64(len(frame) + ref); err == nil && size > l.FrameLimit() {
+		return protocol.Errorf(protocol.CodeTooLong, "the command has %d bytes: %d at most", size, l.FrameLimit())
 	}
-	return protocol.Errorf(protocol.CodeTooLong, "the text has %d bytes: %d at most", len(cmd.Text), l.Text)
+	return nil
 }

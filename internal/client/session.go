@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"example.com/chat/internal/protocol"
@@ -22,6 +23,9 @@ type Session struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	done   chan struct{} // closed when run has returned
+	// gate lets one command alone be under way; see call.
+	gate    *semaphore.Weighted
+	seekers sync.WaitGroup // searches for a better connection; run waits for them
 
 	// mu is taken before a Conn's, and not held while anything is written or told.
 	mu      sync.Mutex // guards the fields below
@@ -35,6 +39,10 @@ type Session struct {
 	user    protocol.User
 	token   string
 	pace    *rate.Limiter // nil without a limit
+	seeking *Conn         // beside which another connection is looked for
+	standby *Conn         // which was found, and is for run to go on with
+	// cutOff holds the nodes that said they can't reach Redis, and when.
+	cutOff map[string]time.Time
 }
 
 // Notice is news of a Session's connection.
@@ -47,6 +55,9 @@ type Notice struct {
 	Err error
 	// Again tells that it is not the Session's first connection.
 	Again bool
+	// Renewed tells that the token did not hold any more, so that the Session is
+	// another user than before, or than was asked for.
+	Renewed bool
 }
 
 // Open connects as Dial does, and begins a Session. A node that is not there, or
@@ -55,12 +66,14 @@ type Notice struct {
 func Open(ctx context.Context, opts Options) (*Session, error) {
 	opts.Timing.fill()
 	s := &Session{opts: opts, tls: usesTLS(opts.URL), done: make(chan struct{}), rooms: make(map[string]*room)}
+	s.gate = semaphore.NewWeighted(gateWidth)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	c, err := s.connect(ctx, loss{}, 0)
 	if err != nil {
 		s.cancel()
 		return nil, err
 	}
+	s.attach(c)
 	go s.run(c) // owns the connections; stopped by Close or a final error; Close waits for it
 	return s, nil
 }
@@ -103,31 +116,46 @@ func (s *Session) Node() protocol.Node {
 	return s.node
 }
 
-// run holds a connection for as long as the Session lives.
+// run holds a connection for as long as the Session lives; the first is attached.
 func (s *Session) run(c *Conn) {
 	defer close(s.done)
+	defer s.seekers.Wait() // none begins once err is set
 	attempt := 0
 	for {
 		began := time.Now()
-		s.attach(c)
 		err := s.read(c)
 		s.detach(c)
+		next := s.takeStandby()
 		if s.ctx.Err() != nil {
+			if next != nil {
+				next.Close()
+			}
 			return
 		}
 		if time.Since(began) >= s.opts.Timing.Stable {
 			attempt = 0
 		}
 		l := s.judge(err)
-		if !l.final {
+		if c.fault() != nil && c.unanswered(0) > 0 {
+			l.final = false // the command is at fault, and fails by itself
+		}
+		if l.final && s.reauthenticates(s.ctx, c.auth, err) {
+			l.final = false
+		}
+		switch {
+		case next != nil:
 			s.notice(Notice{Node: s.Node(), Err: err, Again: true})
-			c, err = s.connect(s.ctx, l, attempt)
+		case !l.final:
+			s.notice(Notice{Node: s.Node(), Err: err, Again: true})
+			next, err = s.connect(s.ctx, l, attempt)
 			attempt++
 		}
-		if l.final || err != nil {
+		if next == nil {
 			s.fail(err)
 			return
 		}
+		c = next
+		s.attach(c)
 	}
 }
 
@@ -151,6 +179,7 @@ func (s *Session) attach(c *Conn) {
 	w := c.Welcome()
 	s.mu.Lock()
 	again := s.node != protocol.Node{}
+	renewed := c.renewed || again && s.user.ID != w.User.ID
 	here := protocol.Node{ID: w.Node.ID, URL: c.URL()}
 	s.conn, s.node, s.nodes, s.user, s.token = c, here, w.Nodes, w.User, w.Token
 	s.tls = s.tls || usesTLS(c.URL())
@@ -167,7 +196,8 @@ func (s *Session) attach(c *Conn) {
 		c.Close() // Close came while there was no connection to close
 		return
 	}
-	s.notice(Notice{Node: here, Again: again})
+	s.renewLater(c, c.auth)
+	s.notice(Notice{Node: here, Again: again, Renewed: renewed})
 	for _, r := range rooms {
 		s.join(c, r)
 	}
@@ -265,6 +295,12 @@ func (s *Session) handle(c *Conn, e Event) error {
 		s.mu.Lock()
 		s.nodes = n.Nodes
 		s.mu.Unlock()
+	case "status":
+		var st Status
+		if err := e.Decode(&st); err != nil {
+			return err
+		}
+		s.brokerStatus(c, st)
 	}
 	if s.opts.OnEvent != nil {
 		s.opts.OnEvent(e)

@@ -26,6 +26,11 @@ type Cluster struct {
 	users map[string]user // by token
 	made  int             // users
 	clock int64
+	// piece is how many entries one joined holds, 0 for all; withheld tells that
+	// the rest of them never follows.
+	piece    int
+	withheld bool
+	renew    bool
 	// announced is the URL that every node announces for all; "" for each its own.
 	announced string
 }
@@ -75,6 +80,22 @@ func (c *Cluster) Announce(url string) {
 	c.announced = url
 }
 
+// Renew makes a token that does not hold any more give a new user, who is told so,
+// in place of an error.
+func (c *Cluster) Renew(renew bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.renew = renew
+}
+
+// Pieces makes a joined hold so many entries at most; the rest follows, unless it
+// is withheld.
+func (c *Cluster) Pieces(entries int, withheld bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.piece, c.withheld = entries, withheld
+}
+
 // Say enters a message as if another user had said it, and returns its id.
 func (c *Cluster) Say(room, text string) string {
 	c.mu.Lock()
@@ -106,7 +127,7 @@ func (c *Cluster) Wipe(room string, tell bool) {
 	c.rooms[room] = &log{keys: make(map[string]entry)}
 	c.clock += 1000
 	if tell {
-		c.publishLocked(room, []byte(fmt.Sprintf(`{"type":"reset","room":%q,"head":""}`, room)))
+		c.publishLocked(room, []byte(fmt.Sprintf(`{"type":"reset","room":%q,"head":"0-0"}`, room)))
 	}
 }
 
@@ -172,22 +193,31 @@ func (c *Cluster) nodesLocked(self *Node) []map[string]string {
 	return list
 }
 
-// joined answers join: the newest 50, or all after a cursor.
-func (l *log) joined(room, after string) map[string]any {
+// joined answers join: the newest 50, or all after a cursor, most at once; rest is
+// what is to follow.
+func (l *log) joined(room, after string, most int) (fields map[string]any, rest []entry) {
 	list, recovered := l.entries[max(0, len(l.entries)-50):], false
-	if after != "" {
+	switch {
+	case after == "0-0":
+		if n := len(l.entries); n <= 1000 && l.seq == int64(n) {
+			list, recovered = l.entries, true
+		}
+	case after != "":
 		if i := slices.IndexFunc(l.entries, func(e entry) bool { return e.id == after }); i >= 0 && len(l.entries)-i-1 <= 1000 {
 			list, recovered = l.entries[i+1:], true
 		}
 	}
-	head := ""
+	head := "0-0"
 	if n := len(l.entries); n > 0 {
 		head = l.entries[n-1].id
 	}
-	return map[string]any{
-		"type": "joined", "room": room, "head": head, "recovered": recovered,
-		"messages": raws(list), "members": []user{}, "count": 0,
+	if most > 0 && len(list) > most {
+		list, rest = list[:most], list[most:]
 	}
+	return map[string]any{
+		"type": "joined", "room": room, "head": head, "recovered": recovered, "more": len(rest) > 0,
+		"messages": raws(list), "members": []user{}, "count": 0,
+	}, rest
 }
 
 func (l *log) history(room, before string, limit int) map[string]any {

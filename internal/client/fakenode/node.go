@@ -48,6 +48,7 @@ type Node struct {
 	thaw    chan struct{} // closed when the node is no longer frozen
 	faulty  func(Command) *Fault
 	heard   []Command
+	later   []string
 }
 
 // peer is one connection.
@@ -57,6 +58,7 @@ type peer struct {
 	rooms map[string]bool
 	user  user
 	gone  chan struct{}
+	rest  []entry // of a joined that was the newest reply
 }
 
 func (n *Node) listen(t *testing.T) {
@@ -164,6 +166,10 @@ func (n *Node) Push(frame string) {
 	}
 }
 
+// PushLater sends a frame to all connections after the reply to the command that a
+// function given to Faulty is deciding about.
+func (n *Node) PushLater(frame string) { n.later = append(n.later, frame) }
+
 func (p *peer) push(frame []byte) {
 	select {
 	case p.out <- frame:
@@ -239,12 +245,19 @@ func (n *Node) read(p *peer) {
 // connection.
 func (n *Node) commandLocked(p *peer, c Command) bool {
 	n.heard = append(n.heard, c)
+	defer func() {
+		for _, frame := range n.later {
+			p.push([]byte(frame))
+		}
+		n.later = nil
+	}()
 	var f *Fault
 	if n.faulty != nil {
 		f = n.faulty(c)
 	}
 	if f == nil {
 		n.reply(p, c, n.obeyLocked(p, c))
+		n.restLocked(p)
 		return true
 	}
 	if f.Obey {
@@ -263,6 +276,16 @@ func (n *Node) commandLocked(p *peer, c Command) bool {
 		n.reply(p, c, refusal(f.Code, c, f.RetryAfter))
 	}
 	return true
+}
+
+// restLocked sends what a joined did not hold.
+func (n *Node) restLocked(p *peer) {
+	for _, e := range p.rest {
+		if !n.cluster.withheld {
+			p.push(append([]byte(`{"type":"message",`), e.raw[1:]...))
+		}
+	}
+	p.rest = nil
 }
 
 func (n *Node) reply(p *peer, c Command, fields map[string]any) {
@@ -292,7 +315,9 @@ func (n *Node) obeyLocked(p *peer, c Command) map[string]any {
 		return map[string]any{"type": "pong"}
 	case "join":
 		p.rooms[c.Room] = true
-		return l.joined(c.Room, c.After)
+		fields, rest := l.joined(c.Room, c.After, n.cluster.piece)
+		p.rest = rest
+		return fields
 	case "leave":
 		delete(p.rooms, c.Room)
 		return map[string]any{"type": "left", "room": c.Room}
@@ -308,7 +333,7 @@ func (n *Node) helloLocked(p *peer, c Command) map[string]any {
 	token := c.Token
 	u, known := n.cluster.users[token]
 	switch {
-	case token != "" && !known:
+	case token != "" && !known && !n.cluster.renew:
 		return refusal("unauthorized", c, 0)
 	case !known:
 		n.cluster.made++
@@ -323,7 +348,8 @@ func (n *Node) helloLocked(p *peer, c Command) map[string]any {
 	p.user = u
 	nodes := n.cluster.nodesLocked(n)
 	return map[string]any{
-		"type": "welcome", "user": u, "token": token, "node": nodes[0], "nodes": nodes, "version": 1,
+		"renewed": c.Token != "" && !known,
+		"type":    "welcome", "user": u, "token": token, "node": nodes[0], "nodes": nodes, "version": 1,
 		"limits": map[string]any{"text": n.cluster.Text, "rooms": 100, "rate": n.cluster.Rate, "burst": n.cluster.Burst},
 	}
 }

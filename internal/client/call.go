@@ -1,0 +1,198 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/chat/internal/protocol"
+)
+
+// errUnnamed ends a connection on which a command was refused by an error that
+// does not tell which one it was.
+var errUnnamed = errors.New("the node refused a command without naming it")
+
+// call is a command whose answer somebody waits for.
+type call struct {
+	cmd   Command
+	began time.Time
+	reply func(Event)
+}
+
+// Call sends a command and waits for its reply, which another goroutine must
+// Read. A node that does not answer within Timing.Reply is given up. The error
+// is ErrLost when the connection ended, and ctx's when that did.
+func (c *Conn) Call(ctx context.Context, cmd Command) (Event, error) {
+	return c.call(ctx, cmd, func() {}, func() bool { return false })
+}
+
+// call is Call with two hooks, both called by the caller's goroutine. stalled is
+// called once, when there was no answer for Timing.Stall. Whenever the time for
+// stalled or for the reply is up, busy is asked whether the node is still
+// delivering what it has to send before the reply: then the time begins anew.
+func (c *Conn) call(ctx context.Context, cmd Command, stalled func(), busy func() bool) (Event, error) {
+	answer := make(chan Event, 1)
+	w := &call{cmd: cmd, began: time.Now(), reply: func(e Event) { answer <- e }}
+	if err := c.request(cmd, w); err != nil {
+		return Event{}, err
+	}
+	stall, reply := time.NewTimer(c.timing.Stall), time.NewTimer(c.timing.Reply)
+	defer stall.Stop()
+	defer reply.Stop()
+	for {
+		select {
+		case e := <-answer:
+			return e, nil
+		case <-ctx.Done():
+			return Event{}, ctx.Err()
+		case <-stall.C:
+			if busy() {
+				stall.Reset(c.timing.Stall)
+				continue
+			}
+			stalled()
+		case <-reply.C:
+			if busy() {
+				reply.Reset(c.timing.Reply)
+				continue
+			}
+			c.end(fmt.Errorf("the node did not answer %s within %s", cmd.Type, c.timing.Reply))
+			return Event{}, ErrLost
+		case <-c.done:
+			return Event{}, ErrLost
+		}
+	}
+}
+
+// Request sends a command under a ref of its own. The reply, or the error, is
+// handed to reply by the goroutine in Read, in its place among the events;
+// when the connection ends before, reply is never called.
+func (c *Conn) Request(cmd Command, reply func(Event)) error {
+	return c.request(cmd, &call{reply: reply})
+}
+
+func (c *Conn) request(cmd Command, w *call) error {
+	c.mu.Lock()
+	c.refs++
+	cmd.Ref = fmt.Sprintf("r%x", c.refs)
+	if c.replies == nil {
+		c.replies = make(map[string]*call)
+	}
+	c.replies[cmd.Ref] = w
+	c.mu.Unlock()
+	return c.Write(cmd)
+}
+
+// answer hands a reply to the one who waits for it; false where nobody does.
+func (c *Conn) answer(e Event) bool {
+	c.mu.Lock()
+	w := c.replies[e.ref]
+	delete(c.replies, e.ref)
+	c.mu.Unlock()
+	if w == nil {
+		return false
+	}
+	w.reply(e)
+	return true
+}
+
+// refusal takes an error without a ref. It answers the call that it names, or the
+// only one that it can mean. Where it can mean several, and sending them again
+// as they are would bring it again, it ends the connection: each is then tried
+// alone. handled is false where it means no call.
+func (c *Conn) refusal(e Event) (handled bool, err error) {
+	refused := e.Refused()
+	if refused == nil || e.ref != "" {
+		return false, nil
+	}
+	var ref string
+	n := 0
+	c.mu.Lock()
+	for r, w := range c.replies {
+		if w.cmd.Type == "" || refused.Key != "" && refused.Key != w.cmd.Key || refused.Room != "" && refused.Room != w.cmd.Room {
+			continue
+		}
+		ref = r
+		n++
+	}
+	c.mu.Unlock()
+	switch {
+	case n == 1:
+		e.ref = ref
+		return c.answer(e), nil
+	case n > 1 && !protocol.Codes[refused.Code].Retry:
+		return true, fmt.Errorf("%w: %w", errUnnamed, refused)
+	}
+	return false, nil
+}
+
+// unanswered is how many calls have had no answer for at least this long.
+func (c *Conn) unanswered(since time.Duration) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, w := range c.replies {
+		if w.cmd.Type != "" && time.Since(w.began) >= since {
+			n++
+		}
+	}
+	return n
+}
+
+// faults are the close codes that tell that a command was at fault, and what it
+// is then refused with.
+var faults = map[int]*protocol.Error{
+	protocol.CloseTooLarge: protocol.Errorf(protocol.CodeTooLong, "the node takes no frame this large"),
+	protocol.CloseNotUTF8:  protocol.Errorf(protocol.CodeBadField, "the node says that this is not UTF-8"),
+	protocol.CloseBinary:   protocol.Errorf(protocol.CodeBadField, "the node says that this is no text"),
+}
+
+// fault returns why one of the calls without an answer ended the connection; nil
+// where none did.
+func (c *Conn) fault() *protocol.Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var closed *ClosedError
+	if errors.As(c.err, &closed) {
+		return faults[closed.Code]
+	}
+	var refused *protocol.Error
+	if errors.Is(c.err, errUnnamed) && errors.As(c.err, &refused) {
+		return refused
+	}
+	return nil
+}
+
+// Close ends the connection and tells the node so. It waits, for Timing.Leave at
+// most, until the node has heard it, which makes the user's name free for the
+// next connection.
+func (c *Conn) Close() {
+	if c.over() {
+		_ = c.end(ErrLost)
+		return
+	}
+	bye := websocket.FormatCloseMessage(protocol.CloseNormal, "")
+	_ = c.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(c.timing.Leave))
+	c.line.hurry(c.timing.Leave)
+	if c.reading.TryLock() { // nobody else will find the answer
+		defer c.reading.Unlock()
+		for err := error(nil); err == nil; {
+			_, _, err = c.ws.ReadMessage()
+		}
+		_ = c.end(errLeft)
+		return
+	}
+	timer := time.NewTimer(c.timing.Leave)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+	case <-timer.C:
+	}
+	_ = c.end(errLeft)
+}
+
+// errLeft is why a connection ended that was closed from this side.
+var errLeft = fmt.Errorf("%w: it was closed", ErrLost)

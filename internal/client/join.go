@@ -1,0 +1,256 @@
+package client
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"example.com/chat/internal/protocol"
+)
+
+// join joins a room, or resumes it, unless that is under way.
+func (s *Session) join(c *Conn, r *room) {
+	s.mu.Lock()
+	if s.conn != c || s.rooms[r.name] != r || r.joining || r.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	r.joining, r.joined, r.more = true, false, false
+	r.turn++
+	turn := r.turn
+	cmd := Command{Type: protocol.Join, Room: r.name, After: r.cursor().String()}
+	s.mu.Unlock()
+	// Where the write fails the connection ends, and the next one joins.
+	_ = c.Request(cmd, func(e Event) {
+		if refused := e.Refused(); refused != nil {
+			s.joinRefused(c, r, turn, refused)
+		} else if err := s.joined(c, r, turn, e); err != nil {
+			_ = c.end(err)
+		}
+	})
+}
+
+func (s *Session) joined(c *Conn, r *room, turn int, e Event) error {
+	var j Joined
+	if err := e.Decode(&j); err != nil {
+		return err
+	}
+	list, err := decodeEntries(j.Messages)
+	if err != nil {
+		return err
+	}
+	head, err := parseCursor(j.Head)
+	if err != nil {
+		return fmt.Errorf("the node sent the head %q", j.Head)
+	}
+	if n := len(list); n > 0 && list[n-1].At.Seq > head.at.Seq {
+		head.at = list[n-1].At
+	}
+	s.mu.Lock()
+	if s.rooms[r.name] != r || r.turn != turn {
+		s.mu.Unlock()
+		return nil
+	}
+	updates := r.resumed(j, head.at, list)
+	filling, more := r.filling, r.more
+	s.changeLocked()
+	s.mu.Unlock()
+	s.tell(r, updates)
+	if more {
+		s.awaitRest(c, r, turn)
+	}
+	if filling {
+		s.older(c, r, 0)
+	}
+	return nil
+}
+
+// awaitRest ends the wait for what follows a joined once nothing has come for
+// Timing.Rest: where the newest entries are messages as they stand, head may be
+// the id of a change, which does not come as an entry of its own.
+func (s *Session) awaitRest(c *Conn, r *room, turn int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != c || r.turn != turn || !r.more {
+		return
+	}
+	if wait := s.opts.Timing.Rest - time.Since(r.moved); wait > 0 {
+		time.AfterFunc(wait, func() { s.awaitRest(c, r, turn) }) // one short call; does nothing if c has ended
+		return
+	}
+	// The reply has its place among the entries, and is handled by the reader.
+	// Ends with the write.
+	go func() { _ = c.Request(Command{Type: protocol.Ping}, func(Event) { s.restIsHere(c, r, turn) }) }()
+}
+
+func (s *Session) restIsHere(c *Conn, r *room, turn int) {
+	s.mu.Lock()
+	if s.conn != c || r.turn != turn || !r.more {
+		s.mu.Unlock()
+		return
+	}
+	if time.Since(r.moved) < s.opts.Timing.Rest {
+		s.mu.Unlock()
+		s.awaitRest(c, r, turn)
+		return
+	}
+	updates := r.caughtUp()
+	filling := r.filling
+	s.mu.Unlock()
+	s.tell(r, updates)
+	if filling {
+		s.older(c, r, 0)
+	}
+}
+
+// joinRefused tries again what may be taken later, and gives the room up
+// otherwise.
+func (s *Session) joinRefused(c *Conn, r *room, turn int, refused *protocol.Error) {
+	s.mu.Lock()
+	if s.rooms[r.name] != r || r.turn != turn {
+		s.mu.Unlock()
+		return
+	}
+	if protocol.Codes[refused.Code].Retry {
+		wait := s.again(refused, r.tries)
+		r.tries++
+		s.mu.Unlock()
+		s.triesAgain(refused)
+		time.AfterFunc(wait, func() { // one short call; does nothing if c has ended
+			s.mu.Lock()
+			if s.conn == c && r.turn == turn {
+				r.joining = false
+			}
+			s.mu.Unlock()
+			s.join(c, r)
+		})
+		return
+	}
+	r.err = fmt.Errorf("join room %q: %w", r.name, refused)
+	r.joining = false
+	r.begin()
+	s.changeLocked()
+	s.mu.Unlock()
+	s.tell(r, []Update{{Kind: KindEnded, Room: r.name, Err: r.err}})
+}
+
+// again is how long to wait before a command that was refused is tried again.
+func (s *Session) again(refused *protocol.Error, tries int) time.Duration {
+	return time.Duration(refused.RetryAfter)*time.Millisecond + rand.N(s.opts.Timing.backoff(tries))
+}
+
+// older fetches the next older entries of a room that is filling.
+func (s *Session) older(c *Conn, r *room, tries int) {
+	s.mu.Lock()
+	if s.conn != c || !r.filling {
+		s.mu.Unlock()
+		return
+	}
+	cmd := Command{
+		Type: protocol.History, Room: r.name, Before: r.old[0].ID,
+		Limit: min(protocol.MaxHistory, r.newest-len(r.old)),
+	}
+	s.mu.Unlock()
+	_ = c.Request(cmd, func(e Event) {
+		if refused := e.Refused(); refused != nil && protocol.Codes[refused.Code].Retry && tries < maxTries {
+			// One short call; does nothing if c has ended.
+			time.AfterFunc(s.again(refused, tries), func() { s.older(c, r, tries+1) })
+			return
+		}
+		if err := s.fill(c, r, e); err != nil {
+			_ = c.end(err)
+		}
+	})
+}
+
+// maxTries bounds the tries where waiting may not help.
+const maxTries = 5
+
+// fill takes a page of older entries; an error, which is no page, ends it.
+func (s *Session) fill(c *Conn, r *room, e Event) error {
+	var page History
+	if e.Type == "history" {
+		if err := e.Decode(&page); err != nil {
+			return err
+		}
+	}
+	list, err := decodeEntries(page.Messages)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if !r.filling || s.rooms[r.name] != r {
+		s.mu.Unlock()
+		return nil
+	}
+	for len(list) > 0 && list[len(list)-1].At.Seq >= r.old[0].At.Seq {
+		list = list[:len(list)-1]
+	}
+	r.old = append(list, r.old...)
+	done := len(list) == 0 || !page.More || len(r.old) >= r.newest
+	var updates []Update
+	if done {
+		updates = r.filled()
+	}
+	s.mu.Unlock()
+	s.tell(r, updates)
+	if !done {
+		s.older(c, r, 0)
+	}
+	return nil
+}
+
+// live takes an entry that came by itself.
+func (s *Session) live(c *Conn, e Entry) {
+	s.mu.Lock()
+	r := s.rooms[e.Room]
+	if r == nil {
+		s.mu.Unlock()
+		return
+	}
+	wasFilling := r.filling
+	updates, ask := r.next(e)
+	filling := r.filling && !wasFilling
+	s.mu.Unlock()
+	s.tell(r, updates)
+	if filling {
+		s.older(c, r, 0)
+	}
+	if ask {
+		s.join(c, r)
+	}
+}
+
+// reset begins a room anew whose log was replaced.
+func (s *Session) reset(c *Conn, name string) {
+	s.mu.Lock()
+	r := s.rooms[name]
+	if r == nil {
+		s.mu.Unlock()
+		return
+	}
+	tell := r.begun
+	r.lost()
+	r.restart()
+	s.mu.Unlock()
+	if tell {
+		s.tell(r, []Update{{Kind: KindReset, Room: name}})
+	}
+	s.join(c, r)
+}
+
+// tell hands updates to the user, and lets Follow return after the first; called by
+// the Session's reader alone, without a lock, so they stay in order.
+func (s *Session) tell(r *room, updates []Update) {
+	if r.handle != nil {
+		for _, u := range updates {
+			r.handle(u)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.begun && !r.open {
+		r.open = true
+		close(r.ready)
+	}
+}
