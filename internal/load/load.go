@@ -97,7 +97,7 @@ type Client struct {
 // place is what a client knows of a room.
 type place struct {
 	joined bool
-	last   string    // the id of the newest entry that it has heard
+	last   string    // the cursor: the newest entry that it has heard, "0-0" of an empty room, "" before the first join
 	again  time.Time // when a refused join is tried again; zero where none was
 	tries  int       // joins that were refused in a row
 }
@@ -136,7 +136,7 @@ func (c *Client) Content(heads map[string]string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, p := range c.rooms {
-		if !p.joined || p.last != heads[name] {
+		if !p.joined || p.last != heads[name] && (heads[name] != "" || p.last != beginning) {
 			return false
 		}
 	}
@@ -185,6 +185,9 @@ func (c *Client) Refusal() error {
 	defer c.mu.Unlock()
 	return c.refusal
 }
+
+// beginning is the cursor before a room's first entry; it is the head of an empty one.
+const beginning = "0-0"
 
 // State says in words how far the client is, for tests that wait in vain.
 func (c *Client) State() string {
@@ -361,6 +364,9 @@ func (c *Client) actLocked(now time.Time) {
 	c.count++
 	m := &message{room: name, key: fmt.Sprintf("%s-%d", c.cfg.Name, c.count)}
 	m.text = fmt.Sprintf("%s says %d%s", c.cfg.Name, c.count, strings.Repeat(".", c.cfg.Random.IntN(cmp.Or(c.cfg.Size, 80))))
+	if most := c.wire.Welcome().Limits.Text; most > 0 {
+		m.text = m.text[:min(len(m.text), most)] // a longer one would be refused for ever
+	}
 	c.pending = append(c.pending, m)
 	c.write(m)
 }
@@ -433,6 +439,9 @@ func (c *Client) joined(j client.Joined, e client.Event) {
 		}
 		p.last = m.ID
 		list = append(list, entryRecord(m))
+	}
+	if !j.More {
+		p.last = j.Head // which may be a change that messages as they stand contain
 	}
 	p.joined, p.tries, c.entered = true, 0, true
 	c.record(list...)
