@@ -171,6 +171,32 @@ func TestAnAddressIsBounded(t *testing.T) {
 	shows(t, n, map[string]float64{"chat_arrivals": float64(held), "chat_arrivals_refused_total": 3})
 }
 
+// Behind a trusted proxy each user counts by the own address, and the proxy by none.
+func TestBehindATrustedProxyEachUserCountsByTheOwnAddress(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	n := startNode(t, b.URL(), "--trust-proxy=192.0.2.0/24")
+	ask := func(client string) int {
+		r := httptest.NewRequest("GET", n.url+"/ws", nil)
+		r.RemoteAddr = "192.0.2.1:1000"
+		r.Header.Set("X-Forwarded-For", client)
+		w := httptest.NewRecorder()
+		n.http.Handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	for range doorPlaces() / 2 {
+		v, _ := n.door.Knock(door.FromString("203.0.113.9:0"))
+		v.Speak()
+	}
+	// Who gets as far as the upgrade, which this is not, gets 400.
+	if got := ask("203.0.113.9"); got != 503 {
+		t.Errorf("who has its share: %d", got)
+	}
+	if got := ask("203.0.113.9, 203.0.113.10"); got != 400 {
+		t.Errorf("another behind the same proxy: %d", got)
+	}
+}
+
 // A place is free again however a visit ends.
 func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 	t.Parallel()

@@ -66,13 +66,14 @@ func (s *server) serveWS(w http.ResponseWriter, r *http.Request) {
 		writeError(w, protocol.Errorf(protocol.CodeForbidden, "pages of this origin may not connect: see --origin"))
 		return
 	}
-	if !websocket.IsWebSocketUpgrade(r) {
-		writeError(w, protocol.Errorf(protocol.CodeBadField,
-			"this is the address of a WebSocket, and the request has no Upgrade line: a proxy in between has to pass it on"))
-		return
-	}
 	visit := s.knock(w, r)
 	if visit == nil {
+		return
+	}
+	if !websocket.IsWebSocketUpgrade(r) {
+		visit.End()
+		writeError(w, protocol.Errorf(protocol.CodeBadField,
+			"this is the address of a WebSocket, and the request has no Upgrade line: a proxy in between has to pass it on"))
 		return
 	}
 	if s.connections() >= s.maxConns {

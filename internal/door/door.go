@@ -4,9 +4,9 @@
 // come again later, before the node has spent anything on them.
 //
 // A visit is under way from the request that opens a connection until the
-// welcome. One that says nothing costs next to nothing, but takes a place: when
-// all are taken, the one that has been silent for longest has to go, and an
-// address may hold only a part of them.
+// welcome. One that says nothing costs next to nothing, but takes a place. An
+// address may hold only a part of the places; when these, or all, are taken, the
+// visit of that address, or of any, that has been silent for longest has to go.
 package door
 
 import (
@@ -100,10 +100,14 @@ func (d *Door) Knock(from netip.Addr) (*Visit, time.Duration) {
 	now := time.Now()
 	d.mu.Lock()
 	var gone *Visit
-	if d.count >= d.cfg.Most {
-		gone = d.oldestLocked(now)
+	full, share := d.count >= d.cfg.Most, d.address[from] >= d.cfg.ByAddress
+	switch {
+	case share: // its own visits give way, which makes room for it in all too
+		gone = d.oldestLocked(now, from)
+	case full:
+		gone = d.oldestLocked(now, netip.Addr{})
 	}
-	if d.count >= d.cfg.Most && gone == nil || d.address[from] >= d.cfg.ByAddress {
+	if (full || share) && gone == nil {
 		d.refused++
 		d.mu.Unlock()
 		return nil, 1 + rand.N(retryMost)
@@ -127,13 +131,15 @@ func (d *Door) Knock(from netip.Addr) (*Visit, time.Duration) {
 	return v, 0
 }
 
-// oldestLocked returns the visit that may be made to go, if there is one.
-func (d *Door) oldestLocked(now time.Time) *Visit {
-	v := d.silent.first
-	if v == nil || now.Sub(v.began) < d.cfg.Patience {
-		return nil
+// oldestLocked returns the visit that has been silent for longest, and for at least
+// Patience: of an address, or of any where that is the zero one. nil for none.
+func (d *Door) oldestLocked(now time.Time, from netip.Addr) *Visit {
+	for v := d.silent.first; v != nil && now.Sub(v.began) >= d.cfg.Patience; v = v.next {
+		if !from.IsValid() || v.address == from {
+			return v
+		}
 	}
-	return v
+	return nil
 }
 
 // OnEvict has f called, once, if the visit has to go. f must not block.

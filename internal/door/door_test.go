@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -170,4 +172,92 @@ func TestWebClosesWhoComesBeyond(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
+}
+
+// Somebody who held an address's whole share with silent connections, and renewed
+// them, locked out all others behind the same proxy.
+func TestTheSilentOfAnAddressGiveWayToIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := New(Config{Most: 8, ByAddress: 3, Patience: time.Second})
+		var gone []string
+		enter := func(name string, from netip.Addr) *Visit {
+			t.Helper()
+			v := in(t, d, from)
+			v.OnEvict(func() { gone = append(gone, name) })
+			return v
+		}
+		enter("bob", bob) // silent for longest, but of another address
+		enter("speaks", ann).Speak()
+		enter("first", ann)
+		enter("second", ann)
+		refused(t, d, ann)
+		time.Sleep(time.Second)
+		enter("third", ann)
+		enter("fourth", ann)
+		refused(t, d, ann) // third and fourth still have time
+		enter("bob too", bob)
+		if want := []string{"first", "second"}; !slices.Equal(gone, want) {
+			t.Errorf("gone: %v, want %v", gone, want)
+		}
+		// The same where all places are taken.
+		for range 3 {
+			enter("proxy", proxy)
+		}
+		if s := d.Stats(); s.UnderWay != 8 {
+			t.Fatalf("%+v", s)
+		}
+		time.Sleep(time.Second)
+		enter("fifth", ann)
+		enter("proxy", proxy)
+		if want := []string{"first", "second", "third", "bob"}; !slices.Equal(gone, want) {
+			t.Errorf("gone: %v, want %v", gone, want)
+		}
+		if s := d.Stats(); s.UnderWay != 8 || s.Evicted != 4 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// An attacker opens as many as it can, holds them without a word and replaces each
+// that is closed; all behind the same address still come in.
+func TestWhoRenewsSilentVisitsLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := New(Config{Most: 256, ByAddress: 128})
+		var held atomic.Int64
+		hold := func() {
+			if v, _ := d.Knock(ann); v != nil {
+				held.Add(1)
+				var once sync.Once
+				ended := func() { once.Do(func() { held.Add(-1) }) }
+				v.OnEvict(ended)
+				time.AfterFunc(5*time.Second, func() { // no hello in time
+					v.End()
+					ended()
+				})
+			}
+		}
+		for range 128 {
+			hold()
+		}
+		in, out := 0, 0
+		for range 15 * 25 { // 25 a second
+			time.Sleep(40 * time.Millisecond)
+			if held.Load() < 128 {
+				hold()
+			}
+			if v, _ := d.Knock(ann); v != nil {
+				v.Speak()
+				v.End()
+				in++
+			} else {
+				out++
+			}
+		}
+		// In the first half second all of them are young.
+		if out > 13 || d.Stats().Evicted == 0 {
+			t.Errorf("%d came in, %d were refused; %+v", in, out, d.Stats())
+		}
+	})
 }
