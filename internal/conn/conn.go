@@ -281,17 +281,24 @@ func (c *Conn) setStuck() {
 // blockingChunk is how much is handed at once to a socket that blocks.
 const blockingChunk = 16 << 10
 
-// finish ends the connection after its reader, and tells the handler.
+// finish tells the handler that no more will come, and ends the connection after
+// its reader. The handler comes first: a client that has its close answered has left.
 func (c *Conn) finish() {
 	handler, code, reason := c.in.handler, c.in.code, c.in.reason
 	c.mu.Lock()
 	if c.closing && c.code != 0 {
 		code, reason = c.code, c.reason
 	}
+	answer := c.in.closed && !c.closing
 	c.closing = true
 	c.mu.Unlock()
-	c.flush()
-	_ = c.net.Close()
+	defer func() { // also after a panic
+		if answer {
+			c.echo(code)
+		}
+		c.flush()
+		_ = c.net.Close()
+	}()
 	if handler != nil {
 		handler.Closed(code, reason)
 	}
@@ -323,9 +330,6 @@ func (c *Conn) pong(data []byte) {
 func (c *Conn) echo(code int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing {
-		return
-	}
 	if code == noStatus {
 		c.pushLocked(frame(finClose, nil))
 	} else {

@@ -202,9 +202,33 @@ func TestHalfOpenConnectionsAreGoneWithinAMinute(t *testing.T) {
 				t.Errorf("%s: gone after %s", name, took)
 			}
 		}
-		synctest.Wait() // the handler is told before the count goes down
+		time.Sleep(time.Second) // the handler is told before the count goes down
 		if open := s.Stats().Open; open != 0 {
 			t.Errorf("%d are open", open)
+		}
+	})
+}
+
+// A script that says one thing a call, under one name, was refused as if somebody else
+// had it: its last connection was still being answered when the next one came. Who has
+// left is gone before the answer to the close is written.
+func TestWhoHasLeftIsGoneBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := NewServer(Config{})
+		defer s.Close()
+		near, far := net.Pipe() // whose answer nobody reads
+		defer far.Close()
+		gone := make(chan [2]any, 1)
+		c := newConn(s, near, s.loops[0])
+		if !s.add(c) {
+			t.Fatal("the server is closed")
+		}
+		go c.read(func(c *Conn) Handler { return &echo{c, gone} }) // ends with the connection
+		began := time.Now()
+		_, _ = far.Write(masked(0x88, "\x03\xe8"))
+		if got := <-gone; got[0] != 1000 || time.Since(began) != 0 {
+			t.Errorf("closed with %v, told after %s", got, time.Since(began))
 		}
 	})
 }

@@ -20,6 +20,7 @@ type input struct {
 	binary   bool          // it is a binary one
 	late     bool          // the time for the message that has begun is running
 	ended    bool          // nothing more is read
+	closed   bool          // by the other side, which waits for an answer
 	code     int           // of the other side's close
 	reason   string
 }
@@ -220,7 +221,7 @@ func (c *Conn) peerCloses(payload []byte) int {
 		in.reason = string(payload[2:])
 	}
 	in.ended = true
-	c.echo(in.code)
+	in.closed = true // answered by finish
 	return 0
 }
 
