@@ -199,6 +199,9 @@ func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal
 		}
 	}
 	if stopped == syscall.SIGTERM {
+		stopped = s.delayDrain(opts.DrainDelay, signals, from.gone)
+	}
+	if stopped == syscall.SIGTERM {
 		s.Drain(opts.Drain)
 		return nil
 	}
@@ -238,7 +241,7 @@ func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Sig
 		Broker: b,
 		Args:   childArgs(opts.Given),
 		Env:    childEnv(opts),
-		Drain:  opts.Drain,
+		Drain:  opts.DrainDelay + opts.Drain,
 		Stdout: stdout,
 		Stderr: stderr,
 	}, signals)

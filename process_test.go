@@ -129,6 +129,60 @@ func TestReadyzWhileDraining(t *testing.T) {
 	}
 }
 
+// A balancer asks every few seconds how a node is: until it has noticed that the
+// node is about to stop, its requests must be answered.
+func TestAStoppingNodeAnswersUntilBalancersHaveNoticed(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	n := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--addr=127.0.0.1:0", "--drain-delay=2s")
+	url := n.url(1)
+	check := func(method, path string) int {
+		res, _ := askAs(t, method, url+path, "localhost")
+		return res.StatusCode
+	}
+	if got := check("OPTIONS", "/"); got != 204 {
+		t.Errorf("HAProxy's check: %d", got)
+	}
+	ann := enter(t, url, "Ann", "lobby")
+	began := time.Now()
+	n.signal(syscall.SIGTERM)
+	poll.Until(t, "/readyz to be 503", func() bool { return check("GET", "/readyz") == 503 })
+	if got := check("OPTIONS", "/"); got != 503 {
+		t.Errorf("HAProxy's check of a stopping node: %d", got)
+	}
+	enter(t, url, "Bob", "lobby").say("lobby", "I came late", "1")
+	ann.message("I came late")
+	if got := check("GET", "/r/lobby") + check("GET", "/api/rooms") + check("GET", "/socket.io/?EIO=4&transport=polling"); got != 3*200 {
+		t.Errorf("requests to a stopping node: %d", got)
+	}
+	ann.closes(1012)
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("clients were sent away after %s", took)
+	}
+	if status := n.wait(); status != 0 {
+		t.Errorf("exit status %d: %s", status, n.errs())
+	}
+}
+
+// Who does not want to wait says so again.
+func TestASecondSignalCutsTheDelayShort(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	for _, second := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		n := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--addr=127.0.0.1:0", "--drain-delay=1h")
+		url := n.url(1)
+		n.signal(syscall.SIGTERM)
+		poll.Until(t, "/readyz to be 503", func() bool {
+			res, _ := askAs(t, "GET", url+"/readyz", "localhost")
+			return res.StatusCode == 503
+		})
+		n.signal(second)
+		if status := n.wait(); status != 0 {
+			t.Errorf("%s: exit status %d: %s", second, status, n.errs())
+		}
+	}
+}
+
 // What can't be started says why in one line, and never listens.
 func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 	t.Parallel()
@@ -173,6 +227,7 @@ func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 		{"no peer-addr", []string{"--peer-addr=:8080"}, 2, []string{"--peer-addr", "10.0.0.7:8080"}},
 		{"no debug-addr", []string{"--debug-addr=6060"}, 2, []string{"--debug-addr", "127.0.0.1:6060"}},
 		{"a taken debug-addr", []string{"--addr=127.0.0.1:0", "--debug-addr", taken.Addr().String()}, 1, []string{"another program", "--debug-addr"}},
+		{"a delay before now", []string{"--drain-delay=-1s"}, 2, []string{"--drain-delay"}},
 		{"no nodes", []string{"--nodes=0"}, 2, []string{"--nodes"}},
 		{"an unknown flag", []string{"--autocert=x"}, 2, []string{"unknown flag", "--help"}},
 		{"an unknown command", []string{"dance"}, 2, []string{"unknown command", "--help"}},

@@ -42,6 +42,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("/api/", s.shared(func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, protocol.Errorf(protocol.CodeNotFound, "there is nothing at this address"))
 	}))
+	mux.HandleFunc("OPTIONS /{$}", s.serveCheck)
 	s.demo.routes(mux)
 	pages := web.Handler(web.Access{Allowed: s.ingress.Allowed, Framers: framers(s.opts.Origins), Control: s.demo.token})
 	mux.Handle("/cluster", pages) // else the mux would lead to what is below it
@@ -165,6 +166,19 @@ func (s *server) serveReady(w http.ResponseWriter, r *http.Request) {
 		answer.Probe = probeReport{Age: &age, RTT: &rtt}
 	}
 	writeJSON(w, status, answer)
+}
+
+// serveCheck answers OPTIONS /, by which HAProxy's "option httpchk" asks how a server
+// is: 204 while the node takes users, else 503.
+func (s *server) serveCheck(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Allow", "GET, HEAD, OPTIONS")
+	h.Set("Cache-Control", "no-store")
+	if s.ready() != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // writeReadyOnly answers a page that may not connect.

@@ -67,6 +67,7 @@ type server struct {
 	demo     *demo // nil outside of one
 	maxConns int
 
+	stopping  atomic.Bool // it takes users still, and says that it soon won't
 	draining  atomic.Bool
 	closeAll  func()             // the connections to Redis
 	stopRun   context.CancelFunc // ends the broker's own work
@@ -265,7 +266,7 @@ var (
 
 // ready returns nil while the node takes users, else why it does not.
 func (s *server) ready() error {
-	if s.draining.Load() {
+	if s.stopping.Load() || s.draining.Load() {
 		return errDraining
 	}
 	if err := s.broker.Ready(); err != nil {
@@ -275,6 +276,31 @@ func (s *server) ready() error {
 		return errCatching
 	}
 	return nil
+}
+
+// delayDrain says that this node is about to stop, and serves all that come for as
+// long as given, so that load balancers notice before the first request is
+// refused. It returns how to stop then: SIGTERM to drain, also when another one cuts
+// the wait short; anything else to end at once.
+func (s *server) delayDrain(delay time.Duration, signals <-chan os.Signal, gone <-chan struct{}) os.Signal {
+	if delay == 0 {
+		return syscall.SIGTERM
+	}
+	s.stopping.Store(true)
+	s.broker.Hurry() // so that others know
+	s.log.Info("stopping", "draining_in", delay)
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return syscall.SIGTERM
+	case again := <-signals:
+		return again
+	case <-gone:
+		return nil
+	case <-s.httpEnded:
+		return nil
+	}
 }
 
 // Drain sends the users to other nodes, waits for them to go, at most as long

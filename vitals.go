@@ -73,7 +73,7 @@ func (s *server) vitals() broker.Vitals {
 		State: broker.StateReady, Users: users, Connections: s.connections(), Rooms: rooms,
 		Rate: s.meter.rate(time.Now(), s.broker.Entries()),
 	}
-	if s.draining.Load() {
+	if s.stopping.Load() || s.draining.Load() {
 		v.State = broker.StateDraining
 	} else if s.ready() != nil {
 		v.State = broker.StateAway

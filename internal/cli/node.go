@@ -44,6 +44,7 @@ type NodeOptions struct {
 	// TrustProxy are the networks of --trust-proxy.
 	TrustProxy []netip.Prefix
 	Drain      time.Duration
+	DrainDelay time.Duration
 	LogLevel   slog.Level
 	LogFormat  string
 	DebugAddr  string
@@ -104,6 +105,7 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 
 	running := set()
 	running.DurationVar(&o.Drain, "drain", 10*time.Second, "longest wait for clients to go at a stop")
+	running.DurationVar(&o.DrainDelay, "drain-delay", 0, "how long a stopping node goes on answering, with /readyz 503, before it sends\nclients away: as long as the load balancer needs to notice")
 	running.StringVar(level, "log-level", "info", "debug, info, warn or error")
 	running.StringVar(&o.LogFormat, "log-format", "text", "text, or json for machines")
 	running.StringVar(&o.DebugAddr, "debug-addr", "", "`host:port` of a second listener with /metrics and Go's pprof, which is\nfor operators alone: take one of 127.0.0.1 (default: none)")
@@ -251,6 +253,8 @@ func (o *NodeOptions) check() error {
 		return usage(fmt.Sprintf("--log-format %q is none", o.LogFormat), "take text or json")
 	case o.Drain < 0:
 		return usage("--drain is negative", "give a time such as 10s")
+	case o.DrainDelay < 0:
+		return usage("--drain-delay is negative", "give a time such as 5s")
 	}
 	if err := o.checkURLs(); err != nil {
 		return err
