@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"mime"
 	"net/http"
 	"path"
@@ -54,6 +55,9 @@ type Access struct {
 	Allowed func(*http.Request) bool
 	// Framers are the origins whose pages may show these in a frame; * is all.
 	Framers []string
+	// UI is what the page shows of the cluster: "demo" for nodes, their colours
+	// and the way to the page of the cluster; "plain", or nothing, for none of it.
+	UI string
 	// Control returns what the page of the cluster needs to control a demo, in
 	// hexadecimal digits, for those who may; else "". nil is for nobody.
 	Control func(*http.Request) string
@@ -71,8 +75,26 @@ func Handler(access Access) http.Handler {
 		// The files are part of the binary, so the tests met this first.
 		panic("web: " + err.Error())
 	}
+	if access.UI == demoUI {
+		assets = maps.Clone(assets)
+		page := bytes.Replace(assets[indexPath].plain, []byte(plainMeta), []byte(demoMeta), 1)
+		if assets[indexPath], err = newAsset(types[".html"], page); err != nil {
+			panic("web: " + err.Error())
+		}
+	}
 	return &site{assets, access}
 }
+
+// indexPath is the chat's page among the files.
+const indexPath = "/index.html"
+
+// demoUI is the value of Access.UI that shows the cluster; the page learns it
+// from a meta element.
+const (
+	demoUI    = "demo"
+	plainMeta = `<meta name="chat-ui" content="plain">`
+	demoMeta  = `<meta name="chat-ui" content="demo">`
+)
 
 // load makes all files ready, by their paths: those that are sent as they are,
 // and the scripts and style sheets.
@@ -181,7 +203,7 @@ func (s *site) find(p string) *asset {
 		return s.assets["/cluster.html"]
 	}
 	if room, ok := strings.CutPrefix(p, "/r/"); p == "/" || ok && isRoomPath(room) {
-		return s.assets["/index.html"]
+		return s.assets[indexPath]
 	}
 	return nil
 }

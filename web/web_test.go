@@ -181,6 +181,25 @@ func TestPagesOfAllowedOriginsMayFrameThePages(t *testing.T) {
 	}
 }
 
+func TestThePageLearnsWhetherItShowsTheCluster(t *testing.T) {
+	t.Parallel()
+	tags := make(map[string]bool)
+	for ui, want := range map[string]string{"": "plain", "plain": "plain", "demo": "demo"} {
+		pages := Handler(Access{UI: ui})
+		for _, path := range []string{"/", "/r/lobby"} {
+			w := httptest.NewRecorder()
+			pages.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			if got := w.Body.String(); w.Code != 200 || strings.Count(got, `<meta name="chat-ui" content="`+want+`">`) != 1 {
+				t.Errorf("%q at %s: status %d, and no meta element that says %s", ui, path, w.Code, want)
+			}
+			tags[w.Result().Header.Get("ETag")] = true
+		}
+	}
+	if len(tags) != 2 {
+		t.Errorf("both looks have the tags %v, want one each", tags)
+	}
+}
+
 func TestRevalidation(t *testing.T) {
 	t.Parallel()
 	for _, encoding := range []string{"", "gzip"} {
