@@ -44,7 +44,7 @@ func (s *server) routes() http.Handler {
 	}))
 	mux.HandleFunc("OPTIONS /{$}", s.serveCheck)
 	s.demo.routes(mux)
-	pages := web.Handler(web.Access{Allowed: s.ingress.Allowed, Framers: framers(s.opts.Origins), Control: s.demo.token})
+	pages := web.Handler(web.Access{UI: "demo", Allowed: s.ingress.Allowed, Framers: framers(s.opts.Origins), Control: s.demo.token})
 	mux.Handle("/cluster", pages) // else the mux would lead to what is below it
 	mux.Handle("/", pages)
 	return mux

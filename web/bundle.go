@@ -50,7 +50,7 @@ func bundle(fsys fs.FS, pages []string) (map[string][]byte, error) {
 		MinifyWhitespace:    true,
 		MinifyIdentifiers:   true,
 		MinifySyntax:        true,
-		Sourcemap:           api.SourceMapLinked,
+		Sourcemap:           api.SourceMapExternal,
 		Plugins:             []api.Plugin{{Name: "web", Setup: func(b api.PluginBuild) { readFrom(b, fsys) }}},
 	})
 	if err := failure(result.Errors); err != nil {

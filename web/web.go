@@ -14,6 +14,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,6 +97,9 @@ const (
 	demoMeta  = `<meta name="chat-ui" content="demo">`
 )
 
+// indent is what stands before the lines of a page; none of it is shown.
+var indent = regexp.MustCompile(`\n\t+`)
+
 // load makes all files ready, by their paths: those that are sent as they are,
 // and the scripts and style sheets.
 func load(fsys fs.FS) (map[string]*asset, error) {
@@ -114,12 +118,13 @@ func load(fsys fs.FS) (map[string]*asset, error) {
 		if err != nil || d.IsDir() || ext == ".js" || ext == ".css" {
 			return err
 		}
-		if ext == ".html" {
-			pages = append(pages, name)
-		}
 		data, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return err
+		}
+		if ext == ".html" {
+			pages = append(pages, name)
+			data = indent.ReplaceAll(data, []byte("\n"))
 		}
 		return put("/"+name, data)
 	})
@@ -178,6 +183,9 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if strings.HasPrefix(a.contentType, "text/javascript") {
 		s.share(h, r)
+	}
+	if s.assets[r.URL.Path+".map"] != nil {
+		h.Set("SourceMap", r.URL.Path+".map") // https://tc39.es/ecma426/
 	}
 	a.serve(w, r)
 }

@@ -6,8 +6,9 @@ import { Client } from "./client.js";
 import * as keep from "./keep.js";
 import { mentions } from "./mention.js";
 import { Notices } from "./notices.js";
-import { NodeNumbers } from "./nodenumbers.js";
+import { NO_NUMBERS, NodeNumbers } from "./nodenumbers.js";
 import { Outbox } from "./outbox.js";
+import { reach } from "./reach.js";
 import { besides, choicesOf, LOBBY } from "./roomlist.js";
 import { claimShelf } from "./shelf.js";
 import { Actions } from "./view/actions.js";
@@ -48,10 +49,13 @@ const SPOKE = 100;
 /** How often the list of rooms is asked for while the page is seen, in milliseconds. */
 const ROOMS_EVERY = 15_000;
 
+/** Whether the page shows the cluster. */
+const DEMO = document.querySelector('meta[name="chat-ui"]')?.getAttribute("content") === "demo";
+
 const outbox = new Outbox(await claimShelf("chat."));
-const client = new Client({ url: location.origin, identity: keep.identity, outbox });
-const numbers = new NodeNumbers(keep.seenNodes(), keep.saveNodes);
-const chat = new Chat(client, numbers);
+const client = new Client({ url: location.origin, identity: keep.identity, outbox, reach: () => reach(location.origin) });
+const numbers = DEMO ? new NodeNumbers(keep.seenNodes(), keep.saveNodes) : NO_NUMBERS;
+const chat = new Chat(client, numbers, DEMO);
 
 // A frame is small and begins with the room alone; what one folds there is no matter of the page's.
 const away = new Set(["rooms", "people"]);
@@ -61,10 +65,11 @@ const inFrame = {
 };
 const sides = new Sides(EMBED ? inFrame : keep);
 const people = new PeopleView();
-const pill = new Pill(numbers);
+const pill = DEMO && new Pill(numbers);
 const rooms = new RoomsView(go);
 const switcher = new Switcher({
 	choices: (typed) => choicesOf(chat.rows(), keep.recentRooms(), chat.current, typed),
+	all: () => chat.allRooms(),
 	open: go,
 });
 const finder = new Finder({
@@ -175,10 +180,15 @@ const drawings = {
 	rooms: () => {
 		const { own, others } = chat.rows();
 		rooms.draw(chat.current, own, others);
+		switcher.draw();
 		drawTab(chat.current, own);
 		menu.draw(own.some(({ room, muted }) => muted && room === chat.current), chat.canPart(chat.current));
 	},
-	node: () => pill.draw(client.node, client.nodes, chat.state.state === "online", chat.current),
+	node: () => {
+		const online = chat.state.state === "online";
+		byId("app").classList.toggle("online", online);
+		if (pill) pill.draw(client.node, client.nodes, online, chat.current);
+	},
 	bar: () => bar.show(wordsFor(chat.situation())),
 	typing: drawTyping,
 	me: () => {
@@ -324,7 +334,12 @@ addEventListener("storage", ({ key }) => {
 	if (key === keep.RECENT) chat.listedElsewhere();
 	if (key === keep.MUTED) drawings.rooms();
 });
-addEventListener("pagehide", () => chat.attention.save());
+let paused = false;
+addEventListener("pagehide", () => {
+	chat.attention.save();
+	paused = client.stop(); // a page that is kept for "back" would stay online
+});
+addEventListener("pageshow", () => paused && client.start());
 addEventListener("popstate", () => follow(roomOfAddress())); // a changed hash is one too
 // Gone or back: either way the connection is looked at now.
 for (const event of ["online", "offline"]) addEventListener(event, () => client.hurry());
@@ -344,6 +359,7 @@ visualViewport?.addEventListener("resize", () => {
 	if (covered) scrollTo(0, 0);
 });
 
+byId("cluster-link").hidden = !DEMO;
 follow(roomOfAddress());
 client.start();
 // On a phone the keyboard would cover what one came to read; in a frame it is the page's to say.

@@ -6,11 +6,14 @@
 export const GONE = "gone";
 export const LATE = "late";
 
+/** So often the time for an answer may begin anew, because something else came. */
+const PATIENCE = 8;
+
 /**
  * @typedef {object} Call A command that waits for its answer.
  * @property {(reply: any) => void} done
  * @property {(refusal: Refusal) => void} refused
- * @property {ReturnType<typeof setTimeout>} timer
+ * @property {ReturnType<typeof setTimeout>} [timer]
  */
 
 /** The commands that wait for an answer: each gets exactly one. */
@@ -18,16 +21,21 @@ export class Calls {
 	#transmit;
 	#within;
 	#ref = 0;
+	#heardAt = 0;
 	/** @type {Map<number, Call>} */
 	#waiting = new Map();
 
 	/**
 	 * @param {(command: object) => void} transmit
-	 * @param {number} within milliseconds an answer comes
+	 * @param {number} within milliseconds an answer comes, or a part of what is before it
 	 */
 	constructor(transmit, within) {
 		this.#transmit = transmit;
 		this.#within = within;
+	}
+
+	get size() {
+		return this.#waiting.size;
 	}
 
 	/**
@@ -37,16 +45,25 @@ export class Calls {
 	 */
 	make(command, done, refused) {
 		const ref = ++this.#ref;
-		const timer = setTimeout(() => {
-			this.#waiting.delete(ref);
-			refused({ code: LATE, message: "the node did not answer: try again" });
-		}, this.#within);
-		this.#waiting.set(ref, { done, refused, timer });
+		/** @type {Call} */
+		const call = { done, refused };
+		let left = PATIENCE;
+		const wait = (/** @type {number} */ ms) => {
+			call.timer = setTimeout(() => {
+				const quiet = Date.now() - this.#heardAt;
+				if (quiet < this.#within && left-- > 0) return wait(this.#within - quiet);
+				this.#waiting.delete(ref);
+				refused({ code: LATE, message: "the node did not answer: try again" });
+			}, ms);
+		};
+		wait(this.#within);
+		this.#waiting.set(ref, call);
 		this.#transmit({ ...command, ref });
 	}
 
 	/** @param {any} frame that may be an answer */
 	answer(frame) {
+		this.#heardAt = Date.now();
 		const call = this.#waiting.get(frame.ref);
 		if (!call) return;
 		this.#waiting.delete(frame.ref);

@@ -7,23 +7,32 @@ import { seqOf } from "./wire.js";
 /**
  * @typedef {object} Reaction
  * @property {string} emoji
- * @property {User[]} users in the order in which they reacted
+ * @property {number} count of all who use it
+ * @property {User[]} users those that are known, in the order in which they reacted; a name may be ""
  *
- * @typedef {Entry & {edited?: number, reactions?: Reaction[]}} Message As it
- *   stands now: `edited` is when (milliseconds; absent if never), `reactions` are
- *   in the order of their first use, none empty.
+ * @typedef {Omit<Entry, "reactions"> & {reactions?: Reaction[]}} Message As it stands now: `edited`
+ *   is when (milliseconds; absent if never), `reactions` are in the order of their first
+ *   use, none empty.
  *
  * @typedef {object} Mark One user's newest word on one emoji.
  * @property {number} seq
  * @property {boolean} on
  * @property {User} user
  *
+ * @typedef {object} Marks What was said about one emoji.
+ * @property {number} seq of the newest entry that says how many use it
+ * @property {number} count of them then
+ * @property {Map<string, Mark>} users by their ids
+ *
  * @typedef {object} Change What became of one message.
  * @property {number} newest seq of the newest entry about it
  * @property {boolean} deleted
  * @property {Entry | null} edit the newest
- * @property {Map<string, Map<string, Mark>>} marks by emoji, then by user id
+ * @property {Map<string, Marks>} marks by emoji
  */
+
+/** @type {Change} */
+const NONE = { newest: 0, deleted: false, edit: null, marks: new Map() };
 
 /** So many are kept of one room; then what is about the message named longest ago goes. */
 const MOST = 50_000;
@@ -78,22 +87,20 @@ export class Changes {
 	}
 
 	/**
-	 * @param {Message} message
+	 * @param {Entry} entry a message as it stands at some entry of the log
+	 * @param {number} at the seq of that one, or less; the message's own, where it is as it was said
 	 * @returns {Message} as it stands now
 	 */
-	fold(message) {
-		const change = this.#byTarget.get(seqOf(message.id));
-		if (!change) return message;
-		/** @type {Message} */
-		const folded = { ...message };
-		delete folded.reactions;
-		if (change.edit) {
-			folded.text = change.edit.text;
-			folded.edited = change.edit.time;
-		}
-		const reactions = reactionsOf(change);
-		if (reactions.length > 0) folded.reactions = reactions;
-		return folded;
+	fold(entry, at) {
+		const change = this.#byTarget.get(seqOf(entry.id));
+		const { reactions: had = [], ...message } = entry;
+		const { edit, marks } = change ?? NONE;
+		const edited = edit && edit.time >= (message.edited ?? 0) ? { text: edit.text, edited: edit.time } : {};
+		const later = [...marks].filter(([emoji]) => !had.some((one) => one.emoji === emoji)).sort(([, a], [, b]) => firstOf(a) - firstOf(b));
+		const reactions = [...had, ...later.map(([emoji]) => ({ emoji, count: 0, users: [] }))]
+			.map((one) => reactionOf(one, at, marks.get(one.emoji)))
+			.filter(({ count }) => count > 0);
+		return { ...message, ...edited, ...(reactions.length > 0 && { reactions }) };
 	}
 
 	/**
@@ -114,16 +121,18 @@ export class Changes {
 	 * @param {Entry} entry
 	 * @param {number} seq
 	 */
-	#mark(change, { emoji = "", on = false, user }, seq) {
-		let users = change.marks.get(emoji);
-		if (!users) change.marks.set(emoji, (users = new Map()));
-		const known = users.get(user.id);
-		if (known && known.seq >= seq) return false;
+	#mark({ marks }, { emoji = "", on = false, user, count }, seq) {
+		let of = marks.get(emoji);
+		if (!of) marks.set(emoji, (of = { seq: 0, count: 0, users: new Map() }));
+		const counted = count !== undefined && seq > of.seq;
+		if (counted) Object.assign(of, { seq, count });
+		const known = of.users.get(user.id);
+		if (known && known.seq >= seq) return counted;
 		if (!known) this.#size++;
 		// A second `on` changes nothing, but an older `off` that comes late must not win.
-		users.set(user.id, { seq, on, user });
+		of.users.set(user.id, { seq, on, user });
 		this.#bound();
-		return (known?.on ?? false) !== on;
+		return counted || (known?.on ?? false) !== on;
 	}
 
 	/** @param {number} target */
@@ -153,18 +162,33 @@ export class Changes {
 
 /** @param {Change} change */
 function marksOf(change) {
-	return [...change.marks.values()].reduce((sum, users) => sum + users.size, 0);
+	return [...change.marks.values()].reduce((sum, { users }) => sum + users.size, 0);
+}
+
+/** @param {Marks} marks */
+function firstOf({ users }) {
+	return [...users.values()].reduce((first, { on, seq }) => (on ? Math.min(first, seq) : first), Number.MAX_SAFE_INTEGER);
 }
 
 /**
- * @param {Change} change
- * @returns {Reaction[]}
+ * @param {{emoji: string, count: number, users: string[]}} had as it stood
+ * @param {number} at the seq of the entry where it did
+ * @param {Marks} [marks]
+ * @returns {Reaction}
  */
-function reactionsOf({ marks }) {
-	const used = [];
-	for (const [emoji, users] of marks) {
-		const on = [...users.values()].filter((mark) => mark.on).sort((a, b) => a.seq - b.seq);
-		if (on.length > 0) used.push({ first: on[0].seq, reaction: { emoji, users: on.map(({ user }) => user) } });
+function reactionOf({ emoji, count, users }, at, marks) {
+	/** @type {Map<string, User>} */
+	const known = new Map(users.map((id) => [id, { id, name: "" }]));
+	const cut = count > users.length; // more use it than are listed
+	const raw = !cut && !marks?.seq; // an older node counts nothing, and tells messages as they were said
+	if (marks && marks.seq > at) count = marks.count;
+	const since = Math.max(at, marks?.seq ?? 0);
+	for (const { seq, on, user } of [...(marks?.users.values() ?? [])].sort((a, b) => a.seq - b.seq)) {
+		const was = known.has(user.id);
+		if (seq <= at && !(on && (was || cut || raw))) continue;
+		if (seq > since || raw) count += on ? Number(!was) : -Number(was || cut);
+		if (on) known.set(user.id, user);
+		else known.delete(user.id);
 	}
-	return used.sort((a, b) => a.first - b.first).map(({ reaction }) => reaction);
+	return { emoji, count, users: [...known.values()] };
 }

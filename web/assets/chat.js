@@ -5,13 +5,14 @@ import { KEPT_AT_MOST, Past } from "./past.js";
 import { LOBBY } from "./roomlist.js";
 import { RoomLog } from "./roomlog.js";
 import { pathOf } from "./view/rooms.js";
+import { BRIEF_MS } from "./view/words.js";
 
 /** @typedef {import("./client.js").Client} Client */
 /** @typedef {import("./client.js").Arrival} Arrival */
 /** @typedef {import("./wire.js").Entry} Entry */
 /** @typedef {import("./wire.js").Moderated} Moderated */
 /** @typedef {import("./wire.js").RoomCount} RoomCount */
-/** @typedef {import("./nodenumbers.js").NodeNumbers} NodeNumbers */
+/** @typedef {import("./nodenumbers.js").Numbers} NodeNumbers */
 /** @typedef {import("./view/words.js").Situation} Situation */
 /** @typedef {import("./roomlist.js").Row} Row */
 
@@ -49,7 +50,11 @@ export class Chat extends EventTarget {
 
 	#client;
 	#numbers;
-	#brokerUp = true;
+	#demo;
+	/** How the node reaches the others. @type {Situation["broker"]} */
+	#broker = "up";
+	/** Since when there is no connection; 0 while there is one. */
+	#awaySince = Date.now();
 	#refreshedAt = 0;
 	/** @type {{from: number, to: number} | null} until the room is joined again */
 	#moving = null;
@@ -68,9 +73,11 @@ export class Chat extends EventTarget {
 	/**
 	 * @param {Client} client
 	 * @param {NodeNumbers} numbers
+	 * @param {boolean} [demo] whether nodes are shown
 	 */
-	constructor(client, numbers) {
+	constructor(client, numbers, demo = false) {
 		super();
+		this.#demo = demo;
 		this.#client = client;
 		this.#numbers = numbers;
 		this.past = new Past({
@@ -172,8 +179,21 @@ export class Chat extends EventTarget {
 	async refreshRooms() {
 		if (Date.now() - this.#refreshedAt < REFRESH_MS) return;
 		this.#refreshedAt = Date.now();
+		await this.#list(1);
+	}
+
+	/** Gets the whole list of rooms, which may be long, for somebody who looks for one. */
+	allRooms() {
+		return this.#list();
+	}
+
+	/** @param {number} [pages] */
+	async #list(pages) {
 		try {
-			this.listed = await this.#client.listRooms();
+			const listed = await this.#client.listRooms(pages);
+			const known = new Set(listed.map(({ room }) => room));
+			// Where only the busiest were asked for, the others stay as they were.
+			this.listed = pages ? [...listed, ...this.listed.slice(listed.length).filter(({ room }) => !known.has(room))] : listed;
 			this.#changed("rooms");
 		} catch {
 			// The list stays as it was until the next time.
@@ -210,13 +230,16 @@ export class Chat extends EventTarget {
 		const alone = loaded && count === 1 && !!user && members.has(user.id);
 		return {
 			state: this.state,
-			brokerUp: this.#brokerUp,
+			broker: this.#broker,
+			loading: this.#client.loading(this.current),
+			since: this.#awaySince,
+			address: location,
 			moved: this.#moved,
 			moderated: this.#moderated,
 			lostName: this.#lostName,
 			unkept: !this.#client.kept && this.#client.rooms.some((room) => this.#client.pending(room).length > 0),
 			alone,
-			elsewhere: other ? { label: new URL(other.url).host, href: originOf(other.url) + pathOf(this.current) } : null,
+			elsewhere: this.#demo && other ? { label: new URL(other.url).host, href: originOf(other.url) + pathOf(this.current) } : null,
 		};
 	}
 
@@ -237,7 +260,9 @@ export class Chat extends EventTarget {
 				this.#changed("log");
 			},
 			message: (entry) => this.#message(entry),
-			sent: (entry) => this.#put(entry),
+			sent: (entry) => entry.id && this.#put(entry),
+			standing: (entry) => this.#put(entry),
+			loaded: () => this.#changed("bar"),
 			outbox: ({ room }) => {
 				if (this.#parting.has(room) && this.#client.pending(room).length === 0) this.#leave(room);
 				this.#changed("log", "bar");
@@ -261,8 +286,9 @@ export class Chat extends EventTarget {
 			},
 			moderated: (moderated) => this.#wasModerated(moderated),
 			nodes: ({ nodes }) => this.#sawNodes(nodes),
-			status: ({ broker }) => {
-				this.#brokerUp = broker === "up";
+			status: ({ broker, nodes = [] }) => {
+				const others = nodes.some((/** @type {import("./wire.js").Node} */ { id }) => id !== this.#client.node?.id);
+				this.#broker = broker === "up" ? "up" : others ? "lost" : "down";
 				this.#changed("bar");
 			},
 		};
@@ -274,13 +300,16 @@ export class Chat extends EventTarget {
 	#stateIs(state) {
 		this.state = state;
 		if (state.state === "online") this.refreshRooms();
+		else this.#awaySince ||= Date.now();
 		this.#changed("bar", "node");
 	}
 
 	/** @param {any} welcome */
 	#welcomed({ nodes, node, from, lost }) {
 		this.#sawNodes(nodes);
-		this.#moving = from ? { from: this.#numbers.of(from.id), to: this.#numbers.of(node.id) } : null;
+		const long = this.#awaySince > 0 && Date.now() - this.#awaySince > BRIEF_MS;
+		this.#awaySince = 0;
+		this.#moving = from && long ? { from: this.#numbers.of(from.id), to: this.#numbers.of(node.id) } : null;
 		this.#lostName = lost ? keep.identity.load().name : "";
 		if (lost) keep.identity.save({ name: "" });
 		this.#moderated = null;
@@ -343,7 +372,7 @@ export class Chat extends EventTarget {
 		this.#changed("room");
 	}
 
-	/** @param {boolean} whole nothing of the room was missed */
+	/** @param {boolean} whole nothing of the room was lost */
 	#hasMoved(whole) {
 		this.#moved = this.#moving && { ...this.#moving, whole };
 		this.#moving = null;

@@ -1,44 +1,35 @@
 // @ts-check
-import { Calls, GONE, LATE } from "./calls.js";
+import { Calls } from "./calls.js";
+import { Following } from "./following.js";
+import { Hello } from "./hello.js";
 import { remembered } from "./identity.js";
 import { Link } from "./link.js";
 import { Outbox } from "./outbox.js";
 import { entryOf, Sender } from "./sender.js";
-import { HISTORY_MAX, Refused, seqOf } from "./wire.js";
+import { bytesOf, FAULTS, frameOf, HISTORY_MAX, Refused } from "./wire.js";
 
-/** @import {Entry, User, Node, Limits, Welcome, Joined, Refusal, RoomCount} from "./wire.js" */
+/** @import {Entry, User, Node, Limits, Welcome, Refusal, RoomCount} from "./wire.js" */
 /** @import {IdentityStore} from "./identity.js" */
 /** @import {Pending} from "./outbox.js" */
+/** @typedef {import("./following.js").Arrival} Arrival */
 
 /**
  * @typedef {object} State
  * @property {"connecting" | "online" | "offline" | "kicked" | "ask"} state
  * @property {number} [until] when the next try is
  * @property {string} [reason]
- *
- * @typedef {object} Arrival A room was joined, for the first time or again.
- * @property {string} asked the name that join was called with
- * @property {string} room the name that the node knows it by
- * @property {Entry[]} messages those not passed on before
- * @property {User[]} members
- * @property {number} count
- * @property {boolean} again it was joined before, and this is the recovery
- * @property {boolean} gap some entries could not be recovered
- * @property {boolean} restarted the room's log began anew
- *
- * @typedef {object} Followed
- * @property {string} cursor the newest id that was passed on; ""
- * @property {ReturnType<typeof setTimeout>} [timer] of the next try to join
+ * @property {"" | "refused" | "blocked"} [why] why it can't connect, where that is known: the node
+ *   refuses this page's Origin or Host; or it answers, but no WebSocket gets there
  */
 
 /** In milliseconds. */
 const TIMES = Object.freeze({ answerWithin: 8000, tryAgain: 1000 /* mean */, typingEvery: 3000 });
 
-/** Refusals of join and hello that pass by themselves. */
-const PASSING = new Set(["unavailable", "rate_limited", "internal", LATE]);
+/** No second connection is looked for so soon after one was moved to, in milliseconds. */
+const STAY_MS = 10_000;
 
-/** So many times hello is said to a node that can't answer it now. */
-const HELLOS = 3;
+/** The list of rooms has so many pages at most. */
+const PAGES_MOST = 10;
 
 /**
  * One user's session: it stays connected to some node, follows rooms without
@@ -47,8 +38,8 @@ const HELLOS = 3;
  * Events (with their detail): `state` (State), `welcome` (Welcome and {from?:
  * Node} where the node changed, {lost?: Refusal} where the chosen name could not
  * be had), `joined` (Arrival), `refused` ({room, refusal}: a join that won't
- * work), `message` (Entry), `sent` (Entry, one's own, maybe ahead of its
- * place), `outbox` ({room}: what waits for it changed, maybe `kept` too), `presence`, `typing`, `renamed`, `reset`,
+ * work), `message` (Entry), `standing` and `loaded` (see Following), `sent` (Entry,
+ * one's own, maybe ahead of its place), `outbox` ({room}: what waits for it changed, maybe `kept` too), `presence`, `typing`, `renamed`, `reset`,
  * `moderated`, `nodes` and `status` (the protocol's events).
  */
 export class Client extends EventTarget {
@@ -70,16 +61,20 @@ export class Client extends EventTarget {
 	#online = false;
 	/** @type {Refusal | undefined} why a hello is not going to work */
 	#barred;
-	/** @type {Refusal | undefined} why the chosen name could not be had */
-	#lostName;
 	#tries = 0;
-	#hellos = 0; // refused by the node that is talked to
 	#typedAt = 0;
-	/** @type {Map<string, Followed>} */
-	#rooms = new Map();
+	#movedAt = 0;
+	#reached = false; // by the present try to connect
+	/** @type {State["why"]} */
+	#why = "";
+	#following;
+	#hello;
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
-	#helloTimer;
+	#startTimer;
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#lookTimer;
 	#random;
+	#reach;
 
 	/**
 	 * @param {object} options
@@ -91,17 +86,38 @@ export class Client extends EventTarget {
 	 * @param {object} [options.sending] times of the sender
 	 * @param {Partial<typeof TIMES>} [options.times]
 	 * @param {() => number} [options.random]
+	 * @param {() => Promise<State["why"]>} [options.reach] asks why there is no connection
 	 */
-	constructor({ url, identity = remembered(), outbox = new Outbox(), dial, timing, sending, times, random = Math.random }) {
+	constructor({ url, identity = remembered(), outbox = new Outbox(), dial, timing, sending, times, random = Math.random, reach }) {
 		super();
 		this.#random = random;
+		this.#reach = reach;
 		this.#identity = identity;
 		this.#outbox = outbox;
 		this.#times = { ...TIMES, ...times };
 		this.#link = new Link({ url, dial, timing, random });
-		this.#calls = new Calls((command) => this.#link.send(command), this.#times.answerWithin);
-		this.#sender = new Sender(outbox, (command) => this.#online && this.#link.send(command), sending, random);
+		this.#calls = new Calls((command) => this.#send(command), this.#times.answerWithin);
+		this.#sender = new Sender(outbox, (command) => this.#online && this.#send(command), sending, random);
 		this.#sender.addEventListener("change", (e) => this.#emit("outbox", detailOf(e)));
+		// A send has had no answer for long: another connection may do better.
+		this.#sender.addEventListener("stalled", () => this.#following.loading || this.#look());
+		const soon = (/** @type {Refusal} */ refusal) => this.#soon(refusal);
+		this.#hello = new Hello({
+			identity,
+			calls: this.#calls,
+			soon,
+			welcome: (welcome) => this.#welcome(welcome),
+			passing: ({ code }) => code === "unavailable" && this.#emit("status", { broker: "down" }),
+			leave: () => this.#link.again(),
+			barred: (refusal) => this.#bar(refusal),
+		});
+		this.#following = new Following({
+			ask: (command, done, refused) => this.#online && this.#calls.make(command, done, refused),
+			emit: (name, detail) => this.#emit(name, detail),
+			settle: (entry) => this.#settle(entry),
+			soon,
+			sender: this.#sender,
+		});
 		this.#listen();
 	}
 
@@ -111,10 +127,11 @@ export class Client extends EventTarget {
 		this.#link.start();
 	}
 
+	/** @returns {boolean} whether it was started and not ended by the node */
 	stop() {
-		this.#link.stop();
+		const was = this.#link.stop();
 		this.#parted();
-		for (const room of this.#rooms.values()) clearTimeout(room.timer);
+		return was;
 	}
 
 	/** Something may have changed: try now, or see whether the node answers. */
@@ -124,22 +141,27 @@ export class Client extends EventTarget {
 
 	/** @param {string} room */
 	join(room) {
-		if (this.#rooms.has(room)) return;
-		this.#rooms.set(room, { cursor: "" });
-		if (this.#online) this.#enter(room);
+		if (this.#following.add(room)) this.#following.enter(room);
 	}
 
 	/** @param {string} room */
 	leave(room) {
-		clearTimeout(this.#rooms.get(room)?.timer);
-		if (!this.#rooms.delete(room)) return;
+		if (!this.#following.delete(room)) return;
 		this.#sender.parted(room);
-		if (this.#online) this.#link.send({ type: "leave", room });
+		if (this.#online) this.#send({ type: "leave", room, ref: "-" });
 	}
 
-	/** The rooms that are followed, in the order in which they were joined. */
+	/** The rooms that are followed. */
 	get rooms() {
-		return [...this.#rooms.keys()];
+		return this.#following.names;
+	}
+
+	/**
+	 * Whether entries that were missed are coming in.
+	 * @param {string} room
+	 */
+	loading(room) {
+		return this.#following.isLoading(room);
 	}
 
 	/**
@@ -214,22 +236,35 @@ export class Client extends EventTarget {
 		const now = Date.now();
 		if (!this.#online || now - this.#typedAt < this.#times.typingEvery) return;
 		this.#typedAt = now;
-		this.#link.send({ type: "typing", room });
+		this.#send({ type: "typing", room, ref: "-" });
 	}
 
 	/**
 	 * @param {string} room
 	 * @param {string} before an id
 	 * @param {number} limit
-	 * @returns {Promise<{messages: Entry[], more: boolean}>}
+	 * @returns {Promise<{messages: Entry[], more: boolean, head: string}>} messages as they stand at an
+	 *   entry that is head, or newer
 	 */
-	history(room, before, limit) {
-		return this.#request({ type: "history", room, before, limit: Math.min(limit, HISTORY_MAX) });
+	async history(room, before, limit) {
+		const head = this.#following.cursor(room);
+		const { messages, more } = await this.#request({ type: "history", room, before, limit: Math.min(limit, HISTORY_MAX) });
+		return { messages, more, head };
 	}
 
-	/** @returns {Promise<RoomCount[]>} */
-	async listRooms() {
-		return (await this.#request({ type: "rooms" })).rooms;
+	/**
+	 * All rooms that have users or entries, busiest first.
+	 * @param {number} [pages] at most, of 500 rooms each
+	 * @returns {Promise<RoomCount[]>}
+	 */
+	async listRooms(pages = PAGES_MOST) {
+		const { rooms, next } = await this.#request({ type: "rooms" });
+		for (let after = next; after && pages > 1; pages--) {
+			const page = await this.#request({ type: "rooms", after });
+			rooms.push(...page.rooms);
+			after = page.next;
+		}
+		return rooms;
 	}
 
 	/**
@@ -245,69 +280,94 @@ export class Client extends EventTarget {
 	#listen() {
 		const link = this.#link;
 		link.addEventListener("open", () => {
-			this.#hellos = 0;
-			this.#hello(true);
+			this.#reached = true;
+			this.#why = "";
+			this.#hello.begin();
 		});
 		link.addEventListener("frame", (e) => this.#frame(detailOf(e)));
-		link.addEventListener("down", () => this.#down());
+		link.addEventListener("moved", (e) => {
+			this.#parted();
+			this.#movedAt = Date.now();
+			this.#welcome(detailOf(e));
+		});
+		link.addEventListener("down", (e) => this.#down(detailOf(e)));
 		link.addEventListener("waiting", (e) => {
 			const { until, tries } = detailOf(e);
 			this.#tries = tries;
-			this.#emit("state", tries < 2 ? { state: "connecting" } : { state: "offline", until });
+			this.#away(until);
+			if (!this.#reached && tries >= 2) this.#ask(until);
 		});
 		link.addEventListener("trying", () => {
-			if (this.#tries >= 2) this.#emit("state", { state: "offline", until: 0 });
+			this.#reached = false;
+			if (this.#tries >= 2) this.#away(0);
 		});
 		link.addEventListener("stopped", (e) => this.#stopped(detailOf(e)));
 	}
 
-	#down() {
+	/** @param {number} until the next try */
+	#away(until) {
+		this.#emit("state", this.#tries < 2 ? { state: "connecting" } : { state: "offline", until, why: this.#why });
+	}
+
+	/**
+	 * Finds out why there is no connection.
+	 * @param {number} until the next try
+	 */
+	async #ask(until) {
+		const why = await this.#reach?.();
+		if (why === undefined || this.#online || this.#reached || why === this.#why) return;
+		this.#why = why;
+		this.#away(until);
+	}
+
+	/** @param {{code: number}} closed */
+	#down({ code }) {
+		const fault = FAULTS.includes(code);
+		if (fault && this.#online) this.#sender.blame(code);
+		else if (fault) this.#bar({ code: "too_long", message: "the server can't read who you are" });
 		this.#parted();
-		this.#emit("state", { state: "connecting" });
+		if (!this.#barred) this.#emit("state", { state: "connecting" });
 	}
 
 	#parted() {
 		this.#online = false;
-		clearTimeout(this.#helloTimer);
+		clearTimeout(this.#startTimer);
+		clearTimeout(this.#lookTimer);
+		this.#hello.end();
+		this.#following.end();
 		this.#sender.parted();
 		this.#calls.end();
+	}
+
+	/** @param {string[]} [urls] of nodes; all others where none are named */
+	#look(urls) {
+		if (this.#online && Date.now() - this.#movedAt > STAY_MS) this.#link.look(this.#hello.command(!this.#hello.lostName), urls);
+	}
+
+	/**
+	 * @param {object} command
+	 * @returns {boolean} whether it is on its way, or refused here
+	 */
+	#send(command) {
+		const frame = frameOf(command);
+		const most = 6 * this.#sender.limit + 4096; // of a frame, as the protocol has it
+		if (!(frame.length * 3 > most && bytesOf(frame) > most)) return this.#link.send(frame);
+		const refusal = { ...command, type: "error", code: "too_long", message: `the command has ${bytesOf(frame)} bytes: ${most} at most` };
+		queueMicrotask(() => this.#frame(refusal));
+		return true;
 	}
 
 	/** @param {import("./link.js").Closing} closing */
 	#stopped({ why, reason }) {
 		if (why === "ask" && !this.#barred) { // no more than a slow hello
-			this.#helloTimer = setTimeout(() => this.#link.start(), this.#soon());
+			this.#startTimer = setTimeout(() => this.#link.start(), this.#soon());
 			return;
 		}
 		this.#emit("state", { state: why, reason: this.#barred?.message ?? reason });
 	}
 
-	/** @param {boolean} named whether to ask for the chosen name */
-	#hello(named) {
-		const { token, name, auth } = this.#identity.load();
-		if (named) this.#lostName = undefined;
-		const hello = { type: "hello", ...(token && { token }), ...(auth && { auth }), ...(named && name && { name }) };
-		this.#calls.make(hello, (welcome) => this.#welcome(welcome), (refusal) => {
-			if (refusal.code === "unauthorized" && token) {
-				if (this.#identity.load().token === token) this.#identity.save({ token: "" });
-				this.#hello(named);
-			} else if (named && name && (refusal.code === "name_taken" || refusal.code === "bad_name")) {
-				this.#lostName = refusal;
-				this.#hello(false);
-			} else this.#helloRefused(refusal);
-		});
-	}
-
-	/** @param {Refusal} refusal */
-	#helloRefused(refusal) {
-		if (refusal.code === GONE) return;
-		if (PASSING.has(refusal.code)) {
-			if (refusal.code === "unavailable") this.#emit("status", { broker: "down" });
-			// Another node may do better.
-			if (refusal.code === LATE || ++this.#hellos >= HELLOS) return this.#link.again();
-			this.#helloTimer = setTimeout(() => this.#hello(true), this.#soon(refusal));
-			return;
-		}
+	/** @param {Refusal} refusal of a hello, for good */
+	#bar(refusal) {
 		this.#barred = refusal;
 		this.#link.stop();
 		this.#parted();
@@ -320,17 +380,19 @@ export class Client extends EventTarget {
 		this.user = welcome.user;
 		this.node = welcome.node;
 		this.limits = welcome.limits;
+		this.#sender.limit = welcome.limits.text;
+		this.#sender.me = welcome.user.id;
 		this.#identity.save({ token: welcome.token });
 		this.#nodes(welcome.nodes);
 		this.#online = true;
 		this.#tries = 0;
 		this.#emit("status", { broker: "up" });
-		this.#emit("welcome", { ...welcome, from, lost: this.#lostName });
+		this.#emit("welcome", { ...welcome, from, lost: this.#hello.lostName });
 		this.#emit("state", { state: "online" });
-		for (const room of new Set([...this.#rooms.keys(), ...this.#outbox.rooms()])) {
-			if (!this.#rooms.has(room)) this.#rooms.set(room, { cursor: "" });
-			this.#enter(room);
-		}
+		const { names } = this.#following;
+		for (const room of this.#outbox.rooms()) if (!names.includes(room)) this.#following.add(room);
+		for (const room of this.rooms) this.#following.enter(room);
+		this.#hello.renew();
 	}
 
 	/** @param {Node[]} nodes */
@@ -339,78 +401,20 @@ export class Client extends EventTarget {
 		this.#link.setNodes(nodes.map((node) => node.url));
 	}
 
-	/** @param {string} room */
-	#enter(room) {
-		const followed = this.#rooms.get(room);
-		if (!followed || !this.#online) return;
-		clearTimeout(followed.timer);
-		const after = followed.cursor;
-		this.#calls.make(
-			{ type: "join", room, ...(after && { after }) },
-			(joined) => this.#joined(room, after, joined),
-			(refusal) => this.#joinRefused(room, refusal),
-		);
-	}
-
-	/**
-	 * @param {string} asked
-	 * @param {string} after
-	 * @param {Joined} joined
-	 */
-	#joined(asked, after, joined) {
-		const { room, head, recovered, members, count } = joined;
-		const followed = this.#rooms.get(asked);
-		if (!followed) return; // left meanwhile
-		this.#rooms.delete(asked);
-		this.#rooms.set(room, followed);
-		const restarted = !recovered && seqOf(head) < seqOf(after);
-		if (restarted) followed.cursor = "";
-		const messages = joined.messages.filter((entry) => seqOf(entry.id) > seqOf(followed.cursor));
-		const gap = after !== "" && !recovered && !restarted;
-		// With more, the rest up to the head follows as messages.
-		const upTo = joined.more ? (joined.messages.at(-1)?.id ?? followed.cursor) : head;
-		if (seqOf(upTo) > seqOf(followed.cursor)) followed.cursor = upTo;
-		for (const entry of joined.messages) this.#settle(entry);
-		this.#emit("joined", { asked, room, messages, members, count, again: after !== "", gap, restarted });
-		this.#sender.joined(room, recovered);
-	}
-
-	/**
-	 * @param {string} room
-	 * @param {Refusal} refusal
-	 */
-	#joinRefused(room, refusal) {
-		const followed = this.#rooms.get(room);
-		if (!followed || refusal.code === GONE) return;
-		if (PASSING.has(refusal.code)) {
-			followed.timer = setTimeout(() => this.#enter(room), this.#soon(refusal));
-			return;
-		}
-		this.#rooms.delete(room);
-		this.#sender.barred(room, refusal.message);
-		this.#emit("refused", { room, refusal });
-	}
-
 	/** @param {any} frame */
 	#frame(frame) {
 		this.#calls.answer(frame);
-		this.#event(frame);
-	}
-
-	/** @param {any} frame */
-	#event(frame) {
 		switch (frame.type) {
 			case "message":
-				return this.#message(frame);
+				return this.#following.message(frame);
 			case "sent":
 				return this.#sent(frame);
 			case "error":
-				// A node that doesn't know the command, as an older one, names no key.
-				this.#sender.refused({ ...frame, key: frame.key ?? frame.ref });
-				if (frame.code === "not_joined" && frame.room) this.#enter(frame.room);
+				this.#sender.refused(frame, this.#calls.size === 0);
+				if (frame.code === "not_joined" && frame.room) this.#following.enter(frame.room);
 				return;
 			case "reset":
-				return this.#reset(frame);
+				return this.#following.reset(frame.room);
 			case "nodes":
 				this.#nodes(frame.nodes);
 				return this.#emit("nodes", frame);
@@ -420,6 +424,7 @@ export class Client extends EventTarget {
 			case "status":
 				this.#emit("status", frame);
 				if (frame.broker === "up") this.#sender.hurry();
+				else if (frame.nodes) this.#leave(frame.nodes);
 				return;
 			case "presence":
 			case "typing":
@@ -428,39 +433,32 @@ export class Client extends EventTarget {
 		}
 	}
 
-	/** @param {Entry} entry */
-	#message(entry) {
-		const followed = this.#rooms.get(entry.room);
-		if (!followed || seqOf(entry.id) <= seqOf(followed.cursor)) return;
-		followed.cursor = entry.id;
-		this.#settle(entry);
-		this.#emit("message", entry);
-	}
-
 	/**
 	 * What one said oneself and finds in the log needs no more sending.
 	 * @param {Entry} entry
 	 */
 	#settle(entry) {
-		if (entry.user.id === this.user?.id && entry.key) this.#sender.seen(entry.key);
+		const { by } = this.#outbox.get(entry.key) ?? {};
+		if (entry.user.id !== this.user?.id && entry.user.id !== by) return;
+		if (this.#sender.seen(entry.key)) this.#emit("sent", entry);
+		this.#link.stay();
 	}
 
 	/** @param {{key: string, id: string, time: number}} sent */
 	#sent({ key, id, time }) {
-		const pending = this.#outbox.get(key);
-		if (!pending || !this.user || !this.node) return;
-		if (id) this.#emit("sent", entryOf(pending, id, time, this.user, this.node.id));
-		this.#sender.seen(key);
+		const pending = this.#sender.seen(key);
+		if (pending && this.user && this.node) this.#emit("sent", entryOf(pending, id, time, this.user, this.node.id));
+		this.#link.stay();
 	}
 
-	/** @param {{room: string}} reset */
-	#reset({ room }) {
-		const followed = this.#rooms.get(room);
-		if (!followed) return;
-		followed.cursor = "";
-		this.#sender.parted(room);
-		this.#emit("reset", { room });
-		this.#enter(room);
+	/**
+	 * This node has lost Redis: others have it, so all go to one of them, not all at once.
+	 * @param {Node[]} nodes
+	 */
+	#leave(nodes) {
+		const urls = nodes.filter(({ id }) => id !== this.node?.id).map(({ url }) => url).sort(() => this.#random() - 0.5);
+		clearTimeout(this.#lookTimer);
+		if (urls.length > 0) this.#lookTimer = setTimeout(() => this.#look(urls), this.#random() * this.#times.tryAgain);
 	}
 
 	/**

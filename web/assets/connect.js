@@ -2,6 +2,7 @@
 import { Client } from "./client.js";
 import { remembered } from "./identity.js";
 import { Outbox } from "./outbox.js";
+import { reach } from "./reach.js";
 import { claimShelf } from "./shelf.js";
 import { local } from "./store.js";
 
@@ -38,7 +39,7 @@ export async function connect(options = {}) {
 
 /** One user's connection for as long as it is wanted. */
 class Session {
-	/** How the connection stands. @type {import("./client.js").State} */
+	/** How the connection stands. @type {import("./client.js").State | {state: "closed"}} */
 	state = { state: "connecting" };
 
 	#client;
@@ -54,7 +55,7 @@ class Session {
 	constructor({ url = new URL(import.meta.url).origin, room, rooms = [], name, token, auth, storage = PREFIX, dial }, shelf) {
 		this.#shelf = shelf;
 		const outbox = new Outbox(shelf);
-		const client = new Client({ url, identity: identityIn(storage, { name, token, auth }), outbox, dial });
+		const client = new Client({ url, identity: identityIn(storage, { name, token, auth }), outbox, dial, reach: () => reach(url) });
 		this.#client = client;
 		const all = room === undefined ? rooms : [room, ...rooms];
 		this.#room = all[0] ?? "";
@@ -69,7 +70,11 @@ class Session {
 		for (const one of all) client.join(one);
 		// Where there is a page, it knows when the net may be gone or back.
 		const { signal } = this.#end;
-		for (const event of ["online", "offline", "pageshow"]) globalThis.addEventListener?.(event, () => client.hurry(), { signal });
+		const page = (/** @type {string} */ name, /** @type {() => void} */ hear) => globalThis.addEventListener?.(name, hear, { signal });
+		for (const event of ["online", "offline"]) page(event, () => client.hurry());
+		let paused = false;
+		page("pagehide", () => (paused = client.stop())); // a page that is kept for "back" would stay online
+		page("pageshow", () => paused && client.start());
 		client.start();
 	}
 
@@ -194,6 +199,8 @@ class Session {
 		this.#end.abort();
 		this.#client.stop();
 		this.#shelf?.end?.();
+		this.state = { state: "closed" };
+		this.#emit("state", this.state);
 	}
 
 	/**

@@ -1,5 +1,5 @@
 // @ts-check
-import { CLOSE } from "./wire.js";
+import { CLOSE, frameOf } from "./wire.js";
 
 /**
  * The times of a connection, in milliseconds. A frozen node is left after
@@ -28,11 +28,13 @@ const TIMING = Object.freeze({
 
 /**
  * A connection to one of the nodes, and another one after it: it tries the
- * nodes in turn, waits longer each round, and leaves a node that is silent.
+ * nodes in turn, waits longer each round, and leaves a node that is silent. It
+ * never goes from https to http, whatever nodes announce.
  *
- * Events: `open`; `frame` (detail: the decoded object); `down` (the open
- * connection ended); `waiting` (detail: {until, tries}); `trying`; `stopped`
- * (detail: Closing).
+ * Events: `open`; `frame` (detail: the decoded object); `moved` (detail: the
+ * welcome of the node that a second connection led to); `down` (detail: {code};
+ * the open connection ended); `waiting` (detail: {until, tries}); `trying`;
+ * `stopped` (detail: Closing).
  */
 export class Link extends EventTarget {
 	#dial;
@@ -42,6 +44,7 @@ export class Link extends EventTarget {
 	#urls;
 	#home;
 	#url;
+	#secure;
 	/** @type {WebSocket | null} */
 	#socket = null;
 	#open = false;
@@ -54,6 +57,10 @@ export class Link extends EventTarget {
 	#timer;
 	/** @type {ReturnType<typeof setInterval> | undefined} */
 	#beat;
+	/** A second connection, while it is not known whether it is better. @type {WebSocket | null} */
+	#beside = null;
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#besideTimer;
 
 	/**
 	 * @param {object} options
@@ -69,6 +76,7 @@ export class Link extends EventTarget {
 		this.#random = random;
 		this.#home = url;
 		this.#url = url;
+		this.#secure = url.startsWith("https:");
 		this.#urls = [url];
 	}
 
@@ -79,10 +87,13 @@ export class Link extends EventTarget {
 		this.#connect();
 	}
 
+	/** @returns {boolean} whether there is anything to stop */
 	stop() {
+		const was = this.#running;
 		this.#running = false;
 		this.#drop();
 		clearTimeout(this.#timer);
+		return was;
 	}
 
 	/** Try at once, if waiting; else make sure that the connection lives. */
@@ -102,17 +113,75 @@ export class Link extends EventTarget {
 	 * @param {string[]} urls
 	 */
 	setNodes(urls) {
-		this.#urls = [...new Set([...urls, this.#home])];
+		this.#urls = this.#allowed([...urls, this.#home]);
 	}
 
 	/**
-	 * @param {object} command
+	 * Opens a second connection to one of these nodes after the other, by default
+	 * to those after the present one, and moves to the first that answers the hello
+	 * with a welcome. Until then, and if none does, all stays as it is.
+	 * @param {object} hello
+	 * @param {string[]} [urls]
+	 */
+	look(hello, urls) {
+		if (!this.#open || this.#beside) return;
+		const at = this.#urls.indexOf(this.#url) + 1;
+		this.#try(frameOf(hello), this.#allowed(urls ?? [...this.#urls.slice(at), ...this.#urls.slice(0, at)]));
+	}
+
+	/** Gives up the second connection. */
+	stay() {
+		clearTimeout(this.#besideTimer);
+		if (this.#beside) end(this.#beside);
+		this.#beside = null;
+	}
+
+	/**
+	 * @param {string} frame
 	 * @returns {boolean} whether there was a connection to give it to
 	 */
-	send(command) {
+	send(frame) {
 		if (!this.#socket || !this.#open) return false;
-		this.#socket.send(JSON.stringify(command));
+		this.#socket.send(frame);
 		return true;
+	}
+
+	/**
+	 * @param {string} hello
+	 * @param {string[]} urls
+	 * @returns {void}
+	 */
+	#try(hello, [url, ...rest]) {
+		this.stay();
+		if (!url) return;
+		const next = () => this.#beside === socket && this.#try(hello, rest);
+		/** @type {WebSocket} */
+		let socket;
+		try {
+			socket = this.#dial(socketURL(url));
+		} catch {
+			return this.#try(hello, rest);
+		}
+		this.#beside = socket;
+		this.#besideTimer = setTimeout(next, this.#timing.connectWithin + this.#timing.pongWithin);
+		socket.onopen = () => socket.send(hello);
+		socket.onclose = next;
+		socket.onmessage = (e) => {
+			const frame = decode(e.data);
+			if (frame?.type === "error" || frame?.renewed) next(); // it would be another user there
+			if (frame?.type !== "welcome" || this.#beside !== socket) return;
+			this.#beside = null;
+			this.#drop();
+			this.#url = url;
+			this.#take(socket);
+			this.#emit("moved", frame);
+		};
+	}
+
+	/** @param {string[]} urls */
+	#allowed(urls) {
+		const good = this.#secure ? /^https:/ : /^https?:/;
+		return [...new Set(urls)].filter((url) => good.test(url));
 	}
 
 	#connect() {
@@ -129,19 +198,28 @@ export class Link extends EventTarget {
 		}
 		this.#socket = socket;
 		const mine = () => this.#socket === socket;
-		socket.onopen = () => mine() && this.#opened();
-		socket.onmessage = (e) => mine() && this.#heard(e.data);
+		socket.onopen = () => {
+			if (!mine()) return;
+			this.#take(socket);
+			this.#emit("open");
+		};
 		socket.onclose = (e) => mine() && this.#lost(e.code, e.reason);
 		this.#timer = setTimeout(() => mine() && this.#lost(0, ""), this.#timing.connectWithin);
 	}
 
-	#opened() {
+	/** @param {WebSocket} socket that is open */
+	#take(socket) {
 		clearTimeout(this.#timer);
+		this.#socket = socket;
 		this.#open = true;
+		this.#secure ||= this.#url.startsWith("https:");
+		this.#urls = this.#allowed(this.#urls);
 		this.#openedAt = this.#heardAt = Date.now();
 		this.#askedAt = 0;
 		this.#beat = setInterval(() => this.#watch(), this.#timing.tick);
-		this.#emit("open");
+		const mine = () => this.#socket === socket;
+		socket.onmessage = (e) => mine() && this.#heard(e.data);
+		socket.onclose = (e) => mine() && this.#lost(e.code, e.reason);
 	}
 
 	/** @param {unknown} data */
@@ -161,17 +239,16 @@ export class Link extends EventTarget {
 	#ask() {
 		if (this.#askedAt) return;
 		this.#askedAt = Date.now();
-		this.send({ type: "ping" });
+		this.send('{"type":"ping","ref":"-"}');
 	}
 
 	#drop() {
 		const socket = this.#socket;
 		clearInterval(this.#beat);
+		this.stay();
 		this.#socket = null;
 		this.#open = false;
-		if (!socket) return;
-		socket.onopen = socket.onmessage = socket.onclose = null;
-		socket.close();
+		if (socket) end(socket);
 	}
 
 	/**
@@ -183,7 +260,7 @@ export class Link extends EventTarget {
 		clearTimeout(this.#timer);
 		this.#drop();
 		if (wasOpen && Date.now() - this.#openedAt >= this.#timing.steadyAfter) this.#tries = 0;
-		if (wasOpen) this.#emit("down");
+		if (wasOpen) this.#emit("down", { code });
 		if (!this.#running) return; // a listener of "down" stopped it
 		if (code === CLOSE.askUser || code === CLOSE.kicked) {
 			this.#running = false;
@@ -230,6 +307,12 @@ export class Link extends EventTarget {
 	}
 }
 
+/** @param {WebSocket} socket */
+function end(socket) {
+	socket.onopen = socket.onmessage = socket.onclose = null;
+	socket.close();
+}
+
 /**
  * @param {string} base "http://host:port"
  */
@@ -239,7 +322,7 @@ function socketURL(base) {
 
 /**
  * @param {unknown} data
- * @returns {{type: string} | null}
+ * @returns {{type: string, renewed?: boolean} | null}
  */
 function decode(data) {
 	if (typeof data !== "string") return null;

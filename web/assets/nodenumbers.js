@@ -1,5 +1,7 @@
 // @ts-check
 
+/** @typedef {Pick<NodeNumbers, "see" | "of" | "colour">} Numbers */
+
 /** There are as many colours; a ninth node has the first one's. */
 const COLOURS = 8;
 
@@ -58,6 +60,9 @@ export class NodeNumbers {
 		return number === 0 ? "node-gone" : `node-${((number - 1) % COLOURS) + 1}`;
 	}
 }
+
+/** Where the page is not to show nodes: none has a number or a colour. @type {Numbers} */
+export const NO_NUMBERS = { see: () => false, of: () => 0, colour: () => "" };
 
 /**
  * Whether each of the ids has a number of its own.

@@ -28,6 +28,9 @@ const FULL = "Too much waits to be sent already. Try again when some of it is go
  * @property {number} tried when it was given to a node first without an
  *   answer since; 0 when it is certain that no node took it
  * @property {string} failed why it waits for its author; "" while it goes out by itself
+ * @property {string} [code] the same as one of the protocol's codes
+ * @property {number} [waited] for how long it was under way without an answer, in milliseconds
+ * @property {string} [by] the id of the user as whom it was given to a node
  *
  * @typedef {object} Shelf Where an outbox outlives its page.
  * @property {() => Pending[]} load

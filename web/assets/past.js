@@ -130,7 +130,7 @@ export class Past {
 			const { before } = log.hole;
 			if (log.entries.length >= KEPT_AT_MOST) log.cut();
 			else if (this.#fetching) await this.#fetching;
-			else await this.#fetch(HISTORY_MAX, before, (messages, more) => log.hole?.before === before && log.fill(messages, more));
+			else await this.#fetch(HISTORY_MAX, before, (messages, more, at) => log.hole?.before === before && log.fill(messages, more, at));
 		}
 		this.#changed();
 	}
@@ -155,20 +155,20 @@ export class Past {
 	#fetchOlder(most) {
 		const log = this.#room();
 		const { oldest } = log;
-		return this.#fetch(most, oldest, (messages, more) => log.oldest === oldest && log.addOlder(messages, more));
+		return this.#fetch(most, oldest, (messages, more, at) => log.oldest === oldest && log.addOlder(messages, more, at));
 	}
 
 	/**
 	 * @param {number} most so many messages
 	 * @param {string} before an id
-	 * @param {(messages: Entry[], more: boolean) => void} take
+	 * @param {(messages: Entry[], more: boolean, at: number) => void} take
 	 */
 	async #fetch(most, before, take) {
 		const { name } = this.#room();
 		const get = async () => {
 			try {
-				const { messages, more } = await this.#history(name, before, most);
-				take(messages, more);
+				const { messages, more, head = "" } = await this.#history(name, before, most);
+				take(messages, more, seqOf(head));
 			} catch (refused) {
 				// Whoever asked asks again, but not at once.
 				const wait = refused instanceof Refused ? refused.retryAfter : 0;

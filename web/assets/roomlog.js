@@ -12,9 +12,10 @@ import { seqOf } from "./wire.js";
  * @property {number} to the time of the first one after it
  * @property {boolean} open it may be filled yet
  *
- * @typedef {object} Hole What was missed and is asked for.
- * @property {string} before the id of the oldest entry after it
- * @property {number} known the seq of the newest message before it
+ * @typedef {object} Hole What was missed and is asked for, and after it what is known, as it may be
+ *   changed or gone by now.
+ * @property {string} before the id of the oldest message that is known as it stands
+ * @property {number} known the seq of the newest message before what was missed
  * @property {number} from that message's time
  */
 
@@ -23,6 +24,9 @@ const TYPING_MS = 5000;
 
 /** So many members are listed, as the nodes do it. */
 const LISTED = 500;
+
+/** The names of so many who reacted are known. */
+const NAMES_MOST = 2000;
 
 /** What this page knows of one room. It knows neither page nor socket. */
 export class RoomLog {
@@ -60,6 +64,12 @@ export class RoomLog {
 	/** @type {Map<number, Message>} */
 	#bySeq = new Map();
 	#changes = new Changes();
+	/** Messages as they came, and at which entry they stood so. @type {Map<number, {entry: Entry, at: number}>} by seq */
+	#came = new Map();
+	/** Up to this entry messages come as they stand at it. */
+	#standing = 0;
+	/** @type {Map<string, string>} by the user's id */
+	#names = new Map();
 	/** @type {Map<string, {name: string, until: number}>} */
 	#typing = new Map();
 
@@ -69,34 +79,48 @@ export class RoomLog {
 	}
 
 	/** @param {import("./client.js").Arrival} arrival */
-	arrive({ messages, members, count, again, gap, restarted }) {
+	arrive({ messages, all = messages, head = all.at(-1)?.id ?? "", members, count, again, gap, restarted, more = false }) {
 		if (restarted) this.restart();
 		const last = this.entries.at(-1);
-		const first = messages[0];
+		const first = all[0];
+		const fresh = !again || gap || restarted;
 		if (!again || restarted || !this.oldest) {
-			this.more = messages.length > 0 && seqOf(messages[0].id) > 1;
+			this.more = all.length > 0 && seqOf(first.id) > 1;
 			this.oldest = first?.id ?? "";
 		}
-		this.add(messages);
+		this.#standing = fresh ? seqOf(head) : 0;
+		if (fresh && first) this.#stand(all, more ? seqOf(all[all.length - 1].id) : Infinity);
+		else this.add(all);
 		if (gap && last && first) {
-			this.hole = { known: seqOf(last.id), from: last.time, ...this.hole, before: first.id };
-			this.#mark(true);
+			const hole = { known: seqOf(last.id), from: last.time, ...this.hole, before: first.id };
+			if (seqOf(this.oldest) < seqOf(first.id)) this.hole = hole;
+			if (hole.known < seqOf(first.id)) this.#mark(true);
 		}
 		this.loaded = true;
 		this.problem = "";
 		this.members = new Map(members.map((user) => [user.id, user]));
+		for (const user of members) this.#named(user);
 		this.count = count;
 	}
 
 	/**
-	 * Puts entries where they belong; those that are known already are replaced.
+	 * Puts entries where they belong.
 	 * @param {Entry[]} entries
 	 */
 	add(entries) {
 		for (const entry of entries) {
+			this.#named(entry.user);
 			if (entry.kind) this.#change(entry);
-			else this.#put(entry);
+			else this.#put(entry, seqOf(entry.id) <= this.#standing ? this.#standing : seqOf(entry.id));
 		}
+	}
+
+	/**
+	 * @param {string} id of a user
+	 * @returns {string} "" where it is not known
+	 */
+	nameOf(id) {
+		return this.#names.get(id) ?? "";
 	}
 
 	/**
@@ -111,9 +135,10 @@ export class RoomLog {
 	/**
 	 * @param {Entry[]} entries
 	 * @param {boolean} more
+	 * @param {number} at the seq of an entry where they stood so, or of an older one
 	 */
-	addOlder(entries, more) {
-		this.add(entries);
+	addOlder(entries, more, at) {
+		this.#stand(entries, seqOf(this.oldest), at);
 		this.more = more && entries.length > 0;
 		this.oldest = entries[0]?.id ?? this.oldest;
 	}
@@ -122,17 +147,39 @@ export class RoomLog {
 	 * Fills the hole from its end.
 	 * @param {Entry[]} entries before it
 	 * @param {boolean} more
+	 * @param {number} at as for addOlder
 	 */
-	fill(entries, more) {
+	fill(entries, more, at) {
 		if (!this.hole) return;
 		const { known, before } = this.hole;
-		this.add(entries);
+		this.#stand(entries, seqOf(before), at);
 		this.hole.before = entries[0]?.id ?? before;
-		const whole = seqOf(this.hole.before) <= known + 1;
+		const from = seqOf(this.hole.before);
 		for (const seq of this.gaps.keys()) if (seq > known) this.gaps.delete(seq);
 		const open = more && entries.length > 0;
-		if (!whole) this.#mark(open);
-		if (whole || !open) this.hole = null;
+		if (from > known + 1) this.#mark(open);
+		if (!open || from <= seqOf(this.oldest)) this.hole = null;
+	}
+
+	/**
+	 * Puts messages as they stand; those that are known between them and not among
+	 * them were deleted.
+	 * @param {Entry[]} entries
+	 * @param {number} end the seq before which they are all
+	 * @param {number} at
+	 */
+	#stand(entries, end, at = this.#standing) {
+		const seqs = new Set(entries.map(({ id }) => seqOf(id)));
+		const from = seqOf(entries[0]?.id ?? "");
+		const kinds = entries.some(({ kind }) => kind); // of an older node, which leaves none out
+		if (from && !kinds)
+			for (let i = this.indexOf(from); i < this.entries.length && seqOf(this.entries[i].id) < Math.min(end, at + 1); i++)
+				if (!seqs.has(seqOf(this.entries[i].id))) this.#remove(i--);
+		for (const entry of entries) {
+			this.#named(entry.user);
+			if (entry.kind) this.#change(entry);
+			else this.#put(entry, Math.max(at, seqOf(entry.id)));
+		}
 	}
 
 	/** Gives up what is before the hole: it is as if it had not been loaded yet. */
@@ -166,7 +213,10 @@ export class RoomLog {
 	 * @param {string} oldest the id of the oldest entry that is left
 	 */
 	#forget(count, oldest) {
-		for (const { id } of this.entries.splice(0, count)) this.#bySeq.delete(seqOf(id));
+		for (const { id } of this.entries.splice(0, count)) {
+			this.#bySeq.delete(seqOf(id));
+			this.#came.delete(seqOf(id));
+		}
 		const first = seqOf(this.entries[0]?.id ?? oldest);
 		for (const seq of this.gaps.keys()) if (seq <= first) this.gaps.delete(seq);
 		if (this.hole && this.hole.known < first) this.hole = null;
@@ -186,18 +236,23 @@ export class RoomLog {
 		this.hole = null;
 		this.gaps.clear();
 		this.#bySeq.clear();
+		this.#came.clear();
 		this.#changes.clear();
 	}
 
 	/** @param {{joined: User[], left: User[], count: number}} presence */
 	presence({ joined, left, count }) {
 		for (const user of left) this.members.delete(user.id);
-		for (const user of joined) if (this.members.size < LISTED) this.members.set(user.id, user);
+		for (const user of joined) {
+			this.#named(user);
+			if (this.members.size < LISTED) this.members.set(user.id, user);
+		}
 		this.count = count;
 	}
 
 	/** @param {User} user */
 	renamed(user) {
+		this.#named(user);
 		if (this.members.has(user.id)) this.members.set(user.id, user);
 	}
 
@@ -218,30 +273,55 @@ export class RoomLog {
 		return [...this.#typing.values()].map(({ name }) => name);
 	}
 
-	/** @param {Entry} entry */
-	#put(entry) {
+	/** @param {User} user */
+	#named({ id, name }) {
+		this.#names.delete(id);
+		this.#names.set(id, name);
+		if (this.#names.size > NAMES_MOST) this.#names.delete(this.#names.keys().next().value ?? "");
+	}
+
+	/**
+	 * @param {Entry} entry a message
+	 * @param {number} at the seq of the entry where it stands so
+	 */
+	#put(entry, at) {
 		const seq = seqOf(entry.id);
-		if (this.#changes.isDeleted(seq)) return;
-		const at = this.indexOf(seq);
+		const came = this.#came.get(seq);
+		if (this.#changes.isDeleted(seq) || came && came.at > at) return;
+		this.#came.set(seq, { entry, at });
+		this.#show(seq);
+	}
+
+	/** @param {number} seq of a message that came */
+	#show(seq) {
+		const { entry, at } = this.#came.get(seq) ?? {};
+		if (!entry || at === undefined) return;
+		const index = this.indexOf(seq);
 		const known = this.#bySeq.has(seq);
-		if (!known && at < this.entries.length) this.moves++;
-		const message = this.#changes.fold(entry);
+		if (!known && index < this.entries.length) this.moves++;
+		const message = this.#changes.fold(entry, at);
 		this.#bySeq.set(seq, message);
-		this.entries.splice(at, known ? 1 : 0, message);
+		this.entries.splice(index, known ? 1 : 0, message);
 	}
 
 	/** @param {Entry} entry an edit, a deletion, a reaction, or what this page does not know */
 	#change(entry) {
 		if (!this.#changes.take(entry)) return;
 		const seq = seqOf(entry.target ?? "");
-		const target = this.#bySeq.get(seq);
-		if (!target) return;
-		if (entry.kind !== "delete") return this.#put(target);
+		if (!this.#bySeq.has(seq)) return;
+		if (entry.kind === "delete") this.#remove(this.indexOf(seq));
+		else this.#show(seq);
+	}
+
+	/** @param {number} index of a message that was deleted */
+	#remove(index) {
+		const seq = seqOf(this.entries[index].id);
 		this.#bySeq.delete(seq);
-		this.entries.splice(this.indexOf(seq), 1);
+		this.#came.delete(seq);
+		this.entries.splice(index, 1);
 		this.moves++;
 		const gap = this.gaps.get(seq);
-		const next = this.entries[this.indexOf(seq)];
+		const next = this.entries[index];
 		this.gaps.delete(seq);
 		if (gap && next && !this.gaps.has(seqOf(next.id))) this.gaps.set(seqOf(next.id), gap);
 		if (this.newFrom === seq) this.newFrom = next ? seqOf(next.id) : 0;

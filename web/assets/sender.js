@@ -1,5 +1,5 @@
 // @ts-check
-import { KEY_KEPT_MS } from "./wire.js";
+import { bytesOf, frameOf, KEY_KEPT_MS, TOO_LARGE, wellFormed } from "./wire.js";
 
 /** @typedef {import("./outbox.js").Pending} Pending */
 /** @typedef {import("./outbox.js").Outbox} Outbox */
@@ -8,6 +8,7 @@ import { KEY_KEPT_MS } from "./wire.js";
 /** In milliseconds. */
 const SENDING = Object.freeze({
 	answerWithin: 10_000,
+	stalledAfter: 5000, // less, or there is no looking for another connection
 	retryAfter: 1000, // most, where the node does not say; half of it least
 	longestRetry: 5000,
 	// Under KEY_KEPT_MS by more than a clock's error and a send's way.
@@ -17,21 +18,27 @@ const SENDING = Object.freeze({
 /** Refusals that pass by themselves: the same send is right a little later. */
 const PASSING = new Set(["unavailable", "rate_limited", "slow_mode", "not_joined"]);
 
-const UNCERTAIN =
-	"It was on its way for ten minutes without an answer. Look above whether it is there before you try again.";
+const LOOK = "Look above whether it is there before you try again.";
+const UNCERTAIN = `It was on its way for ten minutes without an answer. ${LOOK}`;
+const RENEWED = `It was on its way when the server made you a new guest. ${LOOK}`;
 
 /**
  * @typedef {object} Lane One room's sends: one is under way at a time, so that
  *   what is refused and retried can't be overtaken.
  * @property {boolean} ready the room is joined
+ * @property {boolean} more the room's entries are still coming in
  * @property {string} key of the one that is under way; ""
+ * @property {number} since when it is, in milliseconds
+ * @property {number} order its place among all that were sent
  * @property {number} tries of the present one
+ * @property {number} doubts errors that named nothing while it was under way
  * @property {ReturnType<typeof setTimeout>} [timer]
  */
 
 /**
  * Gets what an outbox holds into the rooms' logs, each once, in order.
- * Event `change` (detail: {room}): an entry of that room came, went or failed.
+ * Events: `change` (detail: {room}): an entry of that room came, went or failed;
+ * `stalled`: one has waited long for its answer.
  */
 export class Sender extends EventTarget {
 	/** @type {Map<string, Lane>} */
@@ -40,6 +47,11 @@ export class Sender extends EventTarget {
 	#transmit;
 	#times;
 	#random;
+	#order = 0;
+	/** The longest text that nodes take, in bytes. */
+	limit = Infinity;
+	/** The id of the user who sends. */
+	me = "";
 
 	/**
 	 * @param {Outbox} outbox
@@ -67,7 +79,8 @@ export class Sender extends EventTarget {
 			this.#finish(last); // it has not gone out, so one takes back the other
 			return last;
 		}
-		const entry = this.#outbox.write(room, text, what);
+		const entry = this.#outbox.write(room, wellFormed(text), what);
+		this.#judge(entry);
 		this.#changed(room);
 		this.#pump(room);
 		return entry;
@@ -80,8 +93,8 @@ export class Sender extends EventTarget {
 	retry(key) {
 		const entry = this.#outbox.get(key);
 		if (!entry?.failed) return;
-		entry.failed = "";
-		entry.tried = 0; // its author looked
+		entry.failed = entry.code = "";
+		entry.tried = entry.waited = 0; // its author looked
 		this.#outbox.save();
 		this.#changed(entry.room);
 		this.#pump(entry.room);
@@ -94,15 +107,17 @@ export class Sender extends EventTarget {
 	}
 
 	/**
-	 * The room is joined, and what it already holds was told to `seen`.
+	 * The room is joined, or all of it has come: what it already holds was told to `seen`.
 	 * @param {string} room
 	 * @param {boolean} whole nothing was missed: what was not seen was not taken
+	 * @param {boolean} more the rest is still coming in
 	 */
-	joined(room, whole) {
+	joined(room, whole, more) {
 		const lane = this.#lane(room);
-		this.#rest(lane);
+		if (!lane.key) this.#rest(lane);
 		lane.ready = true;
-		if (whole) for (const entry of this.#outbox.of(room)) entry.tried = 0;
+		lane.more = more;
+		if (whole) for (const entry of this.#outbox.of(room)) if (entry.key !== lane.key) entry.tried = 0;
 		this.#pump(room);
 	}
 
@@ -121,11 +136,11 @@ export class Sender extends EventTarget {
 	/**
 	 * The room can't be joined, so nothing gets there.
 	 * @param {string} room
-	 * @param {string} reason
+	 * @param {Refusal} refusal
 	 */
-	barred(room, reason) {
+	barred(room, { message, code }) {
 		this.parted(room);
-		for (const entry of this.#outbox.of(room)) if (!entry.failed) this.#fail(entry, reason);
+		for (const entry of this.#outbox.of(room)) if (!entry.failed) this.#fail(entry, message, code);
 	}
 
 	/** The servers reach each other again: no use in waiting longer. */
@@ -148,9 +163,13 @@ export class Sender extends EventTarget {
 		return entry;
 	}
 
-	/** @param {Refusal} refusal of a send */
-	refused(refusal) {
-		const entry = this.#outbox.get(refusal.key ?? "");
+	/**
+	 * @param {Refusal} refusal of a send, as far as can be known
+	 * @param {boolean} alone no other commands wait for their answers
+	 */
+	refused(refusal, alone) {
+		const key = refusal.key ?? refusal.ref;
+		const entry = this.#outbox.get(key === undefined ? this.#meant(refusal.room, alone) : String(key));
 		if (!entry) return;
 		const lane = this.#lane(entry.room);
 		if (lane.key !== entry.key) return;
@@ -164,8 +183,37 @@ export class Sender extends EventTarget {
 			}, refusal.retry_after ?? (most * (1 + this.#random())) / 2);
 			return;
 		}
-		this.#fail(entry, refusal.message);
+		this.#fail(entry, refusal.message, refusal.code);
 		this.#pump(entry.room);
+	}
+
+	/**
+	 * The connection was closed for what was sent: the one that did it is not sent again.
+	 * @param {number} code of the close frame
+	 */
+	blame(code) {
+		const large = code === TOO_LARGE;
+		const size = (/** @type {Lane} */ { key }) => large ? frameOf(this.#outbox.get(key) ?? {}).length : 0;
+		const [lane] = this.#underWay().sort((a, b) => size(b) - size(a) || b.order - a.order);
+		const entry = lane && this.#outbox.get(lane.key);
+		if (entry) this.#fail(entry, large ? "It is too large for the server." : "The server can't read it.", large ? "too_long" : "bad_json");
+	}
+
+	/** @returns {Lane[]} those with a send under way */
+	#underWay() {
+		return [...this.#lanes.values()].filter(({ key }) => key);
+	}
+
+	/**
+	 * What an error is about that names no command: the only one that is under way, or
+	 * the one that was each time that such an error came.
+	 * @param {string | undefined} room
+	 * @param {boolean} alone
+	 */
+	#meant(room, alone) {
+		const lanes = this.#underWay().filter(({ key }) => room === undefined || this.#outbox.get(key)?.room === room);
+		for (const lane of lanes) lane.doubts++;
+		return lanes.find(({ doubts }) => doubts > 1 || (alone || room !== undefined) && lanes.length === 1)?.key ?? "";
 	}
 
 	/**
@@ -178,33 +226,68 @@ export class Sender extends EventTarget {
 		return this.#outbox.of(room).filter(same).pop();
 	}
 
-	/** @param {string} room */
+	/**
+	 * @param {string} room
+	 * @returns {void}
+	 */
 	#pump(room) {
 		const lane = this.#lane(room);
 		if (!lane.ready || lane.key || lane.timer) return;
 		const entry = this.#outbox.of(room).find((e) => !e.failed);
 		if (!entry) return;
-		if (entry.tried && Date.now() - entry.tried > this.#times.certainFor) {
-			this.#fail(entry, UNCERTAIN);
-			this.#pump(room);
-			return;
-		}
+		const foreign = entry.tried && entry.by && entry.by !== this.me;
+		if (foreign && lane.more) return; // it may be among what comes
+		const uncertain = foreign ? RENEWED : this.#isLong(entry) ? UNCERTAIN : "";
+		if (uncertain) this.#fail(entry, uncertain, "unavailable");
+		if (uncertain || this.#judge(entry)) return this.#pump(room);
 		if (!this.#transmit(commandOf(entry))) return;
 		entry.tried ||= Date.now();
+		entry.by = this.me;
 		this.#outbox.save();
 		lane.key = entry.key;
-		lane.timer = setTimeout(() => {
+		lane.since = Date.now();
+		lane.order = ++this.#order;
+		const { answerWithin, stalledAfter } = this.#times;
+		const again = () => {
 			this.#rest(lane, true);
 			this.#pump(room);
-		}, this.#times.answerWithin);
+		};
+		const stalled = () => {
+			lane.timer = setTimeout(again, answerWithin - stalledAfter);
+			this.dispatchEvent(new Event("stalled"));
+		};
+		lane.timer = stalledAfter < answerWithin ? setTimeout(stalled, stalledAfter) : setTimeout(again, answerWithin);
+	}
+
+	/**
+	 * Whether so much time went by, since it was sent first or while it was under way,
+	 * that its key may be forgotten, or no answer will ever come.
+	 * @param {Pending} entry
+	 */
+	#isLong({ tried, waited = 0 }) {
+		return Math.max(tried && Date.now() - tried, waited) > this.#times.certainFor;
+	}
+
+	/**
+	 * Fails what no node takes.
+	 * @param {Pending} entry
+	 * @returns {boolean} whether it did
+	 */
+	#judge(entry) {
+		const bytes = bytesOf(entry.text);
+		if (entry.failed || bytes <= this.limit) return false;
+		this.#fail(entry, `the text has ${bytes} bytes: ${this.limit} at most`, "too_long");
+		return true;
 	}
 
 	/**
 	 * @param {Pending} entry
 	 * @param {string} reason
+	 * @param {string} code the protocol's
 	 */
-	#fail(entry, reason) {
+	#fail(entry, reason, code) {
 		entry.failed = reason;
+		entry.code = code;
 		this.#outbox.save();
 		this.#changed(entry.room);
 	}
@@ -224,15 +307,18 @@ export class Sender extends EventTarget {
 	 */
 	#rest(lane, again = false) {
 		clearTimeout(lane.timer);
+		const entry = this.#outbox.get(lane.key);
+		// A machine that slept in between did not wait.
+		if (entry) entry.waited = (entry.waited ?? 0) + Math.min(Date.now() - lane.since, this.#times.answerWithin);
 		lane.timer = undefined;
 		lane.key = "";
-		if (!again) lane.tries = 0;
+		if (!again) lane.tries = lane.doubts = 0;
 	}
 
 	/** @param {string} room */
 	#lane(room) {
 		let lane = this.#lanes.get(room);
-		if (!lane) this.#lanes.set(room, (lane = { ready: false, key: "", tries: 0 }));
+		if (!lane) this.#lanes.set(room, (lane = { ready: false, more: false, key: "", since: 0, order: 0, tries: 0, doubts: 0 }));
 		return lane;
 	}
 

@@ -5,7 +5,8 @@
  * @typedef {{id: string, name: string}} User
  * @typedef {{id: string, url: string}} Node
  * @typedef {{text: number, rooms: number, rate: number, burst: number}} Limits
- * @typedef {{room: string, count: number}} RoomCount
+ * @typedef {{room: string, count: number, topic?: string, last?: number}} RoomCount `last` is the
+ *   time of the newest entry
  *
  * @typedef {object} Entry One entry of a room's log.
  * @property {string} id `"<ms>-<seq>"`
@@ -19,6 +20,10 @@
  * @property {string} [target] the id that an edit, deletion or reaction is about
  * @property {string} [emoji] of a reaction
  * @property {boolean} [on] whether the reaction is set or taken back
+ * @property {number} [count] how many use the emoji after it
+ * @property {number} [edited] of a message as it stands: when it was edited last
+ * @property {{emoji: string, count: number, users: string[]}[]} [reactions] of a message as it
+ *   stands; 20 users of each at most
  *
  * @typedef {object} Welcome
  * @property {User} user
@@ -26,13 +31,14 @@
  * @property {Node} node
  * @property {Node[]} nodes
  * @property {Limits} limits
+ * @property {boolean} [renewed] the token did not hold any more: this is a new guest
  *
  * @typedef {object} Joined
  * @property {string} room
- * @property {string} head
+ * @property {string} head "0-0" where the room has no entry
+ * @property {boolean} [more] the rest up to head follows as messages
  * @property {boolean} recovered
  * @property {Entry[]} messages
- * @property {boolean} [more] the rest up to head follows as messages
  * @property {User[]} members
  * @property {number} count
  *
@@ -49,6 +55,7 @@
  * @property {string} message
  * @property {string} [room]
  * @property {string} [key]
+ * @property {string | number} [ref]
  * @property {number} [retry_after] milliseconds
  */
 
@@ -61,6 +68,10 @@ export const CLOSE = Object.freeze({
 	slow: 4008,
 	abuse: 4009,
 });
+
+/** Closings for what a frame was: binary, not UTF-8, too large. */
+export const TOO_LARGE = 1009;
+export const FAULTS = [1003, 1007, TOO_LARGE];
 
 /** For how long a room remembers a key at least, in milliseconds. */
 export const KEY_KEPT_MS = 10 * 60 * 1000;
@@ -86,6 +97,22 @@ const encoder = new TextEncoder();
  */
 export function bytesOf(text) {
 	return encoder.encode(text).length;
+}
+
+/**
+ * A text without halves of surrogate pairs, which no node takes.
+ * @param {string} text
+ */
+export function wellFormed(text) {
+	return text.replace(/\p{Cs}/gu, "\ufffd");
+}
+
+/**
+ * @param {object} command
+ * @returns {string} as it is sent
+ */
+export function frameOf(command) {
+	return JSON.stringify(command, (_, value) => (typeof value === "string" ? wellFormed(value) : value));
 }
 
 /** Sixteen random bytes in hex; unlike randomUUID there without TLS too. */

@@ -321,7 +321,7 @@ func (p *tab) focuses(selector string) {
 // online waits until the page is in its room.
 func (p *tab) online() {
 	p.t.Helper()
-	p.until("the page to be online", `document.querySelector("#pill:not([hidden]):not(.away)") && document.querySelector("#me-name").textContent`)
+	p.until("the page to be online", `document.querySelector("#app.online") && document.querySelector("#me-name").textContent`)
 }
 
 // count counts the messages that are drawn with this very text.

@@ -45,7 +45,7 @@ func newCluster(t *testing.T, nodes int) *cluster {
 			"rate": 1.0 + float64(k)/10, "rtt_ms": 0.4 + float64(k), "age_ms": 400, "seen_ms": 300,
 		})
 	}
-	pages := web.Handler(web.Access{})
+	pages := web.Handler(web.Access{UI: "demo"})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws", c.stage.serve)
 	mux.HandleFunc("/api/nodes", func(w http.ResponseWriter, _ *http.Request) {

@@ -71,7 +71,7 @@ func newStage(t *testing.T) *stage {
 		me: person{"u-me", "Ann"}, id: "n1", rooms: []map[string]any{},
 		logs: make(map[string][]said), conns: make(map[*websocket.Conn]bool),
 	}
-	pages := web.Handler(web.Access{})
+	pages := web.Handler(web.Access{UI: "demo"})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws", s.serve)
 	mux.Handle("/", pages)

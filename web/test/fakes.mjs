@@ -183,7 +183,7 @@ class FakeSocket {
 		const at = log.entries.findIndex(({ id }) => id === after);
 		const messages = at >= 0 ? log.entries.slice(at + 1) : log.entries.slice(-50);
 		return {
-			type: "joined", room, head: log.entries.at(-1)?.id ?? "", recovered: at >= 0, messages, members: [this.user], count: 1,
+			type: "joined", room, head: log.entries.at(-1)?.id ?? "0-0", recovered: at >= 0, messages, members: [this.user], count: 1,
 		};
 	}
 }

@@ -101,14 +101,20 @@ test("a text's length is that of its bytes", () => {
 });
 
 test("the bar says the gravest thing, word for word", () => {
-	const calm = { state: { state: "online" }, brokerUp: true, moved: null, moderated: null, lostName: "", alone: false, elsewhere: null };
+	const calm = { state: { state: "online" }, broker: "up", moved: null, moderated: null, lostName: "", alone: false, elsewhere: null };
 	const words = (change) => wordsFor({ ...calm, ...change })?.text ?? null;
 	assert.equal(words({}), null);
 	assert.equal(words({ alone: true }), "You are the only one here.");
 	assert.equal(words({ moved: { from: 2, to: 3, whole: true }, alone: true }), "Node 2 went away. You are on node 3 now; nothing was lost.");
-	assert.equal(words({ brokerUp: false, alone: true }), "The servers can't reach each other right now. What you write is kept.");
-	assert.equal(words({ state: { state: "connecting" }, brokerUp: false }), "Connecting…");
-	assert.equal(words({ state: { state: "offline" } }), "Offline. What you write is kept and goes out when you are back.");
+	assert.equal(words({ broker: "down", alone: true }), "The servers can't reach each other right now. What you write is kept.");
+	assert.equal(words({ broker: "lost", alone: true }), "This server can't reach the others right now. What you write is kept.");
+	assert.equal(words({ state: { state: "connecting" }, broker: "down" }), "Connecting…");
+	assert.equal(words({ loading: true, alone: true }), "Loading what you missed…");
+	assert.equal(words({ moved: { from: 0, to: 0, whole: true }, alone: true }), "You are the only one here.", "where nodes are not shown");
+	const offline = (why) => words({ state: { state: "offline", why }, address: { origin: "https://c.example", host: "c.example" } });
+	assert.equal(offline(""), "Offline. What you write is kept and goes out when you are back.");
+	assert.match(offline("refused"), /does not let this page connect.*--origin https:\/\/c\.example, or with --host c\.example\./);
+	assert.match(offline("blocked"), /WebSockets don't get to it.*upgrades on \/ws\./);
 	const moderated = { action: "ban", by: { id: "m", name: "Mo" }, reason: "spam" };
 	assert.equal(words({ state: { state: "kicked", reason: "" }, moderated }), "Mo banned you: spam.");
 });

@@ -100,9 +100,9 @@ test("a change on its way is shown at once, and taken back when it is refused", 
 	assert.deepEqual([item({ ...edited, failed: "locked" }).text, item({ ...edited, failed: "locked" }).waiting], ["text 1", false]);
 	assert.equal(item(pending({ kind: "delete", target: id(1) })).waiting, true);
 	const on = pending({ kind: "react", target: id(1), emoji: "👍", on: true });
-	assert.deepEqual(item(on).reactions, [{ emoji: "👍", names: ["Bob", "you"], mine: true, waiting: true }]);
-	assert.deepEqual(item(on, { ...on, on: false }).reactions, [{ emoji: "👍", names: ["Bob"], mine: false, waiting: true }]);
-	assert.deepEqual(item({ ...on, failed: "no" }).reactions, [{ emoji: "👍", names: ["Bob"], mine: false, waiting: false }]);
+	assert.deepEqual(item(on).reactions, [{ emoji: "👍", count: 2, names: ["Bob", "you"], mine: true, waiting: true }]);
+	assert.deepEqual(item(on, { ...on, on: false }).reactions, [{ emoji: "👍", count: 1, names: ["Bob"], mine: false, waiting: true }]);
+	assert.deepEqual(item({ ...on, failed: "no" }).reactions, [{ emoji: "👍", count: 1, names: ["Bob"], mine: false, waiting: false }]);
 	assert.equal(new Layout(log, [edited, on], ANN).count, 1);
 });
 

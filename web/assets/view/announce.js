@@ -2,7 +2,7 @@
 import { seqOf } from "../wire.js";
 
 /** @typedef {import("../roomlog.js").RoomLog} RoomLog */
-/** @typedef {import("../wire.js").Entry} Entry */
+/** @typedef {import("../changes.js").Message} Entry */
 /** @typedef {import("../wire.js").User} User */
 
 /** So often something is read out at most, in milliseconds. */

@@ -3,9 +3,6 @@ import { byId, setText } from "./dom.js";
 
 /** @typedef {import("./words.js").Words} Words */
 
-/** A state that passes sooner is not worth a word, in milliseconds. */
-const LATE_MS = 600;
-
 /** The bar above the field: one sentence about how things stand. */
 export class Bar {
 	#bar = byId("bar");
@@ -14,6 +11,8 @@ export class Bar {
 	#link = /** @type {HTMLAnchorElement} */ (byId("bar-link"));
 	/** @type {Words | null} */
 	#words = null;
+	/** What is to be read now. @type {Words | null} */
+	#shown = null;
 	#since = 0;
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
 	#timer;
@@ -33,10 +32,13 @@ export class Bar {
 	#draw() {
 		clearTimeout(this.#timer);
 		const words = this.#words;
-		if (words?.late && Date.now() - this.#since < LATE_MS) {
-			this.#timer = setTimeout(() => this.#draw(), LATE_MS);
+		const left = words?.late ? (words.since ?? this.#since) + words.late - Date.now() : 0;
+		if (left > 0) {
+			if (this.#shown?.late) this.#bar.hidden = true; // that is over
+			this.#timer = setTimeout(() => this.#draw(), left);
 			return;
 		}
+		this.#shown = words;
 		this.#bar.hidden = !words;
 		if (!words) return;
 		this.#bar.className = `bar ${words.tone}`;

@@ -19,7 +19,8 @@ const GROUP_MS = 5 * 60 * 1000;
  *
  * @typedef {object} Shown A reaction as it is drawn.
  * @property {string} emoji
- * @property {string[]} names
+ * @property {number} count
+ * @property {string[]} names of those who are known
  * @property {boolean} mine
  * @property {boolean} waiting mine is on its way
  *
@@ -171,17 +172,18 @@ export class Layout {
 		const me = this.#me;
 		/** @type {Map<string, Shown>} */
 		const shown = new Map();
-		for (const { emoji, users } of reactions) {
+		for (const { emoji, count, users } of reactions) {
 			const mine = users.some(({ id }) => id === me?.id);
-			shown.set(emoji, { emoji, names: users.map(({ id, name }) => (id === me?.id ? "you" : name)), mine, waiting: false });
+			const names = users.map(({ id, name }) => (id === me?.id ? "you" : name || this.#log.nameOf(id))).filter(Boolean);
+			shown.set(emoji, { emoji, count, names, mine, waiting: false });
 		}
 		for (const { kind, emoji = "", on = false } of changes) {
 			if (kind !== "react") continue;
-			const { names = [], mine = false } = shown.get(emoji) ?? {};
-			const others = mine ? names.filter((name) => name !== "you") : names;
-			shown.set(emoji, { emoji, names: on ? [...others, "you"] : others, mine: on, waiting: true });
+			const { count = 0, names = [], mine = false } = shown.get(emoji) ?? {};
+			const others = names.filter((name) => name !== "you");
+			shown.set(emoji, { emoji, count: count + Number(on) - Number(mine), names: on ? [...others, "you"] : others, mine: on, waiting: true });
 		}
-		return [...shown.values()].filter(({ names }) => names.length > 0);
+		return [...shown.values()].filter(({ count }) => count > 0);
 	}
 }
 

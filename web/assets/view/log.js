@@ -10,7 +10,7 @@ import { Span } from "./span.js";
 /** @typedef {import("../wire.js").User} User */
 /** @typedef {import("../outbox.js").Pending} Pending */
 /** @typedef {import("../roomlog.js").RoomLog} RoomLog */
-/** @typedef {import("../nodenumbers.js").NodeNumbers} NodeNumbers */
+/** @typedef {import("../nodenumbers.js").Numbers} NodeNumbers */
 
 /** How near to an edge counts as there, in pixels. */
 const NEAR_END = 48;

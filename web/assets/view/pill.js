@@ -4,7 +4,7 @@ import { closes } from "./menu.js";
 import { pathOf } from "./rooms.js";
 
 /** @typedef {import("../wire.js").Node} Node */
-/** @typedef {import("../nodenumbers.js").NodeNumbers} NodeNumbers */
+/** @typedef {import("../nodenumbers.js").Numbers} NodeNumbers */
 
 /** The pill that says which node one is on, and the list of all nodes under it. */
 export class Pill {

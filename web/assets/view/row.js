@@ -6,7 +6,7 @@ import { clockTime, dayName, drawAvatar, saidTime, textNodes, wholeTime } from "
 /** @typedef {import("./layout.js").Line} Line */
 /** @typedef {import("./layout.js").Shown} Shown */
 /** @typedef {import("../wire.js").User} User */
-/** @typedef {import("../nodenumbers.js").NodeNumbers} NodeNumbers */
+/** @typedef {import("../nodenumbers.js").Numbers} NodeNumbers */
 
 /** When a pending message says that it is being sent, in milliseconds. */
 export const SLOW_MS = 2000;
@@ -116,24 +116,26 @@ function drawReactions(element, reactions) {
 	}
 	// A button that stays keeps its focus.
 	while (list.children.length > reactions.length) list.lastElementChild?.remove();
-	reactions.forEach(({ emoji, names, mine, waiting }, i) => {
+	reactions.forEach(({ emoji, count, names, mine, waiting }, i) => {
 		const button = /** @type {HTMLElement} */ (list.children[i] ?? list.appendChild(stamp("t-reaction")));
 		button.dataset.emoji = emoji;
 		button.setAttribute("aria-pressed", String(mine));
 		button.classList.toggle("waiting", waiting);
-		button.title = `${namesOf(names)}: ${emoji}`;
+		button.title = `${namesOf(names, count)}: ${emoji}`;
 		setText(part(button, ".reaction-emoji"), emoji);
-		setText(part(button, ".reaction-count"), names.length.toLocaleString());
+		setText(part(button, ".reaction-count"), count.toLocaleString());
 	});
 }
 
 /**
  * @param {string[]} names
+ * @param {number} [count] of all, named or not
  * @returns {string} "Ann, Bob and 3 others"
  */
-export function namesOf(names) {
-	const others = names.length - NAMED;
-	const list = others > 1 ? [...names.slice(0, NAMED), `${others} others`] : [...names];
+export function namesOf(names, count = names.length) {
+	const list = names.slice(0, count - NAMED === 1 ? count : NAMED);
+	const others = count - list.length;
+	if (others > 0) list.push(others === 1 ? "1 other" : `${others} others`);
 	const last = list.pop() ?? "";
 	return list.length > 0 ? `${list.join(", ")} and ${last}` : last;
 }

@@ -19,6 +19,7 @@ export class Switcher {
 	/**
 	 * @param {object} does
 	 * @param {(typed: string) => Choice[]} does.choices
+	 * @param {() => void} does.all asks for all rooms
 	 * @param {(room: string) => void} does.open
 	 */
 	constructor(does) {
@@ -41,6 +42,15 @@ export class Switcher {
 		show(this.#dialog);
 		this.#field.focus();
 		this.#draw();
+		this.#does.all();
+	}
+
+	/** The rooms may be others now. The one that is selected stays so. */
+	draw() {
+		if (!this.#dialog.open) return;
+		const { room } = this.#choices[this.#at] ?? {};
+		this.#draw();
+		this.#select(Math.max(0, this.#choices.findIndex((choice) => choice.room === room)));
 	}
 
 	#draw() {

@@ -6,7 +6,10 @@ import { saidTime } from "./text.js";
 /**
  * @typedef {object} Situation What the bar above the field speaks of.
  * @property {import("../client.js").State} state
- * @property {boolean} brokerUp
+ * @property {"up" | "down" | "lost"} broker whether the node reaches the others; "lost" where only it does not
+ * @property {boolean} loading what was missed is coming in
+ * @property {number} since when there is no connection
+ * @property {{origin: string, host: string}} address the page's
  * @property {{from: number, to: number, whole: boolean} | null} moved numbers of nodes
  * @property {Moderated | null} moderated what was decided about oneself
  * @property {string} lostName the name that could not be had; ""
@@ -20,8 +23,13 @@ import { saidTime } from "./text.js";
  * @property {number} [until] of the next try
  * @property {string} [action] what its button says, which tries now
  * @property {{label: string, href: string}} [link]
- * @property {boolean} [late] shown only if it lasts
+ * @property {number} [late] shown only if it lasts so long, in milliseconds
+ * @property {number} [since] it began
  */
+
+/** What is over sooner is not worth a word, in milliseconds. */
+export const BRIEF_MS = 2000;
+const SOON_MS = 600;
 
 /**
  * The one thing to say, the gravest first.
@@ -35,25 +43,24 @@ export function wordsFor(s) {
 		case "ask":
 			return { text: `You can't come in: ${s.state.reason || "the server refused you"}.`, tone: "danger", action: "Try again" };
 		case "offline":
-			return {
-				text: "Offline. What you write is kept and goes out when you are back.",
-				tone: "warn",
-				until: s.state.until,
-				action: "Try now",
-			};
+			return { text: offline(s), tone: "warn", until: s.state.until, action: "Try now", late: BRIEF_MS, since: s.since };
 		case "connecting":
-			return { text: "Connecting…", tone: "calm", late: true };
+			return { text: "Connecting…", tone: "calm", late: BRIEF_MS, since: s.since };
 	}
-	if (!s.brokerUp) return { text: "The servers can't reach each other right now. What you write is kept.", tone: "warn" };
+	if (s.broker !== "up") {
+		const cut = s.broker === "lost" ? "This server can't reach the others" : "The servers can't reach each other";
+		return { text: `${cut} right now. What you write is kept.`, tone: "warn", late: BRIEF_MS };
+	}
 	if (s.moderated && (s.moderated.until ?? Infinity) > Date.now())
 		return { text: `${decided(s.moderated)}.`, tone: "danger" };
-	if (s.moved) {
+	if (s.loading) return { text: "Loading what you missed…", tone: "calm", late: SOON_MS };
+	if (s.moved?.to) {
 		const { from, to, whole } = s.moved;
 		const safe = whole ? "; nothing was lost" : "";
 		return { text: `Node ${from} went away. You are on node ${to} now${safe}.`, tone: "calm" };
 	}
 	if (s.lostName) return { text: `Somebody else is ${s.lostName} now. Choose another name below.`, tone: "calm" };
-	if (s.unkept) return { text: "What you write is kept only while this page is open.", tone: "calm", late: true };
+	if (s.unkept) return { text: "What you write is kept only while this page is open.", tone: "calm", late: SOON_MS };
 	if (s.alone && s.elsewhere)
 		return {
 			text: "You are the only one here. Open this page a second time, on another node:",
@@ -62,6 +69,15 @@ export function wordsFor(s) {
 		};
 	if (s.alone) return { text: "You are the only one here.", tone: "calm" };
 	return null;
+}
+
+/** @param {Situation} s */
+function offline({ state: { why }, address: { origin, host } }) {
+	if (why === "refused")
+		return `The server does not let this page connect. Whoever runs it has to start it with --origin ${origin}, or with --host ${host}. What you write is kept.`;
+	if (why === "blocked")
+		return "The server is there, but WebSockets don't get to it. Whoever runs it has to make its proxy pass upgrades on /ws. What you write is kept.";
+	return "Offline. What you write is kept and goes out when you are back.";
 }
 
 /**
