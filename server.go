@@ -19,6 +19,7 @@ import (
 	"example.com/chat/internal/cli"
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/door"
+	"example.com/chat/internal/engineio"
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
@@ -188,6 +189,7 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 		IdleTimeout:       idleWithin,
 		MaxHeaderBytes:    maxHeader,
 		ConnState:         s.web.State,
+		ConnContext:       engineio.WithConn,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	return nil

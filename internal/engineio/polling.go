@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -26,69 +25,110 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, admitted an
 		refuse(w, codeRequest)
 		return false
 	}
-	session.get(w, r)
+	session.mu.Lock()
+	session.marks.open = s.claimOf(r).mark
+	batch := append([]*Message(nil), session.takeLocked()...)
+	if session.over {
+		batch = append(batch, session.last)
+		session.goneLocked()
+	}
+	session.mu.Unlock()
+	if session.hand(w, batch) != nil { // nobody knows the session
+		session.end(ReasonTransport)
+	}
 	return true
 }
 
-// get serves a poll: it waits for packets and hands them out.
+// get serves a poll: it waits for packets and hands them out. A poll whose
+// connection breaks, or whose answer can't be written, loses nothing: the next one
+// is handed the same.
 func (s *Session) get(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	if s.poll != nil { // another one waits: only one may
-		s.endLocked(ReasonTransport, false)
-		s.mu.Unlock()
+	h, write, wake := s.beginPoll(r.Context(), s.server.claimOf(r))
+	if wake != nil {
+		// The server's own deadline is for requests that are answered at once.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		var replaced bool
+		if h, replaced = s.await(r.Context(), wake); replaced {
+			_ = s.hand(w, []*Message{noopPacket}) // nobody should be there to read it
+			return
+		}
+		write = 1
+	}
+	if h == nil {
 		refuse(w, codeRequest)
 		return
 	}
-	mark := pollMark(r)
-	if mark != "" && mark == s.mark && s.handed != nil {
-		batch := s.handed
-		s.mu.Unlock()
-		s.handOut(w, batch)
-		return
+	if s.hand(w, h.batch) != nil {
+		s.takeBack(h, write)
 	}
-	s.mark, s.handed = mark, nil
-	wake := make(chan struct{}, 1)
-	s.poll = wake
+}
+
+// beginPoll begins a poll, which wake is for. It returns the answer instead where
+// the poll repeats one that has been answered, and how often that is written then;
+// and nothing where it may not be served: then the session has ended.
+func (s *Session) beginPoll(ctx context.Context, c claim) (again *handout, write int, wake chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = time.Now()
+	c = s.marks.ofPoll(c)
+	// A poll that is repeated takes the place of the first, which nobody waits
+	// for any more. Any other one too many ends the session.
+	if s.poll != nil && !c.same(s.polling) && !s.awaitPlaceLocked(ctx) {
+		if ctx.Err() == nil {
+			s.endLocked(ReasonTransport, false)
+		}
+		return nil, 0, nil
+	}
+	if again := s.againLocked(c); again != nil {
+		return again, again.writes, nil
+	}
+	s.wakeLocked() // who is replaced sees it
+	if s.handed != nil {
+		s.handed.moved = true
+	}
+	wake = make(chan struct{}, 1)
+	s.poll, s.polling = wake, c
 	if s.polled != nil {
 		close(s.polled)
 		s.polled = nil
 	}
-	s.mu.Unlock()
-	// The server's own deadline is for requests that are answered at once.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	batch := s.await(r.Context(), wake)
-	if batch == nil {
-		refuse(w, codeRequest)
-		return
-	}
-	s.handOut(w, batch)
+	return nil, 0, wake
 }
 
-func (s *Session) handOut(w http.ResponseWriter, batch []*Message) {
-	if err := s.hand(w, batch); err != nil {
-		s.end(ReasonTransport)
+// awaitPlaceLocked waits a moment for the poll that waits to be over, and reports
+// whether it is. It gives the lock up meanwhile.
+func (s *Session) awaitPlaceLocked(ctx context.Context) bool {
+	if s.left != nil { // a third one
+		return false
 	}
+	s.left = make(chan struct{})
+	moment, cancel := context.WithTimeout(ctx, overlapWithin)
+	defer cancel()
+	s.awaitLocked(moment, s.left)
+	s.left = nil
+	return s.poll == nil && ctx.Err() == nil
 }
 
-// maxMark is the longest mark of a poll that is heeded.
-const maxMark = 64
-
-// pollMark is what a client tells its polls apart by, against caches. It tells a
-// poll that a proxy repeats too, as proxies may do with a GET whose answer was lost
-// on the way to them (RFC 9110 section 9.2.2): that gets the same answer again.
-func pollMark(r *http.Request) string {
-	mark := r.URL.Query().Get("t")
-	if len(mark) > maxMark {
-		return ""
+// leavePollLocked notes that no poll waits any more.
+func (s *Session) leavePollLocked() {
+	s.poll = nil
+	if s.left != nil {
+		close(s.left)
+		s.left = nil
 	}
-	return strings.Clone(mark)
 }
 
 // await waits for packets, at most until the next ping. It returns nil when there
 // won't be any: the session has gone over to a WebSocket, or the request is gone.
-func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
+// replaced tells that another request has taken this one's place.
+func (s *Session) await(ctx context.Context, wake chan struct{}) (h *handout, replaced bool) {
 	for enough := false; ; {
+		gone := clientGone(ctx)
 		s.mu.Lock()
+		if s.poll != wake {
+			s.mu.Unlock()
+			return nil, true
+		}
 		var batch []*Message
 		switch {
 		case s.over:
@@ -100,10 +140,10 @@ func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
 				batch = append(batch, s.last)
 				s.goneLocked()
 			}
-		case s.socket != nil:
-			s.poll = nil
+		case s.socket != nil, gone:
+			s.leavePollLocked()
 			s.mu.Unlock()
-			return nil
+			return nil, false
 		case len(s.queue) > 0:
 			batch = s.takePartLocked()
 		case s.asked && enough:
@@ -111,12 +151,13 @@ func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
 		}
 		asked := s.asked
 		if batch != nil {
-			s.handed = batch
-			s.poll = nil // before the client can have the answer and poll anew
+			h = &handout{claim: s.polling, batch: batch, at: time.Now(), writes: 1}
+			s.handed = h
+			s.leavePollLocked() // before the client can have the answer and poll anew
 		}
 		s.mu.Unlock()
-		if batch != nil {
-			return batch
+		if h != nil {
+			return h, false
 		}
 		var tick <-chan time.Time
 		if asked {
@@ -127,20 +168,7 @@ func (s *Session) await(ctx context.Context, wake <-chan struct{}) []*Message {
 		case <-tick:
 			enough = true
 		case <-ctx.Done():
-			s.abandon()
-			return nil
 		}
-	}
-}
-
-// abandon ends a session whose poll broke off: what it would have been handed
-// may be lost.
-func (s *Session) abandon() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.poll = nil
-	if s.socket == nil {
-		s.endLocked(ReasonTransport, false)
 	}
 }
 
@@ -175,72 +203,8 @@ func (s *Session) hand(w http.ResponseWriter, batch []*Message) error {
 	return err
 }
 
-// post serves a request that brings packets.
-func (s *Session) post(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	if s.posting { // another one is not through yet: only one may be
-		s.endLocked(ReasonTransport, false)
-		s.mu.Unlock()
-		refuse(w, codeRequest)
-		return
-	}
-	s.posting = true
-	s.mu.Unlock()
-	defer s.posted()
-	body, ok := s.body(w, r)
-	if !ok {
-		return
-	}
-	s.in.Lock()
-	defer s.in.Unlock()
-	p := payload{body}
-	if s.upgraded() {
-		refuse(w, codeRequest)
-		return
-	}
-	if p.packets() > s.server.cfg.MaxPackets {
-		s.end(ReasonParse)
-		refuse(w, codeRequest)
-		return
-	}
-	for more := true; more; {
-		var raw []byte
-		raw, more = p.next()
-		k, data, err := parsePolled(raw)
-		if err != nil || k == kindPing {
-			s.end(ReasonParse)
-			refuse(w, codeRequest)
-			return
-		}
-		if k == kindClose {
-			s.awaitPoll()
-		}
-		if !s.packet(k, data) {
-			break
-		}
-		s.awaitRoom()
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=UTF-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	_, _ = io.WriteString(w, "ok")
-}
-
-// posted lets the next POST come, and answers the probe that waited for this one:
-// a client that ends polling must not owe answers to it.
-func (s *Session) posted() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.posting = false
-	if s.answer {
-		s.answer = false
-		s.answerProbeLocked()
-	}
-}
-
-// body reads what a request brings; when that fails, the request is answered and
-// the session ended.
+// body reads what a request brings; when that fails, the request is answered, and
+// where it is the client's fault, the session ended.
 func (s *Session) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
 		s.end(ReasonParse)
@@ -256,8 +220,9 @@ func (s *Session) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	} else {
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Now().Add(s.server.cfg.BodyTime))
-		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-		_ = control.SetReadDeadline(time.Time{})
+		if body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limit)); err == nil {
+			_ = control.SetReadDeadline(time.Time{})
+		}
 	}
 	var large *http.MaxBytesError
 	switch {
@@ -266,8 +231,8 @@ func (s *Session) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	case errors.As(err, &large):
 		s.end(ReasonParse)
 		answer(w, http.StatusRequestEntityTooLarge, refusal(codeRequest, "Payload too large"))
-	default:
-		s.end(ReasonTransport)
+	default: // nothing of it was handled, and the session goes on
+		w.Header().Set("Connection", "close")
 		refuse(w, codeRequest)
 	}
 	return nil, false

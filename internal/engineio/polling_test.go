@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -208,32 +207,6 @@ func TestTwoPostsAtOnceCloseTheSession(t *testing.T) {
 	_ = more.Close()
 	<-first
 	s.wants("GET", url, "", 400, unknownSession)
-	s.ends(ReasonTransport)
-}
-
-func TestAPollThatBreaksOffClosesTheSession(t *testing.T) {
-	t.Parallel()
-	s := serve(t, Config{})
-	url := s.polling()
-	ctx, cancel := context.WithCancel(context.Background())
-	got := s.polled(ctx, url)
-	cancel()
-	<-got
-	s.ends(ReasonTransport)
-	s.wants("GET", url, "", 400, unknownSession)
-}
-
-func TestABodyThatNeverEndsClosesTheSession(t *testing.T) {
-	t.Parallel()
-	s := serve(t, Config{BodyTime: 100 * time.Millisecond})
-	url := s.polling()
-	c, err := net.Dial("tcp", strings.Split(strings.TrimPrefix(url, "http://"), "/")[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	path := url[strings.Index(url, "/engine.io"):]
-	fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n4a", path)
 	s.ends(ReasonTransport)
 }
 
@@ -521,39 +494,4 @@ func TestAPanicEndsItsSessionAlone(t *testing.T) {
 	if s.Stats().Panics != 2 {
 		t.Errorf("stats %+v", s.Stats())
 	}
-}
-
-// A proxy may repeat a GET when the connection breaks by which it asked: one node in
-// between was killed with the answer in its hands. The repeated poll took the next
-// messages then, and those in the lost answer were gone without a word. Clients mark
-// each poll against caches, so a repeated one gets the same answer again.
-func TestARepeatedPollGetsTheSameAnswer(t *testing.T) {
-	t.Parallel()
-	s := serve(t, Config{})
-	url := s.polling()
-	session := s.session()
-	session.Send(Text([]byte("1")), Text([]byte("2")))
-	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
-	session.Send(Text([]byte("3")))
-	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
-	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
-	s.wants("GET", url+"&t=b", "", 200, "43")
-	got := s.polled(context.Background(), url+"&t=c")
-	session.Send(Text([]byte("4")))
-	if answer := <-got; answer != "OK 44" {
-		t.Errorf("got %q", answer)
-	}
-	// Without a mark, or with one that is too long, each poll is another.
-	for _, mark := range []string{"", "&t=", "&t=" + strings.Repeat("x", 100)} {
-		session.Send(Text([]byte("5")))
-		s.wants("GET", url+mark, "", 200, "45")
-		session.Send(Text([]byte("6")))
-		s.wants("GET", url+mark, "", 200, "46")
-	}
-	// One that is repeated while the first still waits ends the session: which of
-	// them reaches the client can't be known.
-	got = s.polled(context.Background(), url+"&t=d")
-	s.wants("GET", url+"&t=d", "", 400, badRequest)
-	<-got
-	s.ends(ReasonTransport)
 }

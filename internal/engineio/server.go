@@ -4,8 +4,9 @@
 //
 // What it promises: messages of one session arrive in the order in which they
 // were sent, none twice, and, as long as the session lives, none is lost, also
-// across an upgrade from polling to a WebSocket. A session that lost something
-// is closed. Sending never blocks: what a client does not take waits, as far as
+// across an upgrade from polling to a WebSocket, and where a request fails or
+// comes twice (see repeat.go). A session that is known to have lost something is
+// closed. Sending never blocks: what a client does not take waits, as far as
 // a bound that is set, and a client that falls behind further is closed. What
 // clients bring is bounded too, in bytes, packets, time and number of sessions.
 // A session at rest costs no goroutine while it polls without a request, and
@@ -55,6 +56,11 @@ type Config struct {
 	// false, or is nil, the session is unknown. The request's body is not bounded
 	// yet: the owner does that.
 	Elsewhere func(owner string, w http.ResponseWriter, r *http.Request) bool
+
+	// Identity tells a request that may be sent again, by whoever passed it on,
+	// from all others: each time it is the same. "" where that is not known; nil
+	// where it never is.
+	Identity func(r *http.Request) string
 
 	// PingInterval is how often a session is pinged; default 25 s.
 	PingInterval time.Duration

@@ -35,12 +35,14 @@ type Session struct {
 	answers int           // those of them that are answers
 	drained chan struct{} // closed when the queue is within its limit; nil while nobody waits
 	poll    chan struct{} // wakes the GET that waits; nil while there is none
+	polling claim         // that GET's
+	left    chan struct{} // closed when that GET is over; nil while nobody waits for that
 	polled  chan struct{} // closed when a GET comes; nil while nobody waits for that
+	handed  *handout      // what the last GET was answered, until the next answer
 	posting bool          // a POST is being served
-	// mark is what the client told the last poll apart by, and handed is what that
-	// was answered, until the next one comes.
-	mark   string
-	handed []*Message
+	second  bool          // and another one waits for its end
+	newest  *post         // the last POST whose body came, or the one being served
+	marks   marks         // what the client's marks say
 
 	entered bool // it is in the server's table, or was
 

@@ -53,7 +53,9 @@ func serve(t testing.TB, cfg Config) *site {
 		}
 	}
 	s.Server = NewServer(cfg)
-	web := httptest.NewServer(s.Server)
+	web := httptest.NewUnstartedServer(s.Server)
+	web.Config.ConnContext = WithConn
+	web.Start()
 	s.url = web.URL + "/engine.io/?EIO=4&transport="
 	t.Cleanup(func() {
 		s.Close()

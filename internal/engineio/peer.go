@@ -1,0 +1,33 @@
+package engineio
+
+import (
+	"context"
+	"net"
+	"syscall"
+)
+
+// connKey is the context's for a request's connection.
+type connKey struct{}
+
+// WithConn is for http.Server's ConnContext. With it, a poll whose client has just
+// closed its connection is handed nothing any more; without it, that may take until
+// net/http has noticed.
+func WithConn(ctx context.Context, c net.Conn) context.Context {
+	if s, ok := c.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			return context.WithValue(ctx, connKey{}, raw)
+		}
+	}
+	return ctx
+}
+
+// clientGone reports whether the client of a request has gone, as far as this
+// machine knows. It does not block.
+func clientGone(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	raw, ok := ctx.Value(connKey{}).(syscall.RawConn)
+	gone := false
+	return ok && (raw.Control(func(fd uintptr) { gone = ended(fd) }) != nil || gone)
+}

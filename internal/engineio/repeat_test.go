@@ -1,0 +1,322 @@
+package engineio
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/engineio/wiretest"
+	"example.com/chat/internal/poll"
+)
+
+// A proxy may repeat a GET when the connection breaks by which it asked: one node in
+// between was killed with the answer in its hands. The repeated poll took the next
+// messages then, and those in the lost answer were gone without a word. Clients mark
+// each poll against caches, so a repeated one gets the same answer again.
+func TestARepeatedPollGetsTheSameAnswer(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	url := s.polling()
+	session := s.session()
+	session.Send(Text([]byte("1")), Text([]byte("2")))
+	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
+	session.Send(Text([]byte("3")))
+	s.wants("POST", url+"&t=post", "3", 200, "ok") // it may be under way at the same time
+	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
+	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
+	s.wants("GET", url+"&t=b", "", 200, "43")
+	got := s.polled(context.Background(), url+"&t=c")
+	session.Send(Text([]byte("4")))
+	if answer := <-got; answer != "OK 44" {
+		t.Errorf("got %q", answer)
+	}
+	// Without a mark, or with one that is too long, each poll is another.
+	for _, mark := range []string{"", "&t=", "&t=" + strings.Repeat("x", 100)} {
+		session.Send(Text([]byte("5")))
+		s.wants("GET", url+mark, "", 200, "45")
+		session.Send(Text([]byte("6")))
+		s.wants("GET", url+mark, "", 200, "46")
+	}
+	// One that is repeated while the first still waits takes its place: whoever
+	// repeats it has given up the first.
+	first := s.polled(context.Background(), url+"&t=d")
+	second := make(chan string, 1)
+	go func() { // ends with the request
+		_, body, _ := wiretest.Try(context.Background(), "GET", url+"&t=d", "")
+		second <- body
+	}()
+	if answer := <-first; answer != "OK 6" {
+		t.Errorf("the first got %q", answer)
+	}
+	session.Send(Text([]byte("7")))
+	if answer := <-second; answer != "47" {
+		t.Errorf("the second got %q", answer)
+	}
+}
+
+// Some clients mark all requests alike, or by the second. Each poll got the same
+// answer then, for ever, and the .NET client, which connects on each open packet,
+// lost its session at once.
+func TestMarksThatRepeatSayNothing(t *testing.T) {
+	t.Parallel()
+	for name, mark := range map[string]func() string{
+		"constant":    func() string { return "&t=1" },
+		"text":        func() string { return "&t=abc" },
+		"seconds":     func() string { return "&t=" + strconv.FormatInt(time.Now().Unix(), 10) },
+		"of an hour":  func() string { return "&t=" + time.Now().Format("2006-01-02T15") },
+		"only a poll": func() string { return "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, Config{})
+			status, body := s.do("GET", s.url+"polling"+mark(), "")
+			if status != 200 {
+				t.Fatalf("handshake: %d", status)
+			}
+			url := s.url + "polling&sid=" + s.hello(body).SID
+			session := s.session()
+			got := s.polled(context.Background(), url+mark())
+			s.wants("POST", url+mark(), "40", 200, "ok")
+			if answer := <-got; answer != "OK 440"[:3]+"40" {
+				t.Fatalf("the first poll got %q", answer)
+			}
+			for i := range 20 {
+				session.Send(Text([]byte(strconv.Itoa(i))))
+				s.wants("GET", url+mark(), "", 200, "4"+strconv.Itoa(i))
+				s.wants("POST", url+mark(), "4typing", 200, "ok")
+				s.wants("POST", url+mark(), "4typing", 200, "ok") // once more, on purpose
+				s.wants("GET", url+mark(), "", 200, "4typing\x1e4typing")
+			}
+			got = s.polled(context.Background(), url+mark()) // there is nothing: it waits
+			session.Send(Text([]byte("end")))
+			if answer := <-got; answer != "OK 4end" {
+				t.Errorf("the last poll got %q", answer)
+			}
+		})
+	}
+}
+
+// A mark that repeats and was not found out by another request is given up after a
+// few answers.
+func TestAPollIsNotRepeatedForEver(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	url := s.polling()
+	session := s.session()
+	session.Send(Text([]byte("1")))
+	for range 1 + maxRepeats {
+		s.wants("GET", url+"&t=a", "", 200, "41")
+	}
+	session.Send(Text([]byte("2")))
+	s.wants("GET", url+"&t=a", "", 200, "42")
+	session.Send(Text([]byte("3")))
+	s.wants("GET", url+"&t=a", "", 200, "43")
+
+	// A POST without a mark tells that its client has gone on.
+	url = s.polling()
+	session = s.session()
+	session.Send(Text([]byte("1")))
+	s.wants("GET", url+"&t=a", "", 200, "41")
+	s.wants("POST", url, "42", 200, "ok")
+	s.wants("GET", url+"&t=a", "", 200, "42")
+}
+
+// A poll whose connection broke ended its session: a client whose proxy answered 502
+// could not go on.
+func TestASessionOutlivesAPollThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	url := s.polling()
+	session := s.session()
+	for i := range 3 {
+		ctx, cancel := context.WithCancel(context.Background())
+		got := s.polled(ctx, url+"&t="+strconv.Itoa(i)+"x")
+		cancel()
+		<-got
+		session.Send(Text([]byte("meanwhile")))
+		s.wants("GET", url, "", 200, "4meanwhile")
+	}
+
+	s = serve(t, Config{PingInterval: 60 * time.Millisecond, PingTimeout: 40 * time.Millisecond})
+	url = s.polling()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, _, _ = wiretest.Try(ctx, "GET", url, "")
+	s.ends(ReasonPing) // as any silent one
+}
+
+// brokenWriter fails to write an answer from its n-th byte on.
+type brokenWriter struct {
+	http.ResponseWriter
+	n int
+}
+
+func (w *brokenWriter) Write(b []byte) (int, error) {
+	if len(b) > w.n {
+		return w.n, net.ErrClosed
+	}
+	w.n -= len(b)
+	return w.ResponseWriter.Write(b)
+}
+
+// What could not be written is handed to the next poll, whatever its mark, before
+// what came since.
+func TestAnAnswerThatCannotBeWrittenIsHandedOutAgain(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{OutboxLimit: 10})
+	broken := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(&brokenWriter{w, 3}, r) })
+	url := s.polling()
+	session := s.session()
+	session.Send(Text([]byte("one")), Text([]byte("two")))
+	ask := func(mark string) {
+		r, _ := http.NewRequest("GET", url+mark, nil)
+		broken.ServeHTTP(discard{}, r)
+	}
+	ask("&t=a")
+	session.Answer(Text([]byte("three")))
+	ask("&t=b")
+	s.wants("GET", url+"&t=c", "", 200, "4one\x1e4two\x1e4three")
+}
+
+// discard is a response that nobody reads.
+type discard struct{}
+
+func (discard) Header() http.Header         { return http.Header{} }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) WriteHeader(int)             {}
+
+// Browsers repeat a POST whose connection broke, and some proxies do: what it brings
+// was handled twice, or the session ended since it came twice at once.
+func TestARepeatedPostIsHandledOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{})
+	url := s.polling()
+	for range 3 {
+		s.wants("POST", url+"&t=a", "4join", 200, "ok")
+	}
+	s.wants("POST", url+"&t=b", "4join", 200, "ok") // that is the client's next one
+	s.wants("GET", url+"&t=c", "", 200, "4join\x1e4join")
+
+	// One without a mark counts as a repeat only if its answer did not leave.
+	s.wants("POST", url, "4typing", 200, "ok")
+	s.wants("POST", url, "4typing", 200, "ok")
+	s.wants("GET", url, "", 200, "4typing\x1e4typing")
+	r, _ := http.NewRequest("POST", url, strings.NewReader("4rename"))
+	s.ServeHTTP(&brokenWriter{discard{}, 0}, r)
+	s.wants("POST", url, "4rename", 200, "ok")
+	s.wants("POST", url, "4rename", 200, "ok")
+	s.wants("GET", url, "", 200, "4rename\x1e4rename")
+
+	// A repeat that comes cut is no answer to it either.
+	s.wants("POST", url+"&t=d", "4mute", 200, "ok")
+	r, _ = http.NewRequest("POST", url+"&t=d", io.MultiReader(strings.NewReader("4mu"), cut{}))
+	s.ServeHTTP(discard{}, r)
+	s.wants("POST", url+"&t=d", "4mute", 200, "ok")
+	s.wants("GET", url, "", 200, "4mute")
+}
+
+// cut is a body that breaks off.
+type cut struct{}
+
+func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// A repeat that comes while the first is being handled waits for its answer.
+func TestAPostThatIsRepeatedAtOnceIsHandledOnce(t *testing.T) {
+	t.Parallel()
+	for _, mark := range []string{"", "&t=a"} {
+		hold := make(chan struct{})
+		s := serve(t, Config{})
+		s.cfg.Open = func(session *Session, _ *http.Request, _ any) Handler { return held{hold, session} }
+		url := s.polling()
+		session := s.server(url)
+		answers := make(chan string, 2)
+		send := func() {
+			_, body, _ := wiretest.Try(context.Background(), "POST", url+mark, "4a")
+			answers <- body
+		}
+		go send() // ends with the request
+		poll.Until(t, "the first to be handled", func() bool {
+			session.mu.Lock()
+			defer session.mu.Unlock()
+			return session.handling
+		})
+		go send() // ends with the request
+		poll.Until(t, "the second", func() bool {
+			session.mu.Lock()
+			defer session.mu.Unlock()
+			return session.second
+		})
+		hold <- struct{}{}
+		if one, two := <-answers, <-answers; one != "ok" || two != "ok" {
+			t.Errorf("got %q and %q", one, two)
+		}
+		s.wants("GET", url, "", 200, "4a")
+	}
+}
+
+// server is the session of a URL.
+func (s *site) server(url string) *Session {
+	_, id, _ := strings.Cut(url, "sid=")
+	return s.find(id)
+}
+
+// A POST whose body breaks off, or never ends, is not handled, and its session goes
+// on.
+func TestASessionOutlivesAPostThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{BodyTime: 100 * time.Millisecond})
+	url := s.polling()
+	for _, end := range []func(net.Conn){
+		func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); _ = c.Close() },
+		func(c net.Conn) { _ = c.Close() },
+		func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, // until it is cut off
+	} {
+		c, err := net.Dial("tcp", strings.Split(strings.TrimPrefix(url, "http://"), "/")[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := url[strings.Index(url, "/engine.io"):]
+		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n4a", path)
+		session := s.session()
+		poll.Until(t, "the POST", func() bool {
+			session.mu.Lock()
+			defer session.mu.Unlock()
+			return session.posting
+		})
+		end(c)
+		_ = c.Close()
+		poll.Until(t, "its end", func() bool {
+			session.mu.Lock()
+			defer session.mu.Unlock()
+			return !session.posting
+		})
+		s.wants("POST", url, "4whole", 200, "ok")
+		s.wants("GET", url, "", 200, "4whole")
+	}
+}
+
+// Whoever passes requests on may know that one is sent again.
+func TestARequestIsKnownByItsIdentity(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Config{Identity: func(r *http.Request) string { return r.Header.Get("X-Number") }})
+	url := s.polling()
+	session := s.session()
+	for range 2 {
+		s.do("POST", url, "4typing", "X-Number", "1")
+	}
+	for range 2 {
+		if _, body := s.do("GET", url, "", "X-Number", "2"); body != "4typing" {
+			t.Errorf("got %q", body)
+		}
+	}
+	session.Send(Text([]byte("next")))
+	if _, body := s.do("GET", url, "", "X-Number", "3"); body != "4next" {
+		t.Errorf("got %q", body)
+	}
+}
