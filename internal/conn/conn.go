@@ -13,6 +13,7 @@ type Conn struct {
 	server *Server
 	net    net.Conn
 	raw    syscall.RawConn // nil where there is no socket to write to at once
+	socket syscall.RawConn // the same, also beneath TLS; nil where there is none
 	loop   *loop
 	slot   int            // of the wheel
 	in     input          // the reader's, and its worker's while that is at work
@@ -50,6 +51,11 @@ func newConn(s *Server, n net.Conn, l *loop) *Conn {
 	c := &Conn{server: s, net: n, loop: l}
 	if tcp, ok := n.(*net.TCPConn); ok {
 		c.raw, _ = tcp.SyscallConn() // nil when it is closed: then writes fail anyhow
+		c.socket = c.raw
+	} else if beneath, ok := n.(interface{ NetConn() net.Conn }); ok {
+		if tcp, ok := beneath.NetConn().(*net.TCPConn); ok {
+			c.socket, _ = tcp.SyscallConn()
+		}
 	}
 	return c
 }
@@ -134,6 +140,16 @@ func (c *Conn) Pending() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.waiting
+}
+
+// Unsent is how many bytes wait in the outbox, or in the system without having
+// been sent: these may be megabytes, which a slow client takes in a minute.
+func (c *Conn) Unsent() int {
+	n := c.Pending()
+	if c.socket != nil {
+		n += unsentBy(c.socket)
+	}
+	return n
 }
 
 func (c *Conn) isClosing() bool {

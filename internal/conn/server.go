@@ -285,7 +285,6 @@ func (s *Server) Accept(w http.ResponseWriter, r *http.Request, open func(*Conn)
 	if err != nil {
 		return err
 	}
-	limitUnsent(ws.NetConn())
 	c := newConn(s, ws.NetConn(), s.loops[s.next.Add(1)%uint32(len(s.loops))])
 	if !s.add(c) {
 		_ = c.net.Close()

@@ -231,6 +231,17 @@ func (s *Session) Pending() int {
 	return s.waiting
 }
 
+// Unsent is Pending, and on a WebSocket what the system has not sent yet
+// (conn.Conn.Unsent).
+func (s *Session) Unsent() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.socket != nil {
+		return s.socket.Unsent()
+	}
+	return s.waiting
+}
+
 // Close ends the session after what was sent before. On a WebSocket the code and
 // the reason stand in the close frame; polling has no place for them.
 func (s *Session) Close(code int, reason string) {

@@ -17,10 +17,16 @@ const every = 2 * time.Millisecond
 // Patience. what says in words what is waited for.
 func Until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(Patience)
+	Within(t, Patience, what, ok)
+}
+
+// Within is Until with a patience of its own.
+func Within(t testing.TB, patience time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", Patience, what)
+			t.Fatalf("waited %s for %s", patience, what)
 		}
 		time.Sleep(every)
 	}

@@ -55,6 +55,14 @@ func pendingOf(m Member) int {
 	return 0
 }
 
+// unsentOf returns how many bytes the member's connection has not sent yet.
+func unsentOf(m Member) int {
+	if q, ok := m.(Queued); ok {
+		return q.Unsent()
+	}
+	return pendingOf(m)
+}
+
 // cutPiece splits a list behind its first entries that fit into size bytes, at
 // least one.
 func cutPiece(list []protocol.Entry, size int) (piece, rest []protocol.Entry) {
@@ -71,7 +79,7 @@ func cutPiece(list []protocol.Entry, size int) (piece, rest []protocol.Entry) {
 func (r *room) splitJoinLocked(m Member, list []protocol.Entry, recovered bool) []protocol.Entry {
 	delete(r.backlogs, m)
 	size := protocol.MaxJoined - len("[]")
-	if pendingOf(m) > crowdedJoin {
+	if unsentOf(m) > crowdedJoin {
 		size = 0 // one message
 	}
 	first, rest := cutPiece(list, size)
@@ -183,10 +191,10 @@ func (h *Hub) sendBacklogs(m Member) {
 // awaitTaken waits until the member's connection has taken most of what it was
 // handed, or the backlog ends. A connection that takes nothing is closed.
 func (h *Hub) awaitTaken(m Member, r *room) {
-	before, moved := pendingOf(m), time.Now()
+	before, moved := unsentOf(m), time.Now()
 	for wait := paceEvery; before > backlogAhead && r.behind(m) && h.ctx.Err() == nil; wait = min(2*wait, backlogWait) {
 		h.pause(wait)
-		now := pendingOf(m)
+		now := unsentOf(m)
 		if now < before {
 			moved = time.Now()
 		}

@@ -12,6 +12,12 @@ type Buffered interface {
 	Pending() int
 }
 
+// Queued is a Member that can tell how many bytes were handed to it and are not
+// on the way to its other side yet, in the system's queues too.
+type Queued interface {
+	Unsent() int
+}
+
 // Stallable is a Member whose connection can be closed because its other side
 // takes nothing.
 type Stallable interface {

@@ -125,6 +125,15 @@ func (s *Session) Deliver(b *room.Broadcast) { s.transport.Deliver(b) }
 // Pending is how many bytes wait for the client to take them (room.Buffered).
 func (s *Session) Pending() int { return s.transport.Pending() }
 
+// Unsent is Pending, and what the system has not sent yet, where the transport
+// can tell (room.Queued).
+func (s *Session) Unsent() int {
+	if t, ok := s.transport.(room.Queued); ok {
+		return t.Unsent()
+	}
+	return s.transport.Pending()
+}
+
 // Stalled ends the connection because its client takes nothing (room.Stallable).
 func (s *Session) Stalled() { s.transport.Close(protocol.CloseSlow, "you read too slowly") }
 

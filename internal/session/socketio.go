@@ -186,6 +186,9 @@ func (t *ioSocket) Close(code int, reason string) {
 // Pending is how many bytes wait for the client to take them (Transport).
 func (t *ioSocket) Pending() int { return t.socket.Pending() }
 
+// Unsent is Pending, and what the system has not sent yet.
+func (t *ioSocket) Unsent() int { return t.socket.Unsent() }
+
 func encodeEvent(e protocol.Event) any {
 	return socketio.EncodeRaw("/", e.Name, []jsontext.Value{e.Body}, nil)
 }

@@ -56,6 +56,9 @@ func (s *socket) Close(code int, reason string) { s.conn.Close(code, reason) }
 // Pending is how many bytes wait in the connection's outbox (Transport).
 func (s *socket) Pending() int { return s.conn.Pending() }
 
+// Unsent is Pending, and what the system has not sent yet.
+func (s *socket) Unsent() int { return s.conn.Unsent() }
+
 func encodeFrame(e protocol.Event) any {
 	return conn.Text(e.AppendFrame(make([]byte, 0, len(e.Body)+len(e.Name)+16)))
 }

@@ -85,6 +85,15 @@ func (s *Socket) Pending() int {
 	return s.client.session.Pending() + s.heldBytes
 }
 
+// Unsent is Pending, and what the system has not sent yet
+// (engineio.Session.Unsent).
+func (s *Socket) Unsent() int {
+	if s.state.Load() == connected {
+		return s.client.session.Unsent()
+	}
+	return s.Pending()
+}
+
 // Send sends an event. A client that has too much waiting already is closed
 // instead.
 func (s *Socket) Send(e *Encoded) {

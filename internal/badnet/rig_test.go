@@ -1,0 +1,313 @@
+//go:build linux
+
+package badnet
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/check"
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/load"
+	"example.com/chat/internal/need"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/race"
+)
+
+var seed = flag.Uint64("badnet.seed", 0, "decides which packets are dropped or late; 0 for a new one, which is printed")
+
+// atOnce is how many tests run at the same time.
+const atOnce = 10
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *seed == 0 {
+		*seed = rand.Uint64N(1_000_000) + 1
+	}
+	_ = flag.Set("test.parallel", fmt.Sprint(atOnce)) // most of it is waiting
+	fmt.Printf("-badnet.seed=%d repeats this run\n", *seed)
+	redis.SetLogger(silence{}) // what goes wrong comes as an error too
+	status := m.Run()
+	if program.dir != "" {
+		_ = os.RemoveAll(program.dir)
+	}
+	os.Exit(status)
+}
+
+type silence struct{}
+
+// Printf drops what go-redis has to say.
+func (silence) Printf(context.Context, string, ...any) {}
+
+// program is the chat as a file that can be run, built when the first test wants it.
+var program struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// build builds the program and returns its path.
+func build(t *testing.T) string {
+	t.Helper()
+	program.once.Do(func() {
+		if program.dir, program.err = os.MkdirTemp("", "chat-badnet-"); program.err != nil {
+			return
+		}
+		args := []string{"build", "-o", filepath.Join(program.dir, "chat")}
+		if race.Enabled {
+			args = append(args, "-race")
+		}
+		if out, err := exec.Command("go", append(args, "example.com/chat")...).CombinedOutput(); err != nil {
+			program.err = fmt.Errorf("build the program: %w: %s", err, out)
+		}
+	})
+	if program.err != nil {
+		t.Fatal(program.err)
+	}
+	return filepath.Join(program.dir, "chat")
+}
+
+// nodes is how many there are.
+const nodes = 3
+
+// settledIn is how long a chat may take to come to rest once the network is good.
+const settledIn = 40 * time.Second
+
+// rig is a chat on machines of its own, and its clients.
+type rig struct {
+	t      *testing.T
+	net    *network
+	random *rand.Rand
+	redis  *host
+	rdb    *redis.Client
+	nodes  []*host
+	urls   []string
+	run    []*process // the nodes' programs
+	fleet  *load.Fleet
+	hosts  int
+}
+
+// newRig starts Redis and the nodes. A test that can't make network namespaces is
+// skipped.
+func newRig(t *testing.T, args ...string) *rig {
+	t.Helper()
+	server := need.Program(t, "redis-server", "bad networks are tried with a real Redis")
+	r := &rig{t: t, fleet: load.NewFleet()}
+	var salt uint64
+	for _, b := range []byte(t.Name()) {
+		salt = salt*31 + uint64(b)
+	}
+	r.random = rand.New(rand.NewPCG(*seed, salt))
+	r.net = newNetwork(t, r.fork())
+	r.redis = r.host("redis")
+	path := build(t)
+	p := r.redis.start(t.TempDir(), nil, server, "--bind", r.redis.ip, "--port", "6379", "--save", "", "--protected-mode", "no")
+	r.redis.await(p, r.redis.ip+":6379")
+	r.rdb = redis.NewClient(&redis.Options{Addr: r.redis.ip + ":6379", Protocol: 2, Dialer: r.redis.dial})
+	t.Cleanup(func() { _ = r.rdb.Close() })
+	for i := range nodes {
+		h := r.host(fmt.Sprintf("n%d", i+1))
+		at := net.JoinHostPort(h.ip, "8080")
+		line := append([]string{"--redis=" + r.redis.ip + ":6379", "--addr=" + at, "--node-id=" + h.name, "--rate=0"}, args...)
+		r.run = append(r.run, h.start("", nil, path, line...))
+		r.nodes, r.urls = append(r.nodes, h), append(r.urls, "http://"+at)
+	}
+	for i, h := range r.nodes {
+		h.await(r.run[i], net.JoinHostPort(h.ip, "8080"))
+		r.ready(i)
+	}
+	t.Cleanup(r.fleet.Close)
+	t.Cleanup(r.tell)
+	return r
+}
+
+// host makes the next host.
+func (r *rig) host(name string) *host {
+	r.hosts++
+	return r.net.connect(name, fmt.Sprintf("10.77.0.%d", r.hosts))
+}
+
+// fork makes a source of chance of its own, as each may be used by one goroutine only.
+func (r *rig) fork() *rand.Rand { return rand.New(rand.NewPCG(r.random.Uint64(), 1)) }
+
+// get asks a node over HTTP from its own host, past the network.
+func (r *rig) get(i int, path string) (status int, body string) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.urls[i]+path, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	web := &http.Client{Transport: &http.Transport{DialContext: r.nodes[i].dial, DisableKeepAlives: true}}
+	res, err := web.Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return res.StatusCode, string(text)
+}
+
+// ready waits until a node is ready and knows the others.
+func (r *rig) ready(i int) {
+	r.t.Helper()
+	poll.Until(r.t, r.nodes[i].name+" to be ready", func() bool {
+		status, _ := r.get(i, "/readyz")
+		if status != http.StatusOK {
+			return false
+		}
+		_, body := r.get(i, "/api/nodes")
+		return strings.Count(body, `"id"`) >= i+1
+	})
+}
+
+// dialer connects clients on the host to the nodes at these URLs, by turns as
+// load.Dialer does.
+func (r *rig) dialer(h *host, urls ...string) func(context.Context, string, int) (load.Wire, error) {
+	random, start := r.fork(), 0
+	return func(ctx context.Context, token string, try int) (load.Wire, error) {
+		if try == 0 {
+			start = random.IntN(len(urls))
+		}
+		c, err := client.Dial(ctx, client.Options{URL: urls[(start+try)%len(urls)], Token: token, DialContext: h.dial})
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+}
+
+// talker is a client on the host that talks in the rooms, or listens where every
+// is 0.
+func (r *rig) talker(h *host, name string, every time.Duration, rooms ...string) *load.Client {
+	return r.fleet.Add(load.Config{
+		Name: name, Rooms: rooms, Random: r.fork(), Every: every, Window: 2, Dial: r.dialer(h, r.urls...),
+	})
+}
+
+// fill has a user say n texts of a size in a room, as the history tells.
+func (r *rig) fill(h *host, name, room string, n, size int) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), poll.Patience)
+	defer cancel()
+	c, err := client.Dial(ctx, client.Options{URL: r.urls[0], Name: name, DialContext: h.dial})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Write(client.Command{Type: protocol.Join, Room: room}); err != nil {
+		r.t.Fatal(err)
+	}
+	user := c.Welcome().User.ID
+	for i := range n {
+		key := fmt.Sprintf("%s-%d", name, i)
+		text := key + " " + strings.Repeat("x", size-len(key)-1)
+		r.fleet.History.Add(check.Record{Op: check.OpSend, Client: name, Conn: 1, Room: room, User: user, Key: key, Text: text})
+		if err := c.Write(client.Command{Type: protocol.Send, Room: room, Key: key, Text: text}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	for acknowledged := 0; acknowledged < n; {
+		e, err := c.Read()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if refused := e.Refused(); refused != nil {
+			r.t.Fatal(refused)
+		}
+		var s client.Sent
+		if e.Type != "sent" || e.Decode(&s) != nil {
+			continue
+		}
+		acknowledged++
+		r.fleet.History.Add(check.Record{Op: check.OpSent, Client: name, Conn: 1, Room: room, User: user, Key: s.Key, ID: s.ID, Duplicate: s.Duplicate})
+	}
+}
+
+// log is what a room's log holds, by ids.
+func (r *rig) log(room string) []string {
+	r.t.Helper()
+	list, _, err := load.ReadLogs(r.t.Context(), r.rdb, "chat", map[string]bool{room: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ids := make([]string, len(list))
+	for i, e := range list {
+		ids[i] = e.ID
+	}
+	return ids
+}
+
+// finish lets the clients come to rest, and has the checker judge.
+func (r *rig) finish() *check.Report {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), settledIn)
+	defer cancel()
+	list, err := r.fleet.Finish(ctx, r.rdb, "chat")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	rep := check.Verify(list)
+	for _, v := range rep.Violations {
+		r.t.Error(v)
+	}
+	if rep.Unknown > 0 {
+		r.t.Errorf("%d messages were never acknowledged", rep.Unknown)
+	}
+	r.t.Logf("%d messages acknowledged, %d entries heard, %d connections lost, %d gaps, %d resets; longest wait for an acknowledgement %s",
+		rep.Acknowledged, rep.Heard, rep.Lost, rep.Gaps, rep.Resets, rep.Waited.Round(time.Millisecond))
+	return rep
+}
+
+// hold lets the chat run for so long.
+func (r *rig) hold(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.t.Context().Done():
+	}
+}
+
+// tell says what helps to find why a test failed.
+func (r *rig) tell() {
+	if !r.t.Failed() {
+		return
+	}
+	r.t.Logf("-badnet.seed=%d", *seed)
+	for _, c := range r.fleet.Clients {
+		r.t.Log(c.State())
+	}
+	for i, p := range r.run {
+		text := p.out.String()
+		lines := strings.SplitAfter(text, "\n")
+		r.t.Logf("%s:\n%s", r.nodes[i].name, strings.Join(lines[max(0, len(lines)-30):], ""))
+	}
+}
+
+// decode reads a script's line.
+func decode(t *testing.T, line string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(line), into); err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+}

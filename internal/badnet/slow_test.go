@@ -1,0 +1,179 @@
+//go:build linux
+
+package badnet
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/need"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/socketio/clienttest"
+)
+
+// slow is a mobile line where it is bad: 20 kB/s, 400 ms there and back.
+var slow = line{up: way{rate: 20_000, delay: 200 * time.Millisecond}, down: way{rate: 20_000, delay: 200 * time.Millisecond}}
+
+// slowPatience is how long a backlog of half a megabyte may take at 20 kB/s, on a
+// machine that does much else.
+const slowPatience = 75 * time.Second
+
+// view is what a client has of a room.
+type view struct {
+	mu    sync.Mutex // guards the fields below
+	ids   []string
+	gaps  int
+	conns int
+	lost  []error
+}
+
+func (v *view) take(u client.Update) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch u.Kind {
+	case client.KindEntry:
+		v.ids = append(v.ids, u.Entry.ID)
+	default:
+		v.gaps++
+	}
+}
+
+func (v *view) notice(n client.Notice) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if n.Err != nil {
+		v.lost = append(v.lost, n.Err)
+	} else {
+		v.conns++
+	}
+}
+
+func (v *view) has(want []string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Equal(v.ids, want)
+}
+
+// Recovering 300 messages of 1,500 bytes at 20 kB/s never ended, nor did a first
+// join of 50 of 4,000: all came in one frame, and clients left in its middle.
+func TestALongBacklogOnASlowLink(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	quick := r.host("quick")
+	r.talker(quick, "listener", 0, "long", "large")
+	// One is in the room when all comes at once: more than waits for a slow client,
+	// so that it is closed (4008) and recovers.
+	r.talker(r.slowHost(t), "overrun", 0, "long")
+	poll.Until(t, "both to have joined", func() bool { return r.fleet.Clients[0].In() && r.fleet.Clients[1].In() })
+	r.fill(quick, "Ann", "long", 51, 100)
+	cursor := r.log("long")[50]
+	r.fill(quick, "Ben", "long", 300, 1500)
+	r.fill(quick, "Cem", "large", 60, 4000)
+	long, large := r.log("long")[51:], r.log("large")[10:]
+
+	t.Run("clients", func(t *testing.T) {
+		t.Run("the Go client recovers", func(t *testing.T) {
+			t.Parallel()
+			at, err := protocol.ParseID(cursor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.follows(t, "long", client.Follow{After: at}, long)
+		})
+		t.Run("the Go client joins", func(t *testing.T) {
+			t.Parallel()
+			r.follows(t, "large", client.Follow{Newest: 50}, large)
+		})
+		for name, transports := range map[string]string{"default": "", "polling": "polling"} {
+			t.Run("Socket.IO, "+name+", recovers", func(t *testing.T) {
+				t.Parallel()
+				r.official(t, "long", cursor, transports, long)
+			})
+			t.Run("Socket.IO, "+name+", joins", func(t *testing.T) {
+				t.Parallel()
+				r.official(t, "large", "", transports, large)
+			})
+		}
+	})
+	r.finish()
+}
+
+// follows has a Go client on a slow line follow a room until it has what it
+// should, and checks that it kept its first connection.
+func (r *rig) follows(t *testing.T, room string, f client.Follow, want []string) {
+	t.Helper()
+	h := r.slowHost(t)
+	v := &view{}
+	f.Handle = v.take
+	s, err := client.Open(t.Context(), client.Options{URL: r.urls[1], DialContext: h.dial, OnNotice: v.notice})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	began := time.Now()
+	if err := s.Follow(t.Context(), room, f); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(slowPatience)
+	for !v.has(want) && time.Now().Before(deadline) && t.Context().Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !slices.Equal(v.ids, want) || v.gaps > 0 {
+		t.Errorf("it has %d of %d messages, and was told of %d gaps", len(v.ids), len(want), v.gaps)
+	}
+	if len(v.lost) > 0 {
+		t.Errorf("it lost its connection: %v", v.lost)
+	}
+	t.Logf("%d messages in %s", len(v.ids), time.Since(began).Round(100*time.Millisecond))
+}
+
+var slowHosts sync.Mutex
+
+// slowHost is another client's machine.
+func (r *rig) slowHost(t *testing.T) *host {
+	t.Helper()
+	slowHosts.Lock()
+	defer slowHosts.Unlock()
+	h := r.host(fmt.Sprintf("slow%d", r.hosts))
+	r.net.set(h, slow)
+	return h
+}
+
+// official does the same with the official client of Socket.IO, by its default
+// transports or those that are named.
+func (r *rig) official(t *testing.T, room, after, transports string, want []string) {
+	t.Helper()
+	dir := clienttest.Dir(t)
+	node := need.Program(t, "node", "the tests with the official client are skipped")
+	script, err := filepath.Abs(filepath.Join("testdata", "follow.mjs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := r.slowHost(t)
+	began := time.Now()
+	p := h.start(dir, nil, node, script, r.urls[2], room, after, fmt.Sprint(len(want)), fmt.Sprint(slowPatience.Milliseconds()), transports)
+	poll.Within(t, slowPatience+10*time.Second, "the script's end", p.ended)
+	var got struct {
+		IDs       []string
+		Recovered bool
+		Connects  int
+		Lost      []string
+		Transport string
+	}
+	decode(t, p.out.String(), &got)
+	if !slices.Equal(got.IDs, want) || got.Recovered != (after != "") {
+		t.Errorf("it has %d of %d messages, recovered %v", len(got.IDs), len(want), got.Recovered)
+	}
+	if got.Connects != 1 || len(got.Lost) > 0 {
+		t.Errorf("it connected %d times: %v", got.Connects, got.Lost)
+	}
+	t.Logf("%d messages in %s, at last by %s", len(got.IDs), time.Since(began).Round(100*time.Millisecond), got.Transport)
+}
