@@ -30,7 +30,18 @@ import (
 	"example.com/chat/internal/race"
 )
 
-var seed = flag.Uint64("badnet.seed", 0, "decides which packets are dropped or late; 0 for a new one, which is printed")
+var (
+	all  = flag.Bool("badnet.all", false, "try all bad networks, not only lost and late packets")
+	seed = flag.Uint64("badnet.seed", 0, "decides which packets are dropped or late; 0 for a new one, which is printed")
+)
+
+// choose skips a test that takes long, or measures times, unless all are asked for.
+func choose(t *testing.T) {
+	t.Helper()
+	if !*all {
+		t.Skip("-badnet.all tries this one too")
+	}
+}
 
 // atOnce is how many tests run at the same time.
 const atOnce = 10
