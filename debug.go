@@ -33,6 +33,10 @@ func listenDebug(addr string, log *slog.Logger) (net.Listener, error) {
 func (s *server) debugServer() *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", s.metricsHandler())
+	pages := s.pages()
+	mux.Handle("/cluster", pages)
+	mux.Handle("/assets/", pages)
+	mux.HandleFunc("/api/nodes", get(s.serveNodeReports))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "not shown: a command line may hold secrets", http.StatusForbidden)

@@ -274,7 +274,7 @@ func withMethod(r *http.Request, method string) *http.Request {
 func TestOutsideOfADemoNothingIsControlled(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t)
-	lone := startProgram(t, []string{"CHAT_CONTROL=127.0.0.1:1", "CHAT_CONTROL_TOKEN=ab", "CHAT_CONTROL_PORTS=8080"}, "--addr=127.0.0.1:0")
+	lone := startProgram(t, []string{"CHAT_CONTROL=127.0.0.1:1", "CHAT_CONTROL_TOKEN=ab", "CHAT_CONTROL_PORTS=8080"}, "--addr=127.0.0.1:0", "--ui=demo")
 	joined := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--nodes=2", "--addr=127.0.0.1:0")
 	for name, url := range map[string]string{"one node": lone.url(1), "nodes on a Redis": joined.url(2)} {
 		if token := controlToken(t, url); token != "" {

@@ -239,7 +239,7 @@ func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Sig
 		Addr:   opts.Addr,
 		Redis:  redisURL,
 		Broker: b,
-		Args:   childArgs(opts.Given),
+		Args:   childArgs(opts),
 		Env:    childEnv(opts),
 		Drain:  opts.DrainDelay + opts.Drain,
 		Stdout: stdout,
@@ -250,10 +250,10 @@ func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Sig
 // childArgs are the flags that the nodes of a cluster get as they were given,
 // but for those that are the cluster's own and those that hold a secret, which
 // go by the environment.
-func childArgs(given map[string][]string) []string {
-	own := []string{"addr", "nodes", "redis", "broker-addr", "node-id", "secret", "jwt-secret"}
-	var args []string
-	for name, values := range given {
+func childArgs(opts cli.NodeOptions) []string {
+	own := []string{"addr", "nodes", "redis", "broker-addr", "node-id", "secret", "jwt-secret", "ui"}
+	args := []string{"--ui=" + opts.UI} // whose default depends on --nodes
+	for name, values := range opts.Given {
 		if slices.Contains(own, name) {
 			continue
 		}

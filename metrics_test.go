@@ -206,7 +206,7 @@ func TestTheDebugListener(t *testing.T) {
 			t.Errorf("the debug listener lacks %s", name)
 		}
 	}
-	for path, want := range map[string]int{"/debug/pprof/": 200, "/debug/pprof/goroutine?debug=1": 200, "/debug/pprof/cmdline": 403, "/ws": 404, "/api/nodes": 404} {
+	for path, want := range map[string]int{"/debug/pprof/": 200, "/debug/pprof/goroutine?debug=1": 200, "/debug/pprof/cmdline": 403, "/ws": 404, "/api/rooms": 404, "/api/nodes": 200, "/cluster": 200, "/assets/style.css": 200, "/r/lobby": 404} {
 		res, err := http.Get(debug + path)
 		must(t, err)
 		_ = res.Body.Close()

@@ -227,6 +227,7 @@ func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 		{"no peer-addr", []string{"--peer-addr=:8080"}, 2, []string{"--peer-addr", "10.0.0.7:8080"}},
 		{"no debug-addr", []string{"--debug-addr=6060"}, 2, []string{"--debug-addr", "127.0.0.1:6060"}},
 		{"a taken debug-addr", []string{"--addr=127.0.0.1:0", "--debug-addr", taken.Addr().String()}, 1, []string{"another program", "--debug-addr"}},
+		{"a page that is none", []string{"--ui=fancy"}, 2, []string{"--ui", "plain"}},
 		{"a delay before now", []string{"--drain-delay=-1s"}, 2, []string{"--drain-delay"}},
 		{"no nodes", []string{"--nodes=0"}, 2, []string{"--nodes"}},
 		{"an unknown flag", []string{"--autocert=x"}, 2, []string{"unknown flag", "--help"}},

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/websocket"
 
+	"example.com/chat/internal/cli"
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
@@ -44,10 +45,20 @@ func (s *server) routes() http.Handler {
 	}))
 	mux.HandleFunc("OPTIONS /{$}", s.serveCheck)
 	s.demo.routes(mux)
-	pages := web.Handler(web.Access{UI: "demo", Allowed: s.ingress.Allowed, Framers: framers(s.opts.Origins), Control: s.demo.token})
-	mux.Handle("/cluster", pages) // else the mux would lead to what is below it
+	pages := s.pages()
+	if s.opts.UI == cli.UIDemo {
+		mux.Handle("/cluster", pages) // else the mux would lead to what is below it
+	} else { // operators have it on the debug listener
+		mux.HandleFunc("/cluster", func(w http.ResponseWriter, _ *http.Request) {
+			writeError(w, protocol.Errorf(protocol.CodeNotFound, "there is nothing at this address"))
+		})
+	}
 	mux.Handle("/", pages)
 	return mux
+}
+
+func (s *server) pages() http.Handler {
+	return web.Handler(web.Access{UI: s.opts.UI, Allowed: s.ingress.Allowed, Framers: framers(s.opts.Origins), Control: s.demo.token})
 }
 
 // get lets GET and HEAD through.

@@ -3,10 +3,13 @@ package main
 import (
 	"math"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 
 	"example.com/chat/internal/broker"
+	"example.com/chat/internal/cli"
 	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
@@ -97,9 +100,35 @@ type nodeReport struct {
 	Seen *int64 `json:"seen_ms,omitzero"`
 }
 
-// serveNodes lists the live nodes and how they are: this one now, the others at
-// their last beat. It asks nobody for it.
+// serveNodes lists the live nodes. How they are is for operators, or for all where
+// this is a demo.
 func (s *server) serveNodes(w http.ResponseWriter, r *http.Request) {
+	if s.opts.UI == cli.UIPlain && !fromThisMachine(r) {
+		writeJSON(w, http.StatusOK, map[string][]protocol.Node{"nodes": s.NodesFor(ingress.Origin(r))})
+		return
+	}
+	s.serveNodeReports(w, r)
+}
+
+// fromThisMachine reports whether a request was made on this machine, for an address
+// of its loopback, and not passed on by a proxy.
+func fromThisMachine(r *http.Request) bool {
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !at.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	for _, name := range forwarding {
+		if len(r.Header.Values(name)) > 0 {
+			return false
+		}
+	}
+	host := (&url.URL{Host: r.Host}).Hostname()
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+// serveNodeReports lists the live nodes and how they are: this one now, the others
+// at their last beat. It asks nobody for it.
+func (s *server) serveNodeReports(w http.ResponseWriter, r *http.Request) {
 	var answer struct {
 		Nodes []nodeReport `json:"nodes"`
 	}

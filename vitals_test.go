@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -200,6 +201,51 @@ func TestAMessageIsTracedThroughTheNodes(t *testing.T) {
 		}
 		if status := getJSON(t, url, &answer); status != 404 || answer.Error.Code != "not_found" {
 			t.Errorf("%s: %d %+v", url, status, answer)
+		}
+	}
+}
+
+// In production only operators see how nodes are, and the cluster's page. Clients need
+// the nodes' URLs.
+func TestOnlyOperatorsSeeTheCluster(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	debug := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	plain := startNode(t, b.URL(), "--host=chat.example.org", "--debug-addr="+debug)
+	demo := startNode(t, startTestBroker(t).URL(), "--host=chat.example.org", "--ui=demo")
+	for _, c := range []struct {
+		url, host, header string
+		cluster           int
+		details           bool
+	}{
+		{plain.url, "chat.example.org", "", 404, false},
+		{plain.url, "localhost", "X-Forwarded-For", 404, false},
+		{plain.url, "localhost", "", 404, true}, // curl on the machine itself
+		{"http://" + debug, "localhost", "", 200, true},
+		{demo.url, "chat.example.org", "", 200, true},
+	} {
+		var headers []string
+		if c.header != "" {
+			headers = []string{c.header, "203.0.113.9"}
+		}
+		if res, _ := askAs(t, "GET", c.url+"/cluster", c.host, headers...); res.StatusCode != c.cluster {
+			t.Errorf("%+v: /cluster is %d", c, res.StatusCode)
+		}
+		res, body := askAs(t, "GET", c.url+"/api/nodes", c.host, headers...)
+		if res.StatusCode != 200 || !strings.Contains(body, `"url":"http`) || strings.Contains(body, "connections") != c.details {
+			t.Errorf("%+v: /api/nodes is %d %s", c, res.StatusCode, body)
+		}
+	}
+	for n, want := range map[*testNode]string{plain: "plain", demo: "demo"} {
+		if _, page := askAs(t, "GET", n.url+"/", "localhost"); !strings.Contains(page, `<meta name="chat-ui" content="`+want+`">`) {
+			t.Errorf("the page of a %s node does not say so", want)
+		}
+	}
+	// The nodes of --nodes are a demo, unless it is said otherwise.
+	for _, args := range [][]string{{"demo"}, {"plain", "--ui=plain"}} {
+		c := startProgram(t, nil, append([]string{"--nodes=2", "--addr=127.0.0.1:0"}, args[1:]...)...)
+		if _, page := askAs(t, "GET", c.url(2)+"/", "localhost"); !strings.Contains(page, `<meta name="chat-ui" content="`+args[0]+`">`) {
+			t.Errorf("the page of --nodes %v is no %s", args[1:], args[0])
 		}
 	}
 }

@@ -40,7 +40,9 @@ type NodeOptions struct {
 	JWTSecret  string
 	JWTKeyFile string
 	Hosts      []string
-	Origins    []string
+	// UI is UIDemo or UIPlain.
+	UI      string
+	Origins []string
 	// TrustProxy are the networks of --trust-proxy.
 	TrustProxy []netip.Prefix
 	Drain      time.Duration
@@ -55,6 +57,14 @@ type NodeOptions struct {
 	// values, for handing them on to the nodes of a cluster.
 	Given map[string][]string
 }
+
+// The values of --ui.
+const (
+	// UIDemo shows users which node they are on, and everybody the cluster.
+	UIDemo = "demo"
+	// UIPlain shows neither.
+	UIPlain = "plain"
+)
 
 // Limits returns the bounds that clients are told.
 func (o NodeOptions) Limits() protocol.Limits {
@@ -100,6 +110,7 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	access.StringVar(&o.JWTSecret, "jwt-secret", "", "the HMAC `secret` that signs users' JWTs, 32 bytes at least; better given as\nCHAT_JWT_SECRET; users must then bring a JWT (default: none)")
 	access.StringVar(&o.JWTKeyFile, "jwt-key-file", "", "a `file` with the PEM public key that checks users' JWTs, or with an HMAC\nsecret; users must then bring a JWT (default: none)")
 	access.StringArrayVar(&o.Hosts, "host", nil, "a further `name` by which the node may be asked, besides IP addresses, localhost,\nthis machine's name and the hosts of --advertise and --origin; repeatable")
+	access.StringVar(&o.UI, "ui", "", "`demo` or plain: whether the page shows nodes, their colours and the cluster\n(default: demo with --nodes, else plain)")
 	access.StringArrayVar(&o.Origins, "origin", nil, "another `origin` whose pages may connect; repeatable, * for all\n(default: the nodes' own)")
 	access.Var((*prefixes)(&o.TrustProxy), "trust-proxy", "a network (`CIDR`) of proxies whose X-Forwarded-For, -Proto, -Host and Forwarded\nare believed; repeatable (default: none)")
 
@@ -108,7 +119,7 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	running.DurationVar(&o.DrainDelay, "drain-delay", 0, "how long a stopping node goes on answering, with /readyz 503, before it sends\nclients away: as long as the load balancer needs to notice")
 	running.StringVar(level, "log-level", "info", "debug, info, warn or error")
 	running.StringVar(&o.LogFormat, "log-format", "text", "text, or json for machines")
-	running.StringVar(&o.DebugAddr, "debug-addr", "", "`host:port` of a second listener with /metrics and Go's pprof, which is\nfor operators alone: take one of 127.0.0.1 (default: none)")
+	running.StringVar(&o.DebugAddr, "debug-addr", "", "`host:port` of a second listener with /metrics, /cluster and Go's pprof, which is\nfor operators alone: take one of 127.0.0.1 (default: none)")
 	return []group{{"Serving", serve}, {"Redis", redis}, {"Limits", limits}, {"Access", access}, {"Running", running}}
 }
 
@@ -251,10 +262,18 @@ func (o *NodeOptions) check() error {
 		return usage(fmt.Sprintf("--namespace %q is outside its rules", o.Namespace), "1–64 letters, digits, \".\", \"_\" and \"-\"")
 	case o.LogFormat != "text" && o.LogFormat != "json":
 		return usage(fmt.Sprintf("--log-format %q is none", o.LogFormat), "take text or json")
+	case o.UI != "" && o.UI != UIDemo && o.UI != UIPlain:
+		return usage(fmt.Sprintf("--ui %q is none", o.UI), "take demo or plain")
 	case o.Drain < 0:
 		return usage("--drain is negative", "give a time such as 10s")
 	case o.DrainDelay < 0:
 		return usage("--drain-delay is negative", "give a time such as 5s")
+	}
+	if o.UI == "" {
+		o.UI = UIPlain
+		if o.Nodes > 1 {
+			o.UI = UIDemo
+		}
 	}
 	if err := o.checkURLs(); err != nil {
 		return err

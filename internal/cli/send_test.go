@@ -247,7 +247,7 @@ func TestEmptyFlagsAreRefused(t *testing.T) {
 		}},
 		{"name", func(arg string) error { return Tail(t.Context(), []string{"lobby", arg}, nil, io.Discard, io.Discard) }},
 		{"out", func(arg string) error { return Bench(t.Context(), []string{arg}, io.Discard, io.Discard) }},
-		{"jwt-secret", parseNode}, {"jwt-key-file", parseNode}, {"redis", parseNode}, {"secret", parseNode}, {"origin", parseNode}, {"host", parseNode}, {"trust-proxy", parseNode}, {"advertise", parseNode},
+		{"jwt-secret", parseNode}, {"jwt-key-file", parseNode}, {"redis", parseNode}, {"secret", parseNode}, {"origin", parseNode}, {"host", parseNode}, {"ui", parseNode}, {"trust-proxy", parseNode}, {"advertise", parseNode},
 		{"node-id", parseNode}, {"broker-addr", parseNode}, {"debug-addr", parseNode}, {"addr", parseNode},
 	} {
 		for _, value := range []string{"", " "} {

@@ -47,7 +47,7 @@ func start(t *testing.T, args ...string) *program {
 	if err != nil {
 		t.Fatalf("build chat: %v", err)
 	}
-	p := &program{t: t, cmd: exec.Command(path, append([]string{"--addr=127.0.0.1:0", "--host=" + lan}, args...)...), done: make(chan struct{})}
+	p := &program{t: t, cmd: exec.Command(path, append([]string{"--addr=127.0.0.1:0", "--host=" + lan, "--ui=demo"}, args...)...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	// The children of --nodes end when their parent does; it has no terminal.
 	if _, err := p.cmd.StdinPipe(); err != nil {
