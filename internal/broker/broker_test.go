@@ -279,10 +279,10 @@ func testPresenceIsWorthAsMuchAsItsLease(t *testing.T, at *site) {
 		t.Errorf("rooms: %v %v", rooms, err)
 	}
 	// The first node dies; the second finds out and clears up after it.
-	if _, err := n1.Claim(t.Context(), "b", "Bob", false); err != nil {
+	if _, err := n1.Claim(t.Context(), protocol.NameClaim{User: "b", Name: "Bob"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n2.Claim(t.Context(), "x", "BOB", false); !errors.Is(err, protocol.ErrNameTaken) {
+	if _, err := n2.Claim(t.Context(), protocol.NameClaim{User: "x", Name: "BOB"}); !errors.Is(err, protocol.ErrNameTaken) {
 		t.Errorf("a held name: %v", err)
 	}
 	n2.has(t, "both nodes", func() bool { return len(n2.nodes) == 2 })
@@ -290,7 +290,7 @@ func testPresenceIsWorthAsMuchAsItsLease(t *testing.T, at *site) {
 	n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby p1\n-b Bob") })
 	n2.has(t, "one node", func() bool { return len(n2.nodes) == 1 })
 	poll.Until(t, "the name to be free", func() bool {
-		_, err := n2.Claim(t.Context(), "x", "BOB", false)
+		_, err := n2.Claim(t.Context(), protocol.NameClaim{User: "x", Name: "BOB"})
 		return err == nil
 	})
 	poll.Until(t, "nothing to be left of the dead node", func() bool {
@@ -319,7 +319,7 @@ func testNamesAreClaimedRenamedAndReleased(t *testing.T, at *site) {
 	n1, n2 := open(t, at, "n1", 10), open(t, at, "n2", 10)
 	claim := func(b *testBroker, user, name string, keep bool, want string) {
 		t.Helper()
-		got, err := b.Claim(t.Context(), user, name, keep)
+		got, err := b.Claim(t.Context(), protocol.NameClaim{User: user, Name: name, Keep: keep})
 		if want == "" && !errors.Is(err, protocol.ErrNameTaken) || want != "" && got != want {
 			t.Errorf("claim of %s by %s: %q %v, want %q", name, user, got, err, want)
 		}
@@ -337,7 +337,7 @@ func testNamesAreClaimedRenamedAndReleased(t *testing.T, at *site) {
 	claim(n2, "a", "Ann", true, "Ann") // the same user on a second node
 	release(n1, "a", false)
 	claim(n1, "b", "ann", false, "") // still online on the second
-	if _, err := n2.Rename(t.Context(), "a", "Anna", "mark"); err != nil {
+	if _, err := n2.Rename(t.Context(), protocol.NameClaim{User: "a", Name: "Anna"}, "mark"); err != nil {
 		t.Fatal(err)
 	}
 	n1.has(t, "the news", func() bool { return slices.Contains(n1.news, "rmark\na\nAnna") })

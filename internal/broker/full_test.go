@@ -25,7 +25,7 @@ func TestAFullRedisGrowsByNoScriptAndLetsUsersGo(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	for _, id := range []string{"a", "b"} {
-		if _, err := b.Claim(t.Context(), id, user(id).Name, false); err != nil {
+		if _, err := b.Claim(t.Context(), protocol.NameClaim{User: id, Name: user(id).Name}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -42,9 +42,9 @@ func TestAFullRedisGrowsByNoScriptAndLetsUsersGo(t *testing.T) {
 	refused("a user who comes", err)
 	_, err = b.Here(t.Context(), instance, "lobby", []protocol.Change{change("a", true), change("d", true)})
 	refused("users who come", err)
-	_, err = b.Claim(t.Context(), "d", "Dora", false)
+	_, err = b.Claim(t.Context(), protocol.NameClaim{User: "d", Name: "Dora"})
 	refused("a claim", err)
-	_, err = b.Rename(t.Context(), "a", strings.Repeat("n", 30), "mark") // it begins by freeing the old name
+	_, err = b.Rename(t.Context(), protocol.NameClaim{User: "a", Name: strings.Repeat("n", 30)}, "mark") // it begins by freeing the old name
 	refused("another name", err)
 	if after := b.everything(t); after != before {
 		t.Errorf("redis holds\n%s\nof\n%s", after, before)
@@ -65,10 +65,10 @@ func TestAFullRedisGrowsByNoScriptAndLetsUsersGo(t *testing.T) {
 	}
 	// Calls that wait go in one batch: the claim in it is refused, the release not.
 	server.Do("CLIENT", "PAUSE", "300", "ALL")
-	go func() { _, _ = b.Claim(t.Context(), "x", "Xaver", false) }() // ends with the pause
+	go func() { _, _ = b.Claim(t.Context(), protocol.NameClaim{User: "x", Name: "Xaver"}) }() // ends with the pause
 	claimed := make(chan error, 1)
 	go func() { // ends with the pause
-		_, err := b.Claim(t.Context(), "y", "Yvonne", false)
+		_, err := b.Claim(t.Context(), protocol.NameClaim{User: "y", Name: "Yvonne"})
 		claimed <- err
 	}()
 	b.Release("b", false, func(err error) { released <- err })
@@ -84,7 +84,7 @@ func TestAFullRedisGrowsByNoScriptAndLetsUsersGo(t *testing.T) {
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "0")
 	poll.Until(t, "to be ready again", func() bool { return b.Ready() == nil })
-	if _, err := b.Claim(t.Context(), "d", user("a").Name, false); err != nil {
+	if _, err := b.Claim(t.Context(), protocol.NameClaim{User: "d", Name: user("a").Name}); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redistest"
 )
 
@@ -38,7 +39,7 @@ func TestAClaimThatAFailoverLostIsNoticed(t *testing.T) {
 	other := openWith(t, at, broker.Config{History: 10, Node: broker.NodeInfo{ID: "n2", Port: 2}})
 	was := b.Instance()
 	failOver(t, primary, replica, func() {
-		if _, err := b.Claim(t.Context(), "a", "Ann", false); err != nil {
+		if _, err := b.Claim(t.Context(), protocol.NameClaim{User: "a", Name: "Ann"}); err != nil {
 			t.Fatal(err)
 		}
 		addr.Store(&replica.Addr)
@@ -48,10 +49,10 @@ func TestAClaimThatAFailoverLostIsNoticed(t *testing.T) {
 	if b.Instance() == was {
 		t.Error("the instance is still the same")
 	}
-	if _, err := b.Claim(t.Context(), "a", "Ann", false); err != nil {
+	if _, err := b.Claim(t.Context(), protocol.NameClaim{User: "a", Name: "Ann"}); err != nil {
 		t.Error(err)
 	}
-	if _, err := other.Claim(t.Context(), "x", "ann", false); err == nil {
+	if _, err := other.Claim(t.Context(), protocol.NameClaim{User: "x", Name: "ann"}); err == nil {
 		t.Error("the name is another's too")
 	}
 }

@@ -22,6 +22,7 @@ var ErrBusy = errors.New("too much is waiting for redis")
 
 type nameOp struct {
 	what, user, name, extra string
+	shared                  bool
 }
 
 type nameResult struct {
@@ -70,10 +71,14 @@ func (b *Broker) releasesOf(ctx context.Context, ops []nameOp, refused error) ([
 }
 
 func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([]nameResult, error) {
-	args := make([]any, 0, 5+5*len(ops))
+	args := make([]any, 0, 5+6*len(ops))
 	args = append(args, instance, b.keys.news(), b.publishCommand(), namesKeptFor.Milliseconds(), namesKept)
 	for _, op := range ops {
-		args = append(args, op.what, op.user, protocol.FoldName(op.name), op.name, op.extra)
+		shared := ""
+		if op.shared {
+			shared = "shared"
+		}
+		args = append(args, op.what, op.user, protocol.FoldName(op.name), op.name, op.extra, shared)
 	}
 	keys := []string{
 		b.keys.cluster("nodes"), b.keys.cluster("names"), b.keys.cluster("users"),
@@ -102,13 +107,12 @@ func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([
 	return results, nil
 }
 
-// Claim makes the user one of this node's, under the name, which nobody else
-// who is online may hold: else protocol.ErrNameTaken. With keep, a name that the user
-// holds or is remembered by goes before the given one. It returns the name that
-// the user has now.
-func (b *Broker) Claim(ctx context.Context, user, name string, keep bool) (string, error) {
-	op := nameOp{what: "claim", user: user, name: name}
-	if keep {
+// Claim makes the user one of this node's, under the name, which nobody else who is
+// online may hold unless it is shared: else protocol.ErrNameTaken. It returns the
+// name that the user has now.
+func (b *Broker) Claim(ctx context.Context, c protocol.NameClaim) (string, error) {
+	op := nameOp{what: "claim", user: c.User, name: c.Name, shared: c.Shared}
+	if c.Keep {
 		op.extra = "keep"
 	}
 	return b.nameDo(ctx, op)
@@ -116,8 +120,8 @@ func (b *Broker) Claim(ctx context.Context, user, name string, keep bool) (strin
 
 // Rename gives a user of this node another name, and tells the cluster in its
 // news, with mark, which must not hold a newline. Else as Claim.
-func (b *Broker) Rename(ctx context.Context, user, name, mark string) (string, error) {
-	return b.nameDo(ctx, nameOp{what: "rename", user: user, name: name, extra: mark})
+func (b *Broker) Rename(ctx context.Context, c protocol.NameClaim, mark string) (string, error) {
+	return b.nameDo(ctx, nameOp{what: "rename", user: c.User, name: c.Name, extra: mark, shared: c.Shared})
 }
 
 // Release tells that this node has the user no more. With keep, the user's name

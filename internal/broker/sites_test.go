@@ -37,6 +37,7 @@ var suite = []struct {
 	{"PresenceIsWorthAsMuchAsItsLease", testPresenceIsWorthAsMuchAsItsLease},
 	{"ALeaseIsNeverLongerThanLeasesAre", testALeaseIsNeverLongerThanLeasesAre},
 	{"NamesAreClaimedRenamedAndReleased", testNamesAreClaimedRenamedAndReleased},
+	{"NamesAreShared", testNamesAreShared},
 	{"ALostLeaseIsNoticed", testALostLeaseIsNoticed},
 	{"ALeaseFoundDeadIsLost", testALeaseFoundDeadIsLost},
 	{"AKilledSubscriptionIsMadeAnew", testAKilledSubscriptionIsMadeAnew},

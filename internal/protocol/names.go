@@ -75,6 +75,63 @@ func Name(s string) (string, *Error) {
 	return s, nil
 }
 
+// DisplayName makes of a name that a directory holds one within the rules of Name, as
+// like it as can be: an apostrophe becomes the letter that looks like one (U+02BC),
+// any other character that is refused a space, an invisible one nothing; what is over
+// 32 characters is cut off. "" where nothing is left.
+func DisplayName(s string) string {
+	var kept []rune
+	for _, r := range norm.NFC.String(cutBytes(s, maxNameBytes)) {
+		first := len(kept) == 0 || kept[len(kept)-1] == ' '
+		switch {
+		case invisible(r):
+			continue
+		case r == '\'' || r == '’':
+			r = 'ʼ'
+		case unicode.IsLetter(r), unicode.IsDigit(r), r == '_', r == '-', r == '.', unicode.IsMark(r) && !first:
+		case first:
+			continue // no space and no mark comes first, nor after a space
+		default:
+			r = ' '
+		}
+		kept = append(kept, r)
+		if len(kept) > MaxNameLen {
+			kept = cutCharacter(kept)
+			break
+		}
+	}
+	// It is within the rules now, unless so many marks stand on one letter that NFC
+	// puts an invisible joiner between them.
+	for ; len(kept) > 0; kept = kept[:len(kept)-1] {
+		if name, err := Name(string(kept)); err == nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// cutCharacter takes off the last character: a letter and its marks, or where that
+// is all, the last mark.
+func cutCharacter(s []rune) []rune {
+	for n := len(s) - 1; n > 0; n-- {
+		if !unicode.IsMark(s[n]) {
+			return s[:n]
+		}
+	}
+	return s[:len(s)-1]
+}
+
+// cutBytes returns at most n bytes of s, in whole characters.
+func cutBytes(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
 // invisible reports whether r draws nothing although it counts as a letter or
 // mark (Unicode's default ignorable code points).
 func invisible(r rune) bool {

@@ -87,6 +87,19 @@ type RoomCount struct {
 	Count int `json:"count"`
 }
 
+// NameClaim is what a user wants to be called.
+type NameClaim struct {
+	// User is the user's id.
+	User string
+	// Name is the display name, within the rules of [Name].
+	Name string
+	// Keep lets a name that the user holds or is remembered by go before Name.
+	Keep bool
+	// Shared lets the user show a name that others show too: it is told apart by its
+	// id, the subject of a JWT. Nobody else may take the name meanwhile.
+	Shared bool
+}
+
 // Change is one user's coming to a room, or going from it, on one node.
 type Change struct {
 	User User

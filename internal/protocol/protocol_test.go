@@ -83,6 +83,36 @@ func TestUserNames(t *testing.T) {
 	}
 }
 
+// A name that a directory holds is shown as well as it can be.
+func TestDisplayNames(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"Ann": "Ann", " Ann\t": "Ann", "O'Brien": "OʼBrien", "D’Arcy": "DʼArcy", "Müller, Hans (Sales)": "Müller Hans Sales", "ann@example.org": "ann example.org",
+		"Ann\nBob": "Ann Bob", "A\u200bnn": "Ann", "\u202eAnn": "Ann", "Ann 🙂": "Ann", "🙂🙂": "", "": "", "\u0301Ann": "Ann", "a \u0301b": "a b", "a\u200b\u0301": "á",
+		"李小龙/Bruce": "李小龙 Bruce", "<b>x</b>": "b x b", "-": "-", "Ann\ufffd": "Ann", "a\xffb": "a b", "\x00\x1b[31m": "31m",
+		strings.Repeat("x", 40): strings.Repeat("x", 32), strings.Repeat("x", 31) + " y": strings.Repeat("x", 31), strings.Repeat("é ", 5000): strings.TrimSpace(strings.Repeat("é ", 16)),
+		strings.Repeat("x", 31) + "q\u0301\u0302": strings.Repeat("x", 31), "q" + strings.Repeat("\u0301", 99): "q" + strings.Repeat("\u0301", 30),
+	} {
+		got := DisplayName(s)
+		if got != want {
+			t.Errorf("%.60q is shown as %q, want %q", s, got, want)
+		}
+		if name, err := Name(got); got != "" && (err != nil || name != got) {
+			t.Errorf("%.60q is shown as %q, which is outside the rules: %v", s, got, err)
+		}
+	}
+}
+
+func FuzzDisplayName(f *testing.F) {
+	f.Add("Müller, Hans\u0301")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := DisplayName(s)
+		if name, err := Name(got); got != "" && (err != nil || name != got) {
+			t.Errorf("%q is shown as %q, which is outside the rules: %v", s, got, err)
+		}
+	})
+}
+
 func TestTextsAndKeys(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]Code{

@@ -31,7 +31,7 @@ type slowJoin struct {
 func (r *rig) slow(name string, rate int) (*slowMember, *slowUser) {
 	r.t.Helper()
 	m := &slowMember{bufferedMember: bufferedMember{rate: rate, most: outbox, taken: time.Now()}}
-	u, err := r.hub.Enter(r.t.Context(), m, name, name, false)
+	u, err := r.hub.Enter(r.t.Context(), m, protocol.NameClaim{User: name, Name: name})
 	if err != nil {
 		r.t.Fatal(err)
 	}

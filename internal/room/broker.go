@@ -42,12 +42,11 @@ type Broker interface {
 	// Present reads who is in the room, on all nodes, each user once.
 	Present(ctx context.Context, room string) ([]protocol.User, error)
 
-	// Claim makes the user one of this node's, under a name that nobody else
-	// who is online holds; else protocol.ErrNameTaken. With keep, the name that the user
-	// is known by goes before the given one.
-	Claim(ctx context.Context, user, name string, keep bool) (string, error)
+	// Claim makes the user one of this node's, and returns its name. Unless it is
+	// shared, nobody else who is online may hold it: else protocol.ErrNameTaken.
+	Claim(ctx context.Context, c protocol.NameClaim) (string, error)
 	// Rename is Claim for a user of this node, and tells the cluster, with mark.
-	Rename(ctx context.Context, user, name, mark string) (string, error)
+	Rename(ctx context.Context, c protocol.NameClaim, mark string) (string, error)
 	// Release ends Claim; with keep the name is remembered. It never waits.
 	Release(user string, keep bool, done func(error))
 

@@ -197,13 +197,15 @@ func (f *fakeBroker) Here(context.Context, string, string, []protocol.Change) (i
 func (f *fakeBroker) Vacate(context.Context, string, string) error             { return nil }
 func (f *fakeBroker) Present(context.Context, string) ([]protocol.User, error) { return nil, nil }
 
-func (f *fakeBroker) Claim(_ context.Context, _, name string, _ bool) (string, error) {
-	return name, nil
+func (f *fakeBroker) Claim(_ context.Context, c protocol.NameClaim) (string, error) {
+	return c.Name, nil
 }
-func (f *fakeBroker) Rename(_ context.Context, _, name, _ string) (string, error) { return name, nil }
-func (f *fakeBroker) Release(_ string, _ bool, done func(error))                  { go done(nil) }
-func (f *fakeBroker) Rules(context.Context, string) (map[string]string, error)    { return nil, nil }
-func (f *fakeBroker) Rule(context.Context, string, string, string, []byte) error  { return nil }
+func (f *fakeBroker) Rename(_ context.Context, c protocol.NameClaim, _ string) (string, error) {
+	return c.Name, nil
+}
+func (f *fakeBroker) Release(_ string, _ bool, done func(error))                 { go done(nil) }
+func (f *fakeBroker) Rules(context.Context, string) (map[string]string, error)   { return nil, nil }
+func (f *fakeBroker) Rule(context.Context, string, string, string, []byte) error { return nil }
 
 // fakeMember keeps what it is handed.
 type fakeMember struct {
@@ -294,7 +296,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) enter(name string) (*fakeMember, *room.User) {
 	r.t.Helper()
 	m := &fakeMember{}
-	u, err := r.hub.Enter(r.t.Context(), m, name, name, false)
+	u, err := r.hub.Enter(r.t.Context(), m, protocol.NameClaim{User: name, Name: name})
 	if err != nil {
 		r.t.Fatal(err)
 	}

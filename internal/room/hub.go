@@ -106,6 +106,8 @@ type Hub struct {
 type User struct {
 	// ID never changes.
 	ID string
+	// shared tells that others may show the same name (protocol.NameClaim).
+	shared bool
 
 	conns int // guarded by the hub's lock
 

@@ -106,7 +106,7 @@ func TestWhatComesAtOnceGoesOutInTurns(t *testing.T) {
 // bring has a member enter and join.
 func (r *rig) bring(m *bufferedMember, name string) {
 	r.t.Helper()
-	u, err := r.hub.Enter(r.t.Context(), m, name, name, false)
+	u, err := r.hub.Enter(r.t.Context(), m, protocol.NameClaim{User: name, Name: name})
 	if err != nil {
 		r.t.Fatal(err)
 	}

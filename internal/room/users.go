@@ -20,24 +20,23 @@ const (
 	minCommandBurst = 500
 )
 
-// Enter makes a connection one of the user's, under a name that nobody else who
-// is online holds. With keep, the name by which the user is known goes before
-// the given one. Exit must follow once.
-func (h *Hub) Enter(ctx context.Context, m Member, user, name string, keep bool) (*User, *protocol.Error) {
+// Enter makes a connection one of the user's who claims a name. Exit must follow
+// once.
+func (h *Hub) Enter(ctx context.Context, m Member, c protocol.NameClaim) (*User, *protocol.Error) {
 	h.mu.Lock()
-	err := h.rules.admit(user)
-	u := h.users[user]
+	err := h.rules.admit(c.User)
+	u := h.users[c.User]
 	if u == nil {
-		u = h.newUser(user, name)
-		h.users[user] = u
+		u = h.newUser(c)
+		h.users[c.User] = u
 	}
 	u.conns++ // so that nobody releases the name meanwhile
 	h.mu.Unlock()
 	if err == nil {
 		var failed error
 		var now string
-		if now, failed = h.broker.Claim(ctx, user, name, keep); failed == nil {
-			u.setClaimed(now, name)
+		if now, failed = h.broker.Claim(ctx, c); failed == nil {
+			u.setClaimed(now, c.Name)
 			h.mu.Lock()
 			h.members[m] = u
 			h.mu.Unlock()
@@ -56,8 +55,8 @@ func nameError(err error) *protocol.Error {
 	return protocol.ErrUnavailable
 }
 
-func (h *Hub) newUser(id, name string) *User {
-	u := &User{ID: id, name: name}
+func (h *Hub) newUser(c protocol.NameClaim) *User {
+	u := &User{ID: c.User, name: c.Name, shared: c.Shared}
 	u.sends.tokens, u.commands.tokens = h.sends.burst, h.commands.burst
 	return u
 }
@@ -136,7 +135,7 @@ func (h *Hub) releaseLocked(u *User) {
 // Rename gives the user another name, on all its connections; the member with
 // the mark, which must not hold a newline, gets no event of it (see Marked).
 func (h *Hub) Rename(ctx context.Context, u *User, name, mark string) (protocol.User, *protocol.Error) {
-	now, err := h.broker.Rename(ctx, u.ID, name, mark)
+	now, err := h.broker.Rename(ctx, protocol.NameClaim{User: u.ID, Name: name, Shared: u.shared}, mark)
 	if err != nil {
 		return protocol.User{}, nameError(err)
 	}
@@ -346,9 +345,9 @@ func (h *Hub) reclaimOne(u *User) error {
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
 	defer cancel()
-	_, err := h.broker.Claim(ctx, u.ID, u.Public().Name, false)
+	_, err := h.broker.Claim(ctx, protocol.NameClaim{User: u.ID, Name: u.Public().Name, Shared: u.shared})
 	if errors.Is(err, protocol.ErrNameTaken) {
-		_, err = h.broker.Rename(ctx, u.ID, protocol.GuestName(), "")
+		_, err = h.broker.Rename(ctx, protocol.NameClaim{User: u.ID, Name: protocol.GuestName()}, "")
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/protocol"
@@ -13,9 +15,7 @@ const guestTries = 5
 
 // who is what hello says of somebody, before the name is claimed.
 type who struct {
-	id   string
-	name string // "" to have one made up
-	keep bool   // the name the user is known by goes before name
+	protocol.NameClaim // without a Name one is made up
 	// renewed tells that the token did not hold, and this is a new guest.
 	renewed bool
 }
@@ -66,17 +66,18 @@ func (s *Session) welcome(c protocol.Command, renewed bool) {
 
 // identify reads who it is from what hello brought.
 func (s *Session) identify(c protocol.Command) (who, *protocol.Error) {
+	if s.node.JWT != nil {
+		return s.identifyJWT(c)
+	}
 	var w who
 	if c.HasName {
 		name, err := protocol.Name(c.Name)
 		if err != nil {
 			return who{}, err
 		}
-		w.name = name
+		w.Name = name
 	}
 	switch {
-	case s.node.JWT != nil:
-		return s.identifyJWT(c, w)
 	case c.Token != "":
 		guest, err := identity.Verify(s.node.Secret, c.Token)
 		if err != nil {
@@ -86,28 +87,39 @@ func (s *Session) identify(c protocol.Command) (who, *protocol.Error) {
 			guest.ID = identity.NewGuest()
 			guest.Name, _ = protocol.Name(identity.NameIn(c.Token))
 		}
-		w.id = guest.ID
-		if w.name == "" {
-			w.name, w.keep = guest.Name, guest.Name != ""
+		w.User = guest.ID
+		if w.Name == "" {
+			w.Name, w.Keep = guest.Name, guest.Name != ""
 		}
 	default:
-		w.id = identity.NewGuest()
+		w.User = identity.NewGuest()
 	}
 	return w, nil
 }
 
-func (s *Session) identifyJWT(c protocol.Command, w who) (who, *protocol.Error) {
+// identifyJWT reads who it is from a JWT. Its sub is the identity; the name is only
+// shown, so that of the token is taken as well as it can be, and others may have the
+// same.
+func (s *Session) identifyJWT(c protocol.Command) (who, *protocol.Error) {
 	claims, err := s.node.JWT.Verify(c.Auth)
 	if err != nil {
 		s.node.Log.Info("a hello was refused", "error", err)
 		return who{}, protocol.Errorf(protocol.CodeUnauthorized,
 			"this node wants a valid JWT in auth: get one from your application")
 	}
-	w.id = claims.ID
-	if claims.Name != "" {
-		if w.name, _ = protocol.Name(claims.Name); w.name == "" {
-			s.node.Log.Info("a JWT's name is outside the rules and not used")
+	w := who{NameClaim: protocol.NameClaim{User: claims.ID, Name: protocol.DisplayName(claims.Name), Shared: true}}
+	if w.Name == "" && c.HasName {
+		var bad *protocol.Error
+		if w.Name, bad = protocol.Name(c.Name); bad != nil {
+			return who{}, bad
 		}
+	}
+	if w.Name == "" {
+		w.Name, w.Keep = protocol.DisplayName(claims.ID), true
+	}
+	if w.Name == "" { // of signs alone
+		sum := sha256.Sum256([]byte(claims.ID))
+		w.Name = "user-" + hex.EncodeToString(sum[:4])
 	}
 	s.claims = &claims
 	return w, nil
@@ -115,17 +127,19 @@ func (s *Session) identifyJWT(c protocol.Command, w who) (who, *protocol.Error) 
 
 // enter claims the name, or makes one up.
 func (s *Session) enter(ctx context.Context, w who) (*room.User, *protocol.Error) {
-	if w.name != "" {
-		u, err := s.node.Hub.Enter(ctx, s, w.id, w.name, w.keep)
-		if err == nil || err.Code != protocol.CodeNameTaken || !w.keep {
+	if w.Name != "" {
+		u, err := s.node.Hub.Enter(ctx, s, w.NameClaim)
+		if err == nil || err.Code != protocol.CodeNameTaken || !w.Keep {
 			return u, err
 		}
 		// Somebody took it while this user was away, who did not ask for it now.
 	}
+	made := protocol.NameClaim{User: w.User, Keep: w.Name == ""}
 	var err *protocol.Error
 	for range guestTries {
 		var u *room.User
-		u, err = s.node.Hub.Enter(ctx, s, w.id, protocol.GuestName(), w.name == "")
+		made.Name = protocol.GuestName()
+		u, err = s.node.Hub.Enter(ctx, s, made)
 		if err == nil || err.Code != protocol.CodeNameTaken {
 			return u, err
 		}

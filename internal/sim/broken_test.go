@@ -207,18 +207,20 @@ func (v memoryView) Heads(_ context.Context, names []string) ([]protocol.ID, err
 	return heads, nil
 }
 
-func (v memoryView) Follow(name string)                                          { go v.hubs[v.node].Following(name) }
-func (v memoryView) Unfollow(string)                                             {}
-func (v memoryView) Instance() string                                            { return "n~1" }
-func (v memoryView) Publish(context.Context, string, []byte) error               { return nil }
-func (v memoryView) Vacate(context.Context, string, string) error                { return nil }
-func (v memoryView) Present(context.Context, string) ([]protocol.User, error)    { return nil, nil }
-func (v memoryView) Release(_ string, _ bool, done func(error))                  { go done(nil) }
-func (v memoryView) Rules(context.Context, string) (map[string]string, error)    { return nil, nil }
-func (v memoryView) Rule(context.Context, string, string, string, []byte) error  { return nil }
-func (v memoryView) Rename(_ context.Context, _, name, _ string) (string, error) { return name, nil }
-func (v memoryView) Claim(_ context.Context, _, name string, _ bool) (string, error) {
-	return name, nil
+func (v memoryView) Follow(name string)                                         { go v.hubs[v.node].Following(name) }
+func (v memoryView) Unfollow(string)                                            {}
+func (v memoryView) Instance() string                                           { return "n~1" }
+func (v memoryView) Publish(context.Context, string, []byte) error              { return nil }
+func (v memoryView) Vacate(context.Context, string, string) error               { return nil }
+func (v memoryView) Present(context.Context, string) ([]protocol.User, error)   { return nil, nil }
+func (v memoryView) Release(_ string, _ bool, done func(error))                 { go done(nil) }
+func (v memoryView) Rules(context.Context, string) (map[string]string, error)   { return nil, nil }
+func (v memoryView) Rule(context.Context, string, string, string, []byte) error { return nil }
+func (v memoryView) Rename(_ context.Context, c protocol.NameClaim, _ string) (string, error) {
+	return c.Name, nil
+}
+func (v memoryView) Claim(_ context.Context, c protocol.NameClaim) (string, error) {
+	return c.Name, nil
 }
 func (v memoryView) Here(context.Context, string, string, []protocol.Change) (int, error) {
 	return 0, nil

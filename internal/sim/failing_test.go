@@ -120,8 +120,8 @@ func (f failing) Present(ctx context.Context, name string) ([]protocol.User, err
 	return met(f.failure, ctx, func() ([]protocol.User, error) { return f.memoryView.Present(ctx, name) })
 }
 
-func (f failing) Claim(ctx context.Context, user, name string, keep bool) (string, error) {
-	return met(f.failure, ctx, func() (string, error) { return f.memoryView.Claim(ctx, user, name, keep) })
+func (f failing) Claim(ctx context.Context, c protocol.NameClaim) (string, error) {
+	return met(f.failure, ctx, func() (string, error) { return f.memoryView.Claim(ctx, c) })
 }
 
 func (f failing) Here(ctx context.Context, instance, name string, changes []protocol.Change) (int, error) {

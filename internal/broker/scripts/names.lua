@@ -1,13 +1,14 @@
 -- Claims and releases display names, a batch in the order given.
 --
--- KEYS: 1 leases (see lease.lua), 2 names taken (hash, folded name -> user),
+-- KEYS: 1 leases (see lease.lua), 2 names taken (hash, folded name -> "user|user…"),
 --       3 users (hash, user -> "folded|name|instance|instance…"), 4 the users
 --       that the instance holds (set), 5 users whose name is kept although
 --       they are gone (sorted set, user -> ms), 6 counts of writes (see
 --       lease.lua), 7 a key that never exists
 -- ARGV: 1 the instance, 2 the cluster's channel, 3 PUBLISH or SPUBLISH, 4 ms
 --       for which a name is kept so, 5 how many are; then for each operation
---       five: what, the user's id, the folded name, the name, an extra
+--       six: what, the user's id, the folded name, the name, an extra, and "shared"
+--       for a user who may show the name of another
 --   claim   take the name; with extra "keep", the name the user has or had,
 --           where it is known, in place of the given one
 --   rename  the same, and tell the cluster; extra marks the renamer
@@ -17,7 +18,7 @@
 
 -- A full Redis refuses a batch that claims before anything is changed (see
 -- here.lua), and takes one that only releases.
-for i = 6, #ARGV, 5 do
+for i = 6, #ARGV, 6 do
   if ARGV[i] ~= 'release' then
     redis.call('SET', KEYS[7], '', 'XX')
     break
@@ -53,18 +54,40 @@ local function store(user, record)
   redis.call('HSET', users, user, raw)
 end
 
-local function free(user, folded)
-  if redis.call('HGET', names, folded) == user then redis.call('HDEL', names, folded) end
+-- How many users are noted for one name: the others show it without that.
+local SHARING = 16
+
+-- The users noted for a name, without the given one.
+local function others(user, folded)
+  local list = {}
+  for other in string.gmatch(redis.call('HGET', names, folded) or '', '[^|]+') do
+    if other ~= user then list[#list + 1] = other end
+  end
+  return list
 end
 
-local function claim(user, folded, name, extra, rename)
+local function note(folded, list)
+  if #list > 0 then
+    redis.call('HSET', names, folded, table.concat(list, '|'))
+  else
+    redis.call('HDEL', names, folded)
+  end
+end
+
+local function free(user, folded) note(folded, others(user, folded)) end
+
+local function claim(user, folded, name, extra, shared, rename)
   local record = load(user)
   if extra == 'keep' and not rename and record then folded, name = record.folded, record.name end
-  local holder = redis.call('HGET', names, folded)
-  if holder and holder ~= user then
-    local other = load(holder)
-    if other and #other.at > 0 and other.folded == folded then return 0, name end
-    redis.call('HDEL', users, holder)
+  local noted = {}
+  for _, id in ipairs(others(user, folded)) do
+    local other = load(id)
+    if not other or #other.at == 0 then
+      redis.call('HDEL', users, id)
+    elseif other.folded == folded then
+      if not shared then return 0, name end
+      noted[#noted + 1] = id
+    end
   end
   local was = record and #record.at > 0 and record.name or name
   record = record or { at = {} }
@@ -74,7 +97,8 @@ local function claim(user, folded, name, extra, rename)
   if not here then record.at[#record.at + 1] = instance end
   record.folded, record.name = folded, name
   store(user, record)
-  redis.call('HSET', names, folded, user)
+  if #noted < SHARING then noted[#noted + 1] = user end
+  note(folded, noted)
   redis.call('SADD', held, user)
   redis.call('ZREM', kept, user)
   if rename or was ~= name then
@@ -107,13 +131,14 @@ local function release(user, extra)
 end
 
 local reply = {}
-for i = 6, #ARGV, 5 do
+for i = 6, #ARGV, 6 do
   local what, user, folded, name, extra = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  local shared = ARGV[i + 5] == 'shared'
   local done = 1
   if what == 'release' then
     release(user, extra)
   else
-    done, name = claim(user, folded, name, extra, what == 'rename')
+    done, name = claim(user, folded, name, extra, shared, what == 'rename')
   end
   reply[#reply + 1] = done
   reply[#reply + 1] = name
