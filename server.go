@@ -33,8 +33,11 @@ import (
 const (
 	headerWithin = 5 * time.Second
 	answerWithin = 30 * time.Second
-	idleWithin   = 60 * time.Second
-	maxHeader    = 16 << 10
+	// idleWithin is how long a connection may rest between two requests: longer than
+	// the 60 s of common balancers, so that none of them sends a POST to a connection
+	// that this node is just closing; and longer than relay.RestWithin.
+	idleWithin = 90 * time.Second
+	maxHeader  = 16 << 10
 	// readyWithin is how long a node may take from its start to its first user.
 	readyWithin = 15 * time.Second
 	// drainSpread is the time over which a draining node sends its users away,

@@ -34,6 +34,7 @@ type Conn struct {
 	// stuck tells that the socket takes no more for now, so that a goroutine
 	// waits for it.
 	stuck    bool
+	framing  bool // a message has begun, whose end has a deadline of its own
 	closing  bool // a close frame is in the queue, or was
 	broken   bool // writing failed
 	code     int  // of our close
@@ -42,6 +43,8 @@ type Conn struct {
 	answered time.Time // when an answer was last let go at once
 	pongs    int       // answered in the second of pongAt
 	pongAt   time.Time
+	heard    time.Time // when bytes came last
+	behind   backlog   // when the last ping went out, or was looked for
 }
 
 // maxPongs is how many pings a second are answered.
@@ -159,10 +162,11 @@ func (c *Conn) isClosing() bool {
 }
 
 // setReadDeadline sets how long the reader may wait, but for one that waits for
-// the answer to a close.
-func (c *Conn) setReadDeadline(d time.Duration) {
+// the answer to a close. framing tells that it waits for the rest of a message.
+func (c *Conn) setReadDeadline(d time.Duration, framing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.framing = framing
 	if !c.closing {
 		_ = c.net.SetReadDeadline(time.Now().Add(d))
 	}
@@ -249,6 +253,7 @@ func (c *Conn) wrote(n int, err error) (left int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting -= n
+	c.behind.written += n
 	c.flight = 0
 	for n > 0 {
 		rest := len(c.queue[0]) - c.sent

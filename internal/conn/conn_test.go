@@ -286,7 +286,7 @@ func TestAMessageWithoutAnEndIsCutOff(t *testing.T) {
 
 func TestAnIdleConnectionIsPingedAndASilentOneDropped(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Config{PingEvery: time.Second, IdleAfter: 3 * time.Second})
+	s := serve(t, Config{PingEvery: time.Second, PongWithin: 300 * time.Millisecond})
 	answering, silent := s.raw(t), s.raw(t)
 	pings := 0
 	go func() { _, _ = io.Copy(io.Discard, silent.in) }() // ends with the connection

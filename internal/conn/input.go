@@ -2,8 +2,10 @@ package conn
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
@@ -102,6 +104,9 @@ func (c *Conn) read(open func(*Conn) Handler) {
 	read := c.reader()
 	for !c.in.ended {
 		buf, err := read()
+		if errors.Is(err, os.ErrDeadlineExceeded) && c.patient() {
+			continue
+		}
 		if err != nil {
 			break
 		}
@@ -113,6 +118,7 @@ func (c *Conn) read(open func(*Conn) Handler) {
 // feed takes bytes apart and hands over the messages that are whole. It may
 // change them, and keeps none of them.
 func (c *Conn) feed(data []byte) {
+	c.hear()
 	in := &c.in
 	kept := len(in.part) > 0
 	if kept {
@@ -266,9 +272,9 @@ func (c *Conn) setTime() {
 	switch {
 	case !begun:
 		in.late = false
-		c.setReadDeadline(c.server.cfg.IdleAfter)
+		c.setReadDeadline(c.server.cfg.IdleAfter, false)
 	case !in.late:
 		in.late = true
-		c.setReadDeadline(c.server.cfg.FrameTime)
+		c.setReadDeadline(c.server.cfg.FrameTime, true)
 	}
 }

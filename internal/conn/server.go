@@ -33,8 +33,12 @@ type Config struct {
 	PingEvery time.Duration
 	// NoPings has none sent, where the protocol inside has its own.
 	NoPings bool
-	// IdleAfter is how long nothing at all may be heard; default 60 s. It must
-	// be longer than PingEvery.
+	// PongWithin is how long after a ping something must be heard, be it a part of
+	// a frame; default 20 s. Where more waits for the client than it takes at once,
+	// it has as long again each time it has taken some of it.
+	PongWithin time.Duration
+	// IdleAfter is how long nothing at all may be heard, whatever was sent; default
+	// PingEvery and PongWithin together.
 	IdleAfter time.Duration
 	// FrameTime is how long a message that has begun may take to its end,
 	// whatever else comes meanwhile; default 10 s.
@@ -53,7 +57,8 @@ type Config struct {
 func (c *Config) fill() {
 	fill(&c.ReadLimit, 64<<10)
 	fill(&c.PingEvery, 25*time.Second)
-	fill(&c.IdleAfter, 60*time.Second)
+	fill(&c.PongWithin, 20*time.Second)
+	fill(&c.IdleAfter, c.PingEvery+c.PongWithin)
 	fill(&c.FrameTime, 10*time.Second)
 	fill(&c.OutboxLimit, 256<<10)
 	fill(&c.JoinEvery, 10*time.Millisecond)
@@ -227,7 +232,7 @@ func (s *Server) pingAll() {
 			if s.cfg.NoPings {
 				break
 			}
-			c.enqueue(pingFrame)
+			c.ping()
 		}
 		if waves.over(int(s.open.Load())) {
 			debug.FreeOSMemory()
@@ -276,12 +281,37 @@ var upgrader = websocket.Upgrader{
 	},
 }
 
+// subprotocol is the header that answers the first subprotocol that a client offers;
+// nil where it offers none. What goes over the connection is the same for all of
+// them, and a client that gets none of its own back must end it (RFC 6455 section
+// 4.1).
+func subprotocol(r *http.Request) http.Header {
+	offered := websocket.Subprotocols(r)
+	if len(offered) == 0 || !isToken(offered[0]) {
+		return nil
+	}
+	return http.Header{"Sec-Websocket-Protocol": offered[:1]}
+}
+
+// isToken reports whether a header may hold the text as a token (RFC 9110 section
+// 5.6.2).
+func isToken(s string) bool {
+	const others = "!#$%&'*+-.^_`|~"
+	for _, c := range []byte(s) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && strings.IndexByte(others, c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // Accept upgrades the request and serves the connection with the handler that
 // open makes for it. It returns once the connection's own goroutine runs, so
 // that what net/http holds for the request is freed. On an error the request
 // has been answered. open may send and close already.
 func (s *Server) Accept(w http.ResponseWriter, r *http.Request, open func(*Conn) Handler) error {
-	ws, err := upgrader.Upgrade(w, r, nil)
+	ws, err := upgrader.Upgrade(w, r, subprotocol(r))
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (j job) run() {
 	}()
 	switch j.what {
 	case jobOpen:
-		c.setReadDeadline(c.server.cfg.IdleAfter)
+		c.setReadDeadline(c.server.cfg.IdleAfter, false)
 		c.in.handler = j.open(c)
 		c.in.binaries, _ = c.in.handler.(BinaryHandler)
 	case jobFeed:

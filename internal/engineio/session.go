@@ -412,6 +412,9 @@ func (s *Session) tickLocked() {
 		}
 		return
 	case s.pongBy.IsZero() && !now.Before(s.nextPing):
+		if s.socket != nil {
+			s.socket.Pinged()
+		}
 		s.push(pingPacket)
 		s.pongBy = s.nextPing.Add(s.server.cfg.PingTimeout)
 		if late := now.Sub(s.nextPing); late > s.server.cfg.PingTimeout/2 {
@@ -419,8 +422,11 @@ func (s *Session) tickLocked() {
 		}
 	}
 	if !s.pongBy.IsZero() && !now.Before(s.pongBy) {
-		if s.handling { // the pong may be here, and can't be read
-			s.heard = now
+		if s.handling || s.socket != nil && s.socket.Behind() {
+			s.heard = now // the pong may be here and can't be read, or waits behind much else
+		}
+		if s.socket != nil && s.socket.Heard().After(s.heard) {
+			s.heard = s.socket.Heard()
 		}
 		s.pongBy = s.heard.Add(s.server.cfg.PingTimeout)
 		if !now.Before(s.pongBy) {

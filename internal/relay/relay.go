@@ -45,11 +45,13 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Timings and sizes of the connections to other nodes. They rest for less time
-// than their servers keep them, so that none is used in the moment of its end.
+// RestWithin is how long a connection to another node may rest between two requests.
+// Servers must keep it longer, so that none is used in the moment of its end.
+const RestWithin = 30 * time.Second
+
+// Timings and sizes of the connections to other nodes.
 const (
 	dialWithin = 2 * time.Second
-	restWithin = 30 * time.Second
 	restMost   = 64 // for each node
 	// letGoWithin bounds how long owners are asked to let polls go.
 	letGoWithin = time.Second
@@ -123,7 +125,7 @@ func New(cfg Config) (*Relay, error) {
 		Transport: &http.Transport{
 			DialContext:           (&net.Dialer{Timeout: dialWithin}).DialContext,
 			MaxIdleConnsPerHost:   restMost,
-			IdleConnTimeout:       restWithin,
+			IdleConnTimeout:       RestWithin,
 			ResponseHeaderTimeout: cfg.Longest,
 			DisableCompression:    true,
 		},

@@ -1,0 +1,13 @@
+package conn
+
+import "golang.org/x/sys/unix"
+
+// unconfirmed is how many bytes of a socket's output the other side has not
+// confirmed (SIOCOUTQ, tcp(7)).
+func unconfirmed(fd uintptr) int {
+	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
