@@ -27,6 +27,8 @@ type health struct {
 	beaten   bool       // there was one
 	badSince time.Time
 	up       bool
+	outages  int  // how often up became false
+	lost     bool // the lease was lost in the outage that lasts
 }
 
 var errNoBeat = errors.New("not yet known to the cluster")
@@ -104,16 +106,52 @@ func (h *health) probe() Probe {
 	return worst
 }
 
+// outage is what is told of one at its end.
+type outage struct {
+	lasted time.Duration // 0 at a start, which is none
+	lost   bool          // the lease was lost in it
+}
+
+// leaseLost notes that the lease was lost, and reports whether that belongs to an
+// outage that lasts.
+func (h *health) leaseLost() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.up || h.outages == 0 {
+		return false
+	}
+	h.lost = true
+	return true
+}
+
+// bad reports whether the node can't use Redis now.
+func (h *health) bad() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.up || h.reasonLocked() != nil
+}
+
+// outageCount returns how many outages there were, and whether one lasts.
+func (h *health) outageCount() (n int, lasts bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.outages, h.outages > 0 && !h.up
+}
+
 // changed tells whether the state that others are told of has changed now, and
-// what it is.
-func (h *health) changed() (up, changed bool) {
+// what it is; at the end of an outage, also about that.
+func (h *health) changed() (up, changed bool, ended outage) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	bad := h.reasonLocked() != nil
 	switch {
 	case !bad:
-		h.badSince = time.Time{}
 		changed = !h.up
+		if changed && h.outages > 0 {
+			ended = outage{time.Since(h.badSince), h.lost}
+			h.lost = false
+		}
+		h.badSince = time.Time{}
 		h.up = true
 	case h.up:
 		if h.badSince.IsZero() {
@@ -121,7 +159,8 @@ func (h *health) changed() (up, changed bool) {
 		}
 		if time.Since(h.badSince) >= downAfter {
 			h.up, changed = false, true
+			h.outages++
 		}
 	}
-	return h.up, changed
+	return h.up, changed, ended
 }

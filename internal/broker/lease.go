@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -57,13 +58,32 @@ func (b *Broker) healthLoop(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if up, changed := b.health.changed(); changed {
-			if !up {
-				b.log.Error("this node can't use redis", "error", b.health.reason())
-			}
+		if up, changed, ended := b.health.changed(); changed {
+			b.tellOutage(up, ended)
 			b.listener.Reachable(up)
 		}
 	}
+}
+
+// tellOutage logs the beginning of an outage, and its end with its length. What
+// goes wrong meanwhile for the same reason is logged at level debug.
+func (b *Broker) tellOutage(up bool, ended outage) {
+	switch after := ended.lasted.Round(time.Millisecond); {
+	case !up:
+		b.log.Error("this node can't use redis", "error", b.health.reason())
+	case ended.lost:
+		b.log.Warn("this node can use redis again; its lease was lost, and its users are written anew", "after", after)
+	case after > 0:
+		b.log.Warn("this node can use redis again", "after", after)
+	}
+}
+
+// quietly is the level of what may belong to an outage: debug while one lasts.
+func (b *Broker) quietly() slog.Level {
+	if b.health.bad() {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 func (b *Broker) beatLoop(ctx context.Context) {
@@ -79,7 +99,9 @@ func (b *Broker) beatLoop(ctx context.Context) {
 		err := b.beat(ctx, first)
 		if errors.Is(err, errLost) {
 			b.counts.leasesLost.Add(1)
-			b.log.Warn("this node's lease was lost; writing its users anew", "instance", b.Instance())
+			if !b.health.leaseLost() {
+				b.log.Warn("this node's lease was lost; writing its users anew", "instance", b.Instance())
+			}
 			if len(old) < oldInstances {
 				old = append(old, b.Instance())
 			}
@@ -125,7 +147,7 @@ func (b *Broker) reshareSecret(ctx context.Context) {
 		return
 	}
 	if _, err := b.Secret(ctx); err != nil {
-		b.log.Warn("the tokens' secret could not be shared again", "error", err)
+		b.log.Log(ctx, b.quietly(), "the tokens' secret could not be shared again", "error", err)
 	}
 }
 
@@ -242,7 +264,7 @@ func (b *Broker) reapAll(dead []string) {
 	defer cancel()
 	for _, instance := range dead {
 		if err := b.reap(ctx, instance); err != nil {
-			b.log.Warn("what a dead node left could not be cleared; trying again", "instance", instance, "error", err)
+			b.log.Log(ctx, b.quietly(), "what a dead node left could not be cleared; trying again", "instance", instance, "error", err)
 		}
 	}
 }

@@ -32,6 +32,7 @@ type subscription struct {
 	asked  map[string]uint64 // what the present connection was asked for
 	count  uint64            // of calls of want, so that asking again is seen
 	silent bool              // the present connection was given up for its silence
+	broken *breakdown        // the one that is not mended yet; nil for none
 	// due are the channels asked for and not confirmed yet, in the order in
 	// which Redis confirms them; dueSince is when the first of them became that.
 	due      []string
@@ -113,7 +114,8 @@ func (s *subscription) run(ctx context.Context) {
 		}
 		s.b.counts.remadeFor(silent)
 		s.pulse.broken(err)
-		s.b.log.Warn("a subscription to redis broke off; making a new one", "tag", s.tag, "error", err)
+		s.b.log.Debug("a subscription to redis broke off; making a new one", "tag", s.tag, "error", err)
+		s.broke(err)
 		if s.b.cluster != nil {
 			s.b.cluster.ReloadState(ctx) // its slot may be elsewhere now
 		}
@@ -122,6 +124,38 @@ func (s *subscription) run(ctx context.Context) {
 		}
 		sleep(ctx, wait/2+s.b.cfg.Jitter(wait/2))
 		wait = min(2*wait, resubscribeMax)
+	}
+}
+
+// breakdown is the end of a subscription's connection.
+type breakdown struct {
+	at      time.Time
+	cause   error
+	outages int  // that the node had until then
+	within  bool // one of them
+}
+
+// broke notes a breakdown.
+func (s *subscription) broke(cause error) {
+	outages, within := s.b.health.outageCount()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken == nil {
+		s.broken = &breakdown{time.Now(), cause, outages, within}
+	}
+}
+
+// mended logs a breakdown that is over. One that became an outage has lines of
+// its own.
+func (s *subscription) mended() {
+	outages, _ := s.b.health.outageCount()
+	s.mu.Lock()
+	broken := s.broken
+	s.broken = nil
+	s.mu.Unlock()
+	if broken != nil && broken.outages == outages && !broken.within {
+		s.b.log.Warn("a subscription to redis broke off and was made anew", "tag", s.tag,
+			"after", time.Since(broken.at).Round(time.Millisecond), "error", broken.cause)
 	}
 }
 
@@ -245,6 +279,7 @@ func (s *subscription) answered(channel string) bool {
 func (s *subscription) confirmed(channel string) {
 	if channel == s.probe {
 		s.pulse.confirmed()
+		s.mended()
 		poke(s.confirm)
 		if s.tag == mainTag {
 			s.b.Hurry()

@@ -174,9 +174,7 @@ func (r *room) fail(batch []submission, err error) {
 	batch = append(batch, r.queue...)
 	r.queue = nil
 	r.mu.Unlock()
-	if n := r.hub.failures.tell(len(batch), time.Now()); n > 0 {
-		r.hub.log.Error("messages could not be put into logs", "count", n, "last room", r.name, "error", err)
-	}
+	r.hub.failed(len(batch), r.name, err)
 	r.hub.counts.unavailable.Add(int64(len(batch)))
 	for _, s := range batch {
 		s.done(protocol.Receipt{}, protocol.ErrUnavailable)
@@ -229,26 +227,47 @@ func isEOF(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// failuresEvery is how often a failure to append is logged: while Redis is away
-// they come many times a second.
-const failuresEvery = time.Second
+// failuresAfter is how long failures to append are gathered for one line in the
+// operator's log. It is longer than it takes until an outage is noticed, which has
+// a line of its own.
+const failuresAfter = 3 * time.Second
 
-// failures counts messages that could not be appended, between one line in the
-// operator's log and the next.
+// failures are the messages that could not be appended and are not logged yet.
 type failures struct {
-	mu    sync.Mutex // guards the fields below
-	count int
-	told  time.Time
+	mu      sync.Mutex // guards the fields below
+	count   int
+	room    string // of the last one
+	err     error  // as above
+	outages uint64 // Hub.outages at the first one
 }
 
-// tell adds to the count, and returns what is to be told now; 0 for nothing.
-func (f *failures) tell(n int, now time.Time) int {
+// failed notes messages that could not be appended.
+func (h *Hub) failed(n int, room string, err error) {
+	h.mu.Lock()
+	outages := h.outages
+	h.mu.Unlock()
+	f := &h.failures
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.count += n
-	if now.Sub(f.told) < failuresEvery {
-		return 0
+	if f.count == 0 {
+		f.outages = outages
+		time.AfterFunc(failuresAfter, h.tellFailures)
 	}
-	n, f.count, f.told = f.count, 0, now
-	return n
+	f.count += n
+	f.room, f.err = room, err
+}
+
+// tellFailures logs what failed noted, unless that belongs to an outage.
+func (h *Hub) tellFailures() {
+	f := &h.failures
+	f.mu.Lock()
+	n, name, err, outages := f.count, f.room, f.err, f.outages
+	f.count, f.room, f.err = 0, "", nil
+	f.mu.Unlock()
+	h.mu.Lock()
+	outage := h.outages != outages || !h.up.Load()
+	h.mu.Unlock()
+	if !outage && h.ctx.Err() == nil {
+		h.log.Error("messages could not be put into logs", "count", n, "last room", name, "error", err)
+	}
 }

@@ -1,22 +1,44 @@
 package room
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-// A node whose Redis was away wrote fifty lines a second into its log.
-func TestFailuresAreToldOnceASecond(t *testing.T) {
-	var f failures
-	now := time.Now()
-	var told []int
-	for range 30 {
-		if n := f.tell(2, now); n > 0 {
-			told = append(told, n)
-		}
-		now = now.Add(100 * time.Millisecond)
-	}
-	if len(told) != 3 || told[0] != 2 || told[1] != 20 || told[2] != 20 {
-		t.Errorf("told %v", told)
+// A node whose Redis was away wrote fifty lines a second into its log, and later
+// one a second: an outage has its own line when it begins and when it ends.
+func TestFailuresAreLoggedTogetherAndNotInAnOutage(t *testing.T) {
+	for name, c := range map[string]struct {
+		outage func(h *Hub)
+		want   string
+	}{
+		"no outage":               {func(*Hub) {}, "count=60"},
+		"one that began":          {func(h *Hub) { h.outages++; h.up.Store(false) }, ""},
+		"one that is over":        {func(h *Hub) { h.outages += 2 }, ""},
+		"the end of an older one": {func(h *Hub) { h.outages++ }, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			h := &Hub{ctx: ctx, log: slog.New(slog.NewTextHandler(&log, nil))}
+			h.up.Store(true)
+			for range 30 { // within 2.9 s
+				h.failed(2, "lobby", errors.New("redis is away"))
+				time.Sleep(98 * time.Millisecond)
+			}
+			c.outage(h)
+			time.Sleep(failuresAfter)
+			lines := strings.Count(log.String(), "\n")
+			if c.want == "" && lines > 0 || c.want != "" && (lines != 1 || !strings.Contains(log.String(), c.want)) {
+				t.Errorf("%s: %q", name, log.String())
+			}
+		})
 	}
 }
