@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -36,9 +39,133 @@ func openBroker(ctx context.Context, given string, cfg broker.Config) (b *broker
 	b, err = broker.New(ctx, cfg)
 	if err != nil {
 		_ = client.Close()
-		return nil, nil, explainRedis(target, err)
+		return nil, nil, explainRedis(target, target.closer(ctx, err))
 	}
 	return b, func() { _ = client.Close() }, nil
+}
+
+// Waits between two tries to reach a Redis that is not up yet.
+const (
+	redisAgainMin = 50 * time.Millisecond
+	redisAgainMax = time.Second
+)
+
+// awaitRedis returns when the Redis answers, lets the client in and can be written
+// to. It waits as long as given for one that is not up yet, and logs once that it
+// does; a refusal, as of a password, ends it at once. Its error is one line that
+// says what to do.
+func awaitRedis(ctx context.Context, given, namespace string, longest time.Duration, log *slog.Logger) error {
+	target, err := parseRedis(given)
+	if err != nil {
+		return err
+	}
+	quiet.Do(func() { redis.SetLogger(discardLog{}) })
+	client := target.client()
+	defer func() { _ = client.Close() }()
+	began, again, waiting := time.Now(), redisAgainMin, false
+	for {
+		trying, cancel := context.WithTimeout(ctx, redisAtStart)
+		err := broker.Check(trying, client, namespace)
+		if err != nil {
+			err = target.closer(trying, err)
+		}
+		cancel()
+		left := longest - time.Since(began)
+		switch {
+		case err == nil:
+			if waiting {
+				log.Info("redis is there", "after", time.Since(began).Round(time.Millisecond))
+			}
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case left <= 0 || !target.mayComeUp(err):
+			return explainRedis(target, err)
+		case !waiting:
+			waiting = true
+			log.Warn("redis can't be used yet; waiting for it", "redis", target.String(), "longest", longest, "error", explainRedis(target, err))
+		}
+		timer := time.NewTimer(min(again, left))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+		again = min(2*again, redisAgainMax)
+	}
+}
+
+// passing are the replies of a Redis that is on its way up, or busy for a moment.
+var passing = []string{"LOADING", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MAX NUMBER OF CLIENTS"}
+
+// mayComeUp reports whether a Redis that failed so may work later without any
+// change of the node's flags.
+func (t redisTarget) mayComeUp(err error) bool {
+	var (
+		reply    redis.Error
+		signer   x509.UnknownAuthorityError
+		host     x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		noTLS    tls.RecordHeaderError
+		operator *operatorError
+	)
+	upper := strings.ToUpper(err.Error())
+	has := func(text string) bool { return strings.Contains(upper, text) }
+	switch {
+	case errors.As(err, &operator), errors.As(err, &signer), errors.As(err, &host), errors.As(err, &invalid), errors.As(err, &noTLS):
+		return false
+	case t.sentinel != nil && has("ALL SENTINELS SPECIFIED"):
+		return !has("REDIS: NIL") && !has("NOAUTH") && !has("WRONGPASS") && !has("NOPERM") && !has("UNKNOWN COMMAND")
+	case has("INVALID REPLY"), has("CAN'T PARSE"):
+		return false
+	case errors.As(err, &reply):
+		// While a failover is under way, the sentinels may still name the old primary.
+		return slices.ContainsFunc(passing, has) || t.sentinel != nil && (has("READONLY") || has("MASTERDOWN"))
+	}
+	return true
+}
+
+// operatorError is a Redis that works and is not the one to give, in words.
+type operatorError struct{ text, hint string }
+
+func (e *operatorError) Error() string { return e.text }
+
+// closer looks closer at why a Redis can't be used: a sentinel knows no streams,
+// and a replica takes no writes, but knows its primary. Where nothing more is to
+// be learned it returns err.
+func (t redisTarget) closer(ctx context.Context, err error) error {
+	upper := strings.ToUpper(err.Error())
+	if t.sentinel != nil || !strings.Contains(upper, "UNKNOWN COMMAND") && !strings.Contains(upper, "READONLY") {
+		return err
+	}
+	opts := redis.Options{MaxRetries: -1, DisableIdentity: true, Protocol: 2, PoolSize: 1, DialTimeout: redisDial}
+	if t.cluster != nil {
+		opts.Addr, opts.Username, opts.Password, opts.TLSConfig = t.cluster.Addrs[0], t.cluster.Username, t.cluster.Password, t.cluster.TLSConfig
+	} else {
+		opts = *t.single
+		opts.DB = 0 // a sentinel has none
+	}
+	client := redis.NewClient(&opts)
+	defer func() { _ = client.Close() }()
+	role, roleErr := client.Do(ctx, "role").Slice()
+	if roleErr != nil || len(role) == 0 {
+		return err
+	}
+	switch role[0] {
+	case "sentinel":
+		name := "master-name"
+		if len(role) > 1 {
+			if names, ok := role[1].([]any); ok && len(names) > 0 {
+				name = fmt.Sprint(names[0])
+			}
+		}
+		return &operatorError{"it is a Sentinel, not a Redis", "give redis+sentinel://" + opts.Addr + "/" + name}
+	case "slave":
+		if len(role) > 2 {
+			return &operatorError{firstLine(err), fmt.Sprintf("it is a replica: give its primary, %v:%v, or the sentinels that know it", role[1], role[2])}
+		}
+	}
+	return err
 }
 
 // quiet keeps go-redis from writing to standard error, once for the process:
@@ -61,6 +188,9 @@ var refusals = []struct{ answer, hint string }{
 	{"MOVED", "it is part of a Redis Cluster: give several of its addresses, host:port,host:port (or one of them twice)"},
 	{"CLUSTERDOWN", "some of its slots have no primary: see redis-cli --cluster check"},
 	{"UNKNOWN COMMAND", "it is too old for streams, or for sharded Pub/Sub: use Redis 5.0 or newer, a Redis Cluster from 7.0 on"},
+	{"MAX NUMBER OF CLIENTS", "it takes no more connections: see maxclients"},
+	{"INVALID REPLY", anotherProtocol},
+	{"CAN'T PARSE", anotherProtocol},
 	{"NOPERM", "its user may not do what the chat does: see the README for the rules it needs"},
 	{"LOADING", "it is still reading its data: try again in a moment"},
 	{"READONLY", "it is a replica: give its primary, or the sentinels that know it"},
@@ -72,10 +202,16 @@ var refusals = []struct{ answer, hint string }{
 	{"NOREPLICAS", "it refuses writes while too few replicas follow it: see min-replicas-to-write"},
 }
 
+const anotherProtocol = "it speaks another protocol: is this the port of a Redis, and TLS only with rediss://?"
+
 // explainRedis puts into words why a Redis can't be used.
 func explainRedis(target redisTarget, err error) error {
 	text := firstLine(err)
 	hint := networkHint(err)
+	var operator *operatorError
+	if errors.As(err, &operator) {
+		return fmt.Errorf("can't use the Redis at %s: %s: %s", target.name, operator.text, operator.hint)
+	}
 	if target.sentinel != nil && strings.Contains(text, "all sentinels specified") {
 		text, hint = sentinelTrouble(err)
 	} else if hint == "" {

@@ -233,6 +233,8 @@ func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Sig
 		}
 		defer b.Close()
 		redisURL = b.URL()
+	} else if stopped, err := awaitForAll(ctx, opts, signals, log); stopped || err != nil {
+		return err
 	}
 	return embed.RunCluster(ctx, embed.ClusterConfig{
 		Nodes:  opts.Nodes,
@@ -245,6 +247,25 @@ func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Sig
 		Stdout: stdout,
 		Stderr: stderr,
 	}, signals)
+}
+
+// awaitForAll waits for the Redis of a cluster's nodes, so that this is said once
+// and not by each of them. A signal ends the wait.
+func awaitForAll(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, log *slog.Logger) (stopped bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { // ends with the wait, which ends with ctx
+		done <- awaitRedis(ctx, opts.Redis, opts.Namespace, opts.WaitRedis, log)
+	}()
+	select {
+	case err := <-done:
+		return false, err
+	case <-signals:
+		cancel()
+		<-done
+		return true, nil
+	}
 }
 
 // childArgs are the flags that the nodes of a cluster get as they were given,

@@ -147,6 +147,9 @@ func newVerifier(opts cli.NodeOptions) (*identity.Verifier, error) {
 }
 
 func (s *server) build(ctx context.Context, redisURL string) error {
+	if err := awaitRedis(ctx, redisURL, s.opts.Namespace, s.opts.WaitRedis, s.log); err != nil {
+		return err
+	}
 	self := s.self()
 	self.Peer, self.Tag = peerAddr(ctx, s.opts.PeerAddr, s.listener.Addr(), redisURL), relay.NewTag()
 	verifier, err := newVerifier(s.opts)

@@ -152,21 +152,38 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	b.newInstance()
 	b.subs = newSwitchboard(b)
 	b.names = newNameBatcher(b)
-	if err := b.rdb.Ping(ctx).Err(); err != nil {
+	if err := Check(ctx, cfg.Client, cfg.Namespace); err != nil {
 		return nil, err
-	}
-	// Keys of many slots, so that one node of a Redis Cluster, taken for a
-	// single Redis, shows itself by what it redirects.
-	for i := range 12 {
-		if err := b.rdb.XLen(ctx, b.keys.tagged(strconv.Itoa(i), "log:probe")).Err(); err != nil {
-			return nil, err
-		}
 	}
 	if err := b.publish(ctx, b.rdb, b.keys.probe(mainTag, cfg.Node.ID), ""); err != nil {
 		return nil, err
 	}
 	b.warnOfEviction(ctx)
 	return b, b.countReplicas(ctx)
+}
+
+// Check finds out whether a Redis answers, lets the client in, knows streams and
+// can be written to. It changes nothing there. Its errors are Redis's own or the
+// network's.
+func Check(ctx context.Context, client redis.UniversalClient, namespace string) error {
+	keys := keyspace{prefix: namespace}
+	if err := client.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	// Keys of many slots: a node of a Redis Cluster that is used as a single Redis
+	// redirects some of them.
+	for i := range 12 {
+		if err := client.XLen(ctx, keys.tagged(strconv.Itoa(i), "log:probe")).Err(); err != nil {
+			return err
+		}
+	}
+	// A write that never changes anything: a replica refuses it, and so does a
+	// Redis that takes no writes for another reason.
+	err := client.Do(ctx, "set", keys.nothing(mainTag), "", "xx").Err()
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	return err
 }
 
 // warnOfEviction warns of a Redis that evicts keys of the chat when it is full: a

@@ -26,6 +26,7 @@ type NodeOptions struct {
 	Redis      string
 	BrokerAddr string
 	Replicas   int
+	WaitRedis  time.Duration
 	Namespace  string
 	NodeID     string
 	Advertise  string
@@ -95,6 +96,7 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	redis.StringVar(&o.Redis, "redis", "", "the Redis that joins the nodes: redis://, rediss:// or unix:// `URL`, or host:port;\nseveral with commas between: a Redis Cluster; by sentinels:\nredis+sentinel://host:port,host:port/master-name (default: an embedded broker)")
 	redis.IntVar(&o.Replicas, "wait-replicas", 0, "Redis `replicas` that must have a message before it is acknowledged")
 	redis.StringVar(&o.BrokerAddr, "broker-addr", "", "`host:port` where the embedded broker listens, so that other\nchat --redis can join (default: a free loopback port)")
+	redis.DurationVar(&o.WaitRedis, "wait-redis", 30*time.Second, "how long a start waits for Redis")
 	redis.StringVar(&o.Namespace, "namespace", "chat", "`prefix` of every Redis key and channel")
 
 	limits := set()
@@ -264,6 +266,8 @@ func (o *NodeOptions) check() error {
 		return usage(fmt.Sprintf("--log-format %q is none", o.LogFormat), "take text or json")
 	case o.UI != "" && o.UI != UIDemo && o.UI != UIPlain:
 		return usage(fmt.Sprintf("--ui %q is none", o.UI), "take demo or plain")
+	case o.WaitRedis < 0:
+		return usage("--wait-redis is negative", "give a time such as 30s, or 0 for one try")
 	case o.Drain < 0:
 		return usage("--drain is negative", "give a time such as 10s")
 	case o.DrainDelay < 0:
