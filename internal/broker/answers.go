@@ -19,6 +19,12 @@ const (
 	lasting effect = iota
 	// general refusals meet every room of the partition: one is enough.
 	general
+	// state refusals are general ones that come of the state of Redis and not of
+	// what was asked: a trial tells whether they hold.
+	state
+	// away failures are lasting ones, to get an answer: a trial tells whether they
+	// hold.
+	away
 	// ownRoom is the trouble of one room and says nothing about others.
 	ownRoom
 )
@@ -29,11 +35,11 @@ var kinds = [...]struct {
 	name   string
 	effect effect
 }{
-	{"timeout", lasting}, {"connection", lasting}, {"reply", lasting}, {"replicas", general},
-	{"oom", general}, {"readonly", general}, {"misconf", general}, {"noauth", general}, {"wrongpass", general},
-	{"noperm", general}, {"loading", general}, {"busy", general}, {"wrongtype", ownRoom}, {"noreplicas", general},
-	{"clusterdown", general}, {"tryagain", lasting}, {"moved", lasting}, {"ask", lasting}, {"masterdown", general},
-	{"crossslot", lasting}, {"noscript", lasting}, {"unblocked", lasting}, {"maxclients", general}, {"nocommand", general},
+	{"timeout", away}, {"connection", away}, {"reply", lasting}, {"replicas", general},
+	{"oom", state}, {"readonly", state}, {"misconf", state}, {"noauth", state}, {"wrongpass", state},
+	{"noperm", general}, {"loading", state}, {"busy", state}, {"wrongtype", ownRoom}, {"noreplicas", state},
+	{"clusterdown", state}, {"tryagain", lasting}, {"moved", lasting}, {"ask", lasting}, {"masterdown", state},
+	{"crossslot", lasting}, {"noscript", lasting}, {"unblocked", lasting}, {"maxclients", state}, {"nocommand", general},
 	{"other", lasting},
 }
 

@@ -130,6 +130,7 @@ type Broker struct {
 	health   health
 	counts   counts
 	reaping  atomic.Bool
+	trying   atomic.Bool   // a trial is under way
 	beatNow  chan struct{} // asks for a beat before its time
 
 	mu     sync.Mutex // guards the fields below

@@ -95,6 +95,8 @@ func (b *Broker) beatLoop(ctx context.Context) {
 	// next one may find a lease whose beginning nobody here has seen.
 	owed := false
 	var old []string // instances whose lease was lost
+	var trials sync.WaitGroup
+	defer trials.Wait()
 	for {
 		err := b.beat(ctx, first)
 		if errors.Is(err, errLost) {
@@ -122,6 +124,12 @@ func (b *Broker) beatLoop(ctx context.Context) {
 			first = false
 		}
 		b.health.setBeat(err)
+		if b.trying.CompareAndSwap(false, true) {
+			trials.Go(func() { // ends by its own deadlines; the loop's end waits for it
+				defer b.trying.Store(false)
+				b.tryAgain(ctx)
+			})
+		}
 		select {
 		case <-ctx.Done():
 			return

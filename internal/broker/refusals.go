@@ -1,17 +1,24 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
 	// refusedFor is how long a failure counts when nothing of its kind was tried
-	// since: whether Redis still refuses is not known then.
+	// since: whether it still holds is not known then.
 	refusedFor = 5 * time.Second
+	// trialWithin bounds one trial, and trialsAtOnce how many are made at a beat.
+	trialWithin  = time.Second
+	trialsAtOnce = 8
 	// persistsAfter is how long calls of one kind must have failed, without one
 	// success between, to make the node unready whatever they failed for.
 	persistsAfter = 2 * time.Second
@@ -35,13 +42,13 @@ type work struct{ what, tag string }
 // failure is what has gone wrong since the last success.
 type failure struct {
 	err       error
-	general   bool      // another call would meet the same
+	effect    effect
 	since, at time.Time // the first and the last of them
 }
 
 // counts reports whether a node with this failure is not ready.
 func (f failure) counts() bool {
-	return f.general || f.at.Sub(f.since) >= persistsAfter
+	return f.effect == general || f.effect == state || f.at.Sub(f.since) >= persistsAfter
 }
 
 // note takes the outcome of a call. A call that its own caller gave up says
@@ -62,11 +69,56 @@ func (r *refusals) note(w work, err error) {
 	if !ok || now.Sub(f.at) >= refusedFor {
 		f = failure{since: now}
 	}
-	f.err, f.general, f.at = err, effect == general, now
+	f.err, f.effect, f.at = err, effect, now
 	if r.last == nil {
 		r.last = make(map[work]failure)
 	}
 	r.last[w] = f
+}
+
+// onTrial returns what is to be tried again, since a trial tells whether its
+// failure still holds.
+func (r *refusals) onTrial() []work {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []work
+	for w, f := range r.last {
+		if (f.effect == state || f.effect == away) && len(list) < trialsAtOnce {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// tryAgain makes a trial of each kind of work that has failed, so that a node is
+// ready again as soon as messages pass, and not before, although clients send none
+// to a node that is not ready.
+func (b *Broker) tryAgain(ctx context.Context) {
+	for _, w := range b.health.refusals.onTrial() {
+		trying, cancel := context.WithTimeout(ctx, trialWithin)
+		err := b.try(trying, w)
+		cancel()
+		b.health.refusals.note(w, err)
+	}
+}
+
+// notTaken is the answer to an entry with the id 0-0, once Redis has found
+// nothing else to refuse (t_stream.c of R 5.0+, V, D; the embedded broker).
+const notTaken = "must be greater than 0-0"
+
+// try does in the partition what failed there, without changing anything: an entry
+// as large as a batch of messages whose id no log takes, or a read of no log. (The
+// embedded broker keeps an empty log of it.)
+func (b *Broker) try(ctx context.Context, w work) error {
+	key := b.keys.tagged(cmp.Or(w.tag, mainTag), "trial")
+	if w.what == reading {
+		return b.rdb.XRevRangeN(ctx, key, "+", "-", 1).Err()
+	}
+	err := b.rdb.XAdd(ctx, &redis.XAddArgs{Stream: key, ID: "0-0", Values: []any{"m", padding}}).Err()
+	if err != nil && isReply(err) && strings.Contains(err.Error(), notTaken) {
+		return nil
+	}
+	return err
 }
 
 // reason tells of the failure that still counts, nil when there is none; of
