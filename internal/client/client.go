@@ -33,6 +33,9 @@ type Options struct {
 	Name string
 	// Token is a guest's token from an earlier welcome, Auth a JWT.
 	Token, Auth string
+	// Join holds the rooms that the hello of Dial joins, each with the last id seen or
+	// "". Their replies come out of Read, without a ref. A Session sets it itself.
+	Join map[string]string
 	// AuthFrom returns a JWT in place of Auth: for each connection, and from a minute
 	// before the one in use expires, until it returns another one, for a hello that
 	// renews the connection. A Session calls it, by any goroutine, and a Conn does not.

@@ -32,9 +32,9 @@ type Conn struct {
 	line    *line
 	timing  Timing
 	welcome Welcome
-	auth    string        // the JWT of the hello
-	renewed bool          // the token of the hello does not hold any more
-	done    chan struct{} // closed when the connection has ended
+	auth    string            // the JWT of the hello
+	joins   map[string]string // the rooms of the hello
+	done    chan struct{}     // closed when the connection has ended
 
 	writing sync.Mutex // held while a frame is written; no other lock is taken under it
 	reading sync.Mutex // held while a frame is read, and by Close where nobody reads

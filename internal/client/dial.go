@@ -62,7 +62,7 @@ func handshake(ctx context.Context, opts Options) (*Conn, error) {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	c := &Conn{url: opts.URL, auth: opts.Auth, timing: opts.Timing, done: make(chan struct{})}
+	c := &Conn{url: opts.URL, auth: opts.Auth, joins: opts.Join, timing: opts.Timing, done: make(chan struct{})}
 	dialer := websocket.Dialer{
 		NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			raw, err := dial(ctx, network, addr)
@@ -111,7 +111,7 @@ func retryAfter(h http.Header) time.Duration {
 // hello says hello and waits for the welcome.
 func (c *Conn) hello(opts Options) error {
 	c.line.silence.Store(int64(c.timing.Hello))
-	if err := c.Write(Command{Type: protocol.Hello, Name: opts.Name, Token: opts.Token, Auth: opts.Auth}); err != nil {
+	if err := c.Write(Command{Type: protocol.Hello, Name: opts.Name, Token: opts.Token, Auth: opts.Auth, Join: opts.Join}); err != nil {
 		return err
 	}
 	e, err := c.readAny()
@@ -127,13 +127,6 @@ func (c *Conn) hello(opts Options) error {
 	if err := e.Decode(&c.welcome); err != nil {
 		return err
 	}
-	var more struct {
-		Renewed bool `json:"renewed"`
-	}
-	if err := e.Decode(&more); err != nil {
-		return err
-	}
-	c.renewed = more.Renewed
 	if c.welcome.Version != protocol.Version {
 		return fmt.Errorf("the node speaks version %d of the protocol, this program %d", c.welcome.Version, protocol.Version)
 	}

@@ -13,24 +13,26 @@ import (
 // Command is what a client says to a node; only the fields that its type has
 // are set.
 type Command struct {
-	Type    string `json:"type"`
-	Ref     string `json:"ref,omitzero"`
-	Room    string `json:"room,omitzero"`
-	After   string `json:"after,omitzero"`
-	Before  string `json:"before,omitzero"`
-	Limit   int    `json:"limit,omitzero"`
-	Name    string `json:"name,omitzero"`
-	Token   string `json:"token,omitzero"`
-	Auth    string `json:"auth,omitzero"`
-	Text    string `json:"text,omitzero"`
-	Key     string `json:"key,omitzero"`
-	Target  string `json:"target,omitzero"`
-	Emoji   string `json:"emoji,omitzero"`
-	On      bool   `json:"on,omitzero"`
-	Action  string `json:"action,omitzero"`
-	User    string `json:"user,omitzero"`
-	Seconds int64  `json:"seconds,omitzero"`
-	Reason  string `json:"reason,omitzero"`
+	Type   string `json:"type"`
+	Ref    string `json:"ref,omitzero"`
+	Room   string `json:"room,omitzero"`
+	After  string `json:"after,omitzero"`
+	Before string `json:"before,omitzero"`
+	Limit  int    `json:"limit,omitzero"`
+	Name   string `json:"name,omitzero"`
+	Token  string `json:"token,omitzero"`
+	Auth   string `json:"auth,omitzero"`
+	// Join is what hello joins: each room with the last id seen, or "".
+	Join    map[string]string `json:"join,omitempty"`
+	Text    string            `json:"text,omitzero"`
+	Key     string            `json:"key,omitzero"`
+	Target  string            `json:"target,omitzero"`
+	Emoji   string            `json:"emoji,omitzero"`
+	On      bool              `json:"on,omitzero"`
+	Action  string            `json:"action,omitzero"`
+	User    string            `json:"user,omitzero"`
+	Seconds int64             `json:"seconds,omitzero"`
+	Reason  string            `json:"reason,omitzero"`
 }
 
 // Event is one reply or event of a node.

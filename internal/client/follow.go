@@ -32,7 +32,7 @@ func (s *Session) Follow(ctx context.Context, name string, f Follow) error {
 	if bad != nil {
 		return bad
 	}
-	after, err := parseCursor(f.After)
+	after, err := protocol.ParseCursor(f.After)
 	if err != nil {
 		return fmt.Errorf("follow after %q: %w", f.After, err)
 	}

@@ -17,8 +17,9 @@ func (s *Session) join(c *Conn, r *room) {
 	}
 	r.joining, r.joined, r.more = true, false, false
 	r.turn++
+	r.hello = nil
 	turn := r.turn
-	cmd := Command{Type: protocol.Join, Room: r.name, After: r.cursor().String()}
+	cmd := Command{Type: protocol.Join, Room: r.name, After: afterOf(r.cursor())}
 	s.mu.Unlock()
 	// Where the write fails the connection ends, and the next one joins.
 	_ = c.Request(cmd, func(e Event) {
@@ -30,6 +31,57 @@ func (s *Session) join(c *Conn, r *room) {
 	})
 }
 
+// helloJoins are the rooms that a hello joins, as many as surely fit into a frame, with
+// their cursors; the others are joined by commands.
+func (s *Session) helloJoins() map[string]string {
+	const most, each = 2048, len(`"":"",`)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	joins := make(map[string]string)
+	size := 0
+	for name, r := range s.rooms {
+		after := afterOf(r.cursor())
+		if size += len(name) + len(after) + each; size > most {
+			break
+		}
+		if r.err == nil {
+			joins[name] = after
+		}
+	}
+	return joins
+}
+
+// joinAllLocked notes which rooms the hello of a new connection has joined, and returns
+// those that are to be joined yet, and to be left again.
+func (s *Session) joinAllLocked(c *Conn) (join []*room, leave []string) {
+	for name, r := range s.rooms {
+		r.lost()
+		if after, ok := c.joins[name]; !ok || after != afterOf(r.cursor()) || r.err != nil {
+			join = append(join, r)
+			continue
+		}
+		r.joining, r.hello = true, c
+		r.turn++
+	}
+	for name := range c.joins {
+		if s.rooms[name] == nil {
+			leave = append(leave, name)
+		}
+	}
+	return join, leave
+}
+
+// helloRoom returns the room that an answer is about which the hello asked for; nil
+// where it did not. turn is that of the join.
+func (s *Session) helloRoom(c *Conn, name string) (r *room, turn int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r = s.rooms[name]; r == nil || r.hello != c || !r.joining {
+		return nil, 0
+	}
+	return r, r.turn
+}
+
 func (s *Session) joined(c *Conn, r *room, turn int, e Event) error {
 	var j Joined
 	if err := e.Decode(&j); err != nil {
@@ -39,19 +91,20 @@ func (s *Session) joined(c *Conn, r *room, turn int, e Event) error {
 	if err != nil {
 		return err
 	}
-	head, err := parseCursor(j.Head)
+	head, err := protocol.ParseCursor(j.Head)
 	if err != nil {
 		return fmt.Errorf("the node sent the head %q", j.Head)
 	}
-	if n := len(list); n > 0 && list[n-1].At.Seq > head.at.Seq {
-		head.at = list[n-1].At
+	if n := len(list); n > 0 && list[n-1].At.Seq > head.ID.Seq {
+		head.ID = list[n-1].At
 	}
 	s.mu.Lock()
 	if s.rooms[r.name] != r || r.turn != turn {
 		s.mu.Unlock()
 		return nil
 	}
-	updates := r.resumed(j, head.at, list)
+	r.hello = nil
+	updates := r.resumed(j, head.ID, list)
 	filling, more := r.filling, r.more
 	s.changeLocked()
 	s.mu.Unlock()
@@ -111,6 +164,7 @@ func (s *Session) joinRefused(c *Conn, r *room, turn int, refused *protocol.Erro
 		s.mu.Unlock()
 		return
 	}
+	r.hello = nil
 	if protocol.Codes[refused.Code].Retry {
 		wait := s.again(refused, r.tries)
 		r.tries++

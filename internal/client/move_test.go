@@ -249,3 +249,37 @@ func TestMessagesAsTheyStandThatEndBeforeTheHead(t *testing.T) {
 		t.Errorf("joined %d times", len(joins))
 	}
 }
+
+// Each room was joined by a command of its own after the welcome.
+func TestRoomsAreJoinedByTheHello(t *testing.T) {
+	t.Parallel()
+	c := fakenode.New()
+	n := c.Start(t)
+	f := open(t, Options{URL: n.URL})
+	f.follow(t, "one", 0)
+	f.follow(t, "two", 0)
+	f.follow(t, "three", 0)
+	c.Say("two", "2")
+	f.wants(t, "2")
+	before := len(n.Heard("join"))
+	refusals := 0
+	n.Faulty(func(cmd fakenode.Command) *fakenode.Fault {
+		if cmd.Type == "join" && cmd.Room == "one" && refusals == 0 {
+			refusals++
+			return &fakenode.Fault{Code: "unavailable"}
+		}
+		return nil
+	})
+	n.Cut()
+	c.Say("one", "1")
+	c.Say("three", "3")
+	poll.Until(t, "all rooms", func() bool { return len(f.seen()) == 3 })
+	joins := n.Heard("join")[before:]
+	slices.SortStableFunc(joins, func(a, b fakenode.Command) int { return strings.Compare(string(a.Ref), string(b.Ref)) })
+	for i, cmd := range joins {
+		if byHello := i < 3; byHello != (cmd.Ref == nil) || len(joins) != 4 || !byHello && cmd.Room != "one" || cmd.After == "" {
+			t.Errorf("joined %+v", joins)
+		}
+	}
+	f.say(t, "three", "still there")
+}

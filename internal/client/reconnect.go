@@ -196,6 +196,7 @@ func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, erro
 		var c *Conn
 		err := s.authenticate(ctx, &opts)
 		if err == nil {
+			opts.Join = s.helloJoins()
 			c, err = Dial(ctx, opts)
 		}
 		for err != nil && ctx.Err() == nil && !first && s.yield(&opts, err) {

@@ -32,40 +32,13 @@ type Update struct {
 	Err   error
 }
 
-// cursor is a place in a room's log. Its zero value is no place: the room was
-// never joined.
-type cursor struct {
-	at  protocol.ID // zero for the beginning of the log
-	set bool
-}
-
-// beginning is how the cursor before the first entry is written.
-const beginning = "0-0"
-
-// parseCursor reads a cursor; "" is none.
-func parseCursor(s string) (cursor, error) {
-	if s == "" {
-		return cursor{}, nil
-	}
-	at, err := protocol.ParseID(s)
-	return cursor{at, err == nil}, err
-}
-
-// String writes the cursor as join has it in after.
-func (c cursor) String() string {
-	if c.set && c.at.IsZero() {
-		return beginning
-	}
-	return c.at.String()
-}
-
 // room is one room that a Session is in. Its Session's mu guards all of it but
 // the constants on top.
 type room struct {
 	name   string
-	after  cursor       // from where the user wants it; not set for the newest
-	newest int          // how many entries the user wants first, where after is not set
-	handle func(Update) // nil where nobody listens
+	after  protocol.Cursor // from where the user wants it; none for the newest
+	newest int             // how many entries the user wants first, where after is none
+	handle func(Update)    // nil where nobody listens
 	ready  chan struct{}
 
 	begun   bool  // the first entries are with the user, or on their way
@@ -75,10 +48,11 @@ type room struct {
 	joined  bool  // on the Session's connection
 	tries   int   // joins refused in a row
 	turn    int   // counts joins: only the newest one's answer is taken
+	hello   *Conn // whose hello was the newest join; nil for a command
 	// anew: the next joined is a beginning, not a resumption.
 	anew bool
 	// last is the cursor; it moves with every entry that comes.
-	last cursor
+	last protocol.Cursor
 
 	// more: the last joined did not hold all entries up to head; they follow.
 	more  bool
@@ -94,7 +68,7 @@ type room struct {
 	old, fresh []Entry
 }
 
-func newRoom(name string, f Follow, after cursor) *room {
+func newRoom(name string, f Follow, after protocol.Cursor) *room {
 	return &room{
 		name: name, after: after, newest: f.Newest, handle: f.Handle,
 		ready: make(chan struct{}), anew: true,
@@ -113,7 +87,7 @@ func (r *room) lost() {
 
 // restart forgets the place in the log, and what was not told.
 func (r *room) restart() {
-	r.anew, r.after, r.last = true, cursor{}, cursor{}
+	r.anew, r.after, r.last = true, protocol.Cursor{}, protocol.Cursor{}
 	r.gathering, r.filling, r.old, r.fresh = false, false, nil, nil
 }
 
@@ -121,8 +95,16 @@ func (r *room) restart() {
 // ready when that is done.
 func (r *room) begin() { r.begun = true }
 
+// afterOf writes a cursor as join and hello have it.
+func afterOf(c protocol.Cursor) string {
+	if !c.Given {
+		return ""
+	}
+	return c.ID.Head()
+}
+
 // cursor is where the next join begins.
-func (r *room) cursor() cursor {
+func (r *room) cursor() protocol.Cursor {
 	if r.anew && !r.begun {
 		return r.after
 	}
@@ -145,20 +127,20 @@ func (r *room) resumed(j Joined, head protocol.ID, list []Entry) []Update {
 	r.head, r.more, r.moved = head, j.More, time.Now()
 	switch {
 	case !j.More:
-		r.last = cursor{head, true}
+		r.last = protocol.At(head)
 	case len(list) > 0:
-		r.last = cursor{list[len(list)-1].At, true}
+		r.last = protocol.At(list[len(list)-1].At)
 	default:
 		r.last = before
 	}
 	if r.gathering || r.filling {
 		if j.Recovered {
-			return r.keep(since(list, before.at.Seq))
+			return r.keep(since(list, before.ID.Seq))
 		}
 		r.gathering, r.filling, r.old, r.fresh = false, false, nil, nil
-		first, before = true, cursor{} // nothing was told: begin once more
+		first, before = true, protocol.Cursor{} // nothing was told: begin once more
 	}
-	if first && !before.set {
+	if first && !before.Given {
 		return r.firstEntries(list)
 	}
 	if !r.more {
@@ -167,19 +149,19 @@ func (r *room) resumed(j Joined, head protocol.ID, list []Entry) []Update {
 	gap := []Update{{Kind: KindGap, Room: r.name}}
 	switch {
 	case j.Recovered:
-		return r.entries(since(list, before.at.Seq))
-	case before.at.IsZero():
+		return r.entries(since(list, before.ID.Seq))
+	case before.ID.IsZero():
 		if head.IsZero() {
 			return nil
 		}
 		return append(gap, r.entries(list)...)
-	case otherLog(before.at, head, list):
+	case otherLog(before.ID, head, list):
 		if !first { // else the user's own cursor is of another log
 			gap[0].Kind = KindReset
 		}
 		return append(gap, r.entries(list)...)
 	}
-	return append(gap, r.entries(since(list, before.at.Seq))...)
+	return append(gap, r.entries(since(list, before.ID.Seq))...)
 }
 
 // firstEntries begins with the room's newest entries.
@@ -261,16 +243,16 @@ func (r *room) filled() []Update {
 // next takes an entry that came by itself. ask is true where entries before it
 // are missing: the node promises that they never are, but a deleted one is.
 func (r *room) next(e Entry) (updates []Update, ask bool) {
-	if !r.joined || e.At.Seq <= r.last.at.Seq {
+	if !r.joined || e.At.Seq <= r.last.ID.Seq {
 		return nil, false // the joined to come holds it, or it was told
 	}
 	if r.more && e.At.Seq > r.head.Seq {
 		updates = r.caughtUp()
 	}
-	if !r.more && e.At.Seq > r.last.at.Seq+1 && !r.filling {
+	if !r.more && e.At.Seq > r.last.ID.Seq+1 && !r.filling {
 		return updates, true
 	}
-	r.last = cursor{e.At, true}
+	r.last = protocol.At(e.At)
 	r.moved = time.Now()
 	if r.gathering || r.filling {
 		updates = append(updates, r.keep([]Entry{e})...)
@@ -289,7 +271,7 @@ func (r *room) caughtUp() []Update {
 		return nil
 	}
 	r.more = false
-	r.last = cursor{r.head, true}
+	r.last = protocol.At(r.head)
 	if r.gathering {
 		return r.gathered()
 	}

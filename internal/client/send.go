@@ -195,7 +195,7 @@ func (s *Session) member(ctx context.Context, name string) (*Conn, *room, error)
 	s.mu.Lock()
 	r, c := s.rooms[name], s.conn
 	if r == nil {
-		r = newRoom(name, Follow{}, cursor{})
+		r = newRoom(name, Follow{}, protocol.Cursor{})
 		s.rooms[name] = r
 	}
 	s.mu.Unlock()

@@ -179,16 +179,12 @@ func (s *Session) attach(c *Conn) {
 	w := c.Welcome()
 	s.mu.Lock()
 	again := s.node != protocol.Node{}
-	renewed := c.renewed || again && s.user.ID != w.User.ID
+	renewed := w.Renewed || again && s.user.ID != w.User.ID
 	here := protocol.Node{ID: w.Node.ID, URL: c.URL()}
 	s.conn, s.node, s.nodes, s.user, s.token = c, here, w.Nodes, w.User, w.Token
 	s.tls = s.tls || usesTLS(c.URL())
 	s.paceLocked(w.Limits)
-	rooms := make([]*room, 0, len(s.rooms))
-	for _, r := range s.rooms {
-		r.lost()
-		rooms = append(rooms, r)
-	}
+	join, leave := s.joinAllLocked(c)
 	closed := s.err != nil
 	s.changeLocked()
 	s.mu.Unlock()
@@ -198,7 +194,10 @@ func (s *Session) attach(c *Conn) {
 	}
 	s.renewLater(c, c.auth)
 	s.notice(Notice{Node: here, Again: again, Renewed: renewed})
-	for _, r := range rooms {
+	for _, name := range leave {
+		_ = c.Request(Command{Type: protocol.Leave, Room: name}, func(Event) {})
+	}
+	for _, r := range join {
 		s.join(c, r)
 	}
 }
@@ -295,6 +294,20 @@ func (s *Session) handle(c *Conn, e Event) error {
 		s.mu.Lock()
 		s.nodes = n.Nodes
 		s.mu.Unlock()
+	case "joined":
+		var j Joined
+		if err := e.Decode(&j); err != nil {
+			return err
+		}
+		if r, turn := s.helloRoom(c, j.Room); r != nil {
+			return s.joined(c, r, turn, e)
+		}
+	case "error":
+		refused := e.Refused()
+		if r, turn := s.helloRoom(c, refused.Room); r != nil {
+			s.joinRefused(c, r, turn, refused)
+			return nil
+		}
 	case "status":
 		var st Status
 		if err := e.Decode(&st); err != nil {

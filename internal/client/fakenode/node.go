@@ -3,6 +3,7 @@ package fakenode
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -17,6 +18,7 @@ import (
 type Command struct {
 	Type, Room, After, Before, Name, Token, Auth, Text, Key string
 	Limit                                                   int
+	Join                                                    map[string]string
 	Ref                                                     json.RawMessage
 }
 
@@ -258,6 +260,12 @@ func (n *Node) commandLocked(p *peer, c Command) bool {
 	if f == nil {
 		n.reply(p, c, n.obeyLocked(p, c))
 		n.restLocked(p)
+		for _, room := range slices.Sorted(maps.Keys(c.Join)) {
+			// As if it were a command of its own, faults too.
+			if p.user.ID != "" && !n.commandLocked(p, Command{Type: "join", Room: room, After: c.Join[room]}) {
+				return false
+			}
+		}
 		return true
 	}
 	if f.Obey {
