@@ -58,6 +58,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		if command == "send" {
 			return cli.Send(ctx, args, stdin, stdout, stderr)
 		}
+		signal.Ignore(syscall.SIGPIPE) // tail ends by itself when its reader has
 		return cli.Tail(ctx, args, stdin, stdout, stderr)
 	case "bench":
 		ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
@@ -67,17 +68,31 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case "verify":
 		return cli.Verify(args, stdin, stdout)
 	case "version":
+		if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+			_, err := fmt.Fprintln(stdout, "chat version: print version, commit, Go version and platform.")
+			return err
+		}
 		return version(stdout)
+	case "help":
+		return help(ctx, args, stdin, stdout, stderr)
 	case "":
 		if slices.Contains(args, "--version") {
 			return version(stdout)
 		}
 		return runNodes(ctx, args, stdin, stdout, stderr)
 	}
-	return &cli.UsageError{
-		Message: fmt.Sprintf("unknown command %q", command),
-		Hint:    "the commands are send, tail, bench, verify and version; chat --help tells more",
+	return cli.UnknownCommand(command)
+}
+
+// help prints the help of a command, or of all.
+func help(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	switch {
+	case len(args) > 1:
+		return &cli.UsageError{Message: "chat help takes one command", Hint: "chat help lists them"}
+	case len(args) == 0, args[0] == "help", strings.HasPrefix(args[0], "-"):
+		return run(ctx, []string{"--help"}, stdin, stdout, stderr)
 	}
+	return run(ctx, []string{args[0], "--help"}, stdin, stdout, stderr)
 }
 
 // version prints what this program is, from what the Go tool put into it.

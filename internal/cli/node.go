@@ -147,7 +147,7 @@ func ParseNode(args []string, env func(string) (string, bool), stdout io.Writer)
 		return o, true, nil
 	}
 	if all.NArg() > 0 {
-		return o, false, usage(fmt.Sprintf("unknown command %q", all.Arg(0)), "the commands are send, tail, bench, verify and version; chat --help tells more")
+		return o, false, UnknownCommand(all.Arg(0))
 	}
 	if err := refuseEmpty(all); err != nil {
 		return o, false, err
@@ -212,18 +212,9 @@ func given(flags *pflag.FlagSet) map[string][]string {
 }
 
 func printHelp(w io.Writer, groups []group) {
-	fmt.Fprint(w, `chat: a chat across any number of servers, joined by Redis.
-
-  chat [flags]              run a node, with the embedded broker unless --redis
-  chat --nodes 3            run a cluster of three on this machine
-  chat send ROOM [TEXT...]  say one thing; without TEXT, each line of standard input
-  chat tail ROOM            print a room as it goes on
-  chat bench                load a cluster, and check that nothing is lost, doubled or out of order
-  chat verify FILE...       check the histories that bench or a test wrote
-  chat version              version, commit, Go version, platform
-
-Each flag has an environment variable: --text-limit is CHAT_TEXT_LIMIT.
-`)
+	fmt.Fprint(w, "chat: a chat across any number of servers, joined by Redis.\n\n")
+	printCommands(w)
+	fmt.Fprint(w, "\nEach flag has an environment variable: --text-limit is CHAT_TEXT_LIMIT.\n")
 	for _, g := range groups {
 		fmt.Fprintf(w, "\n%s:\n%s", g.title, g.flags.FlagUsages())
 	}

@@ -26,6 +26,9 @@ type reporter struct {
 func (r *reporter) notice(n client.Notice) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if n.Renewed {
+		fmt.Fprintln(r.w, "chat: the token does not hold here any more: this is a new user now")
+	}
 	switch {
 	case n.Err == nil && n.Again:
 		fmt.Fprintf(r.w, "chat: moved to node %s at %s\n", clean(n.Node.ID), clean(n.Node.URL))

@@ -19,14 +19,17 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-const tailAbout = `chat tail ROOM: print a room as it goes on: time, name, text.
+const tailAbout = `chat tail ROOM: print a room as it goes on: time, name, text; with the date where that is
+not today, or the day changes. What was edited and how users reacted stands behind the
+text. It ends with --no-follow, at Ctrl-C, and when nobody reads its output any more.
 `
 
 // tailFlags are those of chat tail alone.
 type tailFlags struct {
-	json   bool
-	after  string
-	newest int
+	json     bool
+	after    string
+	newest   int
+	noFollow bool
 }
 
 // maxNewest is the most entries that -n asks for.
@@ -41,8 +44,9 @@ func Tail(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	var t tailFlags
 	flags := pflag.NewFlagSet("chat tail", pflag.ContinueOnError)
 	flags.BoolVar(&t.json, "json", false, "print the entries as JSON, one a line")
-	flags.StringVar(&t.after, "after", "", "begin after the entry with this `ID`")
+	flags.StringVar(&t.after, "after", "", "begin after the entry with this `ID`; 0-0 is before the first")
 	flags.IntVarP(&t.newest, "newest", "n", 50, "begin with the newest `count` entries, 1000 at most")
+	flags.BoolVar(&t.noFollow, "no-follow", false, "print what is there, and end")
 	c.add(flags)
 	help, err := parseClient("tail", tailAbout, flags, args, stdout)
 	if err != nil || help {
@@ -56,12 +60,18 @@ func Tail(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	p := &printer{stdout: stdout, stderr: stderr, json: t.json, local: time.Local, ended: make(chan struct{})}
+	p := &printer{stdout: stdout, stderr: stderr, json: t.json, once: t.noFollow, local: time.Local, now: time.Now, ended: make(chan struct{})}
 	news := &reporter{w: stderr}
-	opts.OnNotice, opts.OnRefused = news.notice, news.refused
+	opts.OnRefused = news.refused
+	opts.OnNotice = func(n client.Notice) {
+		if n.Err == nil {
+			p.down = false // what another node said
+		}
+		news.notice(n)
+	}
 	opts.OnEvent = p.event
 	follow.Handle = p.update
-	return p.follow(ctx, opts, room, follow)
+	return p.follow(ctx, room, follow, func() (*client.Session, error) { return c.open(ctx, opts, stderr) })
 }
 
 // check reads what the arguments and flags ask for.
@@ -94,28 +104,44 @@ func (t *tailFlags) check(flags *pflag.FlagSet) (client.Follow, string, error) {
 type printer struct {
 	stdout, stderr io.Writer
 	json           bool
+	once           bool // it ends when what is there is printed
 	local          *time.Location
+	now            func() time.Time
 	shown          recent
+	day            string // of the entry that was printed last
+	down           bool   // the node has said that it can't reach Redis
 
 	over  bool
 	err   error         // why it is over; set before ended is closed
 	ended chan struct{} // closed when there is nothing more to print
 }
 
-// follow prints a room until ctx is done.
-func (p *printer) follow(ctx context.Context, opts client.Options, room string, f client.Follow) error {
-	session, err := client.Open(ctx, opts)
+// follow prints a room until ctx is done, or nobody reads the output.
+func (p *printer) follow(ctx context.Context, room string, f client.Follow, open func() (*client.Session, error)) error {
+	session, err := open()
 	if err == nil {
 		defer session.Close()
-		err = session.Follow(ctx, room, f)
-	}
-	if err == nil {
-		select {
-		case <-ctx.Done():
-		case <-p.ended:
-			err = p.err
-		case <-session.Done():
-			err = session.Err()
+		following, stop := context.WithCancel(ctx)
+		defer stop()
+		gone := readerGone(following, p.stdout)
+		go func() { // ends with following; an entry may be a long time coming
+			select {
+			case <-gone:
+				stop()
+			case <-following.Done():
+			}
+		}()
+		if err = session.Follow(following, room, f); err == nil && !p.once {
+			select {
+			case <-following.Done():
+			case <-p.ended:
+				err = p.err
+			case <-session.Done():
+				err = session.Err()
+			}
+		}
+		if following.Err() != nil {
+			return nil
 		}
 	}
 	if ctx.Err() != nil || errors.Is(err, errBroken) {
@@ -152,9 +178,11 @@ func (p *printer) entry(e client.Entry) {
 	if p.over || !p.shown.add(e.ID) {
 		return
 	}
-	out := formatEntry(e, p.local)
+	var out []byte
 	if p.json {
 		out = formatJSON(e.Raw)
+	} else {
+		out = formatEntry(e, p.local, p.dated(e))
 	}
 	_, err := p.stdout.Write(out)
 	switch {
@@ -169,10 +197,11 @@ func (p *printer) entry(e client.Entry) {
 // event tells what a silence means (client.Options.OnEvent).
 func (p *printer) event(e client.Event) {
 	var s client.Status
-	if e.Type != "status" || e.Decode(&s) != nil {
+	if e.Type != "status" || e.Decode(&s) != nil || p.down == (s.Broker == "down") {
 		return
 	}
-	if s.Broker == "down" {
+	p.down = !p.down
+	if p.down {
 		fmt.Fprintln(p.stderr, "chat: the node can't reach Redis: waiting")
 	} else {
 		fmt.Fprintln(p.stderr, "chat: the node reaches Redis again")
@@ -209,16 +238,35 @@ func (r *recent) add(id string) bool {
 	return true
 }
 
-// clock is how an entry's time is shown, in the local zone.
-const clock = "15:04:05"
+// clock is how an entry's time is shown, in the local zone, and dated how it is where
+// its day needs to be told.
+const (
+	clock = "15:04:05"
+	date  = "2006-01-02"
+	dated = date + " " + clock
+)
+
+// dated reports whether an entry is shown with its date: where that is not today's, and
+// where a new day begins.
+func (p *printer) dated(e client.Entry) bool {
+	day := time.UnixMilli(e.Time).In(p.local).Format(date)
+	fresh := p.day != "" && p.day != day
+	p.day = day
+	return fresh || day != p.now().In(p.local).Format(date)
+}
 
 // formatEntry is an entry for people. Nothing of it can steer a terminal, and
 // the further lines of a text can't be taken for entries: they are indented.
-func formatEntry(e client.Entry, zone *time.Location) []byte {
-	indent := "\n" + strings.Repeat(" ", len(clock)+2)
+func formatEntry(e client.Entry, zone *time.Location, withDate bool) []byte {
+	layout := clock
+	if withDate {
+		layout = dated
+	}
+	indent := "\n" + strings.Repeat(" ", len(layout)+2)
 	text := strings.ReplaceAll(cleanText(e.Text), "\n", indent)
 	switch e.Kind {
 	case "":
+		text += marks(e)
 	case "edit":
 		text = "(edited " + clean(e.Target) + ") " + text
 	case "delete":
@@ -232,8 +280,24 @@ func formatEntry(e client.Entry, zone *time.Location) []byte {
 	default:
 		text = "(" + clean(e.Kind) + ") " + text
 	}
-	at := time.UnixMilli(e.Time).In(zone).Format(clock)
+	at := time.UnixMilli(e.Time).In(zone).Format(layout)
 	return []byte(at + "  " + clean(e.User.Name) + "  " + text + "\n")
+}
+
+// marks is what stands behind the text of a message as it stands.
+func marks(e client.Entry) string {
+	var b strings.Builder
+	if e.Edited != 0 {
+		b.WriteString(" (edited)")
+	}
+	for i, r := range e.Reactions {
+		b.WriteString([]string{"  [", ", "}[min(i, 1)])
+		fmt.Fprintf(&b, "%s %d", clean(r.Emoji), r.Count)
+	}
+	if len(e.Reactions) > 0 {
+		b.WriteByte(']')
+	}
+	return b.String()
 }
 
 // formatJSON is an entry for programs: the same JSON, with what steers a

@@ -229,7 +229,7 @@ func TestFormatEntry(t *testing.T) {
 		{"Ann", "\x1b[31\x1b[32mnested\r\b\x7f 👩‍👩‍👧 tab\there", "03:04:05  Ann  nested 👩‍👩‍👧 tab\there\n"},
 	} {
 		e := client.Entry{Text: test.text, User: protocol.User{Name: test.name}, Time: at}
-		if got := string(formatEntry(e, time.UTC)); got != test.want {
+		if got := string(formatEntry(e, time.UTC, false)); got != test.want {
 			t.Errorf("%q: got %q, want %q", test.text, got, test.want)
 		}
 	}
@@ -237,9 +237,31 @@ func TestFormatEntry(t *testing.T) {
 		"edit": "(edited 1-1) text", "delete": "(deleted 1-1)", "react": "(no longer reacts to 1-1) +", "later": "(later) text",
 	} {
 		e := client.Entry{Kind: kind, Target: "1-1", Text: "text", Emoji: "+", Time: at}
-		if got := string(formatEntry(e, time.UTC)); got != "03:04:05    "+want+"\n" {
+		if got := string(formatEntry(e, time.UTC, false)); got != "03:04:05    "+want+"\n" {
 			t.Errorf("%s: got %q", kind, got)
 		}
+	}
+}
+
+func TestMessagesAsTheyStand(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixMilli()
+	e := client.Entry{Text: "hello", User: protocol.User{Name: "Ann"}, Time: at, Edited: 7, Reactions: []client.Reaction{{Emoji: "👍", Count: 2}, {Emoji: "\x1b[31m❤", Count: 1}}}
+	if got, want := string(formatEntry(e, time.UTC, true)), "2026-01-02 03:04:05  Ann  hello (edited)  [👍 2, ❤ 1]\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	raw := `{"id":"5-1","room":"lobby","text":"hello","edited":7,"reactions":[{"emoji":"👍","count":2,"users":["a"]}]}`
+	c := fakenode.New()
+	n := c.Start(t)
+	n.Faulty(func(cmd fakenode.Command) *fakenode.Fault {
+		if cmd.Type != "join" {
+			return nil
+		}
+		return &fakenode.Fault{Raw: fmt.Sprintf(`{"type":"joined","ref":%s,"room":"lobby","head":"9-9","messages":[%s]}`, cmd.Ref, raw)}
+	})
+	var stdout, stderr output
+	if err := Tail(t.Context(), []string{"lobby", "--no-follow", "--json", "--url", n.URL}, nil, &stdout, &stderr); err != nil || stdout.String() != raw+"\n" {
+		t.Errorf("%v, printed %q", err, stdout.String())
 	}
 }
 

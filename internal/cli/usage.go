@@ -3,11 +3,47 @@
 package cli
 
 import (
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 )
+
+// commands are what the program can do, in the order of its help: how each is called, and
+// what it does. A call that begins with no word starts nodes.
+var commands = []struct{ call, about string }{
+	{"chat [flags]", "run a node, with the embedded broker unless --redis"},
+	{"chat --nodes 3", "run a cluster of three on this machine"},
+	{"chat send ROOM [TEXT...]", "say one thing; without TEXT, each line of standard input"},
+	{"chat tail ROOM", "print a room as it goes on"},
+	{"chat bench", "load a cluster, and check that nothing is lost, doubled or out of order"},
+	{"chat verify FILE...", "check the histories that bench or a test wrote"},
+	{"chat help [COMMAND]", "this, or what a command takes"},
+	{"chat version", "version, commit, Go version, platform"},
+}
+
+// printCommands prints the commands, aligned.
+func printCommands(w io.Writer) {
+	for _, c := range commands {
+		fmt.Fprintf(w, "  %-25s %s\n", c.call, c.about)
+	}
+}
+
+// UnknownCommand tells that there is no command of that name, and which there are.
+func UnknownCommand(name string) error {
+	var names []string
+	for _, c := range commands {
+		word := strings.Fields(c.call)[1]
+		if !strings.ContainsAny(word, "[-") {
+			names = append(names, word)
+		}
+	}
+	last := len(names) - 1
+	return usage(fmt.Sprintf("unknown command %q", clean(name)),
+		"the commands are "+strings.Join(names[:last], ", ")+" and "+names[last]+"; chat --help tells more")
+}
 
 // UsageError is a command line that can't be obeyed as it stands; the program
 // ends with status 2.

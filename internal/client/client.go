@@ -50,10 +50,14 @@ type Options struct {
 	// OnEvent is told the events that a Session does not keep to itself:
 	// presence, typing, status, nodes, renamed, moderated and unknown ones.
 	// OnNotice is told of the Session's connections. Both are called by the
-	// Session's reader, one call at a time: while they run nothing is read, and
-	// they must not wait for the Session. A Conn by itself calls neither.
+	// Session's reader, and OnNotice by Open before that, one call at a time: while
+	// they run nothing is read, and they must not wait for the Session. A Conn by
+	// itself calls neither.
 	OnEvent  func(Event)
 	OnNotice func(Notice)
+	// OnToken is told the token of each welcome, by which the same user may come again:
+	// the first before Open returns, the others by the Session's reader.
+	OnToken func(token string)
 	// OnRefused is told each refusal of a message or a join after which the
 	// Session tries again by itself. It is called by who sends and by the
 	// reader, at the same time too, and must not wait for the Session.

@@ -45,7 +45,7 @@ func (s *Session) Send(ctx context.Context, name, text, key string) (Sent, error
 	if bad := protocol.Key(key); bad != nil {
 		return Sent{}, bad
 	}
-	text = strings.ToValidUTF8(text, "\ufffd")
+	text, key = strings.ToValidUTF8(text, replacement), strings.ToValidUTF8(key, replacement)
 	m := outgoing{cmd: Command{Type: protocol.Send, Room: name, Text: text, Key: key}}
 	sent, err := s.deliver(ctx, &m)
 	var refused *protocol.Error
@@ -54,6 +54,9 @@ func (s *Session) Send(ctx context.Context, name, text, key string) (Sent, error
 	}
 	return sent, err
 }
+
+// replacement stands for what is not UTF-8 (U+FFFD).
+const replacement = "\ufffd"
 
 // outgoing is a message on its way.
 type outgoing struct {

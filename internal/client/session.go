@@ -193,6 +193,9 @@ func (s *Session) attach(c *Conn) {
 		return
 	}
 	s.renewLater(c, c.auth)
+	if s.opts.OnToken != nil && w.Token != "" {
+		s.opts.OnToken(w.Token)
+	}
 	s.notice(Notice{Node: here, Again: again, Renewed: renewed})
 	for _, name := range leave {
 		_ = c.Request(Command{Type: protocol.Leave, Room: name}, func(Event) {})
