@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,6 +52,13 @@ func (p *peers) find(tag string) (addr string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// others returns what the other live nodes say of themselves.
+func (p *peers) others() []broker.NodeInfo {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(p.live), func(n broker.NodeInfo) bool { return n.ID == p.self.ID })
 }
 
 // list returns the live nodes, this one first, by the URLs that are good for a

@@ -73,7 +73,9 @@ type server struct {
 
 	stopping  atomic.Bool // it takes users still, and says that it soon won't
 	draining  atomic.Bool
-	closeAll  func()             // the connections to Redis
+	closeAll  func() // the connections to Redis
+	elsewhere elsewhere
+	runs      context.Context    // ends with the broker's own work
 	stopRun   context.CancelFunc // ends the broker's own work
 	running   sync.WaitGroup
 	httpEnded chan error
@@ -110,7 +112,7 @@ func startServer(ctx context.Context, opts cli.NodeOptions, listener net.Listene
 		return nil, err
 	}
 	runCtx, stop := context.WithCancel(context.Background())
-	s.stopRun = stop
+	s.runs, s.stopRun = runCtx, stop
 	s.running.Go(func() { s.broker.Run(runCtx, s) })
 	s.running.Go(func() { s.httpEnded <- s.http.Serve(listener) })
 	if debug != nil {
@@ -384,9 +386,6 @@ func (s *server) News(payload []byte) { s.hub.News(payload) }
 // Lost passes on that what this node wrote is gone (broker.Listener).
 func (s *server) Lost() { s.hub.Lost() }
 
-// Reachable passes on whether Redis is within reach (broker.Listener).
-func (s *server) Reachable(up bool) { s.hub.Reachable(up) }
-
 // NodesFor returns the live nodes, this one first (session.Cluster).
 func (s *server) NodesFor(origin string) []protocol.Node { return s.peers.list(origin) }
 
@@ -396,12 +395,17 @@ func (s *server) Rooms(ctx context.Context) ([]protocol.RoomCount, error) { retu
 // Nodes tells all users that the cluster changed (broker.Listener).
 func (s *server) Nodes(live []broker.NodeInfo) {
 	s.peers.set(live)
-	events := make(map[string]*room.Broadcast) // by the origin that clients came by
+	s.tellAll(func(origin string) protocol.Event { return protocol.NodeList(s.peers.list(origin)) })
+}
+
+// tellAll hands an event to all users that depends on the origin by which they came.
+func (s *server) tellAll(event func(origin string) protocol.Event) {
+	events := make(map[string]*room.Broadcast) // by origin
 	s.hub.Each(func(m room.Member) {
 		origin := m.(*session.Session).Origin()
 		b := events[origin]
 		if b == nil {
-			b = room.NewBroadcast(protocol.NodeList(s.peers.list(origin)))
+			b = room.NewBroadcast(event(origin))
 			events[origin] = b
 		}
 		m.Deliver(b)

@@ -239,6 +239,15 @@ func Status(up bool) Event {
 	}{broker})
 }
 
+// StatusElsewhere makes the event that this node has been without Redis for some time,
+// and that other nodes are not.
+func StatusElsewhere(others []Node) Event {
+	return encode("status", struct {
+		Broker string `json:"broker"`
+		Nodes  []Node `json:"nodes"`
+	}{"down", others})
+}
+
 // Reset makes the event that the room's log is no longer the one that was
 // followed.
 func Reset(room string, head ID) Event {

@@ -45,7 +45,7 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 	s.welcome(c, w.renewed)
 	s.visit.End()
 	if !s.node.Hub.Up() {
-		s.transport.Deliver(room.NewBroadcast(protocol.Status(false)))
+		s.transport.Deliver(room.NewBroadcast(s.node.Cluster.Status(s.origin)))
 	}
 	return nil
 }

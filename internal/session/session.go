@@ -38,6 +38,9 @@ type Cluster interface {
 	// NodesFor returns the live nodes, this one first, as a client reaches them
 	// that came by the given origin ("http://host:port").
 	NodesFor(origin string) []protocol.Node
+	// Status is the event for a client that came by the given origin while the node
+	// is without Redis.
+	Status(origin string) protocol.Event
 	// Rooms lists the rooms with users online.
 	Rooms(ctx context.Context) ([]protocol.RoomCount, error)
 }

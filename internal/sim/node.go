@@ -185,6 +185,9 @@ type alone struct{ id string }
 // NodesFor names the one node (session.Cluster).
 func (a alone) NodesFor(string) []protocol.Node { return []protocol.Node{{ID: a.id}} }
 
+// Status names no other node (session.Cluster).
+func (a alone) Status(string) protocol.Event { return protocol.Status(false) }
+
 // Rooms lists none (session.Cluster).
 func (a alone) Rooms(context.Context) ([]protocol.RoomCount, error) { return nil, nil }
 
