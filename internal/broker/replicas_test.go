@@ -68,6 +68,9 @@ func TestReplicasConfirmWhatIsAcknowledged(t *testing.T) {
 		t.Errorf("a repeat is acknowledged: %+v", r)
 	}
 	poll.Until(t, "the reason", func() bool { return b.Ready() != nil && strings.Contains(b.Ready().Error(), "replicas") })
+	if err := b.Ready(); err != nil && !strings.Contains(err.Error(), "with --wait-replicas 1 nothing can be sent until a second Redis server is back") {
+		t.Errorf("/readyz says %v", err)
+	}
 	replica.Thaw()
 	poll.Until(t, "the repeat", func() bool {
 		r, err := say(b, "3")

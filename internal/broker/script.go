@@ -127,8 +127,18 @@ func (b *Broker) confirm(call once, confirmed *redis.IntCmd) {
 	case err != nil:
 		call.SetErr(fmt.Errorf("wait for replicas: %w", err))
 	case n < int64(b.cfg.Replicas):
-		call.SetErr(fmt.Errorf("%w: %d of %d within %s", errReplicas, n, b.cfg.Replicas, replicasWithin))
+		call.SetErr(tooFew(n, b.cfg.Replicas))
 	}
+}
+
+// tooFew is errReplicas, with what an operator has to know.
+func tooFew(n int64, wanted int) error {
+	remedy := "a second Redis server is back"
+	if wanted > 1 {
+		remedy = fmt.Sprintf("%d Redis servers besides the primary are back", wanted)
+	}
+	return fmt.Errorf("%w: %d of %d within %s: with --wait-replicas %d nothing can be sent until %s",
+		errReplicas, n, wanted, replicasWithin, wanted, remedy)
 }
 
 // nodeOf returns where a key is written.

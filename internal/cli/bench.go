@@ -160,6 +160,9 @@ func judge(r *load.Result) error {
 		}
 		return fmt.Errorf("promises were broken, %d times: see above; --out FILE keeps the history", broken)
 	case r.Verdict == check.RedisLost:
+		if r.Report.Found[check.RuleLost] == 0 {
+			return errors.New("the end of a log was lost, by Redis and not by the chat: " + whereLosses)
+		}
 		return errors.New("acknowledged messages were lost, by Redis and not by the chat: " + whereLosses)
 	case r.Outside > 0:
 		return errors.New(outside(r))

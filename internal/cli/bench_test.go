@@ -58,6 +58,13 @@ func TestBenchTellsWhatItsResultComesTo(t *testing.T) {
 			Sent: 9, Acknowledged: 9, Found: map[check.Rule]int{check.RuleLost: 4, check.RuleEnd: 2}, Violations: []check.Violation{{Rule: check.RuleLost}},
 		}}, []string{"Redis lost what it had acknowledged (4 messages), and everybody in the rooms was told\n", "What is not promised"},
 			"acknowledged messages were lost, by Redis and not by the chat: "},
+		{"a Redis that lost what was not acknowledged", load.Result{Verdict: check.RedisLost, Clients: 2, Report: &check.Report{
+			Sent: 9, Acknowledged: 9, Found: map[check.Rule]int{check.RuleDiffers: 2}, Violations: []check.Violation{{Rule: check.RuleDiffers}},
+		}}, []string{"Redis lost the end of a log, but no message that it had acknowledged, and everybody in the rooms was told\n", "What is not promised"},
+			"the end of a log was lost, by Redis and not by the chat: "},
+		{"a Redis that lost what was sent again", load.Result{Verdict: check.RedisLost, Clients: 2, Report: &check.Report{
+			Sent: 9, Acknowledged: 9, Found: map[check.Rule]int{check.RuleID: 2}, Violations: []check.Violation{{Rule: check.RuleID}},
+		}}, []string{"was sent again and has other ids, and everybody in the rooms was told\n"}, "the end of a log was lost, by Redis"},
 		{"a broken promise", load.Result{Verdict: check.Broken, Outside: 1, Clients: 2, Report: &check.Report{
 			Sent: 9, Acknowledged: 9, Found: map[check.Rule]int{check.RuleLost: 4}, Violations: []check.Violation{{Rule: check.RuleLost, Room: "r", Text: "gone"}},
 		}}, []string{"BROKEN PROMISES\n  lost: room \"r\": gone\n  and 3 more\n"}, "promises were broken, 4 times"},

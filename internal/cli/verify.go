@@ -36,6 +36,7 @@ func Verify(args []string, stdin io.Reader, stdout io.Writer) error {
 		return usage("chat verify needs a file", "chat verify FILE..., or - for standard input")
 	}
 	var bad, lost, mute int
+	acknowledged := 0 // messages that Redis lost
 	for _, name := range flags.Args() {
 		report, v, err := verifyFile(name, stdin)
 		if err != nil {
@@ -46,6 +47,7 @@ func Verify(args []string, stdin io.Reader, stdout io.Writer) error {
 			bad++
 		case v == check.RedisLost:
 			lost++
+			acknowledged += report.Found[check.RuleLost]
 		case report.Sent == 0:
 			mute++
 		}
@@ -54,6 +56,8 @@ func Verify(args []string, stdin io.Reader, stdout io.Writer) error {
 	switch {
 	case bad > 0:
 		return fmt.Errorf("%d of %d histories break a promise: see above", bad, flags.NArg())
+	case lost > 0 && acknowledged == 0:
+		return fmt.Errorf("in %d of %d histories Redis lost the end of a log: %s", lost, flags.NArg(), whereLosses)
 	case lost > 0:
 		return fmt.Errorf("in %d of %d histories Redis lost what it had acknowledged: %s", lost, flags.NArg(), whereLosses)
 	case mute > 0:

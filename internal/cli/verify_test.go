@@ -54,7 +54,7 @@ func TestVerify(t *testing.T) {
 		{[]string{good, bad}, "", `lost: room "lobby": "1" of u was acknowledged as 1000-1, which is "2" of u`, "1 of 2 histories break a promise"},
 		{[]string{"-"}, endless, "", "-: it can't be judged: 1 messages were acknowledged, and its end is missing"},
 		{[]string{good, mute}, "", "mute: none: nothing was sent", "in 1 of 2 histories nothing was sent"},
-		{[]string{good, wiped}, "", "wiped: Redis lost what it had acknowledged (1 messages), and everybody in the rooms was told\n",
+		{[]string{good, wiped}, "", "wiped: Redis lost what it had acknowledged (1 message), and everybody in the rooms was told\n",
 			`in 1 of 2 histories Redis lost what it had acknowledged: "What is not promised" in GUARANTEES.md`},
 		{[]string{write("empty", "")}, "", "", "holds no record"},
 		{[]string{write("rubbish", kept+"rubbish\n")}, "", "", "line 7 is no record"},
