@@ -232,3 +232,34 @@ func TestAppOriginsMayConnect(t *testing.T) {
 		t.Errorf("the policy is %q", got)
 	}
 }
+
+// A shared cache keeps JSON that does not forbid it: behind Varnish, two minutes.
+func TestNoCacheKeepsWhatANodeAnswers(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	debug := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	n1, n2 := startNode(t, b.URL(), "--node-id=one", "--debug-addr="+debug), startNode(t, b.URL(), "--node-id=two")
+	poll.Until(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x"))+len(n2.peers.list("http://x")) == 4 })
+	_, opened := askAs(t, "GET", n1.url+"/socket.io/?EIO=4&transport=polling", "localhost")
+	_, sid, _ := strings.Cut(opened, `"sid":"`)
+	sid, _, _ = strings.Cut(sid, `"`)
+	for _, c := range []struct{ method, url string }{
+		{"GET", n1.url + "/healthz"}, {"GET", n1.url + "/readyz"}, {"GET", n1.url + "/metrics"}, {"OPTIONS", n1.url + "/"},
+		{"GET", n1.url + "/api/rooms"}, {"GET", n1.url + "/api/nodes"}, {"GET", n1.url + "/api/rooms/lobby/messages"}, {"GET", n1.url + "/api/x"},
+		{"POST", n1.url + "/api/rooms"}, {"POST", n1.url + "/"}, {"GET", n1.url + "/nothing"}, {"GET", n1.url + "//nothing/../x"},
+		{"GET", n1.url + "/ws"}, {"GET", n1.url + "/cluster"}, {"GET", n1.url + "/cluster/state"}, {"GET", n1.url + "/peer/let-go"},
+		{"GET", n1.url + "/socket.io/?EIO=4&transport=polling"}, {"GET", n1.url + "/socket.io/?EIO=3&transport=polling"},
+		{"POST", n2.url + "/socket.io/?EIO=4&transport=polling&sid=" + sid}, // which passes it on
+		{"GET", n2.url + "/socket.io/?EIO=4&transport=polling&sid=none.x"},
+		{"GET", "http://" + debug + "/metrics"}, {"GET", "http://" + debug + "/api/nodes"},
+	} {
+		res, body := askAs(t, c.method, c.url, "localhost")
+		if got := strings.Join(res.Header.Values("Cache-Control"), ", "); got != "no-store" {
+			t.Errorf("%s %s: %d, Cache-Control %q: %.100s", c.method, c.url, res.StatusCode, got, body)
+		}
+	}
+	// Files are kept, and asked for anew.
+	if res, _ := askAs(t, "GET", n1.url+"/assets/app.js", "localhost"); res.Header.Get("Cache-Control") != "no-cache" || res.Header.Get("ETag") == "" {
+		t.Errorf("a file: %v", res.Header)
+	}
+}

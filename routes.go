@@ -54,7 +54,16 @@ func (s *server) routes() http.Handler {
 		})
 	}
 	mux.Handle("/", pages)
-	return mux
+	return noStore(mux)
+}
+
+// noStore tells caches to keep no answer (RFC 9111 section 5.2.2.5), but for those
+// that say otherwise themselves, as files do: shared caches keep JSON without it.
+func noStore(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *server) pages() http.Handler {

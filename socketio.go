@@ -85,6 +85,7 @@ func (s *server) passOn(tag string, w http.ResponseWriter, r *http.Request) bool
 		writeFull(w)
 		return true
 	}
+	w.Header().Del("Cache-Control") // the owner's answer brings its own
 	return s.relay.Forward(tag, w, r)
 }
 
