@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -97,17 +96,7 @@ func help(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 
 // version prints what this program is, from what the Go tool put into it.
 func version(w io.Writer) error {
-	release, commit := "devel", "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" && info.Main.Version != "(devel)" {
-			release = info.Main.Version
-		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				commit = s.Value
-			}
-		}
-	}
+	release, commit := build()
 	_, err := fmt.Fprintf(w, "chat %s\ncommit %s\n%s %s/%s\n", release, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }
@@ -137,6 +126,9 @@ func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	}
 	defer signal.Stop(signals)
 	log := newLog(opts, stderr)
+	if !child { // whose parent has
+		logStart(log, opts)
+	}
 	if opts.Nodes > 1 {
 		return runCluster(ctx, opts, signals, stdout, stderr, log)
 	}

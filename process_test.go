@@ -302,6 +302,33 @@ func TestEnvironmentAndFlags(t *testing.T) {
 	}
 }
 
+// A start says in one line what an operator asks first, and no secret.
+func TestAStartLogsHowTheNodeIsSetUp(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	const secret = "a-secret-of-32-bytes-or-more-for-the-tests"
+	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL(), "CHAT_JWT_KEY_FILE="}, "--addr=127.0.0.1:0", "--jwt-secret="+secret, "--secret="+secret,
+		"--origin=https://www.example.org", "--trust-proxy=10.0.0.0/8", "--trust-proxy=0.0.0.0/0", "--text-limit=77")
+	p.url(1)
+	log := p.errs()
+	if strings.Count(log, "msg=starting") != 1 || strings.Contains(log, secret) || strings.Contains(log, strings.Split(b.URL(), "@")[0]) {
+		t.Errorf("logged: %s", log)
+	}
+	for _, want := range []string{
+		"version=", "redis=" + b.Addr(), "text_limit=77", "rate=10", "origins=https://www.example.org", "trust_proxy=10.0.0.0/8,", `users="with a JWT"`,
+		"level=WARN msg=\"--trust-proxy names every address",
+	} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the line lacks %s: %s", want, log)
+		}
+	}
+	open := startProgram(t, []string{"CHAT_REDIS=" + b.URL(), "CHAT_JWT_SECRET="}, "--addr=127.0.0.1:0")
+	open.url(1)
+	if log := open.errs(); !strings.Contains(log, "CHAT_JWT_SECRET is set and empty") || !strings.Contains(log, "users=guests") {
+		t.Errorf("with an empty variable: %s", log)
+	}
+}
+
 func TestVersionAndHelp(t *testing.T) {
 	t.Parallel()
 	for _, arg := range []string{"version", "--version", "--help", "-h"} {

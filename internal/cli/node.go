@@ -54,6 +54,9 @@ type NodeOptions struct {
 
 	// Port is that of Addr.
 	Port int
+	// EmptyKeys are the environment variables of JWTs' keys that are set and empty,
+	// where no key was given: an operator may have meant to give one.
+	EmptyKeys []string
 	// Given are the flags that were set, by flag or environment, with their
 	// values, for handing them on to the nodes of a cluster.
 	Given map[string][]string
@@ -156,6 +159,13 @@ func ParseNode(args []string, env func(string) (string, bool), stdout io.Writer)
 		return o, false, err
 	}
 	o.Given = given(all)
+	if o.JWTSecret == "" && o.JWTKeyFile == "" {
+		for _, flag := range []string{"jwt-secret", "jwt-key-file"} {
+			if _, ok := env(EnvName(flag)); ok { // else it would be given
+				o.EmptyKeys = append(o.EmptyKeys, EnvName(flag))
+			}
+		}
+	}
 	if err := o.LogLevel.UnmarshalText([]byte(level)); err != nil {
 		return o, false, usage(fmt.Sprintf("--log-level %q is none", level), "take debug, info, warn or error")
 	}
