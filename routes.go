@@ -275,12 +275,15 @@ func (s *server) serveMessages(w http.ResponseWriter, r *http.Request) {
 		writeError(w, bad)
 		return
 	}
-	list, more, err := s.hub.History(r.Context(), name, before, limit)
+	var answer protocol.Event
+	err := s.hub.History(r.Context(), name, before, limit, func(list []protocol.Entry, more bool) {
+		answer = protocol.Histories(name, list, more)
+	})
 	if err != nil {
 		s.writeUnavailable(w, err)
 		return
 	}
-	writeBody(w, http.StatusOK, protocol.Histories(name, list, more).Body)
+	writeBody(w, http.StatusOK, answer.Body)
 }
 
 // page reads ?before= and ?limit=, whose rules are those of history.

@@ -172,7 +172,7 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 			return err
 		}
 	}
-	s.hub = room.New(room.Config{Node: self.ID, Limits: s.opts.Limits(), Log: s.log}, b)
+	s.hub = room.New(room.Config{Node: self.ID, Limits: s.opts.Limits(), History: s.opts.History, Log: s.log}, b)
 	s.peers.self = self
 	s.sockets = conn.NewServer(conn.Config{ReadLimit: s.opts.Limits().FrameLimit(), Log: s.log})
 	users, web := shareFiles(fileLimit())

@@ -297,7 +297,7 @@ func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draf
 	list, err := b.append(ctx, room, drafts)
 	added := 0
 	for _, r := range list {
-		if !r.Duplicate && r.Refused == "" {
+		if !r.Duplicate && r.Refused == nil {
 			added++
 		}
 	}
@@ -315,18 +315,26 @@ func (b *Broker) did(what, room string, err error) {
 	b.health.refusals.note(w, err)
 }
 
+// changesKept is how many of a room's edits, deletions and reactions are kept: a
+// join recovers no more than protocol.MaxRecovered entries, and a node that catches
+// up should find those that it missed in some seconds.
+const changesKept = 2 * protocol.MaxRecovered
+
 func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
-	args := make([]any, 0, 7+6*len(drafts))
+	args := make([]any, 0, 13+3*len(drafts))
 	args = append(args, b.keys.live(room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
-		min(b.cfg.Replicas, 1))
+		min(b.cfg.Replicas, 1), changesKept, protocol.MaxEdits, protocol.MaxReactionKinds, protocol.MaxReactions,
+		protocol.MaxRoomReactions, protocol.MaxReactionUsers)
 	for _, d := range drafts {
-		owner := d.Owner()
-		if d.Moderator || d.Kind == protocol.React {
-			owner = nil
+		args = append(args, member(d), d.Kind, d.Tail)
+		switch {
+		case d.Kind == protocol.React:
+			args = append(args, d.Target.String(), true, d.Emoji, d.On)
+		case d.Kind != "":
+			args = append(args, d.Target.String(), d.Moderator, d.Text, false)
 		}
-		args = append(args, member(d), d.Mark(), d.Tail, d.Kind, d.Target.String(), owner)
 	}
-	keys := []string{b.keys.room("log", room), b.keys.room("keys", room), b.keys.room("gone", room), b.keys.room("edits", room)}
+	keys := append(b.keys.log(room), b.keys.room("keys", room), b.keys.room("reacts", room), b.keys.room("marked", room))
 	reply, err := b.runConfirmed(ctx, appendScript, keys, args...).Slice()
 	if err != nil {
 		return nil, err
@@ -337,8 +345,11 @@ func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draf
 // member is a draft's place in the set of keys taken. A user's id holds no "|".
 func member(d protocol.Draft) string { return d.User + "|" + d.Key }
 
-// refusedTarget tells what the script's outcomes mean that are no acceptance.
-var refusedTarget = map[int64]protocol.Code{2: protocol.CodeNotFound, 3: protocol.CodeForbidden}
+// refused tells what the script's outcomes mean that are no acceptance.
+var refused = map[int64]*protocol.Error{
+	2: protocol.ErrTargetGone, 3: protocol.ErrNotAuthor, 4: protocol.ErrTooManyEdits, 5: protocol.ErrTooManyKinds,
+	6: protocol.ErrTooManyReactions,
+}
 
 // receipts reads the reply of the append script, and checks that it is the
 // answer to this very call: one that came too late, to a call given up, must
@@ -358,7 +369,7 @@ func receipts(drafts []protocol.Draft, reply []any) ([]protocol.Receipt, error) 
 		if !ok1 || !ok2 || !ok3 || !ok4 || echo != member(d) {
 			return nil, errReply
 		}
-		r := protocol.Receipt{Time: parseMS(stamp), Duplicate: outcome == 1, Refused: refusedTarget[outcome]}
+		r := protocol.Receipt{Time: parseMS(stamp), Duplicate: outcome == 1, Refused: refused[outcome]}
 		if text != "" {
 			id, err := protocol.ParseID(text)
 			if err != nil {

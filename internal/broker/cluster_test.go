@@ -116,7 +116,7 @@ func testASlotIsMoved(t *testing.T, cluster *redistest.Cluster, at *site) {
 	b.has(t, "what is published there", func() bool {
 		return slices.ContainsFunc(b.live, func(s string) bool { return strings.Contains(s, second.String()) })
 	})
-	list, _, err := b.Newest(t.Context(), room, 10)
+	list, _, err := b.newest(t, room, 10)
 	if err != nil || len(list) != 2 || list[0].ID != first || list[1].ID != second {
 		t.Errorf("%s %v", ids(list), err)
 	}
@@ -156,7 +156,7 @@ func testAPrimaryDies(t *testing.T, cluster *redistest.Cluster, at *site) {
 	}
 	t.Logf("all rooms, %d of them of the dead primary, were back after %s", len(away), time.Since(began).Round(time.Millisecond))
 	poll.Until(t, "to be ready", func() bool { return b.Ready() == nil })
-	list, _, err := b.Newest(t.Context(), rooms[0], 10)
+	list, _, err := b.newest(t, rooms[0], 10)
 	if err != nil || ids(list) != "1 2" {
 		t.Errorf("%s %v", ids(list), err)
 	}

@@ -86,15 +86,14 @@ func testADeletedMessageIsGoneWithItsEdits(t *testing.T, at *site) {
 	m := first[0].ID
 	edit := b.put(t, change(protocol.Edit, "a", "2", m, "secret-two"), change(protocol.React, "b", "2", m, ""))
 	deleted := b.put(t, change(protocol.Delete, "a", "3", m, ""))[0]
-	if deleted.Refused != "" || deleted.ID.Seq != 5 {
+	if deleted.Refused != nil || deleted.ID.Seq != 5 {
 		t.Fatalf("the deletion became %+v", deleted)
 	}
 	if all := b.everything(t); strings.Contains(all, "secret") || !strings.Contains(all, "stays") {
 		t.Errorf("redis still holds it: %s", all)
 	}
-	list, _, err := b.Newest(t.Context(), "lobby", 50)
-	if err != nil || ids(list) != "2 4 5" {
-		t.Errorf("the log holds %s, %v", ids(list), err)
+	if list := b.all(t); ids(list) != "2 4 5" {
+		t.Errorf("the log holds %s", ids(list))
 	}
 	// Deleted ids stay good as cursors, and so does the log's beginning.
 	for _, c := range []struct {
@@ -124,30 +123,30 @@ func testOnlyMessagesOfOnesOwnAreChanged(t *testing.T, at *site) {
 	never := protocol.ID{MS: m.MS, Seq: 999}
 	for i, c := range []struct {
 		draft protocol.Draft
-		want  protocol.Code
+		want  *protocol.Error
 	}{
-		{change(protocol.Edit, "b", "1", m, "y"), protocol.CodeForbidden},
-		{change(protocol.Delete, "b", "2", m, ""), protocol.CodeForbidden},
-		{change(protocol.Delete, "a", "3", never, ""), protocol.CodeNotFound},
-		{change(protocol.Edit, "a", "4", notes[0].ID, "y"), protocol.CodeNotFound},
-		{change(protocol.Delete, "b", "5", notes[1].ID, ""), protocol.CodeNotFound},
-		{change(protocol.React, "b", "6", never, ""), protocol.CodeNotFound},
+		{change(protocol.Edit, "b", "1", m, "y"), protocol.ErrNotAuthor},
+		{change(protocol.Delete, "b", "2", m, ""), protocol.ErrNotAuthor},
+		{change(protocol.Delete, "a", "3", never, ""), protocol.ErrTargetGone},
+		{change(protocol.Edit, "a", "4", notes[0].ID, "y"), protocol.ErrTargetGone},
+		{change(protocol.Delete, "b", "5", notes[1].ID, ""), protocol.ErrTargetGone},
+		{change(protocol.React, "b", "6", never, ""), protocol.ErrTargetGone},
 	} {
 		if r := b.put(t, c.draft)[0]; r.Refused != c.want || !r.ID.IsZero() || r.Duplicate {
 			t.Errorf("%d: %+v", i, r)
 		}
 	}
-	if list, _, _ := b.Newest(t.Context(), "lobby", 50); ids(list) != "1 2 3" {
+	if list := b.all(t); ids(list) != "1 2 3" {
 		t.Errorf("the log holds %s", ids(list))
 	}
 	// All in one call, in order; a moderator may.
 	del := change(protocol.Delete, "m", "7", m, "")
 	del.Moderator = true
 	got := b.put(t, change(protocol.Edit, "a", "8", m, "z"), del, change(protocol.React, "a", "9", m, ""), change(protocol.Delete, "a", "10", m, ""), draft("a", "11", "on"))
-	if got[0].Refused != "" || got[1].Refused != "" || got[2].Refused != protocol.CodeNotFound || got[3].Refused != protocol.CodeNotFound || got[4].ID.Seq != 6 {
+	if got[0].Refused != nil || got[1].Refused != nil || got[2].Refused != protocol.ErrTargetGone || got[3].Refused != protocol.ErrTargetGone || got[4].ID.Seq != 6 {
 		t.Errorf("one call: %+v", got)
 	}
-	if list, _, _ := b.Newest(t.Context(), "lobby", 50); ids(list) != "3 5 6" {
+	if list := b.all(t); ids(list) != "3 5 6" {
 		t.Errorf("the log holds %s", ids(list))
 	}
 }
@@ -188,16 +187,28 @@ func testWhatWasDeletedIsRememberedWithinBounds(t *testing.T, at *site) {
 	b := open(t, at, "n1", 20)
 	for i := range 60 {
 		m := b.put(t, draft("a", fmt.Sprint("m", i), "x"))[0].ID
-		b.put(t, change(protocol.Edit, "a", fmt.Sprint("e", i), m, "y"))
+		b.put(t, change(protocol.Edit, "a", fmt.Sprint("e", i), m, "y"), change(protocol.React, "b", fmt.Sprint("r", i), m, ""))
 		if i%2 == 0 {
 			b.put(t, change(protocol.Delete, "a", fmt.Sprint("d", i), m, ""))
 		}
 	}
-	for _, kind := range []string{"gone", "edits"} {
-		key := strings.Replace(broker.LogKey(b.ns, "lobby"), ":log:", ":"+kind+":", 1)
-		if n, err := b.rdb.ZCard(t.Context(), key).Result(); (err != nil && err != redis.Nil) || n > 20 || n == 0 {
-			t.Errorf("%s holds %d ids, %v", kind, n, err)
+	// Of the newest 20 messages 20 - k were edited, and k deleted ones have left.
+	for _, c := range []struct {
+		kind        string
+		least, most int64
+	}{{"gone", 60, 2020}, {"stand", 2, 40}, {"marked", 1, 20}, {"reacts", 1, 20}} {
+		key := strings.Replace(broker.LogKey(b.ns, "lobby"), ":log:", ":"+c.kind+":", 1)
+		n, err := b.rdb.ZCard(t.Context(), key).Result()
+		if c.kind == "stand" {
+			n, err = b.rdb.HLen(t.Context(), key).Result()
 		}
+		if err != nil || n > c.most || n < c.least {
+			t.Errorf("%s holds %d, %v", c.kind, n, err)
+		}
+	}
+	oldest := b.all(t)[0].ID
+	if all := b.everything(t); strings.Contains(all, `"text":"y"`) && strings.Count(all, `"text":"y"`) > 20 {
+		t.Errorf("edits of messages before %v are still there: %s", oldest, all)
 	}
 }
 
@@ -214,7 +225,7 @@ func TestADeletionThatRedisForbidsIsNotBegun(t *testing.T) {
 	}
 	b := open(t, at, "n1", 100)
 	m := b.put(t, draft("a", "1", "secret"))[0].ID
-	for _, command := range []string{"xdel", "zremrangebyrank"} {
+	for _, command := range []string{"xdel", "zremrangebyrank", "hdel", "zrem"} {
 		s.Do("ACL", "SETUSER", redistest.User, "-"+command)
 		before := b.everything(t)
 		if _, err := b.Append(t.Context(), "lobby", []protocol.Draft{change(protocol.Delete, "a", "2", m, "")}); err == nil {
@@ -226,7 +237,7 @@ func TestADeletionThatRedisForbidsIsNotBegun(t *testing.T) {
 		b.put(t, draft("a", command, "a message needs none of them"))
 		s.Do("ACL", "SETUSER", redistest.User, "+"+command)
 	}
-	if got := b.put(t, change(protocol.Delete, "a", "2", m, ""))[0]; got.Duplicate || got.Refused != "" {
+	if got := b.put(t, change(protocol.Delete, "a", "2", m, ""))[0]; got.Duplicate || got.Refused != nil {
 		t.Errorf("once Redis allowed it, the deletion became %+v", got)
 	}
 	if all := b.everything(t); strings.Contains(all, "secret") {
@@ -247,12 +258,12 @@ func TestARefusalTakesNoKeyWhereReplicasConfirm(t *testing.T) {
 	before := b.everything(t)
 	for range 2 {
 		got, err := b.Append(t.Context(), "lobby", []protocol.Draft{never})
-		if err != nil || got[0].Refused != protocol.CodeNotFound || got[0].Duplicate {
+		if err != nil || got[0].Refused != protocol.ErrTargetGone || got[0].Duplicate {
 			t.Errorf("alone it got %+v, %v", got, err)
 		}
 	}
 	got, err := b.Append(t.Context(), "lobby", []protocol.Draft{never, draft("a", "1", "x")})
-	if err != nil || got[0].Refused != protocol.CodeNotFound || !got[1].Duplicate || got[1].ID != said.ID {
+	if err != nil || got[0].Refused != protocol.ErrTargetGone || !got[1].Duplicate || got[1].ID != said.ID {
 		t.Errorf("before a repeat it got %+v, %v", got, err)
 	}
 	if after := b.everything(t); after != before {
@@ -271,7 +282,7 @@ func TestADeletionIsConfirmedByReplicas(t *testing.T) {
 	deleted := b.put(t, change(protocol.Delete, "a", "3", said[0].ID, ""))[0]
 	held := *b
 	held.rdb = replica.Client()
-	if all := held.everything(t); deleted.Refused != "" || strings.Contains(all, "secret-one") || !strings.Contains(all, "secret-two") {
+	if all := held.everything(t); deleted.Refused != nil || strings.Contains(all, "secret-one") || !strings.Contains(all, "secret-two") {
 		t.Errorf("acknowledged as %+v the replica holds %s", deleted, all)
 	}
 	replica.Freeze()
@@ -282,7 +293,7 @@ func TestADeletionIsConfirmedByReplicas(t *testing.T) {
 	replica.Thaw()
 	poll.Until(t, "the deletion's repeat", func() bool {
 		got, err := b.Append(t.Context(), "lobby", late)
-		return err == nil && got[0].Duplicate && got[0].Refused == "" && !got[0].ID.IsZero()
+		return err == nil && got[0].Duplicate && got[0].Refused == nil && !got[0].ID.IsZero()
 	})
 	if all := held.everything(t); strings.Contains(all, "secret") {
 		t.Errorf("the replica holds %s", all)

@@ -46,6 +46,15 @@ func LiveChannel(namespace string, database int, room string) string {
 	return keyspace{namespace, database}.live(room)
 }
 
+// ChangesKey is the Redis key of the stream of a room's edits, deletions and
+// reactions, for tools and tests as LogKey is.
+func ChangesKey(namespace, room string) string { return keyspace{prefix: namespace}.room("changes", room) }
+
+// log returns the keys of a room's log as the scripts take them (scripts/room.lua).
+func (k keyspace) log(room string) []string {
+	return []string{k.room("log", room), k.room("changes", room), k.room("gone", room), k.room("stand", room)}
+}
+
 // mainTag is the hash tag of all that is not of one room.
 const mainTag = "cluster"
 

@@ -20,17 +20,23 @@ var scripts embed.FS
 // lie in one slot, and it publishes in that slot.
 type script struct{ source, sha string }
 
-func readScript(name string) script {
-	source, err := scripts.ReadFile("scripts/" + name + ".lua")
-	if err != nil {
-		panic(err) // embedded: it can't be missing
+// readScript makes one script of files that stand behind each other.
+func readScript(names ...string) script {
+	var source []byte
+	for _, name := range names {
+		part, err := scripts.ReadFile("scripts/" + name + ".lua")
+		if err != nil {
+			panic(err) // embedded: it can't be missing
+		}
+		source = append(source, part...)
 	}
 	sum := sha1.Sum(source)
 	return script{string(source), hex.EncodeToString(sum[:])}
 }
 
 var (
-	appendScript = readScript("append")
+	appendScript = readScript("room", "append")
+	readLog      = readScript("room", "read")
 	hereScript   = readScript("here")
 	leaseScript  = readScript("lease")
 	namesScript  = readScript("names")

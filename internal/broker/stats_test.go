@@ -64,7 +64,7 @@ func TestWhatIsSaidToRedisIsCounted(t *testing.T) {
 		if err := b.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: key, Values: []string{"by", "hand"}}).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := b.Newest(t.Context(), "lobby", 10); err != nil || b.Stats().Skipped != 1 {
+		if _, _, err := b.newest(t, "lobby", 10); err != nil || b.Stats().Skipped != 1 {
 			t.Errorf("an entry by hand: %v, %d skipped", err, b.Stats().Skipped)
 		}
 		if err := b.rdb.Set(t.Context(), key, "x", 0).Err(); err != nil {

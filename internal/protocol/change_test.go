@@ -48,13 +48,13 @@ func TestEditsDeletionsAndReactionsAreDecoded(t *testing.T) {
 func TestAnEntrysKindCantBeForged(t *testing.T) {
 	t.Parallel()
 	evil := `},"kind":"delete","target":"5-1","text":"`
-	raw := AppendEntry(nil, ID{6, 2}, "lobby", Message(User{ID: "u", Name: evil}, evil, evil+"},", "n").Tail)
+	raw := AppendEntry(nil, ID{6, 2}, "lobby", Message(User{ID: "u", Name: evil}, evil, evil+"},", "n"), 0)
 	if kind, target := (Entry{Raw: raw}).Change(); kind != "" || !target.IsZero() {
 		t.Errorf("%s is a %q of %v", raw, kind, target)
 	}
 	for _, kind := range []string{Edit, Delete, React} {
 		d := Command{Type: kind, Target: ID{5, 1}, Text: evil, Emoji: "👍", Key: evil}.Change(User{ID: "u", Name: evil}, "n", false)
-		raw := AppendEntry(nil, ID{6, 2}, "lobby", d.Tail)
+		raw := AppendEntry(nil, ID{6, 2}, "lobby", d, 5)
 		if got, target := (Entry{Raw: raw}).Change(); got != kind || target != (ID{5, 1}) {
 			t.Errorf("%s is a %q of %v", raw, got, target)
 		}

@@ -25,9 +25,13 @@ type Draft struct {
 	Target ID
 	// Moderator tells that the target may be another's.
 	Moderator bool
-	// Tail is the rest of the entry's JSON object, made by Message: it begins
-	// with the key and the user, by which the log finds an entry again, and
-	// ends with the closing brace.
+	// Text is what an Edit puts in place of the text, a JSON string.
+	Text []byte
+	// Emoji and On are those of a React.
+	Emoji string
+	On    bool
+	// Tail is the rest of the entry's JSON object, made by Message or Change: it
+	// begins with the key and the user, and ends with the closing brace.
 	Tail []byte
 }
 
@@ -40,10 +44,25 @@ type Receipt struct {
 	Time int64
 	// Duplicate tells that the key had been accepted before.
 	Duplicate bool
-	// Refused is why the log did not take it: CodeNotFound or CodeForbidden,
-	// about its target; "" when it did.
-	Refused Code
+	// Refused is why the log did not take it: a shared error, never changed; nil
+	// when it did.
+	Refused *Error
 }
+
+// Why a log does not take an edit, a deletion or a reaction.
+var (
+	// ErrTargetGone is answered where the target is no message of the log.
+	ErrTargetGone = Errorf(CodeNotFound, "the message is not there, or not any more")
+	// ErrNotAuthor is answered where the target is another's.
+	ErrNotAuthor = Errorf(CodeForbidden, "only its author or a moderator may do that")
+	// ErrTooManyEdits is answered where the target was edited MaxEdits times.
+	ErrTooManyEdits = Errorf(CodeForbidden, "the message was edited %d times and can't be edited again: write a new one", MaxEdits)
+	// ErrTooManyKinds is answered where the target has MaxReactionKinds emoji.
+	ErrTooManyKinds = Errorf(CodeForbidden, "the message has %d kinds of reaction: use one of them", MaxReactionKinds)
+	// ErrTooManyReactions is answered where the target has MaxReactions, or the
+	// room's messages have MaxRoomReactions.
+	ErrTooManyReactions = Errorf(CodeForbidden, "there are as many reactions as the message or the room may have")
+)
 
 // Message drafts a message that the user says through the named node.
 func Message(u User, key, text, node string) Draft {
@@ -54,8 +73,7 @@ func Message(u User, key, text, node string) Draft {
 }
 
 // Change drafts what a command of the kind Edit, Delete or React asks for. Its
-// kind and target stand right behind the user, where Entry.Kind and the log find
-// them.
+// kind and target stand right behind the user, where Entry.Change finds them.
 func (c Command) Change(u User, node string, moderator bool) Draft {
 	b := appendAuthor(make([]byte, 0, len(c.Text)+len(c.Key)+len(u.ID)+len(u.Name)+len(node)+128), u, c.Key)
 	b = append(b, kindStart[1:]...)
@@ -63,10 +81,12 @@ func (c Command) Change(u User, node string, moderator bool) Draft {
 	b = append(b, targetStart...)
 	b = append(b, c.Target.String()...)
 	b = append(b, '"')
+	var text []byte
 	switch c.Type {
 	case Edit:
+		text = AppendString(nil, c.Text)
 		b = append(b, `,"text":`...)
-		b = AppendString(b, c.Text)
+		b = append(b, text...)
 	case React:
 		b = append(b, `,"emoji":`...)
 		b = AppendString(b, c.Emoji)
@@ -75,12 +95,12 @@ func (c Command) Change(u User, node string, moderator bool) Draft {
 	}
 	return Draft{
 		User: u.ID, Key: c.Key, Kind: c.Type, Target: c.Target, Moderator: moderator,
-		Tail: appendNode(b, node),
+		Text: text, Emoji: c.Emoji, On: c.On, Tail: appendNode(b, node),
 	}
 }
 
-// keyWithin is where the key of an entry begins at the latest: only its id, room
-// and time are before it, and none of them can hold keyStart.
+// keyWithin is where the key of an entry begins at the latest: only its id, room,
+// time and count are before it, and none of them can hold keyStart.
 const (
 	keyWithin = 256
 	keyStart  = `,"key":"`
@@ -123,9 +143,16 @@ const (
 	targetStart = `","target":"`
 )
 
-// Change reads the kind of an entry and its target; "" for a message.
+// Change reads the kind of an entry and its target; "" for a message. It looks no
+// further than the end of the entry's user.
 func (e Entry) Change() (kind string, target ID) {
-	_, rest, ok := bytes.Cut(e.Raw, []byte(kindStart))
+	// The first of these ends the user: before it stand only strings, in which
+	// quotes are escaped, and numbers.
+	at := bytes.Index(e.Raw, []byte(kindStart[:3]))
+	if at < 0 {
+		return "", ID{}
+	}
+	rest, ok := bytes.CutPrefix(e.Raw[at:], []byte(kindStart))
 	if !ok {
 		return "", ID{}
 	}
@@ -136,22 +163,6 @@ func (e Entry) Change() (kind string, target ID) {
 		target, _ = ParseID(string(id)) // zero where another version has none
 	}
 	return kind, target
-}
-
-// Owner is the part of an entry's JSON that tells that it is this user's.
-func (d Draft) Owner() []byte {
-	return append(AppendString([]byte(`,"user":{"id":`), d.User), ',')
-}
-
-// Mark is the part of an entry's JSON by which it is known to be the one that
-// this user said under this key. Text can't forge it: there its quotes are
-// escaped.
-func (d Draft) Mark() []byte {
-	b := append([]byte(nil), `"key":`...)
-	b = AppendString(b, d.Key)
-	b = append(b, `,"user":{"id":`...)
-	b = AppendString(b, d.User)
-	return append(b, ',')
 }
 
 // entryStart is how the JSON of every entry begins.
@@ -171,14 +182,19 @@ func EntryID(raw []byte) (ID, bool) {
 	return id, err == nil
 }
 
-// AppendEntry appends the JSON of an entry: what a log makes of a draft's tail.
-func AppendEntry(b []byte, id ID, room string, tail []byte) []byte {
+// AppendEntry appends the JSON of an entry: what a log makes of a draft. count is
+// how many users have put the emoji after a React, and unused else.
+func AppendEntry(b []byte, id ID, room string, d Draft, count int) []byte {
 	b = append(b, entryStart...)
 	b = append(b, id.String()...)
 	b = append(b, `","room":"`...)
 	b = append(b, room...)
 	b = append(b, `","time":`...)
 	b = strconv.AppendInt(b, id.MS, 10)
+	if d.Kind == React {
+		b = append(b, `,"count":`...)
+		b = strconv.AppendInt(b, int64(count), 10)
+	}
 	b = append(b, ',')
-	return append(b, tail...)
+	return append(b, d.Tail...)
 }

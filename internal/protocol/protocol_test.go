@@ -191,7 +191,7 @@ func TestEventsAreJSONWithTheirTypeFirst(t *testing.T) {
 	t.Parallel()
 	u := User{ID: "u", Name: hard}
 	e := Entry{ID: ID{5, 7}}
-	e.Raw = AppendEntry(nil, e.ID, "lobby", Message(u, hard, hard, "n").Tail)
+	e.Raw = AppendEntry(nil, e.ID, "lobby", Message(u, hard, hard, "n"), 0)
 	for _, ev := range []Event{
 		Welcomed{User: u}.Event(), Joined("lobby", e.ID, true, []Entry{e, e}, true, []User{u, u}, 2), Joined("lobby", ID{}, false, nil, false, nil, 0),
 		Histories("lobby", []Entry{e}, true), Left("lobby"), Sent("lobby", hard, e.ID, 5, false), e.Event(), TypingIn("lobby", u),
@@ -226,14 +226,9 @@ func TestEventsAreJSONWithTheirTypeFirst(t *testing.T) {
 	}
 }
 
-func TestAnEntryIsKnownByItsMark(t *testing.T) {
+func TestAnEntryBeginsWithItsID(t *testing.T) {
 	t.Parallel()
-	mine := Message(User{ID: "u"}, "k", "x", "n")
-	forged := Message(User{ID: "v"}, "other", string(mine.Mark()), "n")
-	if !bytes.Contains(mine.Tail, mine.Mark()) || bytes.Contains(forged.Tail, mine.Mark()) {
-		t.Errorf("%s %s", mine.Tail, forged.Tail)
-	}
-	raw := AppendEntry(nil, ID{5, 7}, "r", mine.Tail)
+	raw := AppendEntry(nil, ID{5, 7}, "r", Message(User{ID: "u"}, "k", "x", "n"), 0)
 	if id, ok := EntryID(raw); !ok || id != (ID{5, 7}) {
 		t.Errorf("%v %v", id, ok)
 	}
@@ -246,18 +241,18 @@ func TestAnEntryIsKnownByItsMark(t *testing.T) {
 
 func TestAnEntryTellsItsKey(t *testing.T) {
 	t.Parallel()
-	longest := Entry{Raw: AppendEntry(nil, ID{1<<53 - 1, 1<<53 - 1}, strings.Repeat("r", MaxRoomLen), Message(User{ID: "u"}, "k-1", "x", "n").Tail)}
+	longest := Entry{Raw: AppendEntry(nil, ID{1<<53 - 1, 1<<53 - 1}, strings.Repeat("r", MaxRoomLen), Message(User{ID: "u"}, "k-1", "x", "n"), 0)}
 	for want, e := range map[string]Entry{
 		"k-1": longest,
-		"k":   {Raw: AppendEntry(nil, ID{5, 7}, "r", Command{Type: React, Key: "k", Target: ID{5, 6}}.Change(User{ID: "u"}, "n", false).Tail)},
-		"é":   {Raw: AppendEntry(nil, ID{5, 7}, "r", Message(User{}, "é", `,"key":"other"`, "n").Tail)},
+		"k":   {Raw: AppendEntry(nil, ID{5, 7}, "r", Command{Type: React, Key: "k", Target: ID{5, 6}}.Change(User{ID: "u"}, "n", false), 0)},
+		"é":   {Raw: AppendEntry(nil, ID{5, 7}, "r", Message(User{}, "é", `,"key":"other"`, "n"), 0)},
 	} {
 		if got := string(e.Key()); got != want {
 			t.Errorf("%q, want %q: %s", got, want, e.Raw)
 		}
 	}
 	for _, raw := range []string{"", "{}", `{"id":"5-7"}`, `{"id":"5-7","room":"r","time":5,"key":"k`,
-		string(AppendEntry(nil, ID{5, 7}, "r", Message(User{}, `a"b`, "x", "n").Tail))} {
+		string(AppendEntry(nil, ID{5, 7}, "r", Message(User{}, `a"b`, "x", "n"), 0))} {
 		if got := (Entry{Raw: []byte(raw)}).Key(); got != nil {
 			t.Errorf("%q of %s", got, raw)
 		}

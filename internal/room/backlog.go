@@ -96,8 +96,8 @@ func (r *room) splitJoinLocked(m Member, list []protocol.Entry, recovered bool) 
 	} else {
 		b.list = slices.Clone(rest)
 		// The id of the last one tells the client that it has all up to the head.
-		if i, ok := r.log.tail.holds(r.log.head); ok && b.list[len(b.list)-1].ID != r.log.head {
-			b.list = append(b.list, r.log.tail.list[i])
+		if t := &r.log.tail; t.holds(r.log.head) && b.list[len(b.list)-1].ID != r.log.head {
+			b.list = append(b.list, t.list[len(t.list)-1])
 		}
 	}
 	if r.backlogs == nil {

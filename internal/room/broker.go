@@ -14,14 +14,15 @@ type Broker interface {
 	// once by its user and key, and publishes what is new. The receipts answer
 	// the drafts one by one.
 	Append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error)
-	// Newest reads the newest n entries, oldest first, and whether there are
-	// older ones.
-	Newest(ctx context.Context, room string, n int) (list []protocol.Entry, more bool, err error)
-	// Before reads the n entries before id, oldest first, and whether there are
-	// older ones.
+	// Messages reads the newest n messages before an id, or of all where that is
+	// zero, as they stand.
+	Messages(ctx context.Context, room string, before protocol.ID, n int) (protocol.Page, error)
+	// Before reads up to n entries of any kind just before id, oldest first, between
+	// which nothing but deleted ones is missing, and whether more come before them.
 	Before(ctx context.Context, room string, id protocol.ID, n int) (list []protocol.Entry, more bool, err error)
-	// After reads up to n entries after the cursor, oldest first; found is
-	// false when the log doesn't hold that very cursor, nor knows it as deleted.
+	// After reads up to n entries of any kind after the cursor, oldest first; found is
+	// false when the log doesn't hold that very cursor, nor knows it as deleted, or
+	// when others than deleted entries are missing after it.
 	After(ctx context.Context, room string, cursor protocol.ID, n int) (list []protocol.Entry, found, more bool, err error)
 	// Heads reads the id of each room's newest entry.
 	Heads(ctx context.Context, rooms []string) ([]protocol.ID, error)

@@ -103,20 +103,9 @@ func (r *room) commit() {
 		r.hub.counts.acknowledged(receipts)
 		r.expect(receipts)
 		for i, s := range batch {
-			s.done(receipts[i], refusal(receipts[i].Refused))
+			s.done(receipts[i], receipts[i].Refused)
 		}
 	}
-}
-
-// refusal puts a log's refusal of an edit, a deletion or a reaction into words.
-func refusal(why protocol.Code) *protocol.Error {
-	switch why {
-	case "":
-		return nil
-	case protocol.CodeForbidden:
-		return protocol.Errorf(why, "only its author or a moderator may do that")
-	}
-	return protocol.Errorf(why, "the message is not there, or not any more")
 }
 
 func (r *room) nextBatch() []submission {
@@ -187,12 +176,12 @@ func (r *room) expect(receipts []protocol.Receipt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, receipt := range receipts {
-		if receipt.Duplicate || receipt.Refused != "" {
+		if receipt.Duplicate || receipt.Refused != nil {
 			continue
 		}
 		f := &r.log
 		if receipt.ID.Seq <= f.head.Seq && f.isSynced() {
-			if _, had := f.tail.holds(receipt.ID); !had {
+			if receipt.ID.Seq > f.tail.floor && !f.tail.holds(receipt.ID) {
 				r.catchUpLocked()
 			}
 		}

@@ -37,7 +37,32 @@ func (r *rig) joinedWith(name string, after protocol.ID) (told, []byte) {
 	return j, body
 }
 
-// Whatever is sent, edited and deleted, through hints that are lost now and then,
+// history asks the hub for a page.
+func (r *rig) history(before protocol.ID, limit int) (list []protocol.Entry, more bool) {
+	r.t.Helper()
+	err := r.hub.History(r.t.Context(), "lobby", before, limit, func(got []protocol.Entry, older bool) { list, more = got, older })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return list, more
+}
+
+// checkFresh checks that somebody who joins without a cursor gets the newest
+// messages as they stand.
+func checkFresh(t *testing.T, seed uint64, r *rig, log []protocol.Entry) {
+	t.Helper()
+	_, body := r.joinedWith("fresh", protocol.ID{})
+	var list []protocol.Entry
+	for _, s := range protocol.PageOf(log, protocol.ID{}, protocol.NewestCount).List {
+		list = append(list, s.Stands())
+	}
+	want := protocol.Joined("lobby", log[len(log)-1].ID, false, list, false, nil, 0).Body
+	if want, _, _ := bytes.Cut(want, []byte(`,"members"`)); !bytes.HasPrefix(body, want) {
+		t.Fatalf("seed %d: joined with\n%s, want\n%s", seed, body, want)
+	}
+}
+
+// Whatever is sent, edited, reacted to and deleted, through hints that are lost now and then,
 // joins from any cursor and history hold what the log holds, and members are told
 // of everything once.
 func TestDeletedEntriesLeaveANodesMemory(t *testing.T) {
@@ -58,15 +83,18 @@ func TestDeletedEntriesLeaveANodesMemory(t *testing.T) {
 		var messages, all []protocol.ID
 		for i := range 150 {
 			d := protocol.Message(protocol.User{ID: "o"}, fmt.Sprint(i), fmt.Sprint("text-", i), "o")
-			if kind := []string{"", "", protocol.Edit, protocol.Delete}[rng.IntN(4)]; kind != "" && len(messages) > 0 {
+			if kind := []string{"", "", protocol.Edit, protocol.Delete, protocol.React}[rng.IntN(5)]; kind != "" && len(messages) > 0 {
 				k := rng.IntN(len(messages))
-				d = protocol.Command{Type: kind, Key: fmt.Sprint(i), Target: messages[k], Text: "edited"}.Change(protocol.User{ID: "o"}, "o", false)
+				d = protocol.Command{
+					Type: kind, Key: fmt.Sprint(i), Target: messages[k], Text: fmt.Sprint("edited-", i),
+					Emoji: []string{"👍", "🎉"}[rng.IntN(2)], On: rng.IntN(3) > 0,
+				}.Change(protocol.User{ID: fmt.Sprint("o", rng.IntN(3))}, "o", false)
 				if kind == protocol.Delete {
 					messages = append(messages[:k], messages[k+1:]...)
 				}
 			}
 			got, err := r.Append(t.Context(), "lobby", []protocol.Draft{d})
-			if err != nil || got[0].Refused != "" {
+			if err != nil || got[0].Refused != nil {
 				t.Fatal(got, err)
 			}
 			all = append(all, got[0].ID)
@@ -94,22 +122,17 @@ func TestDeletedEntriesLeaveANodesMemory(t *testing.T) {
 			if !j.Recovered || fmt.Sprint(have) != fmt.Sprint(want) {
 				t.Fatalf("seed %d, after %v: %v, recovered %v, want %v: %s", seed, after, have, j.Recovered, want, body)
 			}
-			page, _, err := r.hub.History(t.Context(), "lobby", cursor(after), 200)
-			if err != nil {
-				t.Fatal(err)
-			}
-			n := 0
-			for _, e := range log {
-				if e.ID.Seq < after.Seq {
-					if n >= len(page) || page[n].ID != e.ID || !bytes.Equal(page[n].Raw, e.Raw) {
-						t.Fatalf("seed %d, before %v: %d entries, without %v", seed, after, len(page), e.ID)
-					}
-					n++
+			page, _ := r.history(cursor(after), 200)
+			stand := protocol.PageOf(log, after, 200).List
+			for n, e := range stand {
+				if n >= len(page) || page[n].ID != e.ID || !bytes.Equal(page[n].Raw, e.Stands().Raw) {
+					t.Fatalf("seed %d, before %v: %d entries, without %s", seed, after, len(page), e.Stands().Raw)
 				}
 			}
-			if n != len(page) {
-				t.Fatalf("seed %d, before %v: %d entries, want %d", seed, after, len(page), n)
+			if len(stand) != len(page) {
+				t.Fatalf("seed %d, before %v: %d entries, want %d", seed, after, len(page), len(stand))
 			}
+			checkFresh(t, seed, r, log)
 		}
 		for i, seq := range m.seqs() {
 			if i > 0 && seq <= m.seqs()[i-1] {

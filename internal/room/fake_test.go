@@ -66,12 +66,12 @@ func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Dr
 			continue
 		}
 		if d.Kind != "" && !slices.ContainsFunc(f.logs[name], func(e protocol.Entry) bool { return e.ID == d.Target }) {
-			receipts = append(receipts, protocol.Receipt{Refused: protocol.CodeNotFound})
+			receipts = append(receipts, protocol.Receipt{Refused: protocol.ErrTargetGone})
 			continue
 		}
 		f.seqs[name]++
 		id := protocol.ID{MS: f.base + 1000 + f.seqs[name], Seq: f.seqs[name]}
-		raw := protocol.AppendEntry(nil, id, name, d.Tail)
+		raw := protocol.AppendEntry(nil, id, name, d, protocol.Reacted(f.logs[name], d))
 		f.logs[name] = append(f.logs[name], protocol.Entry{ID: id, Raw: raw})
 		f.keys[key] = id
 		if d.Kind == protocol.Delete {
@@ -123,20 +123,16 @@ func (f *fakeBroker) read(name string) ([]protocol.Entry, error) {
 	return slices.Clone(f.logs[name]), nil
 }
 
-func (f *fakeBroker) Newest(_ context.Context, name string, n int) ([]protocol.Entry, bool, error) {
+func (f *fakeBroker) Messages(_ context.Context, name string, before protocol.ID, n int) (protocol.Page, error) {
 	list, err := f.read(name)
-	from := max(0, len(list)-n)
-	return list[from:], from > 0, err
+	return protocol.PageOf(list, before, n), err
 }
 
 func (f *fakeBroker) Before(_ context.Context, name string, id protocol.ID, n int) ([]protocol.Entry, bool, error) {
 	list, err := f.read(name)
-	end := slices.IndexFunc(list, func(e protocol.Entry) bool { return e.ID.Seq >= id.Seq })
-	if end < 0 {
-		end = len(list)
-	}
-	from := max(0, end-n)
-	return list[from:end], from > 0, err
+	list = slices.DeleteFunc(list, func(e protocol.Entry) bool { return e.ID.Seq >= id.Seq })
+	from := max(0, len(list)-n)
+	return list[from:], from > 0, err
 }
 
 func (f *fakeBroker) After(_ context.Context, name string, cursor protocol.ID, n int) ([]protocol.Entry, bool, bool, error) {

@@ -3,8 +3,6 @@ package room
 import (
 	"bytes"
 	"context"
-	"errors"
-	"sort"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,9 +13,10 @@ import (
 // follower is how far a room has followed its log. It is used under its room's
 // lock.
 type follower struct {
-	head   protocol.ID // the newest entry that members were handed
-	tail   tail
-	synced chan struct{} // closed once head and tail are known
+	head     protocol.ID // the newest entry that members were handed
+	tail     tail
+	messages messages
+	synced   chan struct{} // closed once head and messages are known
 
 	catching bool // a goroutine reads the log
 	again    bool // and shall do so once more
@@ -26,7 +25,8 @@ type follower struct {
 	earlyBytes int
 	unseen     int             // bytes handed to members since it was last seen how much waits for them
 	waiting    []chan struct{} // closed when the reading is over
-	extending  chan struct{}   // closed when the tail's extension is over
+	extending  chan struct{}   // closed when the tail's extension is over; nil without one
+	filling    chan struct{}   // the same for messages
 }
 
 // hint is an entry that came live, and the entry that it is said to follow.
@@ -45,7 +45,7 @@ const (
 // readChunk is how many entries are read at once in catching up.
 const readChunk = 500
 
-// firstRead is how many entries are read of a room that was not followed.
+// firstRead is how many messages are read of a room that was not followed.
 const firstRead = 100
 
 // filledWithin is how long an entry that Redis has acknowledged to this node
@@ -63,137 +63,6 @@ func (f *follower) isSynced() bool {
 	default:
 		return false
 	}
-}
-
-// want is what has to be read before a cursor can be answered.
-type want int
-
-const (
-	wantNothing want = iota
-	wantNewer        // the cursor is newer than the head
-	wantTail         // it is older than what is in memory, which may hold more
-	wantOlder        // only the log knows it
-)
-
-// looked is what was read of the log for a cursor that memory does not know.
-type looked struct {
-	caughtUp bool // the log was read to its end since the cursor came
-	read     bool // the entries after the cursor were
-	known    bool // the log held the cursor, and no more after it than are recovered
-	list     []protocol.Entry
-	head     protocol.ID // the newest entry that members had been handed before
-}
-
-// other reports whether the log that was read is another one than members have
-// been handed: what they had last would stand in it after the cursor.
-func (l *looked) other() bool {
-	i := sort.Search(len(l.list), func(i int) bool { return l.list[i].ID.Seq >= l.head.Seq })
-	return l.known && (i == len(l.list) || l.list[i].ID != l.head)
-}
-
-// since answers a cursor: the entries after it and whether they are all, or
-// what has to be read first. What was read already is in l.
-func (f *follower) since(cursor protocol.Cursor, l *looked) (list []protocol.Entry, recovered bool, w want) {
-	newest := f.tail.newest(protocol.NewestCount)
-	if !cursor.Given {
-		return newest, false, wantNothing
-	}
-	after := cursor.ID
-	if after.IsZero() && f.tail.complete() {
-		return f.tail.list, true, wantNothing
-	}
-	if i, ok := f.tail.holds(after); ok {
-		return f.tail.list[i+1:], true, wantNothing
-	}
-	switch {
-	case l.read && l.known && !l.other() && after.Seq < f.head.Seq:
-		if list, ok := f.splice(after, l.list); ok {
-			return list, true, wantNothing
-		}
-		return newest, false, wantNothing
-	case !l.caughtUp && (after.Seq >= f.head.Seq || l.read && l.known):
-		return nil, false, wantNewer
-	case l.read, after.Seq >= f.head.Seq:
-		return newest, false, wantNothing
-	}
-	first := f.tail.at(0)
-	if first < len(f.tail.list) && after.Seq < f.tail.list[first].ID.Seq && !f.tail.whole {
-		full := len(f.tail.list) >= tailEntries
-		if full && !f.tail.unsure && after.Seq < f.tail.floor {
-			return newest, false, wantNothing // more than are recovered
-		}
-		if !full && f.tail.bytes < tailBytes/2 {
-			return nil, false, wantTail
-		}
-	}
-	return nil, false, wantOlder
-}
-
-// splice joins what was read of the log after the cursor with what has come
-// live since, and leaves out what is still to come live.
-func (f *follower) splice(after protocol.ID, older []protocol.Entry) ([]protocol.Entry, bool) {
-	list := make([]protocol.Entry, 0, len(older)+8)
-	last := after.Seq
-	for _, e := range older {
-		if e.ID.Seq > f.head.Seq {
-			break
-		}
-		list = append(list, e)
-		last = e.ID.Seq
-	}
-	if f.tail.floor > last {
-		return nil, false // more came than memory keeps: a hole between the two
-	}
-	list = append(f.tail.withoutDeleted(list), f.tail.list[f.tail.at(last+1):]...)
-	return list, len(list) <= protocol.MaxRecovered
-}
-
-// readOlder reads what the log holds after the cursor.
-func (r *room) readOlder(ctx context.Context, after protocol.ID, l *looked) error {
-	r.mu.Lock()
-	l.head = r.log.head
-	r.mu.Unlock()
-	list, found, more, err := r.hub.broker.After(ctx, r.name, after, protocol.MaxRecovered)
-	l.read, l.known, l.list = true, found && !more, list
-	return err
-}
-
-// extend fills the tail with older entries. However many ask, the log is read
-// once.
-func (r *room) extend(ctx context.Context) error {
-	r.mu.Lock()
-	if wait := r.log.extending; wait != nil {
-		r.mu.Unlock()
-		select {
-		case <-wait:
-			return nil // whoever asked looks again
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	done := make(chan struct{})
-	r.log.extending = done
-	first := r.log.tail.list[0].ID
-	n := tailEntries - len(r.log.tail.list)
-	r.mu.Unlock()
-
-	list, more, err := r.hub.broker.Before(ctx, r.name, first, n)
-
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.log.extending = nil
-	close(done)
-	if err != nil {
-		return err
-	}
-	if t := &r.log.tail; len(t.list) > 0 && t.list[0].ID == first {
-		had := len(t.list)
-		t.prepend(list, !more)
-		if len(t.list) == had && !t.whole {
-			return errors.New("the tail can't be extended")
-		}
-	}
-	return nil
 }
 
 // Live takes what was published in a room (broker.Listener).
@@ -260,7 +129,7 @@ func (r *room) doubt(payload []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if id, ok := protocol.EntryID(payload); ok {
-		if _, had := r.log.tail.holds(id); had {
+		if r.log.tail.holds(id) {
 			return
 		}
 	}
@@ -274,7 +143,6 @@ func (r *room) doubtLocked() {
 
 func (r *room) hearLocked(e hint) {
 	f := &r.log
-	_, had := f.tail.holds(e.ID)
 	switch {
 	case !f.isSynced() || f.catching:
 		r.keepEarlyLocked(e)
@@ -283,7 +151,7 @@ func (r *room) hearLocked(e hint) {
 		r.catchUpLocked() // in turns
 	case e.follows(f.head):
 		r.passOnLocked(e.Entry)
-	case had:
+	case f.tail.holds(e.ID), e.ID == f.tail.base:
 	default:
 		// Something is missing before it; or it has a seq that was had, and is
 		// not that entry, or does not follow the entry that was had last: then
@@ -304,11 +172,17 @@ func (e *hint) follows(head protocol.ID) bool {
 
 // passOnLocked hands the next entry to all members.
 func (r *room) passOnLocked(e protocol.Entry) {
-	r.log.head = e.ID
-	r.log.tail.push(e)
-	if kind, target := e.Change(); kind == protocol.Delete {
-		r.log.tail.erase(target)
-		r.eraseBacklogsLocked(target)
+	f := &r.log
+	f.head = e.ID
+	f.tail.push(e)
+	if c, changes := e.Modification(); changes {
+		f.messages.apply(c)
+		if c.Kind == protocol.Delete {
+			f.tail.erase(c.Target)
+			r.eraseBacklogsLocked(c.Target)
+		}
+	} else if isMessage(e) {
+		f.messages.push(e)
 	}
 	r.broadcastLocked(e.Event(), r.behindLocked)
 	r.hub.traces.noteEntry(e, Handed)
@@ -417,7 +291,7 @@ func (r *room) readOn() (over bool, err error) {
 		return r.closed, err
 	}
 	if !p.found {
-		r.startOverLocked(p.list, p.whole, synced)
+		r.startOverLocked(p.newest, synced)
 	}
 	if p.more || r.log.again {
 		return r.closed, nil
@@ -426,13 +300,14 @@ func (r *room) readOn() (over bool, err error) {
 }
 
 // logPiece is a part of a log: what follows a place that was found in it, or
-// else its newest part, and whether that is the whole log.
+// else its newest messages.
 type logPiece struct {
-	list               []protocol.Entry
-	found, more, whole bool
+	list        []protocol.Entry
+	found, more bool
+	newest      protocol.Page
 }
 
-// readPiece reads what follows the head, or the newest part where that is not
+// readPiece reads what follows the head, or the newest messages where that is not
 // known, or not any more.
 func (r *room) readPiece(head protocol.ID, known bool) (p logPiece, err error) {
 	h := r.hub
@@ -448,22 +323,19 @@ func (r *room) readPiece(head protocol.ID, known bool) (p logPiece, err error) {
 		p.list, p.found, p.more, err = h.broker.After(ctx, r.name, head, readChunk)
 	}
 	if err == nil && !p.found {
-		var older bool
-		p.list, older, err = h.broker.Newest(ctx, r.name, firstRead)
-		p.whole, p.more = !older, false
+		p.newest, err = h.broker.Messages(ctx, r.name, protocol.ID{}, h.atMost(firstRead))
+		p.more = false
 	}
 	return p, err
 }
 
-// startOverLocked takes the newest part of the log in place of what was known.
+// startOverLocked takes the newest messages of the log in place of what was known.
 // Members that followed another log are told.
-func (r *room) startOverLocked(list []protocol.Entry, whole, followed bool) {
+func (r *room) startOverLocked(newest protocol.Page, followed bool) {
 	f := &r.log
-	f.tail.set(list, whole)
-	f.head = protocol.ID{}
-	if n := len(list); n > 0 {
-		f.head = list[n-1].ID
-	}
+	f.messages.set(newest)
+	f.tail.begin(newest.Head)
+	f.head = newest.Head.ID
 	if !followed {
 		close(f.synced)
 		return

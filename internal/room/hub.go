@@ -37,6 +37,8 @@ type Config struct {
 	Node string
 	// Limits are the operator's bounds.
 	Limits protocol.Limits
+	// History is how many messages a room's log holds at most; 0 for any number.
+	History int
 	// Log takes what an operator should know.
 	Log *slog.Logger
 	// Jitter returns a random part of a wait; nil for one of its own. With one

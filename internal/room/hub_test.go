@@ -82,13 +82,13 @@ func TestAWipedOrRolledBackLogIsTold(t *testing.T) {
 		"rolled back and gone on": func(f *fakeBroker) {
 			f.logs["lobby"] = f.logs["lobby"][:9]
 			e := protocol.ID{MS: 99_999, Seq: 10}
-			f.logs["lobby"] = append(f.logs["lobby"], protocol.Entry{ID: e, Raw: protocol.AppendEntry(nil, e, "lobby", []byte(`"text":"other"}`))})
+			f.logs["lobby"] = append(f.logs["lobby"], protocol.Entry{ID: e, Raw: protocol.AppendEntry(nil, e, "lobby", protocol.Draft{Tail: []byte(`"text":"other"}`)}, 0)})
 			f.seqs["lobby"] = 10
 		},
 		"trimmed past what was followed": func(f *fakeBroker) {
 			f.logs["lobby"] = f.logs["lobby"][:0:0]
 			e := protocol.ID{MS: 99_999, Seq: 50}
-			f.logs["lobby"] = append(f.logs["lobby"], protocol.Entry{ID: e, Raw: protocol.AppendEntry(nil, e, "lobby", []byte(`"text":"other"}`))})
+			f.logs["lobby"] = append(f.logs["lobby"], protocol.Entry{ID: e, Raw: protocol.AppendEntry(nil, e, "lobby", protocol.Draft{Tail: []byte(`"text":"other"}`)}, 0)})
 			f.seqs["lobby"] = 50
 		},
 	} {

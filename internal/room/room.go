@@ -58,7 +58,10 @@ func newRoom(h *Hub, name string, vacated <-chan struct{}) *room {
 		emptySince: time.Now(),
 		local:      make(map[string]*localUser),
 		dirty:      make(map[string]struct{}),
-		log:        follower{synced: make(chan struct{})},
+		log: follower{
+			synced: make(chan struct{}),
+			tail:   tail{keep: h.cfg.History}, messages: messages{keep: h.cfg.History},
+		},
 		present:    mirror{loaded: make(chan struct{})},
 	}
 }
@@ -174,11 +177,13 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.Curso
 		switch want {
 		case wantNewer:
 			err = r.catchUpNow(ctx)
-			l = looked{caughtUp: true} // and look again
+			l = looked{caughtUp: true, filled: l.filled} // and look again
 		case wantTail:
 			err = r.extend(ctx)
 		case wantOlder:
 			err = r.readOlder(ctx, after.ID, &l)
+		case wantMessages:
+			err = r.fill(ctx, &l)
 		}
 		if err != nil {
 			return false, protocol.ErrUnavailable
@@ -243,61 +248,4 @@ func (h *Hub) Members(name string) ([]protocol.User, int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.membersLocked()
-}
-
-// History reads up to limit entries of a room before the given one, or its
-// newest without one, and whether there are older ones.
-func (h *Hub) History(ctx context.Context, name string, before protocol.Cursor, limit int) ([]protocol.Entry, bool, error) {
-	if before.Given && before.ID.IsZero() {
-		return nil, false, nil // nothing is before the beginning
-	}
-	head := protocol.ID{}
-	r := h.find(name)
-	if r != nil {
-		list, more, ok, at := r.remembered(before, limit)
-		if ok {
-			return list, more, nil
-		}
-		head = at
-	}
-	var list []protocol.Entry
-	var more bool
-	var err error
-	if !before.Given {
-		list, more, err = h.broker.Newest(ctx, name, limit)
-		// What members have not been handed yet comes to them live.
-		for !head.IsZero() && len(list) > 0 && list[len(list)-1].ID.Seq > head.Seq {
-			list = list[:len(list)-1]
-		}
-	} else {
-		list, more, err = h.broker.Before(ctx, name, before.ID, limit)
-	}
-	if r != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		list = r.log.tail.withoutDeleted(list) // members were told of these already
-	}
-	return list, more, err
-}
-
-// remembered answers History from memory, where it can.
-func (r *room) remembered(before protocol.Cursor, limit int) (list []protocol.Entry, more, ok bool, head protocol.ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.log.isSynced() {
-		return nil, false, false, protocol.ID{}
-	}
-	t := &r.log.tail
-	end := len(t.list)
-	if before.Given {
-		end = t.at(before.ID.Seq)
-		if end == len(t.list) && before.ID.Seq > r.log.head.Seq {
-			return nil, false, false, r.log.head
-		}
-	}
-	if end < limit && !t.whole {
-		return nil, false, false, r.log.head
-	}
-	from := max(0, end-limit)
-	return append([]protocol.Entry(nil), t.list[from:end]...), from > 0 || !t.whole, true, r.log.head
 }

@@ -7,87 +7,151 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// A room's newest entries are kept in memory up to these bounds; but as many as
-// a join is answered with are always kept.
+// A room's newest entries, and its newest messages, are kept in memory up to these
+// bounds; but as many as a join is answered with are always kept.
 const (
 	tailEntries = protocol.MaxRecovered
 	tailBytes   = 1 << 20
 )
 
-// tail is the newest part of a room's log, without what was deleted: so seqs may
-// be skipped in it, and nothing else is. It is used under its room's lock.
+// tail is the newest part of a room's log, entries of all kinds, without what was
+// deleted: so seqs may be skipped in it, and nothing else is. It is used under its
+// room's lock.
 type tail struct {
 	list  []protocol.Entry
 	bytes int
-	whole bool // the log begins where the list does
-	// floor is the seq up to which entries may be missing from the list; there is
-	// one of that very seq, unless unsure.
+	// messages and edits are how many of list are such.
+	messages, edits int
+	// keep is how many messages a room holds at most; 0 for any number.
+	keep int
+
+	// floor is the seq up to which entries may be missing from the list. There is
+	// one of that very seq, unless unsure; base is its id, zero where it is not known.
 	floor  int64
+	base   protocol.ID
 	unsure bool
+	// ended tells that nothing can be added before the list: the room holds nothing
+	// that leads up to it without a gap, or memory has no place for that.
+	ended bool
+	// epoch counts the times that the list was begun anew.
+	epoch int
 }
 
-func (t *tail) set(list []protocol.Entry, whole bool) {
-	t.list, t.bytes, t.whole = nil, 0, whole
-	t.sinkTo(list)
-	for _, e := range list {
-		t.push(e)
+// begin empties the tail but for the room's newest entry, zero where the log is
+// empty.
+func (t *tail) begin(head protocol.Entry) {
+	*t = tail{keep: t.keep, epoch: t.epoch + 1, unsure: true}
+	if t.ended = head.ID.IsZero(); !t.ended {
+		t.floor = head.ID.Seq - 1
+		t.push(head)
 	}
 }
 
-// push adds the next entry, and drops the oldest when there are too many.
+// push adds the next entry, and drops the oldest where there are too many.
 func (t *tail) push(e protocol.Entry) {
 	t.list = append(t.list, e)
-	t.bytes += len(e.Raw)
+	t.count(e, 1)
 	drop := 0
-	for n := len(t.list); n > tailEntries || (n > protocol.NewestCount && t.bytes > tailBytes); n-- {
-		t.bytes -= len(t.list[drop].Raw)
+	bytes := t.bytes
+	for n := len(t.list); n > tailEntries || n > protocol.NewestCount && bytes > tailBytes; n-- {
+		bytes -= len(t.list[drop].Raw)
 		drop++
 	}
-	if drop > 0 {
-		t.floor, t.unsure = t.list[drop-1].ID.Seq, false
-		clear(t.list[:drop]) // so that their bytes can be freed
-		t.list = t.list[drop:]
-		t.whole = false
+	t.drop(drop)
+	for t.keep > 0 && t.messages > t.keep {
+		t.expire()
 	}
 }
 
-// prepend adds entries that come just before the list, as far as there is room.
-func (t *tail) prepend(older []protocol.Entry, whole bool) {
+// expire drops the oldest message, which has left the log by its bound, with what
+// comes before it, and with its edits.
+func (t *tail) expire() {
+	first := slices.IndexFunc(t.list, isMessage)
+	if id := t.list[first].ID; t.edits > 0 {
+		for i, e := range t.list {
+			if kind, target := e.Change(); kind == protocol.Edit && target == id {
+				first = i
+			}
+		}
+	}
+	t.drop(first + 1)
+	t.ended = true
+}
+
+func isMessage(e protocol.Entry) bool {
+	kind, _ := e.Change()
+	return !changes(kind)
+}
+
+// changes reports whether entries of a kind change a message, and are none.
+func changes(kind string) bool {
+	return kind == protocol.Edit || kind == protocol.Delete || kind == protocol.React
+}
+
+// count takes an entry into the counts, or with -1 out of them.
+func (t *tail) count(e protocol.Entry, by int) {
+	t.bytes += by * len(e.Raw)
+	switch kind, _ := e.Change(); {
+	case kind == protocol.Edit:
+		t.edits += by
+	case !changes(kind):
+		t.messages += by
+	}
+}
+
+// drop drops the oldest n entries.
+func (t *tail) drop(n int) {
+	if n == 0 {
+		return
+	}
+	for _, e := range t.list[:n] {
+		t.count(e, -1)
+	}
+	t.base = t.list[n-1].ID
+	t.floor, t.unsure, t.ended = t.base.Seq, false, false
+	clear(t.list[:n]) // so that their bytes can be freed
+	t.list = t.list[n:]
+}
+
+// prepend adds entries that come just before the list, as far as there is room. more
+// tells that there are others before them.
+func (t *tail) prepend(older []protocol.Entry, more bool) {
 	older = t.withoutDeleted(older) // since they were read
-	free := tailEntries - len(t.list)
-	from := len(older)
-	for from > 0 && free > 0 &&
-		(t.bytes+len(older[from-1].Raw) <= tailBytes || tailEntries-free < protocol.NewestCount) {
+	from, bytes, messages := len(older), t.bytes, t.messages
+	for from > 0 {
+		e := older[from-1]
+		n := len(t.list) + len(older) - from
+		bytes += len(e.Raw)
+		if isMessage(e) {
+			messages++
+		}
+		if n >= tailEntries || n >= protocol.NewestCount && bytes > tailBytes || t.keep > 0 && messages > t.keep {
+			break
+		}
 		from--
-		free--
-		t.bytes += len(older[from].Raw)
 	}
-	t.whole = whole && from == 0
-	t.list = append(append(make([]protocol.Entry, 0, len(older)-from+len(t.list)), older[from:]...), t.list...)
-	t.sinkTo(t.list)
-}
-
-// sinkTo lays the floor below a list that the log was read for.
-func (t *tail) sinkTo(list []protocol.Entry) {
-	t.floor, t.unsure = 0, true
-	if len(list) > 0 && !t.whole {
-		t.floor = list[0].ID.Seq - 1
+	t.ended = !more || from > 0 || len(older) == 0
+	older = older[from:]
+	if len(older) == 0 {
+		return
 	}
+	t.list = slices.Concat(older, t.list)
+	for _, e := range older {
+		t.count(e, 1)
+	}
+	t.floor, t.base, t.unsure = older[0].ID.Seq-1, protocol.ID{}, true
 }
 
 // erase takes out what a deletion has taken out of the log: the message, and its
 // edits.
 func (t *tail) erase(target protocol.ID) {
 	if target.Seq <= t.floor {
-		t.unsure = true
+		t.unsure = true // the entry of that seq may be the message, or one of its edits
 	}
 	kept := t.list[:0]
 	for _, e := range t.list {
 		if deletedBy(e, func(id protocol.ID) bool { return id == target }) {
-			t.bytes -= len(e.Raw)
-			if e.ID.Seq <= t.floor {
-				t.unsure = true
-			}
+			t.count(e, -1)
 			continue
 		}
 		kept = append(kept, e)
@@ -125,21 +189,26 @@ func deletedBy(e protocol.Entry, is func(protocol.ID) bool) bool {
 	return kind == protocol.Edit && is(target)
 }
 
-// complete reports whether the list holds all that was ever entered into the log.
-func (t *tail) complete() bool { return t.whole && (len(t.list) == 0 || t.list[0].ID.Seq == 1) }
-
 // at returns the place of the first entry with a seq of at least seq.
 func (t *tail) at(seq int64) int {
 	return sort.Search(len(t.list), func(i int) bool { return t.list[i].ID.Seq >= seq })
 }
 
-// holds reports whether the very entry is in the list, and where.
-func (t *tail) holds(id protocol.ID) (int, bool) {
+// holds reports whether the very entry is in the list.
+func (t *tail) holds(id protocol.ID) bool {
 	i := t.at(id.Seq)
-	return i, i < len(t.list) && t.list[i].ID == id
+	return i < len(t.list) && t.list[i].ID == id
 }
 
-// newest returns the last n entries.
-func (t *tail) newest(n int) []protocol.Entry {
-	return t.list[max(0, len(t.list)-n):]
+// after returns the entries after a cursor, zero for the beginning; ok is false where
+// memory does not know it, nor therefore which they are.
+func (t *tail) after(cursor protocol.ID) (list []protocol.Entry, ok bool) {
+	if cursor == t.base && (t.floor == 0 || !cursor.IsZero()) {
+		return t.list, true
+	}
+	i := t.at(cursor.Seq)
+	if i < len(t.list) && t.list[i].ID == cursor {
+		return t.list[i+1:], true
+	}
+	return nil, false
 }

@@ -368,12 +368,13 @@ func (s *Session) history(ctx context.Context, c protocol.Command) *protocol.Err
 	if !s.joined(c.Room) {
 		return protocol.ErrNotJoined
 	}
-	list, more, err := s.node.Hub.History(ctx, c.Room, c.Before, c.Limit)
+	err := s.node.Hub.History(ctx, c.Room, c.Before, c.Limit, func(list []protocol.Entry, more bool) {
+		short := protocol.NewestOf(list, protocol.MaxHistoryBytes)
+		s.transport.Reply(c, protocol.Histories(c.Room, short, more || len(short) < len(list)))
+	})
 	if err != nil {
 		return protocol.ErrUnavailable
 	}
-	short := protocol.NewestOf(list, protocol.MaxHistoryBytes)
-	s.transport.Reply(c, protocol.Histories(c.Room, short, more || len(short) < len(list)))
 	return nil
 }
 

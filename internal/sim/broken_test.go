@@ -105,7 +105,7 @@ func (v memoryView) enter(name string, d protocol.Draft) (protocol.ID, [][]byte)
 	if r := v.reserved; r != nil {
 		// The place before the last is taken at last.
 		v.reserved = nil
-		raw := protocol.AppendEntry(nil, r.id, name, d.Tail)
+		raw := protocol.AppendEntry(nil, r.id, name, d, protocol.Reacted(v.log, d))
 		n := len(v.log)
 		v.log = slices.Insert(v.log, n-1, protocol.Entry{ID: r.id, Raw: raw})
 		return r.id, [][]byte{raw, r.after}
@@ -119,13 +119,13 @@ func (v memoryView) enter(name string, d protocol.Draft) (protocol.ID, [][]byte)
 		v.given[id.Seq] = id
 		id.Seq++
 		v.given[id.Seq] = id
-		raw := protocol.AppendEntry(nil, id, name, d.Tail)
+		raw := protocol.AppendEntry(nil, id, name, d, protocol.Reacted(v.log, d))
 		v.log = append(v.log, protocol.Entry{ID: id, Raw: raw})
 		v.reserved = &reservation{id: free, after: raw}
 		return id, nil
 	}
 	v.given[id.Seq] = id
-	raw := protocol.AppendEntry(nil, id, name, d.Tail)
+	raw := protocol.AppendEntry(nil, id, name, d, protocol.Reacted(v.log, d))
 	v.log = append(v.log, protocol.Entry{ID: id, Raw: raw})
 	return id, [][]byte{raw}
 }
@@ -179,10 +179,8 @@ func (v memoryView) read() []protocol.Entry {
 	return list
 }
 
-func (v memoryView) Newest(_ context.Context, _ string, n int) ([]protocol.Entry, bool, error) {
-	list := v.read()
-	from := max(0, len(list)-n)
-	return list[from:], from > 0, nil
+func (v memoryView) Messages(_ context.Context, _ string, before protocol.ID, n int) (protocol.Page, error) {
+	return protocol.PageOf(v.read(), before, n), nil
 }
 
 func (v memoryView) Before(_ context.Context, _ string, id protocol.ID, n int) ([]protocol.Entry, bool, error) {

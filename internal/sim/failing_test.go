@@ -88,12 +88,8 @@ type page struct {
 	found, more bool
 }
 
-func (f failing) Newest(ctx context.Context, name string, n int) ([]protocol.Entry, bool, error) {
-	p, err := met(f.failure, ctx, func() (p page, err error) {
-		p.list, p.more, err = f.memoryView.Newest(ctx, name, n)
-		return p, err
-	})
-	return p.list, p.more, err
+func (f failing) Messages(ctx context.Context, name string, before protocol.ID, n int) (protocol.Page, error) {
+	return met(f.failure, ctx, func() (protocol.Page, error) { return f.memoryView.Messages(ctx, name, before, n) })
 }
 
 func (f failing) Before(ctx context.Context, name string, id protocol.ID, n int) ([]protocol.Entry, bool, error) {

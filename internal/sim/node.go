@@ -49,14 +49,17 @@ type life struct {
 	wires []*wire    // in the order of their making, as a seed decides by it
 }
 
-const namespace = "chat"
+const (
+	namespace    = "chat"
+	messagesKept = 10_000
+)
 
 // start brings the node to life, however long Redis lets it wait.
 func (n *node) start(ctx context.Context, log *slog.Logger) error {
 	l := &life{n: n, rdb: n.net.client(), lossy: n.faults}
 	for {
 		var err error
-		l.broker, err = broker.New(ctx, broker.Config{Client: l.rdb, Namespace: namespace, History: 10_000, Node: broker.NodeInfo{ID: n.id}, Log: log, Jitter: n.jitter})
+		l.broker, err = broker.New(ctx, broker.Config{Client: l.rdb, Namespace: namespace, History: messagesKept, Node: broker.NodeInfo{ID: n.id}, Log: log, Jitter: n.jitter})
 		if err == nil {
 			break
 		}
@@ -80,7 +83,7 @@ func (n *node) start(ctx context.Context, log *slog.Logger) error {
 // serve makes the hub and what its sessions share.
 func (l *life) serve(b room.Broker, log *slog.Logger) {
 	limits := protocol.Limits{Text: 4000, Rooms: 100}
-	l.hub = room.New(room.Config{Node: l.n.id, Limits: limits, Log: log, Jitter: l.n.jitter}, b)
+	l.hub = room.New(room.Config{Node: l.n.id, Limits: limits, History: messagesKept, Log: log, Jitter: l.n.jitter}, b)
 	l.session = &session.Node{
 		ID: l.n.id, Hub: l.hub, Cluster: alone{l.n.id}, Limits: limits, Secret: []byte("the same for all nodes, 32 bytes"), Log: log,
 	}

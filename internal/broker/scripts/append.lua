@@ -1,163 +1,298 @@
 -- Takes a batch of drafts into a room's log, each at most once.
 --
--- KEYS: 1 the log (stream), 2 the keys taken (sorted set, scored by the ms of
---       the entry), 3 the ids of deleted entries (sorted set, scored by their
---       seq), 4 the ids of edits (sorted set, scored by the seq of what they edit)
--- ARGV: 1 the live channel, 2 PUBLISH or SPUBLISH, 3 entries kept, 4 keys kept,
+-- KEYS: 1 to 4 as in room.lua, 5 the keys taken (sorted set of "USER|KEY", scored
+--       by the ms of the entry), 6 who put which reaction (sorted set of
+--       "SEQ|EMOJI|USER", scored by the seq of the message), 7 the seqs of the
+--       messages that something is kept about in 4 and 6 (sorted set, scored by the
+--       seq)
+-- ARGV: 1 the live channel, 2 PUBLISH or SPUBLISH, 3 messages kept, 4 keys kept,
 --       5 ms for which a key is kept, 6 the room's name, 7 whether WAIT follows
---       (1 or 0); then for each draft: its member of the keys' set, its mark (see
---       protocol.Draft), its tail, its kind ("" for a message), its target, and
---       what tells that the target is the user's own ("" where it may be anyone's)
--- Returns for each draft: its member, the entry's id ("" where the log no
--- longer holds it), its ms, 1 where the key had been taken before, 2 where its
--- target is no message of the log, 3 where that is another's.
+--       (1 or 0), 8 changes kept, then the most 9 edits of a message, 10 emoji of a
+--       message, 11 reactions of a message, 12 reactions of the room, 13 users that
+--       a reaction lists; then for each draft: "USER|KEY", its kind ("" for a
+--       message), its tail (see protocol.Draft), and where it is no message: its
+--       target, whether that may be another's (1 or 0), its text or emoji, and
+--       whether a reaction is put (1) or taken away (0)
+-- Returns for each draft: "USER|KEY", the entry's id ("" where the room no longer
+-- holds it), its ms, and 0 taken, 1 the key had been taken before, 2 its target is
+-- no message of the log, 3 that is another's, 4 it was edited too often, 5 it has
+-- too many emoji, 6 there are too many reactions.
 --
 -- A script that fails half-way is not rolled back (https://redis.io/docs/latest/
 -- develop/programmability/eval-intro/), so whatever can fail comes before the
--- first write, which is an XADD, and the seq is read from the log itself.
+-- first write, and the seq is read from the streams themselves.
 
-local log, taken, gone, edits = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local room = ARGV[6]
+local taken, reacts, marked = KEYS[5], KEYS[6], KEYS[7]
+local keep, room, keepChanges = tonumber(ARGV[3]), ARGV[6], tonumber(ARGV[8])
+local maxEdits, maxKinds = tonumber(ARGV[9]), tonumber(ARGV[10])
+local maxReactions, maxRoomReactions, maxUsers = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
 
-local function split(id)
-  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-  return tonumber(ms), tonumber(seq)
+-- The newest entry of either stream, and what the next id must be above.
+local head, logms, logseq = newest(log)
+local change, changems, changeseq = newest(changes)
+if stale(head, change) then
+  change, changems, changeseq = '', 0, 0
 end
-
--- The entry's JSON, where it is one of ours: what somebody put into the log by
--- hand has no field m, or one that doesn't begin with its id.
-local function json(entry)
-  local fields = entry[2]
-  for i = 1, #fields, 2 do
-    if fields[i] == 'm' then
-      local start = '{"id":"' .. entry[1] .. '"'
-      if string.sub(fields[i + 1], 1, #start) == start then
-        return fields[i + 1]
-      end
-    end
-  end
-  return nil
+local ms, seq = 0, 0
+if head ~= '' then
+  ms, seq = split(head)
 end
-
--- The log's newest id, and the id, ms and seq of its newest entry of ours.
-local topms, topseq, ms, seq, newest = 0, 0, 0, 0, ''
-local from = '+'
-for page = 1, 20 do
-  local found = redis.call('XREVRANGE', log, from, '-', 'COUNT', page == 1 and 1 or 200)
-  if page == 1 and #found > 0 then
-    topms, topseq = split(found[1][1])
-  end
-  for _, entry in ipairs(found) do
-    if json(entry) then
-      newest = entry[1]
-      ms, seq = split(newest)
-      break
-    end
-    from = entry[1]
-  end
-  if seq > 0 or #found == 0 or (page > 1 and #found < 200) then
-    break
+if change ~= '' then
+  local cms, cseq = split(change)
+  if cseq > seq then
+    head, ms, seq = change, cms, cseq
   end
 end
 
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
-ms = math.max(ms, now, topms)
-if ms == topms and seq + 1 <= topseq then
-  ms = ms + 1
+ms = math.max(ms, now, logms, changems)
+if (ms == logms and seq + 1 <= logseq) or (ms == changems and seq + 1 <= changeseq) then
+  ms = ms + 1 -- something by hand has a higher seq in this very ms
+end
+local stamp = text(ms)
+
+-- The drafts, and of which kinds those are that were not taken before.
+local drafts, changing, growing = {}, false, false
+local i = 14
+while i <= #ARGV do
+  local d = { member = ARGV[i], kind = ARGV[i + 1], tail = ARGV[i + 2] }
+  i = i + 3
+  if d.kind ~= '' then
+    d.target, d.free, d.what, d.on = ARGV[i], ARGV[i + 1] == '1', ARGV[i + 2], ARGV[i + 3] == '1'
+    i = i + 4
+  end
+  d.score = redis.call('ZSCORE', taken, d.member)
+  if not d.score then
+    changing = changing or d.kind ~= ''
+    growing = growing or d.kind ~= 'delete'
+  end
+  drafts[#drafts + 1] = d
 end
 
--- Whether a draft may be about this target: 0, or what the reply says of it.
-local function judge(target, owner)
-  local found = redis.call('XRANGE', log, target, target)
-  local m = found[1] and json(found[1])
-  if not m or string.find(m, '},"kind":"', 1, true) then
+local fresh = head == ''
+if growing and (fresh or changing) then
+  -- The first write of a script decides whether a full Redis refuses it: later
+  -- ones pass. This one is refused by a full Redis, and else changes nothing.
+  -- Deletions alone go without it: they make room. Where there are only messages,
+  -- the first XADD is that write.
+  redis.call('ZADD', taken, 'XX', 0, '')
+end
+if growing and fresh then
+  -- The log begins anew: what is remembered was of another.
+  redis.call('DEL', changes, gone, stand, reacts, marked)
+end
+if changing then
+  -- What may not be done fails here: a key of another type, and what a Redis user
+  -- of an older version may not call. Nothing is changed.
+  redis.call('XDEL', log, '0-1')
+  redis.call('XDEL', changes, '0-1')
+  redis.call('HDEL', stand, '')
+  redis.call('ZREM', reacts, '')
+  redis.call('ZREMRANGEBYRANK', gone, 1, 0)
+  redis.call('ZREM', marked, '')
+end
+
+-- Where an entry was put that had been taken at this ms.
+local function find(member, at)
+  for _, stream in ipairs({ log, changes }) do
+    for _, entry in ipairs(redis.call('XRANGE', stream, at .. '-0', at .. '-18446744073709551615')) do
+      if field(entry, 'k') == member and json(entry) then
+        return entry[1]
+      end
+    end
+  end
+  return ''
+end
+
+-- The edits of a message: how many, the ids of their entries, and the ms of the
+-- last one, kept as "MS COUNT ID,ID,… TEXT".
+local function editsOf(of)
+  local kept = redis.call('HGET', stand, 'e' .. of)
+  if not kept then
+    return 0, ''
+  end
+  local _, count, list = string.match(kept, '^(%d+) (%d+) (%S*) ')
+  return tonumber(count), list
+end
+
+-- The reactions of a message, in their order, kept as a line "EMOJI COUNT ID,ID,…"
+-- each, and how many they are in all.
+local function reactionsOf(of)
+  local list, total = {}, 0
+  for emoji, count, users in string.gmatch(redis.call('HGET', stand, 'r' .. of) or '', '(%S+) (%d+) ([^\n]*)') do
+    list[#list + 1] = { emoji = emoji, count = tonumber(count), users = users }
+    total = total + tonumber(count)
+  end
+  return list, total
+end
+
+-- Puts or takes away a reaction in the list of its message. Returns whether that
+-- changes anything, and how many users have put the emoji then.
+local function react(d)
+  local at
+  for k, r in ipairs(d.reactions) do
+    if r.emoji == d.what then
+      at = k
+    end
+  end
+  local user = string.match(d.member, '^[^|]*')
+  local had = redis.call('ZSCORE', reacts, d.of .. '|' .. d.what .. '|' .. user)
+  if (had and true or false) == d.on then
+    return false, at and d.reactions[at].count or 0
+  end
+  if not at then
+    at = #d.reactions + 1
+    d.reactions[at] = { emoji = d.what, count = 0, users = '' }
+  end
+  local r, users = d.reactions[at], {}
+  for id in string.gmatch(r.users, '[^,]+') do
+    if id ~= user then
+      users[#users + 1] = id
+    end
+  end
+  if d.on and #users < maxUsers then
+    users[#users + 1] = user
+  end
+  r.count = r.count + (d.on and 1 or -1)
+  r.users = table.concat(users, ',')
+  if r.count <= 0 then
+    table.remove(d.reactions, at)
+  end
+  return true, r.count
+end
+
+-- Whether a draft may change its target: 0, or what the reply says of it.
+local function judge(d)
+  local found = redis.call('XRANGE', log, d.target, d.target)
+  if not found[1] or not json(found[1]) then
     return 2
   end
-  -- The first place that looks so is the user's own: strings have their quotes
-  -- escaped.
-  if owner ~= '' then
-    local at = string.find(m, ',"user":{"id":', 1, true)
-    if not at or string.sub(m, at, at + #owner - 1) ~= owner then
+  local _, n = split(d.target)
+  d.of = text(n)
+  if not d.free then
+    local author = string.match(d.member, '^[^|]*|')
+    if string.sub(field(found[1], 'k') or '', 1, #author) ~= author then
       return 3
+    end
+  end
+  if d.kind == 'edit' then
+    d.edits, d.editIDs = editsOf(d.of)
+    if d.edits >= maxEdits then
+      return 4
+    end
+  elseif d.kind == 'react' then
+    local total
+    d.reactions, total = reactionsOf(d.of)
+    local before = #d.reactions
+    d.changes, d.count = react(d)
+    if d.changes and d.on then
+      if before < #d.reactions and before >= maxKinds then
+        return 5
+      elseif total >= maxReactions or redis.call('ZCARD', reacts) >= maxRoomReactions then
+        return 6
+      end
     end
   end
   return 0
 end
 
--- Takes an entry out of the log and remembers that it was there.
-local function erase(id)
-  redis.call('XDEL', log, id)
-  local _, n = split(id)
-  redis.call('ZADD', gone, string.format('%.0f', n), id)
-end
-
--- What may not be done fails here, before the first write: a key of another type,
--- and what a Redis user of an older version may not call. Nothing is changed.
-for i = 11, #ARGV, 6 do
-  if ARGV[i] ~= '' then
-    redis.call('XDEL', log, '0-1')
-    redis.call('ZREMRANGEBYRANK', gone, 1, 0)
-    redis.call('ZCARD', edits)
-    break
-  end
-end
-local fresh, changed = seq == 0, false
-
-local reply, added = {}, {}
-for i = 8, #ARGV, 6 do
-  local member, mark, tail = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local kind, target, owner = ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
-  local score = redis.call('ZSCORE', taken, member)
-  local id, at, outcome = '', ms, 0
-  if score then
-    outcome, at = 1, tonumber(score)
-    local stamp = string.format('%.0f', at)
-    for _, entry in ipairs(redis.call('XRANGE', log, stamp .. '-0', stamp .. '-18446744073709551615')) do
-      local m = json(entry)
-      if m and string.find(m, mark, 1, true) then
-        id = entry[1]
-        break
-      end
+-- Takes the entries of edits out of the changes, and forgets what the message has
+-- become. With remember, their ids stay good as cursors.
+local function forget(of, remember)
+  local _, ids = editsOf(of)
+  for id in string.gmatch(ids, '[^,]+') do
+    if redis.call('XDEL', changes, id) == 1 and remember then
+      local _, n = split(id)
+      redis.call('ZADD', gone, text(n), id)
     end
-  elseif kind ~= '' then
-    outcome = judge(target, owner)
+  end
+  redis.call('HDEL', stand, 'e' .. of, 'r' .. of)
+  redis.call('ZREMRANGEBYSCORE', reacts, of, of)
+  redis.call('ZREM', marked, of)
+end
+
+-- Does what an entry of the changes says.
+local function apply(d, id)
+  if d.kind == 'delete' then
+    -- The entry that tells of it stands in the changes already, and stays there:
+    -- so the newest entry is never a deleted one, and no seq is given twice.
+    redis.call('XDEL', log, d.target)
+    redis.call('ZADD', gone, d.of, d.target)
+    forget(d.of, true)
+    return
+  end
+  if d.kind == 'edit' then
+    local ids = d.editIDs == '' and id or d.editIDs .. ',' .. id
+    redis.call('HSET', stand, 'e' .. d.of, stamp .. ' ' .. text(d.edits + 1) .. ' ' .. ids .. ' ' .. d.what)
+  elseif d.kind == 'react' and d.changes then
+    local member = d.of .. '|' .. d.what .. '|' .. string.match(d.member, '^[^|]*')
+    if d.on then
+      redis.call('ZADD', reacts, d.of, member)
+    else
+      redis.call('ZREM', reacts, member)
+    end
+    local lines = {}
+    for k, r in ipairs(d.reactions) do
+      lines[k] = r.emoji .. ' ' .. text(r.count) .. ' ' .. r.users
+    end
+    if #lines > 0 then
+      redis.call('HSET', stand, 'r' .. d.of, table.concat(lines, '\n'))
+    else
+      redis.call('HDEL', stand, 'r' .. d.of)
+    end
+  else
+    return
+  end
+  redis.call('ZADD', marked, d.of, d.of)
+end
+
+local reply, added, messages, changed, seen = {}, {}, false, false, {}
+for _, d in ipairs(drafts) do
+  local id, at, outcome = '', stamp, 0
+  if seen[d.member] then
+    id, outcome = seen[d.member], 1
+  elseif d.score then
+    at, outcome = text(tonumber(d.score)), 1
+    id = find(d.member, at)
+  elseif d.kind ~= '' then
+    outcome = judge(d)
   end
   if outcome == 0 then
-    local stamp = string.format('%.0f', ms)
-    id = stamp .. '-' .. string.format('%.0f', seq + 1)
-    local m = '{"id":"' .. id .. '","room":"' .. room .. '","time":' .. stamp .. ',' .. tail
-    redis.call('XADD', log, 'MAXLEN', ARGV[3], id, 'm', m)
     seq = seq + 1
-    redis.call('ZADD', taken, stamp, member)
-    added[#added + 1] = m
-    if fresh then
-      -- The log begins anew: what is remembered was of another.
-      redis.call('ZREMRANGEBYSCORE', gone, '-inf', '+inf')
-      redis.call('ZREMRANGEBYSCORE', edits, '-inf', '+inf')
-      fresh = false
-    end
-    if kind == 'edit' or kind == 'delete' then
-      local _, n = split(target)
-      local of = string.format('%.0f', n)
+    id = stamp .. '-' .. text(seq)
+    local m = '{"id":"' .. id .. '","room":"' .. room .. '","time":' .. stamp ..
+      (d.kind == 'react' and ',"count":' .. text(d.count) .. ',' or ',') .. d.tail
+    if d.kind == '' then
+      redis.call('XADD', log, 'MAXLEN', keep, id, 'k', d.member, 'm', m)
+      messages = true
+    else
+      redis.call('XADD', changes, 'MAXLEN', keepChanges, id, 'k', d.member, 'm', m)
       changed = true
-      if kind == 'edit' then
-        redis.call('ZADD', edits, of, id)
-      else
-        -- The entry that tells of it stands in the log already, and stays there:
-        -- so the newest is never a deleted one, and no seq is given twice.
-        erase(target)
-        for _, edit in ipairs(redis.call('ZRANGEBYSCORE', edits, of, of)) do
-          erase(edit)
-        end
-        redis.call('ZREMRANGEBYSCORE', edits, of, of)
-      end
+    end
+    redis.call('ZADD', taken, stamp, d.member)
+    added[#added + 1], seen[d.member] = m, id
+    if d.kind ~= '' then
+      apply(d, id)
     end
   end
-  reply[#reply + 1] = member
+  reply[#reply + 1] = d.member
   reply[#reply + 1] = id
-  reply[#reply + 1] = string.format('%.0f', at)
+  reply[#reply + 1] = at
   reply[#reply + 1] = outcome
+end
+
+-- Forgets what changed messages that have left the log by its bound, a bounded
+-- number a call.
+local function prune()
+  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)
+  if not oldest[1] then
+    return
+  end
+  local _, n = split(oldest[1][1])
+  for _, of in ipairs(redis.call('ZRANGEBYSCORE', marked, '-inf', '(' .. text(n), 'LIMIT', 0, 200)) do
+    forget(of, false)
+  end
 end
 
 if #added > 0 then
@@ -165,30 +300,27 @@ if #added > 0 then
   if extra > 0 then
     local edge = redis.call('ZRANGE', taken, extra, extra, 'WITHSCORES')
     local cut = math.min(tonumber(edge[2]), now - tonumber(ARGV[5]))
-    redis.call('ZREMRANGEBYSCORE', taken, '-inf', '(' .. string.format('%.0f', cut))
+    redis.call('ZREMRANGEBYSCORE', taken, '-inf', '(' .. text(cut))
   end
   if changed then
-    -- What is about messages that have left the log is of no more use; and more
-    -- ids than the log has entries are not kept.
-    local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)
-    local _, n = split(oldest[1][1])
-    redis.call('ZREMRANGEBYSCORE', edits, '-inf', '(' .. string.format('%.0f', n))
-    redis.call('ZREMRANGEBYRANK', gone, 0, -1 - tonumber(ARGV[3]))
+    redis.call('ZREMRANGEBYRANK', gone, 0, -1 - keep - keepChanges)
+  end
+  if messages and (changed or change ~= '') and redis.call('ZCARD', marked) > 0 and redis.call('XLEN', log) >= keep then
+    pcall(prune) -- the entries stand already: what fails here is tried again by the next call
   end
   -- First the id that the new entries follow, so that who hears them knows
   -- whether they continue what it has. It is only a hint, and the log is
   -- written: that it can't be published is no reason to tell the sender that
   -- nothing happened.
-  redis.pcall(ARGV[2], ARGV[1], 'e' .. newest .. '\n' .. table.concat(added, '\n'))
+  redis.pcall(ARGV[2], ARGV[1], 'e' .. head .. '\n' .. table.concat(added, '\n'))
 elseif ARGV[7] == '1' then
   -- WAIT covers what its own connection wrote (from Redis 7.2 on, nothing but
   -- that), and these entries were written by others: so one key is written anew,
   -- of a draft that had been taken before: a refused one has none.
   for i = 1, #reply, 4 do
     if reply[i + 3] == 1 then
-      local score = redis.call('ZSCORE', taken, reply[i])
-      redis.call('ZADD', taken, 0, reply[i])
-      redis.call('ZADD', taken, score, reply[i])
+      redis.call('ZREM', taken, reply[i]) -- first, as a full Redis allows it, and then the other
+      redis.call('ZADD', taken, reply[i + 2], reply[i])
       break
     end
   end

@@ -1,0 +1,254 @@
+package protocol
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Bounds of what may change one message.
+const (
+	// MaxEdits is how often one message may be edited.
+	MaxEdits = 100
+	// MaxReactionKinds is how many different emoji one message may have.
+	MaxReactionKinds = 20
+	// MaxReactions is how many reactions one message may have in all.
+	MaxReactions = 5000
+	// MaxRoomReactions is how many reactions the messages of a room may have in all.
+	MaxRoomReactions = 200_000
+	// MaxReactionUsers is how many users a reaction lists; its count counts all.
+	MaxReactionUsers = 20
+)
+
+// Reaction is one emoji that users put to a message.
+type Reaction struct {
+	Emoji string
+	// Count is how many users put it.
+	Count int
+	// Users are their ids, MaxReactionUsers at most, in the order of their coming.
+	Users []string
+}
+
+// Standing is a message as it stands after what changed it.
+type Standing struct {
+	// Entry is the message as it was entered.
+	Entry
+	// Edited is when it was edited last, in milliseconds since the epoch; 0 for a
+	// message that was not edited.
+	Edited int64
+	// Text is the text of the last edit, a JSON string; unused without one.
+	Text jsontext.Value
+	// Reactions are in the order in which their first user put them.
+	Reactions []Reaction
+}
+
+// Page is a part of what a room's log holds, as messages that stand.
+type Page struct {
+	// Head is the log's newest entry of any kind, at the moment of the reading; zero
+	// where the log has none.
+	Head Entry
+	// List holds the messages, oldest first.
+	List []Standing
+	// More tells that the log holds older messages.
+	More bool
+}
+
+// Modification is what an entry of the kind Edit, Delete or React changes.
+type Modification struct {
+	ID     ID
+	Kind   string
+	Target ID
+	// Text is the new text of an edit, a JSON string.
+	Text jsontext.Value
+	// User, Emoji, On and Count are those of a reaction; Count is how many users
+	// have put the emoji after it.
+	User, Emoji string
+	On          bool
+	Count       int
+}
+
+// Modification reads what the entry changes; ok is false where it is a message,
+// of an unknown kind, or can't be read.
+func (e Entry) Modification() (m Modification, ok bool) {
+	m.ID = e.ID
+	if m.Kind, m.Target = e.Change(); m.Kind != Edit && m.Kind != Delete && m.Kind != React {
+		return m, false
+	}
+	var fields struct {
+		Text  jsontext.Value `json:"text"`
+		User  User           `json:"user"`
+		Emoji string         `json:"emoji"`
+		On    bool           `json:"on"`
+		Count int            `json:"count"`
+	}
+	if json.Unmarshal(e.Raw, &fields) != nil {
+		return m, false
+	}
+	m.Text, m.User, m.Emoji, m.On, m.Count = fields.Text, fields.User.ID, fields.Emoji, fields.On, fields.Count
+	return m, !m.Target.IsZero()
+}
+
+// Fold applies an edit or a reaction to the message; applying the newest ones
+// twice changes nothing. The message must be the modification's target. Slices
+// that s held before are not changed.
+func (s *Standing) Fold(m Modification) {
+	switch m.Kind {
+	case Edit:
+		s.Edited, s.Text = m.ID.MS, m.Text
+	case React:
+		s.react(m)
+	}
+}
+
+func (s *Standing) react(m Modification) {
+	list := slices.Clone(s.Reactions)
+	i := slices.IndexFunc(list, func(r Reaction) bool { return r.Emoji == m.Emoji })
+	if i < 0 {
+		if m.Count == 0 {
+			return
+		}
+		i = len(list)
+		list = append(list, Reaction{Emoji: m.Emoji})
+	}
+	r := &list[i]
+	r.Count = m.Count
+	r.Users = slices.DeleteFunc(slices.Clone(r.Users), func(id string) bool { return id == m.User && !m.On })
+	if m.On && len(r.Users) < MaxReactionUsers && !slices.Contains(r.Users, m.User) {
+		r.Users = append(r.Users, m.User)
+	}
+	if r.Count == 0 {
+		list = slices.Delete(list, i, i+1)
+	}
+	s.Reactions = list
+}
+
+// textStart is what stands between a message's user and its text. Names can't
+// hold it: quotes are escaped there.
+const textStart = `},"text":`
+
+// Stands returns the message as the event "message" shows it now: with the text
+// of its last edit, and with the fields "edited" and "reactions" where it has
+// them. The returned entry shares the message's bytes where nothing changed it.
+func (s Standing) Stands() Entry {
+	if s.Edited == 0 && len(s.Reactions) == 0 || !bytes.HasSuffix(s.Raw, []byte{'}'}) {
+		return s.Entry
+	}
+	b := make([]byte, 0, len(s.Raw)+len(s.Text)+64+64*len(s.Reactions))
+	b = append(b, s.withText()...)
+	b = b[:len(b)-1]
+	if s.Edited != 0 {
+		b = append(b, `,"edited":`...)
+		b = strconv.AppendInt(b, s.Edited, 10)
+	}
+	if len(s.Reactions) > 0 {
+		b = append(b, `,"reactions":[`...)
+		for i, r := range s.Reactions {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = r.append(b)
+		}
+		b = append(b, ']')
+	}
+	return Entry{ID: s.ID, Raw: append(b, '}')}
+}
+
+func (r Reaction) append(b []byte) []byte {
+	b = append(b, `{"emoji":`...)
+	b = AppendString(b, r.Emoji)
+	b = append(b, `,"count":`...)
+	b = strconv.AppendInt(b, int64(r.Count), 10)
+	b = append(b, `,"users":[`...)
+	for i, id := range r.Users {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendString(b, id)
+	}
+	return append(b, "]}"...)
+}
+
+// withText returns the entry's JSON with the text of the last edit in place of
+// its own.
+func (s Standing) withText() []byte {
+	at := bytes.Index(s.Raw, []byte(textStart))
+	if s.Edited == 0 || at < 0 {
+		return s.Raw
+	}
+	at += len(textStart)
+	end := at + stringEnd(s.Raw[at:])
+	return slices.Concat(s.Raw[:at], s.Text, s.Raw[end:])
+}
+
+// stringEnd returns the length of the JSON string that b begins with.
+func stringEnd(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(b)
+}
+
+// Stand folds a whole log, oldest entry first, into its messages as they stand.
+func Stand(log []Entry) []Standing {
+	var list []Standing
+	for _, e := range log {
+		m, changes := e.Modification()
+		if !changes {
+			list = append(list, Standing{Entry: e})
+			continue
+		}
+		i := slices.IndexFunc(list, func(s Standing) bool { return s.ID == m.Target })
+		switch {
+		case i < 0:
+		case m.Kind == Delete:
+			list = slices.Delete(list, i, i+1)
+		default:
+			list[i].Fold(m)
+		}
+	}
+	return list
+}
+
+// PageOf makes the Page of a whole log: its newest n messages before an id, or of
+// all where that is zero. It is what a log kept in memory answers.
+func PageOf(log []Entry, before ID, n int) Page {
+	var p Page
+	if len(log) > 0 {
+		p.Head = log[len(log)-1]
+	}
+	p.List = slices.DeleteFunc(Stand(log), func(s Standing) bool { return !before.IsZero() && s.ID.Seq >= before.Seq })
+	if over := len(p.List) - n; over > 0 {
+		p.List, p.More = p.List[over:], true
+	}
+	return p
+}
+
+// Reacted returns how many users have put the emoji of a React to its target after
+// it, by a whole log. It is what a log kept in memory gives AppendEntry.
+func Reacted(log []Entry, d Draft) int {
+	if d.Kind != React {
+		return 0
+	}
+	put := make(map[string]bool)
+	for _, e := range log {
+		if m, ok := e.Modification(); ok && m.Kind == React && m.Target == d.Target && m.Emoji == d.Emoji {
+			put[m.User] = m.On
+		}
+	}
+	put[d.User] = d.On
+	n := 0
+	for _, on := range put {
+		if on {
+			n++
+		}
+	}
+	return n
+}
