@@ -48,7 +48,9 @@ func LiveChannel(namespace string, database int, room string) string {
 
 // ChangesKey is the Redis key of the stream of a room's edits, deletions and
 // reactions, for tools and tests as LogKey is.
-func ChangesKey(namespace, room string) string { return keyspace{prefix: namespace}.room("changes", room) }
+func ChangesKey(namespace, room string) string {
+	return keyspace{prefix: namespace}.room("changes", room)
+}
 
 // log returns the keys of a room's log as the scripts take them (scripts/room.lua).
 func (k keyspace) log(room string) []string {

@@ -35,6 +35,10 @@ const (
 	RuleEnd Rule = "end"
 	// RuleDiffers: two who saw the same place of a room saw the same entry.
 	RuleDiffers Rule = "differs"
+	// RuleStands: a fresh join and history show the room's messages as they stand:
+	// none missing, none that was deleted, each with its last text and its reactions,
+	// at the head of the join, or at what the client had heard before the history.
+	RuleStands Rule = "stands"
 	// RuleInvented: every entry was sent, as it stands, by its user.
 	RuleInvented Rule = "invented"
 	// RuleOrder: what one connection sent to a room kept its order.
@@ -117,7 +121,7 @@ func (v *verifier) room(name string) *room {
 	if r == nil {
 		r = &room{
 			v: v, name: name, said: make(map[name2]*said), views: make(map[string]*view),
-			first: make(map[protocol.ID]int64), conns: make(map[connection]*sendings),
+			first: make(map[protocol.ID]int64), excused: make(map[int64]bool), conns: make(map[connection]*sendings),
 		}
 		v.rooms[name] = r
 	}
@@ -180,16 +184,18 @@ type entry struct {
 	key          name2
 	text         string
 	kind, target string
+	count        int // of a reaction
 	at           int64
 	bad          bool // its id can't be read
 }
 
 func entryOf(r *Record) entry {
 	id, err := protocol.ParseID(r.ID)
-	return entry{id: id, key: name2{r.User, r.Key}, text: r.Text, kind: r.Kind, target: r.Target, at: r.At, bad: err != nil}
+	return entry{id: id, key: name2{r.User, r.Key}, text: r.Text, kind: r.Kind, target: r.Target, count: r.Count, at: r.At, bad: err != nil}
 }
 
 // same reports whether two entries say the same.
 func (e *entry) same(o *entry) bool {
-	return e.id == o.id && e.key == o.key && e.text == o.text && e.kind == o.kind && e.target == o.target
+	return e.id == o.id && e.key == o.key && e.text == o.text && e.kind == o.kind && e.target == o.target &&
+		e.count == o.count
 }

@@ -26,18 +26,26 @@ type Op string
 // with a star is a client's and has Client and Conn too.
 const (
 	// OpSend: a command was written*: Room, User, Key, Text, and for other
-	// entries than messages Kind and Target.
+	// entries than messages Kind and Target. Text is a reaction's emoji with " on" or
+	// " off" behind it.
 	OpSend Op = "send"
 	// OpSent: it was acknowledged*: Room, User, Key, ID, Duplicate.
 	OpSent Op = "sent"
 	// OpRefused: it was refused, or is not known to be taken*: Room, User, Key,
 	// Code.
 	OpRefused Op = "refused"
-	// OpJoined: a room was joined*: Room, After, Head, Recovered, and in Count
-	// how many of the OpMessage that follow came with it; with More, those up to
-	// Head come after it.
+	// OpJoined: a room was joined*: Room, After, Head, Recovered, and in Count how
+	// many records of what came with it follow: OpMessage where it is Recovered, else
+	// OpShown; with More, those up to Head come after it.
 	OpJoined Op = "joined"
-	// OpMessage: an entry was heard*: Room, ID, Key, User, Text, Kind, Target.
+	// OpHistory: a page of the room's history came*: Room, Before, and in Count how
+	// many OpShown follow; with More, there are older messages.
+	OpHistory Op = "history"
+	// OpShown: a message was shown as it stands*: Room, ID, Key, User, Text, and in
+	// Marks its reactions, "EMOJI COUNT" each, with a space between.
+	OpShown Op = "shown"
+	// OpMessage: an entry was heard*: Room, ID, Key, User, Text, Kind, Target, and in
+	// Count how many users have put the emoji of a reaction after it.
 	OpMessage Op = "message"
 	// OpReset: the room's log was said to be another one*: Room, Head.
 	OpReset Op = "reset"
@@ -52,7 +60,7 @@ const (
 	// may be gone, all of it or its end: Room, or none for all rooms.
 	OpWiped Op = "wiped"
 	// OpLog: the log holds this entry in the end; a room's are in the order of
-	// the log: Room, ID, Key, User, Text, Kind, Target.
+	// the log: Room, ID, Key, User, Text, Kind, Target, Count.
 	OpLog Op = "log"
 )
 
@@ -74,7 +82,9 @@ type Record struct {
 	Kind      string `json:"kind,omitzero"`
 	Target    string `json:"target,omitzero"`
 	After     string `json:"after,omitzero"`
+	Before    string `json:"before,omitzero"`
 	Head      string `json:"head,omitzero"`
+	Marks     string `json:"marks,omitzero"`
 	Count     int    `json:"count,omitzero"`
 	Recovered bool   `json:"recovered,omitzero"`
 	More      bool   `json:"more,omitzero"`
@@ -161,6 +171,6 @@ func Read(r io.Reader) ([]Record, error) {
 }
 
 var known = map[Op]bool{
-	OpSend: true, OpSent: true, OpRefused: true, OpJoined: true, OpMessage: true, OpReset: true,
+	OpSend: true, OpSent: true, OpRefused: true, OpJoined: true, OpHistory: true, OpShown: true, OpMessage: true, OpReset: true,
 	OpLeft: true, OpLost: true, OpEnd: true, OpWiped: true, OpLog: true,
 }

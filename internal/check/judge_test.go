@@ -29,8 +29,8 @@ func wipedWorld(more int) []check.Record {
 	}
 	w.hear("a")
 	w.add(check.Record{Op: check.OpJoined, Client: "b", Conn: 2, Room: lobby, After: last, Head: w.head(more), Count: more})
-	w.last["b"] = 0
-	w.hear("b")
+	w.show("b", w.standing())
+	w.last["b"] = more
 	w.sayAnew("b")
 	for _, c := range []string{"a", "b"} {
 		w.hear(c)
@@ -104,7 +104,7 @@ func TestATrimmedLogIsNoLossOfRedis(t *testing.T) {
 	t.Parallel()
 	list := good()
 	back := slices.IndexFunc(list, func(r check.Record) bool { return r.Op == check.OpJoined && r.Recovered })
-	list[back].Recovered = false
+	list = unrecovered(list, back)
 	if _, verdict := check.Judge(list); verdict != check.Kept {
 		t.Fatalf("a gap that was told: %v", verdict)
 	}

@@ -18,7 +18,8 @@ func TestAJoinThatComesInPieces(t *testing.T) {
 	}
 	joined := len(w.list)
 	w.add(check.Record{Op: check.OpJoined, Client: "b", Conn: 1, Room: lobby, Head: w.head(20), Count: 5, More: true})
-	w.hear("b")
+	w.show("b", w.standing())
+	w.last["b"] = 20
 	w.say("a")
 	for _, c := range []string{"a", "b"} {
 		w.hear(c)
@@ -33,11 +34,11 @@ func TestAJoinThatComesInPieces(t *testing.T) {
 	if behind := check.Verify(w.list).Behind; behind > 5 {
 		t.Errorf("what came with the join counts as late: %d", behind)
 	}
-	for i, gone := range map[int]string{joined + 3: "in the first piece", joined + 10: "in the rest", joined + 20: "the head"} {
-		if w.list[i].Op != check.OpMessage || w.list[i].Client != "b" {
+	for i, gone := range map[int]string{joined + 3: "in the first piece", joined + 10: "in the rest"} {
+		if w.list[i].Op != check.OpShown || w.list[i].Client != "b" {
 			t.Fatalf("record %d is %v", i, w.list[i])
 		}
-		t.Run(gone, func(t *testing.T) { mustFind(t, slices.Delete(slices.Clone(w.list), i, i+1), check.RuleHole) })
+		t.Run(gone, func(t *testing.T) { mustFind(t, slices.Delete(slices.Clone(w.list), i, i+1), check.RuleStands) })
 	}
 	none := slices.Clone(w.list)
 	none[joined].Count = 0

@@ -23,6 +23,11 @@ type room struct {
 
 	at   map[protocol.ID]*entry // the log, by id
 	gone map[protocol.ID]bool   // deleted, as far as anybody told
+
+	// unseen is how many edits may have been deleted that nobody knows the id of, and
+	// excused the places that such a one must have had.
+	unseen  int
+	excused map[int64]bool
 }
 
 // sendings are what one connection sent to the room.
@@ -31,8 +36,12 @@ type sendings struct {
 	place map[string]int // of the last sending of each key
 }
 
-// kindDelete is the kind of an entry that tells of a deletion.
-const kindDelete = "delete"
+// The kinds of entries that change messages.
+const (
+	kindEdit   = "edit"
+	kindDelete = "delete"
+	kindReact  = "react"
+)
 
 // said is one thing that a user means to say, under its key.
 type said struct {
@@ -161,6 +170,7 @@ func (r *room) verify() {
 	r.verifyOrder()
 	r.verifyTime()
 	r.verifyViews()
+	r.verifyShown()
 }
 
 func (r *room) indexLog() {
@@ -168,12 +178,34 @@ func (r *room) indexLog() {
 	r.gone = make(map[protocol.ID]bool)
 	for i := range r.log {
 		r.at[r.log[i].id] = &r.log[i]
-		r.deletion(&r.log[i])
+	}
+	r.eachEntry(r.deletion)
+	// What was deleted takes its edits with it.
+	r.eachEntry(func(e *entry) {
+		if e.kind == kindEdit && r.goneTarget(e.target) {
+			r.gone[e.id] = true
+		}
+	})
+	for _, s := range r.order {
+		switch {
+		case s.kind != kindEdit || !r.goneTarget(s.target):
+		case s.id.IsZero():
+			r.unseen++
+		default:
+			r.gone[s.id] = true
+		}
+	}
+}
+
+// eachEntry calls f for each entry that the log holds or somebody heard.
+func (r *room) eachEntry(f func(*entry)) {
+	for i := range r.log {
+		f(&r.log[i])
 	}
 	for _, w := range r.views {
 		for i := range w.seen {
 			for j := range w.seen[i].list {
-				r.deletion(&w.seen[i].list[j])
+				f(&w.seen[i].list[j])
 			}
 		}
 	}
@@ -187,12 +219,21 @@ func (r *room) deletion(e *entry) {
 	}
 }
 
+func (r *room) goneTarget(target string) bool {
+	id, err := protocol.ParseID(target)
+	return err == nil && r.gone[id]
+}
+
 // goneBetween reports whether all entries between two places were deleted.
 func (r *room) goneBetween(a, b int64, gone map[int64]bool) bool {
 	for seq := a + 1; seq < b; seq++ {
-		if !gone[seq] {
+		if gone[seq] || r.excused[seq] {
+			continue
+		}
+		if len(r.excused) >= r.unseen {
 			return false
 		}
+		r.excused[seq] = true
 	}
 	return true
 }

@@ -16,8 +16,9 @@ type view struct {
 	open  bool
 	seen  []stretch
 	ended bool
-	due   int         // of the messages that came with joined, those still to come
+	due   int         // of the entries that came with a resumption, those still to come
 	head  protocol.ID // what they must end with
+	pages []page
 }
 
 // stretch is a part of a view within which nothing may be missing.
@@ -25,10 +26,6 @@ type stretch struct {
 	from protocol.ID // the place after which it begins
 	any  bool        // it begins anywhere
 	list []entry
-	live int // how many of list's first came with a join that was no resumption
-	// upTo is the head of such a join whose last messages came after it: they
-	// are no older than the join.
-	upTo int64
 }
 
 // last is the place that the next entry must follow; any where there is none.
@@ -50,6 +47,10 @@ func (w *view) take(r *Record) {
 	switch r.Op {
 	case OpJoined:
 		w.joined(r)
+	case OpHistory:
+		w.history(r)
+	case OpShown:
+		w.shown(r)
 	case OpMessage:
 		w.message(r)
 	case OpReset:
@@ -83,35 +84,30 @@ func (w *view) joined(r *Record) {
 	if !ok || !ok2 {
 		w.room.violate(RuleHead, "%s joined with the head %q after %q", w.client, r.Head, r.After)
 	}
-	w.head, w.due = head, r.Count
-	if r.More {
-		w.due = 0 // the head comes later; that nothing is missing before it is RuleHole's
-		if r.Count == 0 {
-			w.room.violate(RuleHead, "%s joined with nothing, and more to come", w.client)
-		}
+	if r.More && r.Count == 0 {
+		w.room.violate(RuleHead, "%s joined with nothing, and more to come", w.client)
 	}
-	if r.Recovered {
-		last, anywhere := w.now().last()
-		if !anywhere && last != after {
-			w.room.violate(RuleHole, "%s resumed after %s, and had heard %s last", w.client, after, last)
-		}
-		if anywhere || last != after {
-			w.seen = append(w.seen, stretch{from: after})
-		}
-	} else {
+	if !r.Recovered {
 		if r.After != "" {
 			w.room.v.report.Gaps++
 		}
-		// Nothing comes with it only where the room is empty.
-		w.seen = append(w.seen, stretch{any: r.Count > 0, live: r.Count})
-		if r.More {
-			w.now().upTo = head.Seq
-		}
-		if r.Count == 0 && !head.IsZero() {
-			w.room.violate(RuleHead, "%s joined with nothing, and the head %s", w.client, head)
-		}
+		w.seen = append(w.seen, stretch{from: head})
+		w.pages = append(w.pages, page{what: "joined", head: head, newest: true, upTo: true, cut: r.More, at: r.At})
+		w.due = 0
+		return
 	}
-	if r.Count == 0 && r.Recovered && after != head {
+	w.head, w.due = head, r.Count
+	if r.More {
+		w.due = 0 // the head comes later; that nothing is missing before it is RuleHole's
+	}
+	last, anywhere := w.now().last()
+	if !anywhere && last != after {
+		w.room.violate(RuleHole, "%s resumed after %s, and had heard %s last", w.client, after, last)
+	}
+	if anywhere || last != after {
+		w.seen = append(w.seen, stretch{from: after})
+	}
+	if r.Count == 0 && after != head {
 		w.room.violate(RuleHead, "%s resumed after %s with nothing, and the head is %s", w.client, after, head)
 	}
 }
@@ -170,9 +166,7 @@ func (w *view) verifyStretch(s *stretch, gone map[int64]bool) {
 		}
 		last, anywhere = e.id, false
 		w.room.verifySaid(e, w.client)
-		if i >= s.live && e.id.Seq > s.upTo {
-			rep.Behind = max(rep.Behind, time.Duration(e.at-w.room.first[e.id]))
-		}
+		rep.Behind = max(rep.Behind, time.Duration(e.at-w.room.first[e.id]))
 	}
 }
 

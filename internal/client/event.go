@@ -118,6 +118,8 @@ type Entry struct {
 	Target string `json:"target"`
 	Emoji  string `json:"emoji"`
 	On     bool   `json:"on"`
+	// Count is how many users have put the emoji after a reaction.
+	Count int `json:"count"`
 	// Edited and Reactions are what a message as it stands has: when its text
 	// was changed last (ms; 0 for never), and how users reacted to it.
 	Edited    int64      `json:"edited"`

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -113,11 +114,27 @@ func (f *Fleet) Close() {
 func ReadLogs(ctx context.Context, rdb redis.UniversalClient, namespace string, rooms map[string]bool) (list []check.Record, heads map[string]string, err error) {
 	heads = make(map[string]string)
 	for _, name := range slices.Sorted(maps.Keys(rooms)) {
-		found, err := rdb.XRange(ctx, broker.LogKey(namespace, name), "-", "+").Result()
-		if err != nil {
+		// One transaction, so that the two fit together.
+		pipe := rdb.TxPipeline()
+		streams := []*redis.XMessageSliceCmd{
+			pipe.XRange(ctx, broker.LogKey(namespace, name), "-", "+"), pipe.XRange(ctx, broker.ChangesKey(namespace, name), "-", "+"),
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
 			return nil, nil, fmt.Errorf("read the log of %q: %w", name, err)
 		}
-		for _, x := range found {
+		entries := logRecords(streams)
+		if len(entries) > 0 {
+			heads[name] = entries[len(entries)-1].ID
+		}
+		list = append(list, entries...)
+	}
+	return list, heads, nil
+}
+
+// logRecords makes records of what streams hold, in the order of their entries.
+func logRecords(streams []*redis.XMessageSliceCmd) (list []check.Record) {
+	for _, stream := range streams {
+		for _, x := range stream.Val() {
 			raw, _ := x.Values["m"].(string)
 			var m client.Entry
 			if json.Unmarshal([]byte(raw), &m) != nil || m.ID != x.ID {
@@ -126,10 +143,10 @@ func ReadLogs(ctx context.Context, rdb redis.UniversalClient, namespace string, 
 			r := entryRecord(m)
 			r.Op = check.OpLog
 			list = append(list, r)
-			heads[name] = x.ID
 		}
 	}
-	return list, heads, nil
+	slices.SortFunc(list, func(a, b check.Record) int { return cmp.Compare(seqOf(a.ID), seqOf(b.ID)) })
+	return list
 }
 
 // Dialer connects to nodes at real addresses. urls gives those that may be

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,9 @@ type Config struct {
 	Random *rand.Rand
 	// Every is the mean time between two messages; 0 for one who only listens.
 	Every time.Duration
+	// Changes is the share of what it says that edits, deletes or reacts to messages,
+	// between 0 and 1; with it, the client looks at the rooms' histories too.
+	Changes float64
 	// Window is how many of its messages may be unacknowledged; 0 means 1.
 	Window int
 	// Size is how many bytes its texts are longer at the most; 0 means 80.
@@ -100,11 +104,22 @@ type place struct {
 	last   string    // the cursor: the newest entry that it has heard, "0-0" of an empty room, "" before the first join
 	again  time.Time // when a refused join is tried again; zero where none was
 	tries  int       // joins that were refused in a row
+	// upTo is the seq up to which entries belong to the last join that was no
+	// resumption; those that come after it are messages as they stand.
+	upTo  int64
+	heard []string // ids of messages to change, the newest maxTargets
+	mine  []string // those of its own
 }
 
-// message is one that was not acknowledged yet.
+// maxTargets bounds how many messages of a room a client may change.
+const maxTargets = 30
+
+// message is one, or a change of one, that was not acknowledged yet.
 type message struct {
 	room, key, text string
+	kind, target    string // of a change
+	emoji           string
+	on              bool
 	conn            int // on which it was written last
 	written         time.Time
 	again           time.Time // when it is written again; zero while an answer may come
@@ -367,6 +382,9 @@ func (c *Client) actLocked(now time.Time) {
 	if most := c.wire.Welcome().Limits.Text; most > 0 {
 		m.text = m.text[:min(len(m.text), most)] // a longer one would be refused for ever
 	}
+	if c.cfg.Changes > 0 {
+		c.vary(m)
+	}
 	c.pending = append(c.pending, m)
 	c.write(m)
 }
@@ -374,8 +392,14 @@ func (c *Client) actLocked(now time.Time) {
 // write sends a message, the first time or once more.
 func (c *Client) write(m *message) {
 	m.conn, m.written, m.again = c.conn, time.Now(), time.Time{}
-	c.record(check.Record{Op: check.OpSend, Room: m.room, User: c.user.ID, Key: m.key, Text: m.text})
-	_ = c.wire.Write(client.Command{Type: protocol.Send, Room: m.room, Key: m.key, Text: m.text})
+	r := check.Record{Op: check.OpSend, Room: m.room, User: c.user.ID, Key: m.key, Text: m.text, Kind: m.kind, Target: m.target}
+	if m.kind == protocol.React {
+		r.Text = reactionText(m.emoji, m.on)
+	}
+	c.record(r)
+	_ = c.wire.Write(client.Command{
+		Type: cmp.Or(m.kind, protocol.Send), Room: m.room, Key: m.key, Text: m.text, Target: m.target, Emoji: m.emoji, On: m.on,
+	})
 }
 
 // hear takes what a node said.
@@ -385,11 +409,8 @@ func (c *Client) hear(e client.Event) {
 	switch e.Type {
 	case "message":
 		var m client.Entry
-		if json.Unmarshal(e.Raw, &m) == nil {
-			c.record(entryRecord(m))
-			if p := c.rooms[m.Room]; p != nil {
-				p.last = m.ID
-			}
+		if json.Unmarshal(e.Raw, &m) == nil && c.rooms[m.Room] != nil {
+			c.message(c.rooms[m.Room], m)
 		}
 	case "sent":
 		var s client.Sent
@@ -400,6 +421,11 @@ func (c *Client) hear(e client.Event) {
 		var j client.Joined
 		if json.Unmarshal(e.Raw, &j) == nil && c.rooms[j.Room] != nil {
 			c.joined(j, e)
+		}
+	case "history":
+		var h client.History
+		if json.Unmarshal(e.Raw, &h) == nil && c.rooms[h.Room] != nil {
+			c.history(h, e)
 		}
 	case "reset":
 		var r client.Reset
@@ -416,12 +442,6 @@ func (c *Client) hear(e client.Event) {
 	}
 }
 
-func entryRecord(m client.Entry) check.Record {
-	return check.Record{
-		Op: check.OpMessage, Room: m.Room, ID: m.ID, Key: m.Key, User: m.User.ID, Text: m.Text, Kind: m.Kind, Target: m.Target,
-	}
-}
-
 func (c *Client) joined(j client.Joined, e client.Event) {
 	p := c.rooms[j.Room]
 	var ref struct{ Ref string }
@@ -429,8 +449,9 @@ func (c *Client) joined(j client.Joined, e client.Event) {
 	list := []check.Record{{
 		Op: check.OpJoined, Room: j.Room, After: ref.Ref, Head: j.Head, Recovered: j.Recovered, Count: len(j.Messages), More: j.More,
 	}}
+	p.upTo = 0
 	if !j.Recovered {
-		p.last = ""
+		p.last, p.upTo = "", seqOf(j.Head)
 	}
 	for _, raw := range j.Messages {
 		var m client.Entry
@@ -438,7 +459,12 @@ func (c *Client) joined(j client.Joined, e client.Event) {
 			continue // as a message that is missing
 		}
 		p.last = m.ID
-		list = append(list, entryRecord(m))
+		p.note(m, c.user.ID)
+		if j.Recovered {
+			list = append(list, entryRecord(m))
+		} else {
+			list = append(list, shownRecord(m))
+		}
 	}
 	if !j.More {
 		p.last = j.Head // which may be a change that messages as they stand contain
@@ -466,9 +492,13 @@ func (c *Client) refused(r *protocol.Error) {
 	again := func(tries int) time.Time {
 		return time.Now().Add(time.Duration(r.RetryAfter)*time.Millisecond + upTo(c.cfg.Random, retrySpread(tries)))
 	}
-	for _, m := range c.pending {
+	for i, m := range c.pending {
 		if m.key == r.Key && m.room == r.Room {
 			c.record(check.Record{Op: check.OpRefused, Room: r.Room, User: c.user.ID, Key: r.Key, Code: string(r.Code)})
+			if m.kind != "" && (r.Code == protocol.CodeNotFound || r.Code == protocol.CodeForbidden) {
+				c.pending = slices.Delete(c.pending, i, i+1) // it was deleted meanwhile, or may not be changed any more
+				return
+			}
 			m.again = again(m.tries)
 			m.tries++
 			return

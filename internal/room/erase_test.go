@@ -38,7 +38,7 @@ func (r *rig) joinedWith(name string, after protocol.ID) (told, []byte) {
 }
 
 // history asks the hub for a page.
-func (r *rig) history(before protocol.ID, limit int) (list []protocol.Entry, more bool) {
+func (r *rig) history(before protocol.Cursor, limit int) (list []protocol.Entry, more bool) {
 	r.t.Helper()
 	err := r.hub.History(r.t.Context(), "lobby", before, limit, func(got []protocol.Entry, older bool) { list, more = got, older })
 	if err != nil {

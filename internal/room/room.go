@@ -62,7 +62,7 @@ func newRoom(h *Hub, name string, vacated <-chan struct{}) *room {
 			synced: make(chan struct{}),
 			tail:   tail{keep: h.cfg.History}, messages: messages{keep: h.cfg.History},
 		},
-		present:    mirror{loaded: make(chan struct{})},
+		present: mirror{loaded: make(chan struct{})},
 	}
 }
 

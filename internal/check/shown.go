@@ -1,0 +1,255 @@
+package check
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.com/chat/internal/protocol"
+)
+
+// page is a list of messages that were shown to a client as they stand.
+type page struct {
+	what string // "joined" or "history", for the words of a violation
+	// head is the newest entry that must be in what is shown.
+	head protocol.ID
+	// newest tells that it is the newest part of the room, upTo that it holds
+	// nothing newer than head.
+	newest, upTo bool
+	// cut tells that there may be messages before or behind the list that belong to
+	// the page.
+	cut  bool
+	more bool  // there are older ones
+	at   int64 // when it came
+	list []shown
+}
+
+// shown is a message as it was shown.
+type shown struct {
+	entry
+	marks string
+}
+
+func (w *view) history(r *Record) {
+	before, ok := parse(r.Before)
+	if !ok {
+		w.room.violate(RuleStands, "%s asked for the history before %q", w.client, r.Before)
+	}
+	last, _ := w.now().last()
+	w.pages = append(w.pages, page{what: "the history", head: last, newest: before.IsZero(), more: r.More, at: r.At})
+}
+
+// shown takes a message that came with the newest page.
+func (w *view) shown(r *Record) {
+	e := entryOf(r)
+	if e.bad || len(w.pages) == 0 {
+		w.room.violate(RuleStray, "%s was shown an entry with the id %q, which belongs nowhere", w.client, r.ID)
+		return
+	}
+	p := &w.pages[len(w.pages)-1]
+	p.list = append(p.list, shown{e, r.Marks})
+	w.room.v.report.Heard++
+	w.room.known(e.id, r.At)
+}
+
+// changed is what is known of the entries that are about one message.
+type changed struct {
+	message *entry
+	edits   states[string]
+	deleted states[bool]
+	marks   map[string]states[int] // by emoji, the counts
+}
+
+// states are what something was after some entries.
+type states[V any] []state[V]
+
+type state[V any] struct {
+	seq   int64 // of the entry
+	began int64 // when it was sent; 0 where that is not known
+	value V
+}
+
+// shownBy returns the states in which a page may show it: that at its head, and
+// later ones that were sent before the page came.
+func (l states[V]) shownBy(p *page) (list []V) {
+	last := int64(-1)
+	for _, s := range l {
+		if s.seq <= p.head.Seq {
+			last = max(last, s.seq)
+		}
+	}
+	for _, s := range l {
+		if s.seq == last || s.seq > last && s.began < p.at {
+			list = append(list, s.value)
+		}
+	}
+	return list
+}
+
+// verifyShown checks that what was shown is how messages stood. Where the log may
+// have lost entries, it can't be judged.
+func (r *room) verifyShown() {
+	if r.wipes() > 0 {
+		return
+	}
+	all := r.changes()
+	r.verifyCounts()
+	for _, name := range slices.Sorted(maps.Keys(r.views)) {
+		w := r.views[name]
+		for i := range w.pages {
+			w.verifyPage(&w.pages[i], all)
+		}
+	}
+}
+
+// changes gathers what changed each message, from all that is known of.
+func (r *room) changes() map[protocol.ID]*changed {
+	all := make(map[protocol.ID]*changed)
+	of := func(id protocol.ID) *changed {
+		c := all[id]
+		if c == nil {
+			c = &changed{marks: make(map[string]states[int])}
+			all[id] = c
+		}
+		return c
+	}
+	r.eachEntry(func(e *entry) {
+		target, err := protocol.ParseID(e.target)
+		began := int64(0)
+		if s := r.said[e.key]; s != nil {
+			began = s.began
+		}
+		switch {
+		case e.kind == "":
+			of(e.id).message = e
+		case err != nil:
+		case e.kind == kindEdit:
+			c := of(target)
+			c.edits = append(c.edits, state[string]{e.id.Seq, began, e.text})
+		case e.kind == kindDelete:
+			c := of(target)
+			c.deleted = append(c.deleted, state[bool]{e.id.Seq, began, true})
+		case e.kind == kindReact:
+			emoji, _, _ := strings.Cut(e.text, " ")
+			c := of(target)
+			c.marks[emoji] = append(c.marks[emoji], state[int]{e.id.Seq, began, e.count})
+		}
+	})
+	// An edit may be known by its acknowledgement alone.
+	for _, s := range r.order {
+		if target, err := protocol.ParseID(s.target); err == nil && s.kind == kindEdit && !s.id.IsZero() {
+			c := of(target)
+			c.edits = append(c.edits, state[string]{s.id.Seq, s.began, s.text})
+		}
+	}
+	return all
+}
+
+// verifyCounts checks that the count of each reaction in the log is what those
+// before it amount to, where the log holds all of them.
+func (r *room) verifyCounts() {
+	if len(r.log) == 0 || r.log[0].id.Seq != 1 && !r.goneBetween(0, r.log[0].id.Seq, r.goneSeqs()) {
+		return
+	}
+	put := make(map[string]map[string]bool) // by target and emoji, who
+	for i := range r.log {
+		e := &r.log[i]
+		if e.kind != kindReact {
+			continue
+		}
+		emoji, on, _ := strings.Cut(e.text, " ")
+		who := put[e.target+" "+emoji]
+		if who == nil {
+			who = make(map[string]bool)
+			put[e.target+" "+emoji] = who
+		}
+		if who[e.key.user] = true; on != "on" {
+			delete(who, e.key.user)
+		}
+		if e.count != len(who) {
+			r.violate(RuleStands, "%s makes it %d of %s, and they are %d", e.id, e.count, emoji, len(who))
+		}
+	}
+}
+
+func (w *view) verifyPage(p *page, all map[protocol.ID]*changed) {
+	violate := func(format string, args ...any) {
+		w.room.violate(RuleStands, "%s %s %s: "+format, append([]any{w.client, p.what, p.head}, args...)...)
+	}
+	here := make(map[protocol.ID]bool, len(p.list))
+	for i := range p.list {
+		s := &p.list[i]
+		here[s.id] = true
+		switch {
+		case i > 0 && s.id.Seq <= p.list[i-1].id.Seq:
+			violate("%s stands behind %s", s.id, p.list[i-1].id)
+		case p.upTo && s.id.Seq > p.head.Seq:
+			violate("%s is newer", s.id)
+		}
+		w.verifyStanding(p, s, all[s.id], violate)
+	}
+	w.verifyWhole(p, here, all, violate)
+}
+
+// verifyStanding checks one message: state up to the page's head must be in it, and
+// newer state may be.
+func (w *view) verifyStanding(p *page, s *shown, c *changed, violate func(string, ...any)) {
+	said := w.room.said[s.key]
+	if said == nil || said.kind != "" {
+		violate("%s was not said by %q as %q", s.id, s.key.user, s.key.key)
+		return
+	}
+	texts, marks := states[string]{{value: said.text}}, map[string]states[int](nil)
+	if c != nil {
+		texts = append(texts, c.edits...)
+		marks = c.marks
+		if slices.ContainsFunc(c.deleted, func(d state[bool]) bool { return d.seq <= p.head.Seq }) {
+			violate("%s is shown, and was deleted", s.id)
+		}
+	}
+	if !slices.Contains(texts.shownBy(p), s.text) {
+		violate("%s is shown as %q, which it was not then", s.id, s.text)
+	}
+	have := make(map[string]int)
+	fields := strings.Fields(s.marks)
+	for i := 0; i+1 < len(fields); i += 2 {
+		have[fields[i]], _ = strconv.Atoi(fields[i+1])
+		if marks[fields[i]] == nil {
+			violate("%s is shown with %s, which nobody put", s.id, fields[i])
+		}
+	}
+	for emoji, counts := range marks {
+		if !slices.Contains(slices.Concat(counts, states[int]{{}}).shownBy(p), have[emoji]) {
+			violate("%s is shown with %d of %s, which it had not then", s.id, have[emoji], emoji)
+		}
+	}
+}
+
+// verifyWhole checks that no message is missing in a page, but for what was deleted
+// and what is older than the log's end.
+func (w *view) verifyWhole(p *page, here map[protocol.ID]bool, all map[protocol.ID]*changed, violate func(string, ...any)) {
+	at := slices.IndexFunc(w.room.log, func(e entry) bool { return e.kind == "" })
+	if at < 0 {
+		return
+	}
+	oldest := w.room.log[at].id.Seq
+	first, last := p.head.Seq+1, int64(0)
+	if len(p.list) > 0 {
+		first, last = p.list[0].id.Seq, p.list[len(p.list)-1].id.Seq
+	}
+	if p.newest && !p.cut {
+		last = p.head.Seq
+	}
+	if p.upTo && !p.cut && len(p.list) < protocol.NewestCount || !p.upTo && !p.more {
+		first = 0 // there are no older ones
+	}
+	for id, c := range all {
+		if c.message == nil || here[id] || id.Seq <= first || id.Seq > last || id.Seq < oldest {
+			continue
+		}
+		if len(c.deleted.shownBy(p)) == 0 {
+			violate("%s is missing", id)
+		}
+	}
+}
