@@ -24,6 +24,12 @@ type room struct {
 	at   map[protocol.ID]*entry // the log, by id
 	gone map[protocol.ID]bool   // deleted, as far as anybody told
 
+	// oldestMessage and oldestChange are the seqs at which the two parts of the log
+	// begin: what is older has left it by its bound, or never was.
+	oldestMessage, oldestChange int64
+	// places are the entries that somebody knew of, by seq.
+	places map[int64]place
+
 	// unseen is how many edits may have been deleted that nobody knows the id of, and
 	// excused the places that such a one must have had.
 	unseen  int
@@ -42,6 +48,9 @@ const (
 	kindDelete = "delete"
 	kindReact  = "react"
 )
+
+// place is what is known of an entry beside its id.
+type place struct{ kind, target string }
 
 // said is one thing that a user means to say, under its key.
 type said struct {
@@ -176,10 +185,21 @@ func (r *room) verify() {
 func (r *room) indexLog() {
 	r.at = make(map[protocol.ID]*entry, len(r.log))
 	r.gone = make(map[protocol.ID]bool)
-	for i := range r.log {
-		r.at[r.log[i].id] = &r.log[i]
+	r.places = make(map[int64]place)
+	r.oldestMessage, r.oldestChange = 1, 1 // without any, nothing has left its old end
+	for i := len(r.log) - 1; i >= 0; i-- {
+		e := &r.log[i]
+		r.at[e.id] = e
+		if e.kind == "" {
+			r.oldestMessage = e.id.Seq
+		} else {
+			r.oldestChange = e.id.Seq
+		}
 	}
-	r.eachEntry(r.deletion)
+	r.eachEntry(func(e *entry) {
+		r.deletion(e)
+		r.places[e.id.Seq] = place{e.kind, e.target}
+	})
 	// What was deleted takes its edits with it.
 	r.eachEntry(func(e *entry) {
 		if e.kind == kindEdit && r.goneTarget(e.target) {
@@ -187,6 +207,9 @@ func (r *room) indexLog() {
 		}
 	})
 	for _, s := range r.order {
+		if !s.id.IsZero() {
+			r.places[s.id.Seq] = place{s.kind, s.target}
+		}
 		switch {
 		case s.kind != kindEdit || !r.goneTarget(s.target):
 		case s.id.IsZero():
@@ -217,6 +240,31 @@ func (r *room) deletion(e *entry) {
 			r.gone[id] = true
 		}
 	}
+}
+
+// left reports whether an entry may have left the log by its bounds: messages and
+// changes have their own, and edits go with their message.
+func (r *room) left(seq int64, p place) bool {
+	if p.kind == "" {
+		return seq < r.oldestMessage
+	}
+	target, err := protocol.ParseID(p.target)
+	return seq < r.oldestChange || p.kind == kindEdit && err == nil && target.Seq < r.oldestMessage
+}
+
+// leftBetween reports whether all entries between two places of the log were deleted,
+// or have left it by its bounds.
+func (r *room) leftBetween(a, b int64, gone map[int64]bool) bool {
+	for seq := a + 1; seq < b; seq++ {
+		p, known := r.places[seq]
+		if known && r.left(seq, p) || !known && seq < max(r.oldestMessage, r.oldestChange) {
+			continue
+		}
+		if !r.goneBetween(seq-1, seq+1, gone) {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *room) goneTarget(target string) bool {
@@ -269,7 +317,7 @@ func (r *room) verifyLog() {
 		switch {
 		case e.id.Seq <= before.id.Seq || e.id.MS < before.id.MS:
 			r.violate(RuleLog, "%s follows %s in the log", e.id, before.id)
-		case !r.goneBetween(before.id.Seq, e.id.Seq, gone):
+		case !r.leftBetween(before.id.Seq, e.id.Seq, gone):
 			r.violate(RuleLog, "the log has a hole between %s and %s", before.id, e.id)
 		}
 	}
@@ -290,10 +338,6 @@ func (r *room) verifySaid(e *entry, where string) {
 
 // verifyAcknowledged checks that what was acknowledged is in the log.
 func (r *room) verifyAcknowledged() {
-	var oldest int64 = 1 // without a log, nothing has left its old end
-	if len(r.log) > 0 {
-		oldest = r.log[0].id.Seq
-	}
 	for _, s := range r.order {
 		if s.acks == 0 || s.id.IsZero() || r.wipedAfter(s.began) {
 			continue
@@ -304,7 +348,7 @@ func (r *room) verifyAcknowledged() {
 			}
 			continue
 		}
-		if s.id.Seq >= oldest && !r.gone[s.id] {
+		if !r.left(s.id.Seq, place{s.kind, s.target}) && !r.gone[s.id] {
 			r.violate(RuleLost, "%q of %s was acknowledged as %s, which the log does not hold", s.key.key, s.key.user, s.id)
 		}
 	}

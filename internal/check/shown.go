@@ -229,11 +229,6 @@ func (w *view) verifyStanding(p *page, s *shown, c *changed, violate func(string
 // verifyWhole checks that no message is missing in a page, but for what was deleted
 // and what is older than the log's end.
 func (w *view) verifyWhole(p *page, here map[protocol.ID]bool, all map[protocol.ID]*changed, violate func(string, ...any)) {
-	at := slices.IndexFunc(w.room.log, func(e entry) bool { return e.kind == "" })
-	if at < 0 {
-		return
-	}
-	oldest := w.room.log[at].id.Seq
 	first, last := p.head.Seq+1, int64(0)
 	if len(p.list) > 0 {
 		first, last = p.list[0].id.Seq, p.list[len(p.list)-1].id.Seq
@@ -245,7 +240,7 @@ func (w *view) verifyWhole(p *page, here map[protocol.ID]bool, all map[protocol.
 		first = 0 // there are no older ones
 	}
 	for id, c := range all {
-		if c.message == nil || here[id] || id.Seq <= first || id.Seq > last || id.Seq < oldest {
+		if c.message == nil || here[id] || id.Seq <= first || id.Seq > last || id.Seq < w.room.oldestMessage {
 			continue
 		}
 		if len(c.deleted.shownBy(p)) == 0 {

@@ -187,10 +187,9 @@ func (w *view) verifyEnd() {
 	if len(w.room.log) == 0 {
 		return
 	}
-	oldest := w.room.log[0].id.Seq
 	for i := range s.list {
 		e := &s.list[i]
-		if e.id.Seq >= oldest && w.room.at[e.id] == nil && !w.room.gone[e.id] {
+		if !w.room.left(e.id.Seq, place{e.kind, e.target}) && w.room.at[e.id] == nil && !w.room.gone[e.id] {
 			w.room.violate(RuleEnd, "%s holds %s, which is not in the log, and was not told so", w.client, e.id)
 		}
 	}

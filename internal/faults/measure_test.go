@@ -53,7 +53,7 @@ func longestSilence(list []check.Record, until time.Duration) time.Duration {
 	heard := make(map[string]int64)
 	var longest int64
 	for _, rec := range list {
-		if rec.Op != check.OpMessage || rec.At > int64(until) {
+		if !heardIt(rec) || rec.At > int64(until) {
 			continue
 		}
 		if before, ok := heard[rec.Client]; ok {
@@ -70,10 +70,13 @@ func longestSilence(list []check.Record, until time.Duration) time.Duration {
 // at is when a moment was on the history's clock.
 func (r *rig) at(moment time.Time) int64 { return int64(moment.Sub(r.began)) }
 
+// heardIt reports whether the record tells that a client heard an entry.
+func heardIt(rec check.Record) bool { return rec.Op == check.OpMessage || rec.Op == check.OpShown }
+
 // heardAt is when a client heard an entry first; 0 where it never did.
 func heardAt(list []check.Record, client, id string) int64 {
 	for _, rec := range list {
-		if rec.Op == check.OpMessage && rec.Client == client && rec.ID == id {
+		if heardIt(rec) && rec.Client == client && rec.ID == id {
 			return rec.At
 		}
 	}

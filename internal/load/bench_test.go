@@ -28,7 +28,7 @@ func TestWhatTookHowLong(t *testing.T) {
 		{At: ms(30), Op: check.OpLost, Client: "b", Conn: 1},
 		// What comes with a join was said while b was away: it is not live.
 		{At: ms(90), Op: check.OpJoined, Client: "b", Conn: 2, Room: "r", Head: "5-1", Count: 1},
-		{At: ms(90), Op: check.OpMessage, Client: "b", Conn: 2, Room: "r", ID: "5-1", User: "u", Key: "1", Text: "x"},
+		{At: ms(90), Op: check.OpShown, Client: "b", Conn: 2, Room: "r", ID: "5-1", User: "u", Key: "1", Text: "x"},
 		{At: ms(100), Op: check.OpSend, Client: "b", Conn: 2, Room: "r", User: "v", Key: "1", Text: "y"},
 		{At: ms(101), Op: check.OpMessage, Client: "b", Conn: 2, Room: "r", ID: "9-2", User: "v", Key: "1", Text: "y"},
 		{At: ms(105), Op: check.OpMessage, Client: "a", Conn: 1, Room: "r", ID: "9-2", User: "v", Key: "1", Text: "y"},

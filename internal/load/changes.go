@@ -91,6 +91,13 @@ func entryRecord(m client.Entry) check.Record {
 	return r
 }
 
+// LogRecord is what a history tells of an entry that a log holds in the end.
+func LogRecord(m client.Entry) check.Record {
+	r := entryRecord(m)
+	r.Op = check.OpLog
+	return r
+}
+
 func shownRecord(m client.Entry) check.Record {
 	r := entryRecord(m)
 	r.Op = check.OpShown

@@ -140,9 +140,7 @@ func logRecords(streams []*redis.XMessageSliceCmd) (list []check.Record) {
 			if json.Unmarshal([]byte(raw), &m) != nil || m.ID != x.ID {
 				continue
 			}
-			r := entryRecord(m)
-			r.Op = check.OpLog
-			list = append(list, r)
+			list = append(list, LogRecord(m))
 		}
 	}
 	slices.SortFunc(list, func(a, b check.Record) int { return cmp.Compare(seqOf(a.ID), seqOf(b.ID)) })

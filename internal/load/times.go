@@ -57,7 +57,10 @@ func (r *Result) judge(list []check.Record) {
 		case check.OpRefused:
 			r.Refused++
 		case check.OpJoined:
-			due[place{rec.Client, rec.Room}] = rec.Count
+			due[place{rec.Client, rec.Room}] = 0
+			if rec.Recovered {
+				due[place{rec.Client, rec.Room}] = rec.Count
+			}
 		case check.OpMessage:
 			p := place{rec.Client, rec.Room}
 			if due[p] > 0 {

@@ -32,6 +32,7 @@ type memory struct {
 	calls int
 
 	sin      string
+	changes  float64 // the share of what clients say that changes messages
 	reserved *reservation
 }
 
@@ -72,7 +73,14 @@ func (v memoryView) Append(_ context.Context, name string, drafts []protocol.Dra
 			receipts = append(receipts, protocol.Receipt{ID: id, Time: id.MS, Duplicate: true})
 			continue
 		}
+		if d.Kind != "" && !slices.ContainsFunc(protocol.Stand(v.log), func(s protocol.Standing) bool { return s.ID == d.Target }) {
+			receipts = append(receipts, protocol.Receipt{Refused: protocol.ErrTargetGone})
+			continue
+		}
 		id, raw := v.enter(name, d)
+		if d.Kind == protocol.Delete {
+			v.erase(d.Target)
+		}
 		v.keys[key] = id
 		added = append(added, raw...)
 		switch {
@@ -130,6 +138,14 @@ func (v memoryView) enter(name string, d protocol.Draft) (protocol.ID, [][]byte)
 	return id, [][]byte{raw}
 }
 
+// erase takes a message out of the log with its edits.
+func (m *memory) erase(target protocol.ID) {
+	m.log = slices.DeleteFunc(slices.Clone(m.log), func(e protocol.Entry) bool {
+		kind, of := e.Change()
+		return e.ID == target || kind == protocol.Edit && of == target
+	})
+}
+
 func (m *memory) publish(name string, added [][]byte) {
 	if len(added) == 0 {
 		return
@@ -180,7 +196,13 @@ func (v memoryView) read() []protocol.Entry {
 }
 
 func (v memoryView) Messages(_ context.Context, _ string, before protocol.ID, n int) (protocol.Page, error) {
-	return protocol.PageOf(v.read(), before, n), nil
+	page := protocol.PageOf(v.read(), before, n)
+	if v.broken("stands") { // messages as they were said
+		for i, s := range page.List {
+			page.List[i] = protocol.Standing{Entry: s.Entry}
+		}
+	}
+	return page, nil
 }
 
 func (v memoryView) Before(_ context.Context, _ string, id protocol.ID, n int) ([]protocol.Entry, bool, error) {
@@ -242,10 +264,13 @@ func history(m *memory, view func(memoryView) room.Broker, talk, every time.Dura
 	}
 	fleet := load.NewFleet()
 	for i := range 4 {
+		if i%2 == 1 && m.sin == "stands" {
+			time.Sleep(talk / 4) // so that there is something to read at the second node
+		}
 		random := rand.New(rand.NewPCG(uint64(i), 7))
 		fleet.Add(load.Config{
 			Name: fmt.Sprintf("c%d", i+1), Rooms: []string{"lobby"}, Random: rand.New(rand.NewPCG(uint64(i), 8)),
-			Every: every, Window: 4,
+			Every: every, Window: 4, Changes: m.changes,
 			Dial: func(ctx context.Context, token string, _ int) (load.Wire, error) {
 				return nodes[i%2].connect(ctx, random, fmt.Sprintf("c%d", i+1), token)
 			},
@@ -267,9 +292,7 @@ func history(m *memory, view func(memoryView) room.Broker, talk, every time.Dura
 	for _, e := range m.log {
 		var entry client.Entry
 		if json.Unmarshal(e.Raw, &entry) == nil {
-			fleet.History.Add(check.Record{
-				Op: check.OpLog, Room: entry.Room, ID: entry.ID, Key: entry.Key, User: entry.User.ID, Text: entry.Text,
-			})
+			fleet.History.Add(load.LogRecord(entry))
 		}
 	}
 	return fleet.History.Records()
@@ -291,6 +314,7 @@ func TestTheCheckerBites(t *testing.T) {
 		{"repeat", check.RuleRepeat},
 		{"end", check.RuleEnd},
 		{"differs", check.RuleDiffers},
+		{"stands", check.RuleStands},
 		{"invented", check.RuleInvented},
 		{"order", check.RuleOrder},
 		{"time", check.RuleTime},
@@ -300,6 +324,9 @@ func TestTheCheckerBites(t *testing.T) {
 			synctest.Test(t, func(*testing.T) {
 				m := newMemory()
 				m.sin = c.sin
+				if c.sin == "" || c.sin == "stands" {
+					m.changes = 0.5
+				}
 				list = history(m, func(v memoryView) room.Broker { return v }, time.Second, 10*time.Millisecond)
 			})
 			report := check.Verify(list)

@@ -172,7 +172,7 @@ func (w *world) people() {
 		dialing, name := w.fork(), fmt.Sprintf("c%d", i+1)
 		cfg := load.Config{
 			Name: name, Rooms: []string{"lobby"}, Random: w.fork(),
-			Every: 100 * time.Millisecond, Window: 1 + i, Switch: 6 * time.Second,
+			Every: 100 * time.Millisecond, Window: 1 + i, Switch: 6 * time.Second, Changes: 0.4,
 			Dial: func(ctx context.Context, token string, _ int) (load.Wire, error) {
 				wire, err := w.nodes[dialing.IntN(nodes)].connect(ctx, dialing, name, token)
 				if err != nil {
