@@ -103,7 +103,7 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	redis.StringVar(&o.Namespace, "namespace", "chat", "`prefix` of every Redis key and channel")
 
 	limits := set()
-	limits.IntVar(&o.History, "history", 10000, "entries kept a room")
+	limits.IntVar(&o.History, "history", 10000, "messages kept a room")
 	limits.IntVar(&o.TextLimit, "text-limit", 4000, "`bytes` of one message")
 	limits.IntVar(&o.MaxRooms, "max-rooms", 100, "rooms one connection may be in")
 	limits.IntVar(&o.MaxConns, "max-conns", 0, "connections the node takes (0: as many as the file limit allows)")
