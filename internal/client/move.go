@@ -42,8 +42,8 @@ func (s *Session) catchingUp(c *Conn) bool {
 }
 
 // brokerStatus takes what the node says of its connection to Redis. A node that has
-// been cut off for some seconds names those that are not: the Session tries each of
-// them once, but those that were cut off themselves lately.
+// been cut off for some seconds names those that are not: the Session tries them a few
+// times, but those that were cut off themselves lately.
 func (s *Session) brokerStatus(c *Conn, st Status) {
 	s.mu.Lock()
 	if st.Broker != "down" {
@@ -72,7 +72,7 @@ func (s *Session) brokerStatus(c *Conn, st Status) {
 		return
 	}
 	s.seek(c, errCutOff, func() []string { return list.urls }, func(pass int) bool {
-		return pass == 0 && s.isCutOff()
+		return pass < maxTries && s.isCutOff()
 	})
 }
 
