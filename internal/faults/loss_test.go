@@ -129,6 +129,11 @@ func TestSubscribersOverrun(t *testing.T) {
 	for i := range times(3, 20) {
 		r.inject("a burst")
 		r.burst(r.any(), fmt.Sprintf("burst%d", i), "burst", 60, 3900)
+		// Valkey 9.1 does not count one long PUBLISH towards the limit, since it keeps
+		// the payload once for all subscribers; it counts many short ones, all of which
+		// wait when they come of one script. Nodes don't know what they hold.
+		r.ask("EVAL", "for i = 1, 1000 do redis.call('PUBLISH', ARGV[1], ARGV[2]) end return 1", 0,
+			broker.LiveChannel("chat", 0, "burst"), strings.Repeat("x", 200))
 	}
 	r.flow(leastSaid)
 	broke := 0

@@ -105,7 +105,7 @@ func TestSubscriptionDead(t *testing.T) {
 	for range times(1, 4) {
 		n.awaitReady(true, time.Now())
 		r.hold(r.between(0, time.Second))
-		dead, before := time.Now(), n.said("making a new one")
+		dead, before := time.Now(), n.said("was made anew")
 		count := n.proxy.mute()
 		r.inject("mute %d subscriptions", count)
 		if count == 0 {
@@ -116,7 +116,7 @@ func TestSubscriptionDead(t *testing.T) {
 			t.Errorf("the dead subscription was found after %s", took)
 		}
 		again, _ := n.awaitReady(true, dead)
-		n.awaitSaid("making a new one", before)
+		n.awaitSaid("was made anew", before)
 		r.note("found after %.1f s (%s), ready after %.1f s", took.Seconds(), reason, again.Seconds())
 		r.flow(leastSaid)
 	}
