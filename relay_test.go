@@ -4,6 +4,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
@@ -188,4 +189,104 @@ func TestADrainedNodeLetsThePollsOfOthersGo(t *testing.T) {
 		t.Errorf("the poll got %+v", got)
 	}
 	wiretest.Wants(t, "POST", url, "40", 200, "ok")
+}
+
+// peerAt has one node reach another one elsewhere.
+func peerAt(from, to *testNode, addr string) {
+	from.peers.mu.Lock()
+	defer from.peers.mu.Unlock()
+	for i := range from.peers.live {
+		if from.peers.live[i].Tag == to.peers.self.Tag {
+			from.peers.live[i].Peer = addr
+		}
+	}
+}
+
+// pollsFor polls until something comes that holds a text.
+func pollsFor(t *testing.T, url, text string) {
+	t.Helper()
+	for {
+		status, body := wiretest.Do(t, "GET", url, "")
+		if status != 200 {
+			t.Fatalf("before %s: %d %s", text, status, body)
+		}
+		if strings.Contains(body, text) {
+			return
+		}
+	}
+}
+
+// Where two nodes can't reach each other, or one of them dies with a poll in its hands, the
+// session lives on at its owner, and what was not handed out is not lost.
+func TestASessionOutlivesWhatFailsBetweenNodes(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	one, two := startNode(t, b.URL()), startNode(t, b.URL())
+	knowEachOther(t, one, two)
+	url := wiretest.Open(t, ioBase(one.url))
+	other := through(url, one, two)
+	wiretest.Wants(t, "POST", other, "40", 200, "ok")
+	pollsFor(t, other, "welcome")
+
+	// Another way takes the place of one that may be broken.
+	first := make(chan string, 1)
+	go func() { // ends with the poll
+		_, body, _ := wiretest.Try(t.Context(), "GET", other+"&t=a", "")
+		first <- body
+	}()
+	poll.Until(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
+	wiretest.Wants(t, "POST", url, `421["ping"]`, 200, "ok")
+	if got := <-first; got != "431[{}]" {
+		t.Errorf("the poll got %q", got)
+	}
+	go func() { // ends with the poll
+		_, body, _ := wiretest.Try(t.Context(), "GET", other+"&t=b", "")
+		first <- body
+	}()
+	poll.Until(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
+	second := make(chan string, 1)
+	go func() { // ends with the poll
+		_, body, _ := wiretest.Try(t.Context(), "GET", url+"&t=c", "")
+		second <- body
+	}()
+	if got := <-first; got != "6" {
+		t.Errorf("the poll that was replaced got %q", got)
+	}
+	wiretest.Wants(t, "POST", url, `422["ping"]`, 200, "ok")
+	if got := <-second; got != "432[{}]" {
+		t.Errorf("the second poll got %q", got)
+	}
+
+	// The node in between dies.
+	go func() { // ends with the poll
+		_, body, _ := wiretest.Try(t.Context(), "GET", other+"&t=d", "")
+		first <- body
+	}()
+	poll.Until(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
+	_ = two.http.Close()
+	two.relay.Close()
+	<-first
+	wiretest.Wants(t, "POST", url, `423["ping"]`, 200, "ok")
+	pollsFor(t, url, "433[{}]")
+
+	// The nodes can't reach each other: the machine is there, and says nothing.
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	three := startNode(t, b.URL())
+	knowEachOther(t, three, one)
+	peerAt(three, one, silent.Addr().String())
+	began := time.Now()
+	for _, method := range []string{"GET", "POST"} {
+		if status, body := wiretest.Do(t, method, through(url, one, three), "3"); status != 503 || !strings.Contains(body, "unavailable") {
+			t.Errorf("%s: %d %s", method, status, body)
+		}
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("that took %s", took)
+	}
+	wiretest.Wants(t, "POST", url, `424["ping"]`, 200, "ok")
+	pollsFor(t, url, "434[{}]")
 }

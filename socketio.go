@@ -42,6 +42,7 @@ func (s *server) buildSocketIO(secret []byte) error {
 	var err error
 	s.relay, err = relay.New(relay.Config{
 		Tag: s.peers.self.Tag, Secret: secret, Find: s.peers.find, Longest: passedWithin, Path: peerPath, LetGoPath: letGoPath, Log: s.log,
+		MaxBody: s.opts.Limits().FrameLimit(),
 	})
 	if err != nil {
 		return err
@@ -52,6 +53,7 @@ func (s *server) buildSocketIO(secret []byte) error {
 		Admit:        s.admitSocketIO,
 		Owner:        s.peers.self.Tag,
 		Elsewhere:    s.passOn,
+		Identity:     relay.Identity,
 		PingInterval: ioPingInterval,
 		PingTimeout:  ioPingTimeout,
 		Linger:       ioLinger,

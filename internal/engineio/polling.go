@@ -71,9 +71,9 @@ func (s *Session) beginPoll(ctx context.Context, c claim) (again *handout, write
 	defer s.mu.Unlock()
 	s.heard = time.Now()
 	c = s.marks.ofPoll(c)
-	// A poll that is repeated takes the place of the first, which nobody waits
-	// for any more. Any other one too many ends the session.
-	if s.poll != nil && !c.same(s.polling) && !s.awaitPlaceLocked(ctx) {
+	// A poll that is repeated, or comes by another way, takes the place of the first,
+	// which nobody waits for any more. Any other one too many ends the session.
+	if s.poll != nil && !c.same(s.polling) && c.via == s.polling.via && !s.awaitPlaceLocked(ctx) {
 		if ctx.Err() == nil {
 			s.endLocked(ReasonTransport, false)
 		}

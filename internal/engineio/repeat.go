@@ -40,7 +40,11 @@ const (
 )
 
 // claim is by what a request is known when it comes again; "" is never equal.
-type claim struct{ mark, id string }
+type claim struct {
+	mark string
+	via  string // who passed it on
+	id   string // what tells it from all others
+}
 
 // same reports whether both claims are of one request.
 func (c claim) same(d claim) bool {
@@ -56,7 +60,10 @@ func (s *Server) claimOf(r *http.Request) claim {
 		c.mark = strings.Clone(mark)
 	}
 	if s.cfg.Identity != nil {
-		c.id = s.cfg.Identity(r)
+		var number string
+		if c.via, number = s.cfg.Identity(r); number != "" {
+			c.id = c.via + " " + number
+		}
 	}
 	return c
 }

@@ -304,7 +304,7 @@ func TestASessionOutlivesAPostThatBreaksOff(t *testing.T) {
 // Whoever passes requests on may know that one is sent again.
 func TestARequestIsKnownByItsIdentity(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Config{Identity: func(r *http.Request) string { return r.Header.Get("X-Number") }})
+	s := serve(t, Config{Identity: func(r *http.Request) (string, string) { return r.Header.Get("X-Node"), r.Header.Get("X-Number") }})
 	url := s.polling()
 	session := s.session()
 	for range 2 {

@@ -57,10 +57,10 @@ type Config struct {
 	// yet: the owner does that.
 	Elsewhere func(owner string, w http.ResponseWriter, r *http.Request) bool
 
-	// Identity tells a request that may be sent again, by whoever passed it on,
-	// from all others: each time it is the same. "" where that is not known; nil
-	// where it never is.
-	Identity func(r *http.Request) string
+	// Identity tells who passed a request on, and what tells it from all others of
+	// theirs, however often it is sent; "" for what came from its client. nil where
+	// nothing is passed on.
+	Identity func(r *http.Request) (via, number string)
 
 	// PingInterval is how often a session is pinged; default 25 s.
 	PingInterval time.Duration

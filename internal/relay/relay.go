@@ -14,15 +14,17 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -36,8 +38,10 @@ type Config struct {
 	Secret []byte
 	// Find returns the address of the live node with a tag.
 	Find func(tag string) (addr string, ok bool)
-	// Longest is how long the owner may take to answer.
+	// Longest is how long the owner may take to answer a poll that it has taken.
 	Longest time.Duration
+	// MaxBody is the largest body that is kept to be sent again.
+	MaxBody int64
 	// Path is where nodes take what is passed on, and LetGoPath where they are
 	// told to let a poll go, whose session is in "sid".
 	Path, LetGoPath string
@@ -51,8 +55,7 @@ const RestWithin = 30 * time.Second
 
 // Timings and sizes of the connections to other nodes.
 const (
-	dialWithin = 2 * time.Second
-	restMost   = 64 // for each node
+	restMost = 64 // for each node
 	// letGoWithin bounds how long owners are asked to let polls go.
 	letGoWithin = time.Second
 	copyBytes   = 8 << 10
@@ -60,10 +63,11 @@ const (
 
 // Relay is one node's side of it.
 type Relay struct {
-	cfg   Config
-	key   []byte
-	proxy *httputil.ReverseProxy
-	count atomic.Uint64 // numbers what is passed on
+	cfg       Config
+	key       []byte
+	transport *http.Transport
+	proxy     *httputil.ReverseProxy
+	count     atomic.Uint64 // numbers what is passed on
 
 	passed, failed, refused atomic.Int64
 
@@ -73,6 +77,8 @@ type Relay struct {
 	closed bool
 	open   map[*forward]struct{}
 	ended  sync.WaitGroup
+	warned time.Time // when a failure was logged last
+	silent int       // failures since then
 }
 
 // Stats are what a Relay counted.
@@ -89,9 +95,13 @@ type Stats struct {
 type forward struct {
 	tag, addr string
 	sid       string // of a poll, "" for anything else
+	client    string // as in http.Request.RemoteAddr
+	scheme    string // by which the client came
 	upgrade   bool
 	cancel    context.CancelFunc
-	failed    bool // nothing was answered
+	body      func() io.Reader // of the request; as often as it takes where it is whole
+	whole     bool
+	err       error // why nothing was answered
 }
 
 // forwardKey is the context's for a forward.
@@ -103,8 +113,6 @@ const tagBytes = 9
 // sealRefused stands in the answer to a request whose seal does not hold: who
 // passed it on takes it for no answer, as of a node that is gone.
 const sealRefused = "refused"
-
-var errRefused = errors.New("the node at the owner's address is another one")
 
 // NewTag makes the tag of a node that starts. It says nothing about the node.
 func NewTag() string {
@@ -120,19 +128,18 @@ func New(cfg Config) (*Relay, error) {
 		return nil, err
 	}
 	p := &Relay{cfg: cfg, key: key, open: make(map[*forward]struct{})}
+	p.transport = &http.Transport{
+		DialContext:         dialer.DialContext,
+		MaxIdleConnsPerHost: restMost,
+		IdleConnTimeout:     RestWithin,
+		DisableCompression:  true,
+	}
 	p.proxy = &httputil.ReverseProxy{
-		Rewrite: p.rewrite,
-		Transport: &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: dialWithin}).DialContext,
-			MaxIdleConnsPerHost:   restMost,
-			IdleConnTimeout:       RestWithin,
-			ResponseHeaderTimeout: cfg.Longest,
-			DisableCompression:    true,
-		},
+		Rewrite:   p.rewrite,
+		Transport: asker{p},
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
 			f, _ := r.Context().Value(forwardKey{}).(*forward)
-			f.failed = true
-			cfg.Log.Debug("a request could not be passed on", "error", err)
+			f.err = err
 		},
 		ModifyResponse: func(answer *http.Response) error {
 			if answer.Header.Get(sealHeader) == sealRefused {
@@ -147,39 +154,37 @@ func New(cfg Config) (*Relay, error) {
 }
 
 // Forward passes a request on to the node with the tag, and its answer back. Its
-// RemoteAddr, Host and URL.Scheme are the client's, and arrive as such. It
-// returns false where there is no such node, or it did not answer: then nothing
-// was written.
+// RemoteAddr, Host and URL.Scheme are the client's, and arrive as such. It returns
+// false where there is no such node any more: then nothing was written.
+// Where there is one that does not answer, or can't be reached, the client gets 503,
+// since its session may live.
 func (p *Relay) Forward(tag string, w http.ResponseWriter, r *http.Request) bool {
 	addr, ok := p.cfg.Find(tag)
 	if !ok {
 		return false
 	}
+	f := &forward{tag: tag, addr: addr, client: r.RemoteAddr, scheme: r.URL.Scheme}
 	if websocket.IsWebSocketUpgrade(r) && r.Method == http.MethodGet && r.ContentLength == 0 {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context())) // it outlives the request
-		f := &forward{tag: tag, addr: addr, cancel: cancel, upgrade: true}
+		f.cancel, f.upgrade = cancel, true
 		if !p.begin(f) {
 			cancel()
 			return false
 		}
 		p.passed.Add(1)
-		ok := p.tunnel(ctx, f, w, r, func() {
+		return p.outcome(w, r, f, p.tunnel(ctx, f, w, r, func() {
 			cancel()
 			p.end(f)
-		})
-		if !ok {
-			p.failed.Add(1)
-		}
-		return ok
+		}))
 	}
-	return p.forward(tag, addr, w, r)
+	return p.forward(f, w, r)
 }
 
 // forward passes on a request that is answered and done.
-func (p *Relay) forward(tag, addr string, w http.ResponseWriter, r *http.Request) bool {
+func (p *Relay) forward(f *forward, w http.ResponseWriter, r *http.Request) bool {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	f := &forward{tag: tag, addr: addr, cancel: cancel}
+	f.cancel = cancel
 	if r.Method == http.MethodGet {
 		f.sid = r.URL.Query().Get("sid")
 	}
@@ -187,16 +192,56 @@ func (p *Relay) forward(tag, addr string, w http.ResponseWriter, r *http.Request
 		return false
 	}
 	defer p.end(f)
+	if f.load(w, r, p.cfg.MaxBody) != nil { // the client broke it off
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusBadRequest)
+		return true
+	}
 	// The server's own deadlines are for requests that are answered at once.
-	control, until := http.NewResponseController(w), time.Now().Add(p.cfg.Longest)
+	control, until := http.NewResponseController(w), time.Now().Add(p.cfg.Longest+acceptWithin)
 	_ = control.SetReadDeadline(until)
 	_ = control.SetWriteDeadline(until)
 	p.passed.Add(1)
 	p.proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, forwardKey{}, f)))
-	if f.failed {
-		p.failed.Add(1)
+	return p.outcome(w, r, f, f.err)
+}
+
+// outcome sees to a request whose owner did not answer.
+func (p *Relay) outcome(w http.ResponseWriter, r *http.Request, f *forward, err error) bool {
+	if err == nil || r.Context().Err() != nil {
+		return true
 	}
-	return !f.failed
+	p.failed.Add(1)
+	p.warn(f, err)
+	if errors.Is(err, errRefused) || errors.Is(err, syscall.ECONNREFUSED) {
+		return false // nobody is there who could hold the session
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write([]byte(`{"error":{"code":"unavailable","message":"the node that holds this session does not answer: try again"}}` + "\n"))
+	return true
+}
+
+// warnEvery is how often a failure is logged.
+const warnEvery = time.Minute
+
+// warn logs that a request could not be passed on, once a minute.
+func (p *Relay) warn(f *forward, err error) {
+	p.mu.Lock()
+	more, now := p.silent, time.Now()
+	quiet := now.Sub(p.warned) < warnEvery
+	if quiet {
+		p.silent++
+	} else {
+		p.warned, p.silent = now, 0
+	}
+	p.mu.Unlock()
+	if !quiet {
+		p.cfg.Log.Warn("a request could not be passed on to the node that holds its session", "peer", f.addr, "error", err, "before", more)
+	}
 }
 
 // rewrite addresses a request to its owner (httputil.ReverseProxy).
@@ -205,13 +250,11 @@ func (p *Relay) rewrite(r *httputil.ProxyRequest) {
 	p.address(r.Out, f, r.In)
 }
 
-// address addresses what came in to its owner, and seals it.
+// address addresses what came in to its owner.
 func (p *Relay) address(out *http.Request, f *forward, in *http.Request) {
 	out.URL.Scheme, out.URL.Host = "http", f.addr
 	out.URL.Path, out.URL.RawPath = p.cfg.Path, ""
 	out.Host = in.Host
-	s := seal{from: p.cfg.Tag, number: p.count.Add(1), client: in.RemoteAddr, scheme: in.URL.Scheme}
-	out.Header.Set(sealHeader, s.text(p.key, f.tag, out, out.URL.RequestURI()))
 }
 
 func (p *Relay) begin(f *forward) bool {
@@ -232,9 +275,22 @@ func (p *Relay) end(f *forward) {
 	p.ended.Done()
 }
 
+// identityKey is the context's for what Identity returns.
+type identityKey struct{}
+
+// identity is by what a request is known that was passed on.
+type identity struct{ from, number string }
+
+// Identity tells which node passed a request on that Take has taken, and what tells
+// it from all others of that node, however often it is sent; "" for others.
+func Identity(r *http.Request) (from, number string) {
+	id, _ := r.Context().Value(identityKey{}).(identity)
+	return id.from, id.number
+}
+
 // Take wraps what serves the requests that other nodes pass on to this one. Any
 // other request is refused with 403; those that are passed on come as from their
-// client.
+// client. The node that passes one on is told at once that it was taken, by 102.
 func (p *Relay) Take(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, ok := parseSeal(r.Header.Get(sealHeader))
@@ -246,9 +302,17 @@ func (p *Relay) Take(next http.Handler) http.Handler {
 			_, _ = w.Write([]byte(`{"error":{"code":"forbidden","message":"this is for the cluster's own nodes"}}` + "\n"))
 			return
 		}
+		id := identity{s.from, strconv.FormatUint(s.number, 10)}
+		if s.first != 0 {
+			p.windows.fresh(s.from, s.first) // the first one is not taken any more, should it still come
+			id.number = strconv.FormatUint(s.first, 10)
+		}
+		if !websocket.IsWebSocketUpgrade(r) {
+			w.WriteHeader(http.StatusProcessing)
+		}
 		r.Header.Del(sealHeader)
 		r.RemoteAddr, r.URL.Scheme = s.client, s.scheme
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, id)))
 	})
 }
 
@@ -307,7 +371,7 @@ func (p *Relay) letGo(ctx context.Context, f *forward) {
 	}
 	s := seal{from: p.cfg.Tag, number: p.count.Add(1)}
 	r.Header.Set(sealHeader, s.text(p.key, f.tag, r, uri))
-	if answer, err := p.proxy.Transport.RoundTrip(r); err == nil {
+	if answer, err := p.transport.RoundTrip(r); err == nil {
 		_ = answer.Body.Close()
 	}
 }
@@ -322,7 +386,7 @@ func (p *Relay) Close() {
 		f.cancel()
 	}
 	p.ended.Wait()
-	p.proxy.Transport.(*http.Transport).CloseIdleConnections()
+	p.transport.CloseIdleConnections()
 }
 
 // buffers are for copying answers.

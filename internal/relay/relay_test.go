@@ -19,7 +19,7 @@ const path = "/inside/"
 func node(t *testing.T, secret string, find func(string) (string, bool), next http.HandlerFunc) (*Relay, *httptest.Server) {
 	t.Helper()
 	r, err := New(Config{
-		Tag: NewTag(), Secret: []byte(secret), Find: find, Longest: 5 * time.Second,
+		Tag: NewTag(), Secret: []byte(secret), Find: find, Longest: 5 * time.Second, MaxBody: 1 << 10,
 		Path: path, LetGoPath: "/let-go", Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 )
 
 // sealHeader holds the seal of a request: who passed it on, its number among all
-// that it passed on, the client's address and scheme, and their signature.
+// that it passed on, the number of its first try where it is sent once more, or 0,
+// the client's address and scheme, and their signature.
 const sealHeader = "Chat-Peer"
 
 // noScheme stands in a seal for a scheme that is not known.
@@ -23,6 +24,7 @@ const noScheme = "-"
 type seal struct {
 	from   string // the node's tag
 	number uint64
+	first  uint64 // the number under which it was sent before; 0 where it was not
 	client string // as in http.Request.RemoteAddr
 	scheme string // by which the client came; "" where it is not known
 	sum    string // as it came
@@ -30,7 +32,7 @@ type seal struct {
 
 // text seals a request to the node with the tag.
 func (s seal) text(key []byte, to string, r *http.Request, uri string) string {
-	return strings.Join([]string{s.from, strconv.FormatUint(s.number, 10), s.client, cmp.Or(s.scheme, noScheme), s.sign(key, to, r, uri)}, " ")
+	return strings.Join([]string{s.from, strconv.FormatUint(s.number, 10), strconv.FormatUint(s.first, 10), s.client, cmp.Or(s.scheme, noScheme), s.sign(key, to, r, uri)}, " ")
 }
 
 // sign signs all that the owner goes by, but for what the client sends to its own
@@ -38,7 +40,7 @@ func (s seal) text(key []byte, to string, r *http.Request, uri string) string {
 func (s seal) sign(key []byte, to string, r *http.Request, uri string) string {
 	mac := hmac.New(sha256.New, key)
 	for _, part := range []string{
-		s.from, strconv.FormatUint(s.number, 10), s.client, s.scheme, to, r.Method, uri, r.Host,
+		s.from, strconv.FormatUint(s.number, 10), strconv.FormatUint(s.first, 10), s.client, s.scheme, to, r.Method, uri, r.Host,
 		strings.Join(r.Header.Values("Origin"), "\n"),
 	} {
 		_, _ = io.WriteString(mac, strconv.Itoa(len(part))+":"+part) // a hash takes everything
@@ -48,15 +50,16 @@ func (s seal) sign(key []byte, to string, r *http.Request, uri string) string {
 
 func parseSeal(text string) (seal, bool) {
 	parts := strings.Split(text, " ")
-	if len(parts) != 5 {
+	if len(parts) != 6 {
 		return seal{}, false
 	}
 	number, err := strconv.ParseUint(parts[1], 10, 64)
-	s := seal{from: parts[0], number: number, client: parts[2], scheme: parts[3], sum: parts[4]}
+	first, bad := strconv.ParseUint(parts[2], 10, 64)
+	s := seal{from: parts[0], number: number, first: first, client: parts[3], scheme: parts[4], sum: parts[5]}
 	if s.scheme == noScheme {
 		s.scheme = ""
 	}
-	return s, err == nil
+	return s, err == nil && bad == nil
 }
 
 // holds tells whether a node of the cluster has made the seal for this request to

@@ -15,7 +15,7 @@ import (
 // buffers nor its goroutine, but two small ones.
 const (
 	tunnelBytes = 2 << 10 // for each direction
-	// headWithin is how long the owner may take to accept a WebSocket.
+	// headWithin is how long a client may take to be told that it is accepted.
 	headWithin = 10 * time.Second
 	// takeWithin is how long a side may take what it is sent, and the owner to end
 	// when its client has.
@@ -29,18 +29,17 @@ var hopHeaders = []string{"Keep-Alive", "Proxy-Connection", "Proxy-Authorization
 
 // tunnel passes a WebSocket on. It returns once that is accepted, or refused by the
 // owner; end is called when all is over, also where it was not answered: then it
-// returns false, and nothing was written.
-func (p *Relay) tunnel(ctx context.Context, f *forward, w http.ResponseWriter, r *http.Request, end func()) bool {
+// returns why, and nothing was written.
+func (p *Relay) tunnel(ctx context.Context, f *forward, w http.ResponseWriter, r *http.Request, end func()) error {
 	owner, head, answer, err := p.ask(ctx, f, r)
 	if err != nil {
-		p.cfg.Log.Debug("a WebSocket could not be passed on", "error", err)
 		end()
-		return false
+		return err
 	}
 	if answer.Header.Get(sealHeader) == sealRefused {
 		_ = owner.Close()
 		end()
-		return false
+		return errRefused
 	}
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		defer end()
@@ -51,13 +50,13 @@ func (p *Relay) tunnel(ctx context.Context, f *forward, w http.ResponseWriter, r
 		}
 		w.WriteHeader(answer.StatusCode)
 		_, _ = io.Copy(w, io.LimitReader(answer.Body, maxRefusal))
-		return true
+		return nil
 	}
 	client, in, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		_ = owner.Close()
 		end()
-		return false
+		return err
 	}
 	early, _ := in.Reader.Peek(in.Reader.Buffered()) // it is there
 	first, _ := head.Peek(head.Buffered())
@@ -86,22 +85,24 @@ func (p *Relay) tunnel(ctx context.Context, f *forward, w http.ResponseWriter, r
 		_ = client.Close()
 		_ = owner.Close()
 	}()
-	return true
+	return nil
 }
 
 // ask sends the request to its owner, and reads the head of the answer.
 func (p *Relay) ask(ctx context.Context, f *forward, r *http.Request) (net.Conn, *bufio.Reader, *http.Response, error) {
-	owner, err := (&net.Dialer{Timeout: dialWithin}).DialContext(ctx, "tcp", f.addr)
+	owner, err := dialer.DialContext(ctx, "tcp", f.addr)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	_ = owner.SetDeadline(time.Now().Add(headWithin))
+	_ = owner.SetDeadline(time.Now().Add(acceptWithin))
 	out := r.Clone(ctx)
 	for _, name := range hopHeaders {
 		out.Header.Del(name)
 	}
 	out.Body = nil
 	p.address(out, f, r)
+	s := seal{from: p.cfg.Tag, number: p.count.Add(1), client: f.client, scheme: f.scheme}
+	out.Header.Set(sealHeader, s.text(p.key, f.tag, out, out.URL.RequestURI()))
 	head := bufio.NewReaderSize(owner, tunnelBytes)
 	err = out.Write(owner)
 	var answer *http.Response
