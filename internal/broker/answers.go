@@ -25,6 +25,9 @@ const (
 	// away failures are lasting ones, to get an answer: a trial tells whether they
 	// hold.
 	away
+	// passing failures are lasting ones that are known to pass by themselves, as
+	// while a slot of a Redis Cluster is moved: they may take longer.
+	passing
 	// ownRoom is the trouble of one room and says nothing about others.
 	ownRoom
 )
@@ -38,8 +41,8 @@ var kinds = [...]struct {
 	{"timeout", away}, {"connection", away}, {"reply", lasting}, {"replicas", general},
 	{"oom", state}, {"readonly", state}, {"misconf", state}, {"noauth", state}, {"wrongpass", state},
 	{"noperm", general}, {"loading", state}, {"busy", state}, {"wrongtype", ownRoom}, {"noreplicas", state},
-	{"clusterdown", state}, {"tryagain", lasting}, {"moved", lasting}, {"ask", lasting}, {"masterdown", state},
-	{"crossslot", lasting}, {"noscript", lasting}, {"unblocked", lasting}, {"maxclients", state}, {"nocommand", general},
+	{"clusterdown", state}, {"tryagain", passing}, {"moved", passing}, {"ask", passing}, {"masterdown", state},
+	{"crossslot", lasting}, {"noscript", passing}, {"unblocked", passing}, {"maxclients", state}, {"nocommand", general},
 	{"other", lasting},
 }
 

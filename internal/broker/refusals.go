@@ -22,6 +22,8 @@ const (
 	// persistsAfter is how long calls of one kind must have failed, without one
 	// success between, to make the node unready whatever they failed for.
 	persistsAfter = 2 * time.Second
+	// passesWithin is the same for what is known to pass by itself.
+	passesWithin = 10 * time.Second
 )
 
 // refusals are the failures of calls that concern rooms: the lease may be
@@ -48,7 +50,13 @@ type failure struct {
 
 // counts reports whether a node with this failure is not ready.
 func (f failure) counts() bool {
-	return f.effect == general || f.effect == state || f.at.Sub(f.since) >= persistsAfter
+	switch f.effect {
+	case general, state:
+		return true
+	case passing:
+		return f.at.Sub(f.since) >= passesWithin
+	}
+	return f.at.Sub(f.since) >= persistsAfter
 }
 
 // note takes the outcome of a call. A call that its own caller gave up says

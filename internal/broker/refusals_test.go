@@ -71,7 +71,7 @@ func TestWhatRedisRefusesOfRoomsIsNotReady(t *testing.T) {
 // on their way: whatever it is, a node by which no message passes is not ready.
 func TestWhatPersistsIsNotReady(t *testing.T) {
 	for _, err := range []error{
-		replyError("ERR a text of tomorrow"), replyError("TRYAGAIN Multiple keys request during rehashing of slot"),
+		replyError("ERR a text of tomorrow"), replyError("CROSSSLOT Keys in request don't hash to the same slot"),
 		context.DeadlineExceeded, errors.New("connection refused"), errReply,
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -105,6 +105,21 @@ func TestWhatPersistsIsNotReady(t *testing.T) {
 			}
 		})
 	}
+	// A slot that is being moved may take longer.
+	synctest.Test(t, func(t *testing.T) {
+		var r refusals
+		w := work{"appending to logs", "7"}
+		for began := time.Now(); time.Since(began) < passesWithin; time.Sleep(time.Second) {
+			r.note(w, replyError("TRYAGAIN Multiple keys request during rehashing of slot"))
+			if err := r.reason(); err != nil {
+				t.Fatalf("after %s: %v", time.Since(began), err)
+			}
+		}
+		r.note(w, replyError("TRYAGAIN Multiple keys request during rehashing of slot"))
+		if r.reason() == nil {
+			t.Error("a slot that stays half moved does not count")
+		}
+	})
 	synctest.Test(t, func(t *testing.T) {
 		var r refusals
 		for range 5 {
