@@ -55,6 +55,7 @@ type stage struct {
 	count   int
 	rooms   []map[string]any
 	refuse  string // its words to whoever sends; "" to take what is sent
+	readyz  string // what it answers there; "" for 404
 
 	mu    sync.Mutex // guards the fields below, and the writing to conns
 	logs  map[string][]said
@@ -74,6 +75,13 @@ func newStage(t *testing.T) *stage {
 	pages := web.Handler(web.Access{UI: "demo"})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws", s.serve)
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, r *http.Request) {
+		if s.readyz == "" {
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprint(w, s.readyz)
+	})
 	mux.Handle("/", pages)
 	server := httptest.NewServer(mux)
 	s.URL = server.URL

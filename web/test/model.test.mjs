@@ -111,7 +111,7 @@ test("the bar says the gravest thing, word for word", () => {
 	assert.equal(words({ state: { state: "connecting" }, broker: "down" }), "Connecting…");
 	assert.equal(words({ loading: true, alone: true }), "Loading what you missed…");
 	assert.equal(words({ moved: { from: 0, to: 0, whole: true }, alone: true }), "You are the only one here.", "where nodes are not shown");
-	const offline = (why) => words({ state: { state: "offline", why }, address: { origin: "https://c.example", host: "c.example" } });
+	const offline = (why) => words({ state: { state: "offline", why }, address: { origin: "https://c.example", hostname: "c.example" } });
 	assert.equal(offline(""), "Offline. What you write is kept and goes out when you are back.");
 	assert.match(offline("refused"), /does not let this page connect.*--origin https:\/\/c\.example, or with --host c\.example\./);
 	assert.match(offline("blocked"), /WebSockets don't get to it.*upgrades on \/ws\./);

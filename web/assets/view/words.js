@@ -9,7 +9,7 @@ import { saidTime } from "./text.js";
  * @property {"up" | "down" | "lost"} broker whether the node reaches the others; "lost" where only it does not
  * @property {boolean} loading what was missed is coming in
  * @property {number} since when there is no connection
- * @property {{origin: string, host: string}} address the page's
+ * @property {{origin: string, hostname: string}} address the page's
  * @property {{from: number, to: number, whole: boolean} | null} moved numbers of nodes
  * @property {Moderated | null} moderated what was decided about oneself
  * @property {string} lostName the name that could not be had; ""
@@ -66,15 +66,16 @@ export function wordsFor(s) {
 			text: "You are the only one here. Open this page a second time, on another node:",
 			tone: "calm",
 			link: s.elsewhere,
+			late: BRIEF_MS, // others may be on their way from one node to another
 		};
-	if (s.alone) return { text: "You are the only one here.", tone: "calm" };
+	if (s.alone) return { text: "You are the only one here.", tone: "calm", late: BRIEF_MS };
 	return null;
 }
 
 /** @param {Situation} s */
-function offline({ state: { why }, address: { origin, host } }) {
+function offline({ state: { why }, address: { origin, hostname } }) {
 	if (why === "refused")
-		return `The server does not let this page connect. Whoever runs it has to start it with --origin ${origin}, or with --host ${host}. What you write is kept.`;
+		return `The server does not let this page connect. Whoever runs it has to start it with --origin ${origin}, or with --host ${hostname}. What you write is kept.`;
 	if (why === "blocked")
 		return "The server is there, but WebSockets don't get to it. Whoever runs it has to make its proxy pass upgrades on /ws. What you write is kept.";
 	return "Offline. What you write is kept and goes out when you are back.";
