@@ -242,6 +242,28 @@ func TestGoingToRoomsByKeyboard(t *testing.T) {
 	p.sound()
 }
 
+// Rooms that nobody is in are listed, and found however many there are.
+func TestRoomsWithoutAnybodyInThemAreFound(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.rooms = []map[string]any{{"room": "lobby", "count": 1, "last": 2}, {"room": "quiet", "count": 0, "last": 1}}
+	for i := range 300 {
+		s.others = append(s.others, map[string]any{"room": fmt.Sprintf("attic-%d", i), "count": 0, "last": 1})
+	}
+	p := newTab(t)
+	p.visits(s, "lobby")
+	p.until("the room nobody is in", row("quiet")+`?.querySelector(".room-count").textContent === ""`)
+	if ask[bool](p, `document.querySelector("#rooms-other-label").hidden || !!`+row("attic-299")) {
+		t.Error("the list has no title, or all rooms were asked for at once")
+	}
+	p.presses("k", chromedp.ModifierCtrl)
+	p.types("attic-299")
+	p.chosen("#attic-299")
+	p.presses("Enter")
+	p.room("attic-299")
+	p.sound()
+}
+
 // found waits until the search lists these many messages.
 func (p *tab) found(n int) {
 	p.t.Helper()
@@ -306,6 +328,34 @@ func TestSearchFurtherBack(t *testing.T) {
 	p.presses("Enter")
 	p.until("the newest of them", `location.hash === "#`+s.logs["lobby"][899].ID+`"`)
 	p.sound()
+}
+
+// Where nodes are not to be seen the page speaks of one chat, and shows nothing of them.
+func TestThePlainPageShowsNothingOfTheCluster(t *testing.T) {
+	t.Parallel()
+	for ui, shows := range map[string]bool{"plain": false, "demo": true} {
+		s := newStageThatShows(t, ui)
+		s.nodes = []server{{"n2", "http://127.0.0.1:1"}}
+		bob := person{"u-bob", "Bob"}
+		s.add(said{Room: "lobby", User: bob, Text: "by one"})
+		s.add(said{Room: "lobby", User: bob, Text: "by another", Node: "n2"})
+		p := newTab(t)
+		p.visits(s, "lobby")
+		p.gets("by another")
+		p.bar("You are the only one here.")
+		for what, seen := range map[string]string{
+			"the pill":        `document.querySelector("#pill").checkVisibility()`,
+			"the cluster":     `[...document.querySelectorAll("a")].some((a) => a.pathname === "/cluster" && a.checkVisibility())`,
+			"a node's colour": `[...document.querySelectorAll("#log .message")].some((m) => /node-[1-8]/.test(m.className))`,
+			"a node's number": `[...document.querySelectorAll(".message-node")].some((m) => m.textContent !== "" || m.title !== "")`,
+			"the other node":  `document.querySelector("#bar-link").checkVisibility()`,
+		} {
+			if got := ask[bool](p, seen); got != shows {
+				t.Errorf("%s: %s is shown: %v", ui, what, got)
+			}
+		}
+		p.sound()
+	}
 }
 
 // Wherever one is told of nodes or looks for rooms, the live picture is a step away.

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -15,6 +16,7 @@ import (
 // scene is a state of the chat's page that is looked at, by people and by axe.
 type scene struct {
 	name string
+	ui   string // how the page looks: "demo", or "" for that, or "plain"
 	// set says what the node holds; words are in the language of the page.
 	set func(s *stage, w words)
 	// act brings an open page into the state.
@@ -83,8 +85,12 @@ func talk(s *stage, w words, lines int) {
 }
 
 var scenes = []scene{
-	{name: "empty", set: func(*stage, words) {}},
+	{
+		name: "empty", set: func(*stage, words) {},
+		act: func(_ *stage, p *tab) { p.bar("You are the only one here.") },
+	},
 	{name: "busy", set: func(s *stage, w words) { talk(s, w, 40) }},
+	{name: "plain", ui: "plain", set: func(s *stage, w words) { talk(s, w, 40) }},
 	{
 		name: "offline",
 		set: func(s *stage, w words) {
@@ -156,6 +162,19 @@ var further = []scene{
 			p.says("Not taken")
 			p.until("the refusal", `document.querySelector("#log .failed")`)
 		},
+	},
+	{
+		name: "kept out",
+		set:  func(s *stage, w words) { talk(s, w, 4); s.readyz = `{"ready":true,"allowed":false}` },
+		act: func(s *stage, p *tab) {
+			s.leave()
+			p.bar("The server does not let this page connect.")
+		},
+	},
+	{
+		name: "loading",
+		set:  func(s *stage, w words) { talk(s, w, 4); s.more = true },
+		act:  func(_ *stage, p *tab) { p.bar("Loading what you missed…") },
 	},
 	{
 		name: "actions",
@@ -275,7 +294,7 @@ type look struct {
 // play opens a scene.
 func play(t *testing.T, sc scene, l look) *tab {
 	t.Helper()
-	s := newStage(t)
+	s := newStageThatShows(t, cmp.Or(sc.ui, "demo"))
 	s.me.Name = l.w.names[0]
 	s.nodes = []server{{"n2", "http://127.0.0.1:2"}, {"n3", "http://127.0.0.1:3"}}
 	sc.set(s, l.w)

@@ -53,9 +53,11 @@ type stage struct {
 	nodes   []server
 	members []person
 	count   int
-	rooms   []map[string]any
-	refuse  string // its words to whoever sends; "" to take what is sent
-	readyz  string // what it answers there; "" for 404
+	rooms   []map[string]any // the first page of them
+	others  []map[string]any // the second; nil where there is none
+	more    bool             // whether it says that more follows a join
+	refuse  string           // its words to whoever sends; "" to take what is sent
+	readyz  string           // what it answers there; "" for 404
 
 	mu    sync.Mutex // guards the fields below, and the writing to conns
 	logs  map[string][]said
@@ -66,13 +68,16 @@ type stage struct {
 	held  []func()
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T) *stage { return newStageThatShows(t, "demo") }
+
+// newStageThatShows is newStage with a look: "demo" or "plain".
+func newStageThatShows(t *testing.T, ui string) *stage {
 	t.Helper()
 	s := &stage{
 		me: person{"u-me", "Ann"}, id: "n1", rooms: []map[string]any{},
 		logs: make(map[string][]said), conns: make(map[*websocket.Conn]bool),
 	}
-	pages := web.Handler(web.Access{UI: "demo"})
+	pages := web.Handler(web.Access{UI: ui})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws", s.serve)
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -205,13 +210,16 @@ func (s *stage) obey(c *websocket.Conn, command map[string]any) {
 		})
 	case "join":
 		log := s.logs[room]
-		head := ""
+		head := "0-0"
 		if len(log) > 0 {
 			head = log[len(log)-1].ID
 		}
+		if s.more { // the last one is on its way
+			log = log[:max(0, len(log)-1)]
+		}
 		answer(map[string]any{
 			"type": "joined", "room": room, "head": head, "recovered": false, "messages": entries(log[max(0, len(log)-50):]),
-			"members": append([]person{s.me}, s.members...), "count": max(s.count, 1+len(s.members)),
+			"more": s.more, "members": append([]person{s.me}, s.members...), "count": max(s.count, 1+len(s.members)),
 		})
 	case "history":
 		log := s.logs[room]
@@ -232,7 +240,14 @@ func (s *stage) obey(c *websocket.Conn, command map[string]any) {
 		}
 		give()
 	case "rooms":
-		answer(map[string]any{"type": "rooms", "rooms": s.rooms})
+		page := map[string]any{"type": "rooms", "rooms": s.rooms}
+		switch {
+		case text("after") == "second":
+			page["rooms"] = s.others
+		case s.others != nil:
+			page["next"] = "second"
+		}
+		answer(page)
 	case "send", "edit", "delete", "react":
 		if s.refuse != "" {
 			answer(map[string]any{"type": "error", "code": "forbidden", "message": s.refuse, "room": room, "key": text("key")})

@@ -67,7 +67,7 @@ function drawMessage(element, item, { room, me, numbers, mentions, marked }) {
 		first: item.first, next: !item.first, last: item.last, action: item.action, waiting: item.waiting, pending: !!pending, failed,
 		mentions: !!me && user.id !== me.id && mentions(text, me.name), marked: item.key === marked,
 	};
-	element.className = `message ${entry ? numbers.colour(entry.node) : "node-gone"}`;
+	element.className = `message ${numbers.colour(entry?.node ?? "")}`;
 	for (const [name, on] of Object.entries(classes)) element.classList.toggle(name, on);
 	element.dataset.key = item.key;
 	const number = part(element, ".message-node");
