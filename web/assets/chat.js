@@ -28,6 +28,9 @@ const REFRESH_MS = 5000;
 /** For how long the bar tells that one was carried to another node, in milliseconds. */
 const MOVED_MS = 5000;
 
+/** A node that lost the others tells sooner than this which ones did not, if there are any; in milliseconds. */
+const ALONE_MS = 7000;
+
 /**
  * What the page shows, made of what the client tells: the rooms, the one that is
  * looked at, how things stand. Event `change` (detail: {part}, one of "log",
@@ -53,6 +56,8 @@ export class Chat extends EventTarget {
 	#demo;
 	/** How the node reaches the others. @type {Situation["broker"]} */
 	#broker = "up";
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#cutTimer;
 	/** Since when there is no connection; 0 while there is one. */
 	#awaySince = Date.now();
 	#refreshedAt = 0;
@@ -286,11 +291,7 @@ export class Chat extends EventTarget {
 			},
 			moderated: (moderated) => this.#wasModerated(moderated),
 			nodes: ({ nodes }) => this.#sawNodes(nodes),
-			status: ({ broker, nodes = [] }) => {
-				const others = nodes.some((/** @type {import("./wire.js").Node} */ { id }) => id !== this.#client.node?.id);
-				this.#broker = broker === "up" ? "up" : others ? "lost" : "down";
-				this.#changed("bar");
-			},
+			status: (status) => this.#statusIs(status),
 		};
 		for (const [name, hear] of Object.entries(heard))
 			this.#client.addEventListener(name, (e) => hear(/** @type {CustomEvent} */ (e).detail));
@@ -302,6 +303,15 @@ export class Chat extends EventTarget {
 		if (state.state === "online") this.refreshRooms();
 		else this.#awaySince ||= Date.now();
 		this.#changed("bar", "node");
+	}
+
+	/** @param {{broker: "up" | "down", nodes?: unknown[]}} status */
+	#statusIs({ broker, nodes }) {
+		const known = broker === "up" || nodes || this.#client.nodes.length < 2;
+		if (known) clearTimeout(this.#cutTimer);
+		else if (this.#broker === "up") this.#cutTimer = setTimeout(() => this.#statusIs({ broker, nodes: [] }), ALONE_MS);
+		if (known || this.#broker === "up") this.#broker = broker === "up" ? broker : nodes?.length || !known ? "lost" : "down";
+		this.#changed("bar");
 	}
 
 	/** @param {any} welcome */
