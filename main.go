@@ -126,9 +126,6 @@ func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	}
 	defer signal.Stop(signals)
 	log := newLog(opts, stderr)
-	if !child { // whose parent has
-		logStart(log, opts)
-	}
 	if opts.Nodes > 1 {
 		return runCluster(ctx, opts, signals, stdout, stderr, log)
 	}
@@ -153,6 +150,10 @@ type parent struct {
 	gone     <-chan struct{}
 	controls *embed.Remote
 }
+
+// firstNode is the id of the first node of --nodes. It alone logs how it was set up,
+// for all are alike.
+const firstNode = "node-1"
 
 // runNode runs one node until a signal, the parent's end or ctx stops it.
 func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, from parent, stdout io.Writer, log *slog.Logger) error {
@@ -193,6 +194,9 @@ func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal
 			return nil // it was told to stop before it had begun
 		}
 		return err
+	}
+	if from.gone == nil || opts.NodeID == firstNode {
+		logStart(log, opts, s.self().ID)
 	}
 	fmt.Fprintf(stdout, "node 1  %s\n", s.shownURL())
 	if starting.Err() == nil {

@@ -311,7 +311,7 @@ func TestAStartLogsHowTheNodeIsSetUp(t *testing.T) {
 		"--origin=https://www.example.org", "--trust-proxy=10.0.0.0/8", "--trust-proxy=0.0.0.0/0", "--text-limit=77")
 	p.url(1)
 	log := p.errs()
-	if strings.Count(log, "msg=starting") != 1 || strings.Contains(log, secret) || strings.Contains(log, strings.Split(b.URL(), "@")[0]) {
+	if strings.Count(log, "msg=started") != 1 || strings.Contains(log, secret) || strings.Contains(log, strings.Split(b.URL(), "@")[0]) {
 		t.Errorf("logged: %s", log)
 	}
 	for _, want := range []string{

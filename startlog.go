@@ -9,9 +9,9 @@ import (
 	"example.com/chat/internal/cli"
 )
 
-// logStart logs, in one line, what an operator asks first about a node, or the nodes
-// of one call: which version it is and how it was set up. Nothing in it is a secret.
-func logStart(log *slog.Logger, opts cli.NodeOptions) {
+// logStart logs, in one line, what an operator asks first about a node that has
+// started: which version it is and how it was set up. Nothing in it is a secret.
+func logStart(log *slog.Logger, opts cli.NodeOptions, node string) {
 	release, commit := build()
 	joined := "embedded"
 	if target, err := parseRedis(opts.Redis); opts.Redis != "" && err == nil {
@@ -28,7 +28,7 @@ func logStart(log *slog.Logger, opts cli.NodeOptions) {
 			log.Warn("--trust-proxy names every address: any client can make up its own, and its scheme and host", "network", networks[i])
 		}
 	}
-	log.Info("starting", "version", release, "commit", commit, "addr", opts.Addr, "nodes", opts.Nodes, "redis", joined, "namespace", opts.Namespace,
+	log.Info("started", "version", release, "commit", commit, "node", node, "redis", joined, "namespace", opts.Namespace,
 		"advertise", cmp.Or(opts.Advertise, "from the request"), "users", users, "ui", opts.UI,
 		"text_limit", opts.TextLimit, "max_rooms", opts.MaxRooms, "max_conns", opts.MaxConns, "rate", opts.Rate, "burst", opts.Burst, "history", opts.History,
 		"origins", listed(opts.Origins), "hosts", listed(opts.Hosts), "trust_proxy", listed(networks))
