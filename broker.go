@@ -95,8 +95,9 @@ func awaitRedis(ctx context.Context, given, namespace string, longest time.Durat
 	}
 }
 
-// passing are the replies of a Redis that is on its way up, or busy for a moment.
-var passing = []string{"LOADING", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MAX NUMBER OF CLIENTS"}
+// passing are the replies of a Redis that is on its way up, with its replicas and
+// its cluster, or busy for a moment.
+var passing = []string{"LOADING", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MAX NUMBER OF CLIENTS"}
 
 // mayComeUp reports whether a Redis that failed so may work later without any
 // change of the node's flags.

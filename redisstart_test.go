@@ -65,7 +65,7 @@ func TestAStartDoesNotWaitForWhatStaysWrong(t *testing.T) {
 			began := time.Now()
 			p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis="+c.given)
 			code, took := p.wait(), time.Since(began)
-			if code != 1 || took > 10*time.Second || strings.Count(p.errs(), "\n") != 1 {
+			if code != 1 || took > 10*time.Second || strings.Count("\n"+p.errs(), "\nchat: ") != 1 || strings.Contains(p.errs(), "waiting for it") {
 				t.Errorf("status %d after %s, and it says %s", code, took, p.errs())
 			}
 			for _, word := range c.words {
@@ -90,4 +90,15 @@ func TestAWaitForRedisEndsWithASignal(t *testing.T) {
 			t.Errorf("%s: status %d: %s", flag, code, p.errs())
 		}
 	}
+}
+
+// What a Redis answers on its way up passes: it loads its data, or waits for its
+// replicas.
+func TestAStartWaitsForARedisThatIsNotReadyYet(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--min-replicas-to-write", "1")
+	p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis="+server.Addr)
+	poll.Until(t, "a line about the wait", func() bool { return strings.Contains(p.errs(), "NOREPLICAS") })
+	server.Do("CONFIG", "SET", "min-replicas-to-write", "0")
+	enter(t, p.url(1), "Ann", "lobby").say("lobby", "it came", "k")
 }
