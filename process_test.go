@@ -315,7 +315,7 @@ func TestAStartLogsHowTheNodeIsSetUp(t *testing.T) {
 		t.Errorf("logged: %s", log)
 	}
 	for _, want := range []string{
-		"version=", "redis=" + b.Addr(), "text_limit=77", "rate=10", "origins=https://www.example.org", "trust_proxy=10.0.0.0/8,", `users="with a JWT"`,
+		"version=", "redis=redis://" + b.Addr(), "text_limit=77", "rate=10", "origins=https://www.example.org", "trust_proxy=10.0.0.0/8,", `users="with a JWT"`,
 		"level=WARN msg=\"--trust-proxy names every address",
 	} {
 		if !strings.Contains(log, want) {

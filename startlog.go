@@ -15,7 +15,7 @@ func logStart(log *slog.Logger, opts cli.NodeOptions, node string) {
 	release, commit := build()
 	joined := "embedded"
 	if target, err := parseRedis(opts.Redis); opts.Redis != "" && err == nil {
-		joined = target.name
+		joined = target.String()
 	}
 	users := "guests"
 	if opts.JWTSecret != "" || opts.JWTKeyFile != "" {
