@@ -248,6 +248,20 @@ func TestMessagesAsTheyStandThatEndBeforeTheHead(t *testing.T) {
 	if joins := n.Heard("join"); len(joins) != 1 {
 		t.Errorf("joined %d times", len(joins))
 	}
+	// A node may say what the head is, which ends the wait at once.
+	n.Faulty(func(cmd fakenode.Command) *fakenode.Fault {
+		if cmd.Type != "join" {
+			return nil
+		}
+		n.PushLater(`{"type":"message","room":"other","id":"5-2","text":"two"}`)
+		n.PushLater(`{"type":"message","room":"other","id":"9-4","kind":"edit","target":"5-2","text":"two"}`)
+		n.PushLater(`{"type":"message","room":"other","id":"9-5","kind":"edit","target":"5-2","text":"three"}`)
+		return &fakenode.Fault{Raw: fmt.Sprintf(`{"type":"joined","ref":%s,"room":"other","head":"9-4","recovered":false,"more":true,
+			"messages":[{"id":"5-1","room":"other","text":"one"}]}`, cmd.Ref)}
+	})
+	f = open(t, Options{URL: n.URL})
+	f.follow(t, "other", 50)
+	f.wants(t, "one", "two", "three")
 }
 
 // Each room was joined by a command of its own after the welcome.

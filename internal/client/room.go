@@ -54,8 +54,11 @@ type room struct {
 	// last is the cursor; it moves with every entry that comes.
 	last protocol.Cursor
 
-	// more: the last joined did not hold all entries up to head; they follow.
+	// more: the last joined did not hold all entries up to head; they follow. Where
+	// they are messages as they stand, the entry of the head may follow them, which
+	// shows that they are complete.
 	more  bool
+	stand bool
 	head  protocol.ID
 	moved time.Time // when the newest of them came
 
@@ -124,7 +127,7 @@ func (r *room) resumed(j Joined, head protocol.ID, list []Entry) []Update {
 	before := r.cursor()
 	first := r.anew
 	r.joining, r.joined, r.anew, r.tries = false, true, false, 0
-	r.head, r.more, r.moved = head, j.More, time.Now()
+	r.head, r.more, r.stand, r.moved = head, j.More, !j.Recovered, time.Now()
 	switch {
 	case !j.More:
 		r.last = protocol.At(head)
@@ -254,6 +257,9 @@ func (r *room) next(e Entry) (updates []Update, ask bool) {
 	}
 	r.last = protocol.At(e.At)
 	r.moved = time.Now()
+	if r.more && r.stand && e.At == r.head && protocol.Says(e.Kind) {
+		return append(updates, r.caughtUp()...), false // the messages contain this change
+	}
 	if r.gathering || r.filling {
 		updates = append(updates, r.keep([]Entry{e})...)
 	} else {
