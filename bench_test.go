@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/check"
 	"example.com/chat/internal/cli"
 
 	"example.com/chat/internal/poll"
@@ -65,6 +67,36 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	if err := cli.Verify([]string{file}, strings.NewReader(""), &report); err != nil || !strings.Contains(report.String(), "every promise was kept") {
 		t.Errorf("chat verify of what it wrote: %v\n%s", err, report.String())
 	}
+	// What it said is gone, and with it the rooms.
+	history, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer history.Close()
+	list, err := check.Read(history)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rooms := make(map[string]bool)
+	for _, r := range list {
+		if r.Op == check.OpLog {
+			rooms[r.Room] = true
+		}
+	}
+	for room := range rooms {
+		var page struct{ Messages []frame }
+		if status := getJSON(t, nodes[0].url+"/api/rooms/"+room+"/messages", &page); status != 200 || len(page.Messages) > 0 {
+			t.Errorf("%s: status %d, %d messages are left", room, status, len(page.Messages))
+		}
+	}
+	if strings.Contains(stdout, "\nleft ") || len(rooms) != 2 {
+		t.Errorf("%d rooms, printed:\n%s", len(rooms), stdout)
+	}
+	poll.Until(t, "the rooms to be gone", func() bool {
+		var answer struct{ Rooms []struct{ Room string } }
+		getJSON(t, nodes[0].url+"/api/rooms", &answer)
+		return !slices.ContainsFunc(answer.Rooms, func(r struct{ Room string }) bool { return strings.HasPrefix(r.Room, "bench-") })
+	})
 }
 
 // number reads the first number of a line of the result.

@@ -20,7 +20,8 @@ const benchAbout = `chat bench: load a cluster, and check that nothing is lost, 
 Its users talk in rooms of their own, on all nodes, and change nodes while they talk.
 It ends by itself, or at Ctrl-C, with what it found; status 1 if a promise was broken,
 if Redis lost what it had acknowledged, or if users were never let in. At the end it
-waits up to ` + settleWords + ` for what is not acknowledged yet.
+waits up to ` + settleWords + ` for what is not acknowledged yet. Then its users delete what they said, so that
+no rooms are left; after a broken promise it stays, to be looked at.
 `
 
 // settleWords is load.SettleWithin.
@@ -108,11 +109,15 @@ func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	b.bench.Notice = func(text string) { fmt.Fprintln(stderr, clean(text)) }
 	b.bench.Started = func(w client.Welcome) { b.announce(stderr, w) }
+	b.bench.Found = func(r *load.Result) { printResult(stdout, r) }
+	b.bench.Cleaning = func(n int) { fmt.Fprintf(stderr, "deleting its %d messages; Ctrl-C leaves the rest\n", n) }
 	result, err := b.bench.Run(ctx)
 	if err != nil {
 		return explainBench(err)
 	}
-	printResult(stdout, result)
+	if result.Left > 0 {
+		fmt.Fprintf(stdout, "%-14s%d messages in the rooms of this bench\n", "left", result.Left)
+	}
 	if file != nil {
 		err = check.Write(file, result.Records)
 		if closed := file.Close(); err == nil {

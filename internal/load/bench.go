@@ -13,6 +13,7 @@ import (
 
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
+	"example.com/chat/internal/protocol"
 )
 
 // Bench is a load on a cluster that is known by one address, and its check. It
@@ -33,6 +34,10 @@ type Bench struct {
 	// time. Either may be nil.
 	Started func(client.Welcome)
 	Notice  func(string)
+	// Found is called with the result before the messages are deleted, which takes as
+	// long as users' rates let it; Cleaning with how many these are. Either may be nil.
+	Found    func(*Result)
+	Cleaning func(messages int)
 }
 
 // Result is what a Bench found.
@@ -57,6 +62,8 @@ type Result struct {
 	// again, Away the clients that were in their rooms and in the end were not,
 	// so that nothing can be said of what they should have heard last.
 	Opened, Refused, Away int
+	// Left is how many messages are still in the rooms of the bench.
+	Left int
 	// Acknowledged are the times from the first sending of a message to its
 	// acknowledgement, Delivered those to each member that heard it live.
 	Acknowledged, Delivered Times
@@ -135,7 +142,29 @@ func (b Bench) Run(ctx context.Context) (*Result, error) {
 	}
 	fleet.History.Add(logs...)
 	result.judge(fleet.History.Records())
+	if b.Found != nil {
+		b.Found(result)
+	}
+	b.clean(ctx, fleet, logs, welcome.Limits, result)
 	return result, nil
+}
+
+// clean deletes what the clients said, unless a promise was broken: then it is left to be
+// looked at.
+func (b Bench) clean(ctx context.Context, fleet *Fleet, logs []check.Record, l protocol.Limits, result *Result) {
+	if result.Left = len(logs); result.Verdict == check.Broken || len(logs) == 0 {
+		return
+	}
+	if b.Cleaning != nil {
+		b.Cleaning(len(logs))
+	}
+	patience := b.cleanWithin(logs, l.Rate)
+	if ctx.Err() != nil {
+		ctx, patience = context.WithoutCancel(ctx), min(patience, cleanSoon)
+	}
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	result.Left = fleet.clean(bounded, logs)
 }
 
 // ErrNoLogs tells that there is no result because the logs were out of reach.

@@ -7,15 +7,15 @@
 package load
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
@@ -82,20 +82,22 @@ type Client struct {
 	quit context.CancelFunc
 	all  sync.WaitGroup
 
-	mu      sync.Mutex // guards the fields below; held while a command is written
-	wire    Wire
-	conn    int // counts connections
-	user    protocol.User
-	token   string
-	rooms   map[string]*place
-	pending []*message // not acknowledged, in the order of their first sending
-	count   int
-	silent  bool
-	ended   bool
-	entered bool      // it was in a room
-	refusal error     // of its newest join that was refused
-	next    time.Time // when it says something next
-	change  time.Time // when it changes its node next
+	mu       sync.Mutex // guards the fields below; held while a command is written
+	wire     Wire
+	conn     int // counts connections
+	user     protocol.User
+	token    string
+	rooms    map[string]*place
+	pending  []*message // not acknowledged, in the order of their first sending
+	count    int
+	silent   bool
+	ended    bool
+	entered  bool          // it was in a room
+	refusal  error         // of its newest join that was refused
+	unwanted []*message    // deletions that are to be sent
+	pace     *rate.Limiter // of these; nil for none
+	next     time.Time     // when it says something next
+	change   time.Time     // when it changes its node next
 }
 
 // place is what a client knows of a room.
@@ -331,77 +333,6 @@ func (c *Client) lost() {
 	c.record(check.Record{Op: check.OpLost})
 }
 
-// act says things, repeats what was refused, and changes nodes.
-func (c *Client) act(ctx context.Context) {
-	every := cmp.Or(c.cfg.Tick, tick)
-	var wait time.Duration
-	for ctx.Err() == nil {
-		c.mu.Lock()
-		if c.wire != nil {
-			c.actLocked(time.Now())
-		}
-		// Never two clients in the same moment, which in virtual time would
-		// leave to the scheduler who comes first.
-		wait = every/2 + upTo(c.cfg.Random, every)
-		c.mu.Unlock()
-		pause(ctx, wait)
-	}
-}
-
-func (c *Client) actLocked(now time.Time) {
-	if c.cfg.Switch > 0 && !c.silent && now.After(c.change) {
-		c.change = now.Add(time.Hour)
-		go c.wire.Close() // may wait for the other side; nothing waits for it
-		return
-	}
-	for name, p := range c.rooms {
-		if !p.again.IsZero() && now.After(p.again) {
-			c.join(name)
-		}
-	}
-	for _, m := range c.pending {
-		switch {
-		case !m.again.IsZero() && now.After(m.again) && c.rooms[m.room].joined:
-			c.write(m)
-		case m.again.IsZero() && m.conn == c.conn && now.Sub(m.written) > answerWithin:
-			go c.wire.Close() // as above: a node that answers nothing is left
-			m.written = now
-		}
-	}
-	if c.cfg.Every <= 0 || c.silent || now.Before(c.next) || len(c.pending) >= max(1, c.cfg.Window) {
-		return
-	}
-	name := c.cfg.Rooms[c.cfg.Random.IntN(len(c.cfg.Rooms))]
-	if !c.rooms[name].joined {
-		return
-	}
-	c.next = now.Add(upTo(c.cfg.Random, 2*c.cfg.Every))
-	c.count++
-	m := &message{room: name, key: fmt.Sprintf("%s-%d", c.cfg.Name, c.count)}
-	m.text = fmt.Sprintf("%s says %d%s", c.cfg.Name, c.count, strings.Repeat(".", c.cfg.Random.IntN(cmp.Or(c.cfg.Size, 80))))
-	if most := c.wire.Welcome().Limits.Text; most > 0 {
-		m.text = m.text[:min(len(m.text), most)] // a longer one would be refused for ever
-	}
-	if c.cfg.Changes > 0 {
-		c.vary(m)
-	}
-	c.pending = append(c.pending, m)
-	c.write(m)
-}
-
-// write sends a message, the first time or once more.
-func (c *Client) write(m *message) {
-	m.conn, m.written, m.again = c.conn, time.Now(), time.Time{}
-	r := check.Record{Op: check.OpSend, Room: m.room, User: c.user.ID, Key: m.key, Text: m.text, Kind: m.kind, Target: m.target}
-	if m.kind == protocol.React {
-		r.Text = reactionText(m.emoji, m.on)
-	}
-	c.record(r)
-	_ = c.wire.Write(client.Command{
-		Type: cmp.Or(m.kind, protocol.Send), Room: m.room, Key: m.key, Text: m.text, Target: m.target, Emoji: m.emoji, On: m.on,
-	})
-}
-
 // hear takes what a node said.
 func (c *Client) hear(e client.Event) {
 	c.mu.Lock()
@@ -486,32 +417,4 @@ func (c *Client) sent(s client.Sent) {
 			return
 		}
 	}
-}
-
-func (c *Client) refused(r *protocol.Error) {
-	again := func(tries int) time.Time {
-		return time.Now().Add(time.Duration(r.RetryAfter)*time.Millisecond + upTo(c.cfg.Random, retrySpread(tries)))
-	}
-	for i, m := range c.pending {
-		if m.key == r.Key && m.room == r.Room {
-			c.record(check.Record{Op: check.OpRefused, Room: r.Room, User: c.user.ID, Key: r.Key, Code: string(r.Code)})
-			if m.kind != "" && (r.Code == protocol.CodeNotFound || r.Code == protocol.CodeForbidden) {
-				c.pending = slices.Delete(c.pending, i, i+1) // it was deleted meanwhile, or may not be changed any more
-				return
-			}
-			m.again = again(m.tries)
-			m.tries++
-			return
-		}
-	}
-	if p := c.rooms[r.Room]; p != nil && !p.joined {
-		c.refusal = r
-		p.again = again(p.tries)
-		p.tries++
-	}
-}
-
-// retrySpread is the longest wait after so many refusals and one more.
-func retrySpread(refusals int) time.Duration {
-	return min(retryMost, retryAfter<<min(max(0, refusals-quickRetries+1), 16))
 }
