@@ -63,6 +63,10 @@ func TestDNSRebindingReachesNothing(t *testing.T) {
 	if p, err := tryDial(t, n.url, http.Header{"Host": {"evil.example"}}); err == nil {
 		t.Errorf("a WebSocket was opened: %v", p)
 	}
+	named := startNode(t, b.URL(), "--addr=localhost:0", "--peer-addr=peer.internal:8080", "--advertise=none")
+	if res, _ := askAs(t, "GET", named.url+"/api/rooms", "peer.internal:8080"); res.StatusCode != 200 {
+		t.Errorf("as the host of --peer-addr: %d", res.StatusCode)
+	}
 	names := []string{"localhost", "127.0.0.1:1", "[::1]", "chat.lan:8080", "chat.example.org", "www.example.org"}
 	if machine, err := os.Hostname(); err == nil {
 		names = append(names, machine)

@@ -123,6 +123,11 @@ func (p *peers) knows(page *url.URL, origin string) bool {
 // other nodes served.
 func newPolicy(opts cli.NodeOptions, known func(page *url.URL, origin string) bool, log *slog.Logger) *ingress.Policy {
 	hosts := append(machineNames(), opts.Hosts...)
+	for _, addr := range []string{opts.Addr, opts.DebugAddr, opts.PeerAddr} {
+		if name, _, err := net.SplitHostPort(addr); err == nil && name != "" {
+			hosts = append(hosts, name)
+		}
+	}
 	if u, err := url.Parse(opts.Advertise); err == nil && u.Host != "" {
 		hosts = append(hosts, u.Hostname())
 	}

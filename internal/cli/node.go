@@ -114,7 +114,7 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	access.StringVar(&o.Secret, "secret", "", "signs guests' tokens; better given as CHAT_SECRET\n(default: made once, kept in Redis)")
 	access.StringVar(&o.JWTSecret, "jwt-secret", "", "the HMAC `secret` that signs users' JWTs, 32 bytes at least; better given as\nCHAT_JWT_SECRET; users must then bring a JWT (default: none)")
 	access.StringVar(&o.JWTKeyFile, "jwt-key-file", "", "a `file` with the PEM public key that checks users' JWTs, or with an HMAC\nsecret; users must then bring a JWT (default: none)")
-	access.StringArrayVar(&o.Hosts, "host", nil, "a further `name` by which the node may be asked, besides IP addresses, localhost,\nthis machine's name and the hosts of --advertise and --origin; repeatable")
+	access.StringArrayVar(&o.Hosts, "host", nil, "a further `name` by which the node may be asked, besides IP addresses, localhost,\nthis machine's name and the hosts of --addr, --advertise and --origin; repeatable")
 	access.StringVar(&o.UI, "ui", "", "`demo` or plain: whether the page shows nodes, their colours and the cluster\n(default: demo with --nodes, else plain)")
 	access.StringArrayVar(&o.Origins, "origin", nil, "another `origin` whose pages may connect; repeatable, * for all\n(default: the nodes' own)")
 	access.Var((*prefixes)(&o.TrustProxy), "trust-proxy", "a network (`CIDR`) of proxies whose X-Forwarded-For, -Proto, -Host and Forwarded\nare believed; repeatable (default: none)")
