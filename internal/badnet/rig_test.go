@@ -135,12 +135,14 @@ func newRig(t *testing.T, args ...string) *rig {
 	for i := range nodes {
 		h := r.host(fmt.Sprintf("n%d", i+1))
 		at := net.JoinHostPort(h.ip, "8080")
-		line := append([]string{"--redis=" + r.redis.ip + ":6379", "--addr=" + at, "--node-id=" + h.name, "--rate=0"}, args...)
+		line := append([]string{"--redis=" + r.redis.ip + ":6379", "--addr=:8080", "--node-id=" + h.name, "--rate=0", "--advertise=http://" + at, "--peer-addr=" + at}, args...)
 		r.run = append(r.run, h.start("", nil, path, line...))
 		r.nodes, r.urls = append(r.nodes, h), append(r.urls, "http://"+at)
 	}
 	for i, h := range r.nodes {
 		h.await(r.run[i], net.JoinHostPort(h.ip, "8080"))
+	}
+	for i := range r.nodes {
 		r.ready(i)
 	}
 	t.Cleanup(r.fleet.Close)
@@ -157,11 +159,11 @@ func (r *rig) host(name string) *host {
 // fork makes a source of chance of its own, as each may be used by one goroutine only.
 func (r *rig) fork() *rand.Rand { return rand.New(rand.NewPCG(r.random.Uint64(), 1)) }
 
-// get asks a node over HTTP from its own host, past the network.
+// get asks a node over HTTP on its own host, past the network.
 func (r *rig) get(i int, path string) (status int, body string) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.urls[i]+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:8080"+path, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -178,16 +180,15 @@ func (r *rig) get(i int, path string) (status int, body string) {
 	return res.StatusCode, string(text)
 }
 
-// ready waits until a node is ready and knows the others.
+// ready waits until a node is ready, and knows that the others are.
 func (r *rig) ready(i int) {
 	r.t.Helper()
 	poll.Until(r.t, r.nodes[i].name+" to be ready", func() bool {
-		status, _ := r.get(i, "/readyz")
-		if status != http.StatusOK {
+		if status, _ := r.get(i, "/readyz"); status != http.StatusOK {
 			return false
 		}
 		_, body := r.get(i, "/api/nodes")
-		return strings.Count(body, `"id"`) >= i+1
+		return strings.Count(body, `"state":"ready"`) == nodes
 	})
 }
 
@@ -232,7 +233,7 @@ func (r *rig) fill(h *host, name, room string, n, size int) {
 	for i := range n {
 		key := fmt.Sprintf("%s-%d", name, i)
 		text := key + " " + strings.Repeat("x", size-len(key)-1)
-		r.fleet.History.Add(check.Record{Op: check.OpSend, Client: name, Conn: 1, Room: room, User: user, Key: key, Text: text})
+		r.said(user, name, room, key, text)
 		if err := c.Write(client.Command{Type: protocol.Send, Room: room, Key: key, Text: text}); err != nil {
 			r.t.Fatal(err)
 		}
@@ -250,8 +251,18 @@ func (r *rig) fill(h *host, name, room string, n, size int) {
 			continue
 		}
 		acknowledged++
-		r.fleet.History.Add(check.Record{Op: check.OpSent, Client: name, Conn: 1, Room: room, User: user, Key: s.Key, ID: s.ID, Duplicate: s.Duplicate})
+		r.acknowledged(user, name, room, s)
 	}
+}
+
+// said notes in the history that a client sends a message.
+func (r *rig) said(user, name, room, key, text string) {
+	r.fleet.History.Add(check.Record{Op: check.OpSend, Client: name, Conn: 1, Room: room, User: user, Key: key, Text: text})
+}
+
+// acknowledged notes in the history that a message was acknowledged.
+func (r *rig) acknowledged(user, name, room string, s client.Sent) {
+	r.fleet.History.Add(check.Record{Op: check.OpSent, Client: name, Conn: 1, Room: room, User: user, Key: s.Key, ID: s.ID, Duplicate: s.Duplicate})
 }
 
 // log is what a room's log holds, by ids.

@@ -53,6 +53,23 @@ func (v *view) notice(n client.Notice) {
 	}
 }
 
+func (v *view) count() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.ids)
+}
+
+// whole checks that the client has all that the log holds, each once and in order.
+func (v *view) whole(t *testing.T, log []string) {
+	t.Helper()
+	poll.Until(t, "the newest message", func() bool { return v.count() >= len(log) })
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !slices.Equal(v.ids, log) || v.gaps > 0 {
+		t.Errorf("it has %d of %d messages, and was told of %d gaps", len(v.ids), len(log), v.gaps)
+	}
+}
+
 func (v *view) has(want []string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()

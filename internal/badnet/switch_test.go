@@ -49,7 +49,7 @@ type direction struct {
 type port struct {
 	host     *host
 	up, down direction
-	peers    map[*port]bool // true for those to which nothing passes
+	to       map[*port]*direction // to single hosts, where that is not as usual
 }
 
 // network is the switch.
@@ -106,7 +106,7 @@ func newNetwork(t *testing.T, random *rand.Rand) *network {
 func (n *network) connect(name, ip string) *host {
 	n.t.Helper()
 	h := newHost(n.t, name, ip)
-	p := &port{host: h, peers: make(map[*port]bool)}
+	p := &port{host: h, to: make(map[*port]*direction)}
 	n.mu.Lock()
 	n.ports[[4]byte(net.ParseIP(ip).To4())] = p
 	n.mu.Unlock()
@@ -118,17 +118,24 @@ func (n *network) connect(name, ip string) *host {
 func (n *network) set(h *host, l line) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	p := n.ports[[4]byte(net.ParseIP(h.ip).To4())]
+	p := n.portLocked(h)
 	p.up.way, p.down.way = l.up, l.down
+}
+
+// between changes the way from one host to another, beside what their lines do.
+func (n *network) between(from, to *host, w way) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.portLocked(from).to[n.portLocked(to)] = &direction{way: w}
 }
 
 // part lets nothing pass between two hosts, or all again.
 func (n *network) part(a, b *host, apart bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	x, y := n.ports[[4]byte(net.ParseIP(a.ip).To4())], n.ports[[4]byte(net.ParseIP(b.ip).To4())]
-	x.peers[y], y.peers[x] = apart, apart
+	n.between(a, b, way{stalled: apart})
+	n.between(b, a, way{stalled: apart})
 }
+
+func (n *network) portLocked(h *host) *port { return n.ports[[4]byte(net.ParseIP(h.ip).To4())] }
 
 // read takes the packets that a host sends.
 func (n *network) read(p *port) {
@@ -151,11 +158,14 @@ func (n *network) forward(from *port, address [4]byte, data []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	to := n.ports[address]
-	if to == nil || from.peers[to] {
+	if to == nil {
 		return
 	}
 	at := time.Now()
-	for _, d := range []*direction{&from.up, &to.down} {
+	for _, d := range []*direction{&from.up, from.to[to], &to.down} {
+		if d == nil {
+			continue
+		}
 		var passed bool
 		if at, passed = d.pass(n.random, at, len(data)); !passed {
 			n.lost++

@@ -1,0 +1,165 @@
+//go:build linux
+
+package badnet
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/chat/internal/client"
+	"example.com/chat/internal/poll"
+)
+
+// noticedWithin is how long a node may take to see that it can't use Redis, and to
+// use it again when it can.
+const noticedWithin = 40 * time.Second
+
+// statuses keeps what a node tells of Redis.
+func (r *rig) statuses(h *host, url string) func() string {
+	r.t.Helper()
+	c, err := client.Dial(r.t.Context(), client.Options{URL: url, DialContext: h.dial})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	told := make(chan string, 100)
+	go func() { // ends with the connection
+		for {
+			e, err := c.Read()
+			if err != nil {
+				return
+			}
+			var s client.Status
+			if e.Type == "status" && e.Decode(&s) == nil {
+				told <- s.Broker
+			}
+		}
+	}()
+	r.t.Cleanup(c.Close)
+	last := "up"
+	return func() string {
+		for {
+			select {
+			case last = <-told:
+			default:
+				return last
+			}
+		}
+	}
+}
+
+// Packets over 1,000 bytes vanish between one node and Redis, as in a tunnel whose
+// MTU nobody knows: the node said that it was ready, and refused all messages.
+func TestLargePacketsToRedisVanish(t *testing.T) {
+	choose(t)
+	t.Parallel()
+	r := newRig(t)
+	clients := r.host("clients")
+	for i := range 6 {
+		r.talker(clients, fmt.Sprintf("talker%d", i), 100*time.Millisecond, "lobby")
+	}
+	status := r.statuses(clients, r.urls[0])
+	narrow := way{larger: 1000}
+	r.net.between(r.nodes[0], r.redis, narrow)
+	r.net.between(r.redis, r.nodes[0], narrow)
+	began := time.Now()
+	unready := func() bool { code, _ := r.get(0, "/readyz"); return code == http.StatusServiceUnavailable }
+	poll.Within(t, noticedWithin, "n1 to be unready", unready)
+	poll.Within(t, noticedWithin, "n1 to tell its users", func() bool { return status() == "down" })
+	t.Logf("seen within %s", time.Since(began).Round(100*time.Millisecond))
+	for began = time.Now(); time.Since(began) < 5*time.Second; r.hold(200 * time.Millisecond) {
+		if !unready() {
+			t.Fatal("n1 is ready again, although large packets vanish still")
+		}
+	}
+	for i := 1; i < nodes; i++ {
+		if code, body := r.get(i, "/readyz"); code != http.StatusOK {
+			t.Errorf("%s is not ready: %s", r.nodes[i].name, body)
+		}
+	}
+	r.net.between(r.nodes[0], r.redis, way{})
+	r.net.between(r.redis, r.nodes[0], way{})
+	poll.Within(t, noticedWithin, "n1 to be ready again", func() bool { code, _ := r.get(0, "/readyz"); return code == http.StatusOK })
+	poll.Within(t, noticedWithin, "n1 to tell its users", func() bool { return status() == "up" })
+	r.finish()
+}
+
+// A node is cut off from Redis while others are not: its users go to one of those,
+// rather than to wait.
+func TestUsersLeaveANodeThatIsCutOff(t *testing.T) {
+	choose(t)
+	t.Parallel()
+	r := newRig(t)
+	clients := r.host("clients")
+	for i := range 3 {
+		r.talker(clients, fmt.Sprintf("talker%d", i), 100*time.Millisecond, "lobby")
+	}
+	v, s := r.session(clients, r.urls[0], "side")
+	r.net.part(r.nodes[0], r.redis, true)
+	began := time.Now()
+	poll.Within(t, 20*time.Second, "the user to be at another node", func() bool { return s.Node().ID != "n1" })
+	moved := time.Since(began)
+	if _, err := s.Send(t.Context(), "side", "elsewhere", client.NewKey()); err != nil {
+		t.Error(err)
+	}
+	t.Logf("it went to %s after %s", s.Node().ID, moved.Round(100*time.Millisecond))
+	poll.Until(t, "its message", func() bool { return v.count() == 1 })
+	r.net.part(r.nodes[0], r.redis, false)
+	r.ready(0)
+	r.finish()
+	v.whole(t, r.log("side"))
+}
+
+// What a user sends to its node vanishes, and what others say arrives: that took
+// 57 s to be seen.
+func TestAnUplinkStalls(t *testing.T) {
+	choose(t)
+	t.Parallel()
+	r := newRig(t)
+	others, mover := r.host("others"), r.host("mover")
+	for i := range 3 {
+		r.talker(others, fmt.Sprintf("talker%d", i), 100*time.Millisecond, "lobby")
+	}
+	v, s := r.session(mover, r.urls[0], "lobby")
+	poll.Until(t, "others to talk", func() bool { return v.count() > 10 })
+	// Acknowledgements of TCP pass, and nothing that has a payload of a command.
+	const bare = 72
+	r.net.between(mover, r.nodes[0], way{larger: bare})
+	began := time.Now()
+	key := client.NewKey()
+	text := "from " + s.User().Name + strings.Repeat(" on and on", 10)
+	r.said(s.User().ID, "mover", "lobby", key, text)
+	heard := v.count()
+	sent, err := s.Send(t.Context(), "lobby", text, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(began)
+	r.acknowledged(s.User().ID, "mover", "lobby", sent)
+	t.Logf("acknowledged by %s after %s, while %d messages came", s.Node().ID, took.Round(100*time.Millisecond), v.count()-heard)
+	if took > 12*time.Second {
+		t.Errorf("it took %s to be acknowledged", took)
+	}
+	if s.Node().ID == "n1" {
+		t.Error("it is at the same node")
+	}
+	r.finish()
+	v.whole(t, r.log("lobby"))
+}
+
+// session opens a client of Go that follows a room.
+func (r *rig) session(h *host, url, room string) (*view, *client.Session) {
+	r.t.Helper()
+	v := &view{}
+	s, err := client.Open(r.t.Context(), client.Options{URL: url, DialContext: h.dial, OnNotice: v.notice})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(s.Close)
+	if err := s.Follow(r.t.Context(), room, client.Follow{After: "0-0", Handle: v.take}); err != nil {
+		r.t.Fatal(err)
+	}
+	return v, s
+}
