@@ -68,8 +68,8 @@ func (p *peers) list(origin string) []protocol.Node {
 	defer p.mu.Unlock()
 	list := make([]protocol.Node, 1, len(p.live)+1)
 	list[0] = protocol.Node{ID: p.self.ID, URL: nodeURL(p.self, origin)}
-	for _, n := range p.live {
-		if n.ID != p.self.ID {
+	for i, n := range p.live { // sorted by their ids; of two with one id the first counts
+		if n.ID != p.self.ID && (i == 0 || p.live[i-1].ID != n.ID) {
 			list = append(list, protocol.Node{ID: n.ID, URL: nodeURL(n, origin)})
 		}
 	}

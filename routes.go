@@ -151,6 +151,8 @@ type readiness struct {
 	Allowed bool           `json:"allowed"`
 	Error   jsontext.Value `json:"error,omitzero"`
 	Probe   probeReport    `json:"probe"`
+	// Warnings are what an operator should mend, although the node takes users.
+	Warnings []string `json:"warnings,omitzero"`
 }
 
 // probeReport is how the node's own probe through Redis fares, in ms; null
@@ -184,6 +186,9 @@ func (s *server) serveReady(w http.ResponseWriter, r *http.Request) {
 	if p := s.broker.Probe(); p.Heard {
 		age, rtt := p.Age.Milliseconds(), inMS(p.RTT)
 		answer.Probe = probeReport{Age: &age, RTT: &rtt}
+	}
+	for _, w := range s.clusterWarnings() {
+		answer.Warnings = append(answer.Warnings, w.text)
 	}
 	writeJSON(w, status, answer)
 }

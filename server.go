@@ -66,6 +66,7 @@ type server struct {
 	debug    *http.Server // nil without --debug-addr
 	listener net.Listener
 	peers    peers
+	warned   warned
 	ingress  *ingress.Policy
 	meter    meter
 	demo     *demo // nil outside of one
@@ -153,7 +154,7 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 		return err
 	}
 	self := s.self()
-	self.Peer, self.Tag = peerAddr(ctx, s.opts.PeerAddr, s.listener.Addr(), redisURL), relay.NewTag()
+	self.Peer, self.Tag, self.Machine = peerAddr(ctx, s.opts.PeerAddr, s.listener.Addr(), redisURL), relay.NewTag(), machine()
 	verifier, err := newVerifier(s.opts)
 	if err != nil {
 		return err

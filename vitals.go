@@ -66,6 +66,7 @@ func (m *meter) rate(now time.Time, n int64) float64 {
 // beatVitals tells the broker at a beat how this node is.
 func (s *server) beatVitals() broker.Vitals {
 	s.meter.note(time.Now(), s.broker.Entries())
+	s.warnOfCluster()
 	return s.vitals()
 }
 

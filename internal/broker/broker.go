@@ -87,6 +87,9 @@ type NodeInfo struct {
 	// in the ids of its Socket.IO sessions: another one at each start.
 	Peer string `json:"peer,omitzero"`
 	Tag  string `json:"tag,omitzero"`
+	// Machine is the same for all nodes that reach each other by the loopback; empty
+	// where that is not known.
+	Machine string `json:"machine,omitzero"`
 }
 
 // Listener is told what comes from Redis. Live and Following of one room are
@@ -136,6 +139,8 @@ type Broker struct {
 	mu     sync.Mutex // guards the fields below
 	secret []byte
 	live   []NodeInfo
+	twins  []NodeInfo      // see Twins
+	start  int64           // see began
 	vitals map[string]seen // by the nodes' ids
 }
 

@@ -192,10 +192,10 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	}
 	own.counted(reply[1])
 	now, _ := reply[2].(int64)
-	live, dead, vitals := split(reply[headWidth:], now)
-	b.setVitals(vitals)
-	b.setLive(live)
-	b.reapSoon(dead)
+	all := split(reply[headWidth:], now)
+	b.setVitals(all.vitals)
+	b.setLive(all.live, all.twins(b.cfg.Node, b.began(now)))
+	b.reapSoon(all.dead)
 	return err
 }
 
@@ -210,50 +210,6 @@ func (b *Broker) plainly(ctx context.Context, err error) error {
 		return plain
 	}
 	return err
-}
-
-// The reply of the lease script: how much comes first, and how much for each
-// instance.
-const headWidth, rowWidth = 3, 4
-
-// split reads the rows of the lease script, which come by the leases' ends: what
-// the live nodes say, the dead instances, and how the live nodes were some time
-// before now. A node that was started anew within its old lease has two
-// instances: what it says with the younger lease counts.
-func split(rows []any, now int64) (live []NodeInfo, dead []string, vitals map[string]seen) {
-	vitals = make(map[string]seen)
-	for row := range slices.Chunk(rows, rowWidth) {
-		instance, _ := row[0].(string)
-		if row[1] != int64(1) {
-			dead = append(dead, instance)
-			continue
-		}
-		var info NodeInfo
-		text, _ := row[2].(string)
-		if json.Unmarshal([]byte(text), &info) != nil || info.ID == "" {
-			continue
-		}
-		live = append(live, info)
-		field, _ := row[3].(string)
-		if s, ok := parseVitals(field, now); ok {
-			vitals[info.ID] = s
-		} else {
-			delete(vitals, info.ID)
-		}
-	}
-	slices.Reverse(live)
-	slices.SortStableFunc(live, func(a, b NodeInfo) int { return strings.Compare(a.ID, b.ID) })
-	return slices.CompactFunc(live, func(a, b NodeInfo) bool { return a.ID == b.ID }), dead, vitals
-}
-
-func (b *Broker) setLive(live []NodeInfo) {
-	b.mu.Lock()
-	same := slices.Equal(b.live, live)
-	b.live = live
-	b.mu.Unlock()
-	if !same {
-		b.listener.Nodes(live)
-	}
 }
 
 // reapSoon is reapAll in a goroutine of its own, unless one is at it already.
