@@ -182,7 +182,7 @@ func (r *room) passOnLocked(e protocol.Entry) {
 			r.eraseBacklogsLocked(c.Target)
 		}
 	} else if isMessage(e) {
-		f.messages.push(e)
+		f.tail.expire(f.messages.push(e))
 	}
 	r.broadcastLocked(e.Event(), r.behindLocked)
 	r.hub.traces.noteEntry(e, Handed)

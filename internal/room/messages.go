@@ -35,9 +35,14 @@ func (m *messages) set(page protocol.Page) {
 	}
 }
 
-// push adds a message that was entered just now.
-func (m *messages) push(e protocol.Entry) {
+// push adds a message that was entered just now. It returns the id of the one that
+// left the log for it by its bound; zero where there is none, or it is not known here.
+func (m *messages) push(e protocol.Entry) (left protocol.ID) {
+	if m.keep > 0 && len(m.list) >= m.keep {
+		left = m.list[0].ID
+	}
 	m.add(newStanding(protocol.Standing{Entry: e}, e.ID.Seq))
+	return left
 }
 
 // add adds a message, and drops the oldest where there are too many.

@@ -59,23 +59,29 @@ func (t *tail) push(e protocol.Entry) {
 	}
 	t.drop(drop)
 	for t.keep > 0 && t.messages > t.keep {
-		t.expire()
+		t.expire(t.list[slices.IndexFunc(t.list, isMessage)].ID)
 	}
 }
 
-// expire drops the oldest message, which has left the log by its bound, with what
-// comes before it, and with its edits.
-func (t *tail) expire() {
-	first := slices.IndexFunc(t.list, isMessage)
-	if id := t.list[first].ID; t.edits > 0 {
-		for i, e := range t.list {
-			if kind, target := e.Change(); kind == protocol.Edit && target == id {
-				first = i
-			}
+// expire drops a message that has left the log by its bound, and its edits, with all
+// that comes before.
+func (t *tail) expire(id protocol.ID) {
+	if id.IsZero() {
+		return
+	}
+	last := -1
+	for i, e := range t.list {
+		if e.ID.Seq > id.Seq && t.edits == 0 {
+			break
+		}
+		if deletedBy(e, func(of protocol.ID) bool { return of == id }) {
+			last = i
 		}
 	}
-	t.drop(first + 1)
-	t.ended = true
+	if last >= 0 {
+		t.drop(last + 1)
+		t.ended = true
+	}
 }
 
 func isMessage(e protocol.Entry) bool {
