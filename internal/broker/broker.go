@@ -325,11 +325,15 @@ func (b *Broker) did(what, room string, err error) {
 // up should find those that it missed in some seconds.
 const changesKept = 2 * protocol.MaxRecovered
 
+// changeLimits are the bounds of what changes messages, as scripts/append.lua takes
+// them.
+var changeLimits = fmt.Sprint(protocol.MaxEdits, " ", protocol.MaxReactionKinds, " ", protocol.MaxReactions, " ",
+	protocol.MaxRoomReactions, " ", protocol.MaxReactionUsers)
+
 func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
-	args := make([]any, 0, 13+3*len(drafts))
+	args := make([]any, 0, 9+3*len(drafts))
 	args = append(args, b.keys.live(room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
-		min(b.cfg.Replicas, 1), changesKept, protocol.MaxEdits, protocol.MaxReactionKinds, protocol.MaxReactions,
-		protocol.MaxRoomReactions, protocol.MaxReactionUsers)
+		min(b.cfg.Replicas, 1), changesKept, changeLimits)
 	for _, d := range drafts {
 		args = append(args, member(d), d.Kind, d.Tail)
 		switch {

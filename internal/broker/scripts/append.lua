@@ -7,8 +7,8 @@
 --       seq)
 -- ARGV: 1 the live channel, 2 PUBLISH or SPUBLISH, 3 messages kept, 4 keys kept,
 --       5 ms for which a key is kept, 6 the room's name, 7 whether WAIT follows
---       (1 or 0), 8 changes kept, then the most 9 edits of a message, 10 emoji of a
---       message, 11 reactions of a message, 12 reactions of the room, 13 users that
+--       (1 or 0), 8 changes kept, 9 "EDITS KINDS REACTIONS ROOM USERS", the most
+--       edits, emoji and reactions of a message, reactions of the room, and users that
 --       a reaction lists; then for each draft: "USER|KEY", its kind ("" for a
 --       message), its tail (see protocol.Draft), and where it is no message: its
 --       target, whether that may be another's (1 or 0), its text or emoji, and
@@ -23,25 +23,16 @@
 -- first write, and the seq is read from the streams themselves.
 
 local taken, reacts, marked = KEYS[5], KEYS[6], KEYS[7]
-local keep, room, keepChanges = tonumber(ARGV[3]), ARGV[6], tonumber(ARGV[8])
-local maxEdits, maxKinds = tonumber(ARGV[9]), tonumber(ARGV[10])
-local maxReactions, maxRoomReactions, maxUsers = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
+local room = ARGV[6]
 
 -- The newest entry of either stream, and what the next id must be above.
-local head, logms, logseq = newest(log)
-local change, changems, changeseq = newest(changes)
+local head, ms, seq, _, logms, logseq = newest(log)
+local change, cms, cseq, _, changems, changeseq = newest(changes)
 if stale(head, change) then
-  change, changems, changeseq = '', 0, 0
+  change, cseq, changems, changeseq = '', 0, 0, 0
 end
-local ms, seq = 0, 0
-if head ~= '' then
-  ms, seq = split(head)
-end
-if change ~= '' then
-  local cms, cseq = split(change)
-  if cseq > seq then
-    head, ms, seq = change, cms, cseq
-  end
+if cseq > seq then
+  head, ms, seq = change, cms, cseq
 end
 
 local t = redis.call('TIME')
@@ -53,8 +44,8 @@ end
 local stamp = text(ms)
 
 -- The drafts, and of which kinds those are that were not taken before.
-local drafts, changing, growing = {}, false, false
-local i = 14
+local drafts, changing, growing, repeating = {}, false, false, false
+local i = 10
 while i <= #ARGV do
   local d = { member = ARGV[i], kind = ARGV[i + 1], tail = ARGV[i + 2] }
   i = i + 3
@@ -63,7 +54,9 @@ while i <= #ARGV do
     i = i + 4
   end
   d.score = redis.call('ZSCORE', taken, d.member)
-  if not d.score then
+  if d.score then
+    repeating = true
+  else
     changing = changing or d.kind ~= ''
     growing = growing or d.kind ~= 'delete'
   end
@@ -93,158 +86,186 @@ if changing then
   redis.call('ZREM', marked, '')
 end
 
--- Where an entry was put that had been taken at this ms.
-local function find(member, at)
-  for _, stream in ipairs({ log, changes }) do
-    for _, entry in ipairs(redis.call('XRANGE', stream, at .. '-0', at .. '-18446744073709551615')) do
-      if field(entry, 'k') == member and json(entry) then
-        return entry[1]
-      end
-    end
-  end
-  return ''
-end
+-- What only changes and repeats need: made when the first one comes, since most
+-- calls bring new messages alone.
+local function tools()
+  local maxEdits, maxKinds, maxReactions, maxRoomReactions, maxUsers = string.match(ARGV[9], '(%d+) (%d+) (%d+) (%d+) (%d+)')
+  maxEdits, maxKinds, maxUsers = tonumber(maxEdits), tonumber(maxKinds), tonumber(maxUsers)
+  maxReactions, maxRoomReactions = tonumber(maxReactions), tonumber(maxRoomReactions)
 
--- The edits of a message: how many, the ids of their entries, and the ms of the
--- last one, kept as "MS COUNT ID,ID,… TEXT".
-local function editsOf(of)
-  local kept = redis.call('HGET', stand, 'e' .. of)
-  if not kept then
-    return 0, ''
+  -- The edits of a message: how many, the ids of their entries, and the ms of the
+  -- last one, kept as "MS COUNT ID,ID,… TEXT".
+  local function editsOf(of)
+    local kept = redis.call('HGET', stand, 'e' .. of)
+    if not kept then
+      return 0, ''
+    end
+    local _, count, list = string.match(kept, '^(%d+) (%d+) (%S*) ')
+    return tonumber(count), list
   end
-  local _, count, list = string.match(kept, '^(%d+) (%d+) (%S*) ')
-  return tonumber(count), list
-end
 
--- The reactions of a message, in their order, kept as a line "EMOJI COUNT ID,ID,…"
--- each, and how many they are in all.
-local function reactionsOf(of)
-  local list, total = {}, 0
-  for emoji, count, users in string.gmatch(redis.call('HGET', stand, 'r' .. of) or '', '(%S+) (%d+) ([^\n]*)') do
-    list[#list + 1] = { emoji = emoji, count = tonumber(count), users = users }
-    total = total + tonumber(count)
+  -- The reactions of a message, in their order, kept as a line "EMOJI COUNT ID,ID,…"
+  -- each, and how many they are in all.
+  local function reactionsOf(of)
+    local list, total = {}, 0
+    for emoji, count, users in string.gmatch(redis.call('HGET', stand, 'r' .. of) or '', '(%S+) (%d+) ([^\n]*)') do
+      list[#list + 1] = { emoji = emoji, count = tonumber(count), users = users }
+      total = total + tonumber(count)
+    end
+    return list, total
   end
-  return list, total
-end
 
--- Puts or takes away a reaction in the list of its message. Returns whether that
--- changes anything, and how many users have put the emoji then.
-local function react(d)
-  local at
-  for k, r in ipairs(d.reactions) do
-    if r.emoji == d.what then
-      at = k
-    end
-  end
-  local user = string.match(d.member, '^[^|]*')
-  local had = redis.call('ZSCORE', reacts, d.of .. '|' .. d.what .. '|' .. user)
-  if (had and true or false) == d.on then
-    return false, at and d.reactions[at].count or 0
-  end
-  if not at then
-    at = #d.reactions + 1
-    d.reactions[at] = { emoji = d.what, count = 0, users = '' }
-  end
-  local r, users = d.reactions[at], {}
-  for id in string.gmatch(r.users, '[^,]+') do
-    if id ~= user then
-      users[#users + 1] = id
-    end
-  end
-  if d.on and #users < maxUsers then
-    users[#users + 1] = user
-  end
-  r.count = r.count + (d.on and 1 or -1)
-  r.users = table.concat(users, ',')
-  if r.count <= 0 then
-    table.remove(d.reactions, at)
-  end
-  return true, r.count
-end
-
--- Whether a draft may change its target: 0, or what the reply says of it.
-local function judge(d)
-  local found = redis.call('XRANGE', log, d.target, d.target)
-  if not found[1] or not json(found[1]) then
-    return 2
-  end
-  local _, n = split(d.target)
-  d.of = text(n)
-  if not d.free then
-    local author = string.match(d.member, '^[^|]*|')
-    if string.sub(field(found[1], 'k') or '', 1, #author) ~= author then
-      return 3
-    end
-  end
-  if d.kind == 'edit' then
-    d.edits, d.editIDs = editsOf(d.of)
-    if d.edits >= maxEdits then
-      return 4
-    end
-  elseif d.kind == 'react' then
-    local total
-    d.reactions, total = reactionsOf(d.of)
-    local before = #d.reactions
-    d.changes, d.count = react(d)
-    if d.changes and d.on then
-      if before < #d.reactions and before >= maxKinds then
-        return 5
-      elseif total >= maxReactions or redis.call('ZCARD', reacts) >= maxRoomReactions then
-        return 6
-      end
-    end
-  end
-  return 0
-end
-
--- Takes the entries of edits out of the changes, and forgets what the message has
--- become. With remember, their ids stay good as cursors.
-local function forget(of, remember)
-  local _, ids = editsOf(of)
-  for id in string.gmatch(ids, '[^,]+') do
-    if redis.call('XDEL', changes, id) == 1 and remember then
-      local _, n = split(id)
-      redis.call('ZADD', gone, text(n), id)
-    end
-  end
-  redis.call('HDEL', stand, 'e' .. of, 'r' .. of)
-  redis.call('ZREMRANGEBYSCORE', reacts, of, of)
-  redis.call('ZREM', marked, of)
-end
-
--- Does what an entry of the changes says.
-local function apply(d, id)
-  if d.kind == 'delete' then
-    -- The entry that tells of it stands in the changes already, and stays there:
-    -- so the newest entry is never a deleted one, and no seq is given twice.
-    redis.call('XDEL', log, d.target)
-    redis.call('ZADD', gone, d.of, d.target)
-    forget(d.of, true)
-    return
-  end
-  if d.kind == 'edit' then
-    local ids = d.editIDs == '' and id or d.editIDs .. ',' .. id
-    redis.call('HSET', stand, 'e' .. d.of, stamp .. ' ' .. text(d.edits + 1) .. ' ' .. ids .. ' ' .. d.what)
-  elseif d.kind == 'react' and d.changes then
-    local member = d.of .. '|' .. d.what .. '|' .. string.match(d.member, '^[^|]*')
-    if d.on then
-      redis.call('ZADD', reacts, d.of, member)
-    else
-      redis.call('ZREM', reacts, member)
-    end
-    local lines = {}
+  -- Puts or takes away a reaction in the list of its message. Returns whether that
+  -- changes anything, and how many users have put the emoji then.
+  local function react(d)
+    local at
     for k, r in ipairs(d.reactions) do
-      lines[k] = r.emoji .. ' ' .. text(r.count) .. ' ' .. r.users
+      if r.emoji == d.what then
+        at = k
+      end
     end
-    if #lines > 0 then
-      redis.call('HSET', stand, 'r' .. d.of, table.concat(lines, '\n'))
-    else
-      redis.call('HDEL', stand, 'r' .. d.of)
+    local user = string.match(d.member, '^[^|]*')
+    local had = redis.call('ZSCORE', reacts, d.of .. '|' .. d.what .. '|' .. user)
+    if (had and true or false) == d.on then
+      return false, at and d.reactions[at].count or 0
     end
-  else
-    return
+    if not at then
+      at = #d.reactions + 1
+      d.reactions[at] = { emoji = d.what, count = 0, users = '' }
+    end
+    local r, users = d.reactions[at], {}
+    for id in string.gmatch(r.users, '[^,]+') do
+      if id ~= user then
+        users[#users + 1] = id
+      end
+    end
+    if d.on and #users < maxUsers then
+      users[#users + 1] = user
+    end
+    r.count = r.count + (d.on and 1 or -1)
+    r.users = table.concat(users, ',')
+    if r.count <= 0 then
+      table.remove(d.reactions, at)
+    end
+    return true, r.count
   end
-  redis.call('ZADD', marked, d.of, d.of)
+
+  -- Whether a draft may change its target: 0, or what the reply says of it.
+  local function judge(d)
+    local found = redis.call('XRANGE', log, d.target, d.target)
+    if not found[1] or not json(found[1]) then
+      return 2
+    end
+    local _, n = split(d.target)
+    d.of = text(n)
+    if not d.free then
+      local author = string.match(d.member, '^[^|]*|')
+      if string.sub(field(found[1], 'k') or '', 1, #author) ~= author then
+        return 3
+      end
+    end
+    if d.kind == 'edit' then
+      d.edits, d.editIDs = editsOf(d.of)
+      if d.edits >= maxEdits then
+        return 4
+      end
+    elseif d.kind == 'react' then
+      local total
+      d.reactions, total = reactionsOf(d.of)
+      local before = #d.reactions
+      d.changes, d.count = react(d)
+      if d.changes and d.on then
+        if before < #d.reactions and before >= maxKinds then
+          return 5
+        elseif total >= maxReactions or redis.call('ZCARD', reacts) >= maxRoomReactions then
+          return 6
+        end
+      end
+    end
+    return 0
+  end
+
+  -- Takes the entries of edits out of the changes, and forgets what the message has
+  -- become. With remember, their ids stay good as cursors.
+  local function forget(of, remember)
+    local _, ids = editsOf(of)
+    for id in string.gmatch(ids, '[^,]+') do
+      if redis.call('XDEL', changes, id) == 1 and remember then
+        local _, n = split(id)
+        redis.call('ZADD', gone, text(n), id)
+      end
+    end
+    redis.call('HDEL', stand, 'e' .. of, 'r' .. of)
+    redis.call('ZREMRANGEBYSCORE', reacts, of, of)
+    redis.call('ZREM', marked, of)
+  end
+
+  -- Does what an entry of the changes says.
+  local function apply(d, id)
+    if d.kind == 'delete' then
+      -- The entry that tells of it stands in the changes already, and stays there:
+      -- so the newest entry is never a deleted one, and no seq is given twice.
+      redis.call('XDEL', log, d.target)
+      redis.call('ZADD', gone, d.of, d.target)
+      forget(d.of, true)
+      return
+    end
+    if d.kind == 'edit' then
+      local ids = d.editIDs == '' and id or d.editIDs .. ',' .. id
+      redis.call('HSET', stand, 'e' .. d.of, stamp .. ' ' .. text(d.edits + 1) .. ' ' .. ids .. ' ' .. d.what)
+    elseif d.kind == 'react' and d.changes then
+      local member = d.of .. '|' .. d.what .. '|' .. string.match(d.member, '^[^|]*')
+      if d.on then
+        redis.call('ZADD', reacts, d.of, member)
+      else
+        redis.call('ZREM', reacts, member)
+      end
+      local lines = {}
+      for k, r in ipairs(d.reactions) do
+        lines[k] = r.emoji .. ' ' .. text(r.count) .. ' ' .. r.users
+      end
+      if #lines > 0 then
+        redis.call('HSET', stand, 'r' .. d.of, table.concat(lines, '\n'))
+      else
+        redis.call('HDEL', stand, 'r' .. d.of)
+      end
+    else
+      return
+    end
+    redis.call('ZADD', marked, d.of, d.of)
+  end
+
+  -- Forgets what changed messages that have left the log by its bound, a bounded
+  -- number a call.
+  local function prune()
+    local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)
+    if not oldest[1] then
+      return
+    end
+    local _, n = split(oldest[1][1])
+    for _, of in ipairs(redis.call('ZRANGEBYSCORE', marked, '-inf', '(' .. text(n), 'LIMIT', 0, 200)) do
+      forget(of, false)
+    end
+  end
+
+  -- Where an entry was put that had been taken at this ms.
+  local function find(member, at)
+    for _, stream in ipairs({ log, changes }) do
+      for _, entry in ipairs(redis.call('XRANGE', stream, at .. '-0', at .. '-18446744073709551615')) do
+        if field(entry, 'k') == member and json(entry) then
+          return entry[1]
+        end
+      end
+    end
+    return ''
+  end
+
+  return judge, apply, prune, find
+end
+
+local judge, apply, prune, find
+if changing or repeating then
+  judge, apply, prune, find = tools()
 end
 
 local reply, added, messages, changed, seen = {}, {}, false, false, {}
@@ -264,10 +285,10 @@ for _, d in ipairs(drafts) do
     local m = '{"id":"' .. id .. '","room":"' .. room .. '","time":' .. stamp ..
       (d.kind == 'react' and ',"count":' .. text(d.count) .. ',' or ',') .. d.tail
     if d.kind == '' then
-      redis.call('XADD', log, 'MAXLEN', keep, id, 'k', d.member, 'm', m)
+      redis.call('XADD', log, 'MAXLEN', ARGV[3], id, 'm', m, 'k', d.member)
       messages = true
     else
-      redis.call('XADD', changes, 'MAXLEN', keepChanges, id, 'k', d.member, 'm', m)
+      redis.call('XADD', changes, 'MAXLEN', ARGV[8], id, 'm', m, 'k', d.member)
       changed = true
     end
     redis.call('ZADD', taken, stamp, d.member)
@@ -282,19 +303,6 @@ for _, d in ipairs(drafts) do
   reply[#reply + 1] = outcome
 end
 
--- Forgets what changed messages that have left the log by its bound, a bounded
--- number a call.
-local function prune()
-  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)
-  if not oldest[1] then
-    return
-  end
-  local _, n = split(oldest[1][1])
-  for _, of in ipairs(redis.call('ZRANGEBYSCORE', marked, '-inf', '(' .. text(n), 'LIMIT', 0, 200)) do
-    forget(of, false)
-  end
-end
-
 if #added > 0 then
   local extra = redis.call('ZCARD', taken) - tonumber(ARGV[4])
   if extra > 0 then
@@ -303,9 +311,12 @@ if #added > 0 then
     redis.call('ZREMRANGEBYSCORE', taken, '-inf', '(' .. text(cut))
   end
   if changed then
-    redis.call('ZREMRANGEBYRANK', gone, 0, -1 - keep - keepChanges)
+    redis.call('ZREMRANGEBYRANK', gone, 0, -1 - ARGV[3] - ARGV[8])
   end
-  if messages and (changed or change ~= '') and redis.call('ZCARD', marked) > 0 and redis.call('XLEN', log) >= keep then
+  if messages and (changed or change ~= '') and redis.call('ZCARD', marked) > 0 and redis.call('XLEN', log) >= tonumber(ARGV[3]) then
+    if not prune then
+      _, _, prune = tools()
+    end
     pcall(prune) -- the entries stand already: what fails here is tried again by the next call
   end
   -- First the id that the new entries follow, so that who hears them knows

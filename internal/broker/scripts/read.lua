@@ -61,8 +61,8 @@ local function walk(command, stream, place, want)
   return list, false
 end
 
-local newestMessage, _, _, messageJSON = newest(log)
-local newestChange, _, _, changeJSON = newest(changes)
+local newestMessage, _, messageSeq, messageJSON = newest(log)
+local newestChange, _, changeSeq, changeJSON = newest(changes)
 if stale(newestMessage, newestChange) then
   newestChange = ''
 end
@@ -105,11 +105,8 @@ end
 if what == 'stand' then
   local list, whole = walk('XREVRANGE', log, from == '' and '+' or below(from), n)
   local head = messageJSON
-  if newestChange ~= '' then
-    local _, c = split(newestChange)
-    if head == '' or select(2, split(newestMessage)) < c then
-      head = changeJSON
-    end
+  if newestChange ~= '' and messageSeq < changeSeq then
+    head = changeJSON
   end
   reply = { head, whole and 0 or 1, skipped }
   for _, e in ipairs(list) do

@@ -44,27 +44,34 @@ end
 -- Pages bound how much that is not ours a script reads past.
 local pages = 20
 
--- The id of a stream's newest entry of ours ('' for none), the ms and seq of its
--- newest id, and the entry's JSON.
+-- The id of a stream's newest entry of ours ('' for none), its ms, seq and JSON, and
+-- the ms and seq of the newest id.
 local function newest(stream)
-  local topms, topseq, from = 0, 0, '+'
-  for page = 1, pages do
-    local found = redis.call('XREVRANGE', stream, from, '-', 'COUNT', page == 1 and 1 or 200)
-    if page == 1 and #found > 0 then
-      topms, topseq = split(found[1][1])
-    end
+  local found = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  if not found[1] then
+    return '', 0, 0, '', 0, 0
+  end
+  local topms, topseq = split(found[1][1])
+  local m = json(found[1])
+  if m then
+    return found[1][1], topms, topseq, m, topms, topseq
+  end
+  local from = found[1][1]
+  for _ = 1, pages do
+    found = redis.call('XREVRANGE', stream, from, '-', 'COUNT', 200)
     for _, entry in ipairs(found) do
-      local m = json(entry)
+      m = json(entry)
       if m then
-        return entry[1], topms, topseq, m
+        local ms, seq = split(entry[1])
+        return entry[1], ms, seq, m, topms, topseq
       end
       from = entry[1]
     end
-    if #found == 0 or (page > 1 and #found < 200) then
+    if #found < 200 then
       break
     end
   end
-  return '', topms, topseq, ''
+  return '', 0, 0, '', topms, topseq
 end
 
 -- Whether the changes are of another log: somebody has deleted the log's key. (A
