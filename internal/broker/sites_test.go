@@ -46,6 +46,9 @@ var suite = []struct {
 	{"OnlyMessagesOfOnesOwnAreChanged", testOnlyMessagesOfOnesOwnAreChanged},
 	{"ADeletedCursorEndsWithWhatFollowsIt", testADeletedCursorEndsWithWhatFollowsIt},
 	{"WhatWasDeletedIsRememberedWithinBounds", testWhatWasDeletedIsRememberedWithinBounds},
+	{"MessagesStandAsTheirEntriesSay", testMessagesStandAsTheirEntriesSay},
+	{"SupersededChangesLeaveAGapThatIsTold", testSupersededChangesLeaveAGapThatIsTold},
+	{"EditsLeaveWithTheirMessage", testEditsLeaveWithTheirMessage},
 }
 
 // site is one Redis, of whatever kind.
