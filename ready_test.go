@@ -150,7 +150,9 @@ func TestReadyzGivesRedissOwnReason(t *testing.T) {
 // or none be read: a node of which that is true is not ready.
 func TestReadyzTellsThatLogsAreRefused(t *testing.T) {
 	t.Parallel()
-	for command, words := range map[string]string{"xadd": "appending to logs: redis refuses: ", "xrevrange": "redis refuses: "} {
+	for command, words := range map[string]string{
+		"xadd": "appending to logs: redis refuses: ", "xrevrange": "redis refuses: ",
+	} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
@@ -177,6 +179,21 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Nobody can come in where no name can be claimed.
+func TestReadyzTellsThatNamesAreRefused(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := startNode(t, server.URL)
+	server.Do("ACL", "SETUSER", "default", "-sadd")
+	c := dial(t, n.url)
+	c.send("hello", "name", "Ann")
+	c.error("unavailable")
+	becomesUnready(t, n, "claiming names: redis refuses: ")
+	server.Do("ACL", "SETUSER", "default", "+sadd")
+	becomesReady(t, n)
+	enter(t, n.url, "Ann", "lobby").say("lobby", "after", "1")
 }
 
 // Packets of more than 1,000 bytes vanished between a node and Redis: for 40 s

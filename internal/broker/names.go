@@ -41,6 +41,7 @@ func newNameBatcher(b *Broker) *nameBatcher {
 		ctx, cancel := context.WithTimeout(context.Background(), namesTimeout)
 		defer cancel()
 		results, err := b.nameCall(ctx, b.Instance(), ops)
+		b.health.refusals.note(work{what: "claiming names"}, err)
 		if err == nil || kinds[kind(err)].name != "oom" {
 			return results, err
 		}

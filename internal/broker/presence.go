@@ -63,7 +63,9 @@ func (b *Broker) here(ctx context.Context, instance, room, mode string, changes 
 		args = append(args, c.User.ID, here, c.User.Name)
 	}
 	keys := []string{b.keys.room("here", room), b.keys.room("users", room), b.keys.nothing(partition(room))}
-	return b.run(ctx, hereScript, keys, args...).Int()
+	count, err := b.run(ctx, hereScript, keys, args...).Int()
+	b.did("writing who is in rooms", room, err)
+	return count, err
 }
 
 // Vacate takes away all that the instance wrote about who is in the room.

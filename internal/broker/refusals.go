@@ -26,7 +26,7 @@ const (
 	passesWithin = 10 * time.Second
 )
 
-// refusals are the failures of calls that concern rooms: the lease may be
+// refusals are the failures of calls that concern rooms and users: the lease may be
 // renewed, and the probe come back, while Redis takes no message, for another
 // reason or in another part of a Redis Cluster. Whether messages pass decides:
 // a refusal that is known to meet every room counts at once, any other failure
