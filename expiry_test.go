@@ -16,7 +16,7 @@ func TestAConnectionEndsWithItsTokenUnlessThatIsRenewed(t *testing.T) {
 	b := startTestBroker(t)
 	key := strings.Repeat("k", 32)
 	n := startNode(t, b.URL(), "--jwt-secret="+key)
-	exp := time.Now().Unix() + 2
+	exp := time.Now().Unix() + 4
 	auth := func(sub string, exp int64, more ...string) string {
 		claims := jwt.MapClaims{"sub": sub, "name": sub, "exp": exp}
 		if more != nil {

@@ -196,9 +196,7 @@ func (s *server) serveReady(w http.ResponseWriter, r *http.Request) {
 // serveCheck answers OPTIONS /, by which HAProxy's "option httpchk" asks how a server
 // is: 204 while the node takes users, else 503.
 func (s *server) serveCheck(w http.ResponseWriter, _ *http.Request) {
-	h := w.Header()
-	h.Set("Allow", "GET, HEAD, OPTIONS")
-	h.Set("Cache-Control", "no-store")
+	w.Header().Set("Allow", "GET, HEAD, OPTIONS")
 	if s.ready() != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
