@@ -211,6 +211,9 @@ func (h *Hub) History(ctx context.Context, name string, before protocol.Cursor, 
 		return nil
 	}
 	r := h.find(name)
+	if r != nil {
+		r.awaitAcknowledged(ctx)
+	}
 	for try := 1; ; try++ {
 		epoch, done := 0, false
 		if r != nil {

@@ -212,6 +212,48 @@ func (r *room) watchLocked() {
 	})
 }
 
+// awaitAcknowledged waits until members were handed all that this node has
+// acknowledged so far, so that who asks afterwards sees it. What does not come live in
+// time is not waited for.
+func (r *room) awaitAcknowledged(ctx context.Context) {
+	timer := time.NewTimer(filledWithin)
+	defer timer.Stop()
+	for {
+		moved := r.behindAcknowledged()
+		if moved == nil {
+			return
+		}
+		select {
+		case <-moved:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// behindAcknowledged returns nil where members were handed all that this node has
+// acknowledged, and else what is closed when the head moves.
+func (r *room) behindAcknowledged() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || !r.log.isSynced() || r.expected <= r.log.head.Seq {
+		return nil
+	}
+	if r.moved == nil {
+		r.moved = make(chan struct{})
+	}
+	return r.moved
+}
+
+func (r *room) movedLocked() {
+	if r.moved != nil {
+		close(r.moved)
+		r.moved = nil
+	}
+}
+
 func isEOF(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -174,6 +174,7 @@ func (e *hint) follows(head protocol.ID) bool {
 func (r *room) passOnLocked(e protocol.Entry) {
 	f := &r.log
 	f.head = e.ID
+	r.movedLocked()
 	f.tail.push(e)
 	if c, changes := e.Modification(); changes {
 		f.messages.apply(c)
@@ -336,6 +337,7 @@ func (r *room) startOverLocked(newest protocol.Page, followed bool) {
 	f.messages.set(newest)
 	f.tail.begin(newest.Head)
 	f.head = newest.Head.ID
+	r.movedLocked()
 	if !followed {
 		close(f.synced)
 		return

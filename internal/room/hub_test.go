@@ -2,6 +2,7 @@ package room_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -275,6 +276,68 @@ func TestManyWhoComeBackCostFewReads(t *testing.T) {
 			t.Errorf("1,000 joins cost %d reads", again.reads)
 		}
 	})
+}
+
+// A thousand who join without a cursor are answered from memory, whatever changed
+// the room's messages.
+func TestManyWhoAreNewCostNoReads(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m, u := r.enter("ann")
+	r.join(m, u, newcomer)
+	r.other(80)
+	for i := range 200 {
+		d := protocol.Command{Type: protocol.React, Key: fmt.Sprint("r", i), Target: protocol.ID{MS: 1060, Seq: 60}, Emoji: "👍", On: i%2 == 1}
+		if _, err := r.Append(t.Context(), "lobby", []protocol.Draft{d.Change(protocol.User{ID: "o"}, "o", false)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.got(t, count(1, 280))
+	var before int
+	r.set(func() { before = r.reads })
+	for i := range 1000 {
+		if j, body := r.joinedWith(fmt.Sprint("new-", i), newcomer); len(j.Messages) != protocol.NewestCount {
+			t.Fatalf("joined with %s", body)
+		}
+	}
+	if list, more := r.history(cursor(newcomer), 60); len(list) != 60 || !more {
+		t.Errorf("the history has %d messages, more %v", len(list), more)
+	}
+	r.set(func() {
+		if r.reads > before+1 { // the audit may have come
+			t.Errorf("they cost %d reads", r.reads-before)
+		}
+	})
+}
+
+// What this node has acknowledged is in every later join and history, although what
+// is published comes late.
+func TestWhatIsAcknowledgedIsSeenByWhoComesAfter(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m, u := r.enter("ann")
+	r.join(m, u, newcomer)
+	for i := range 20 {
+		var late []byte
+		r.set(func() { r.fault = func(_ int, p []byte) [][]byte { late = p; return nil } })
+		rec, err := r.say(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		came := make(chan struct{})
+		time.AfterFunc(5*time.Millisecond, func() { // as what is published may
+			r.hub.Live("lobby", late)
+			close(came)
+		})
+		if i%2 == 0 {
+			if j, body := r.joinedWith(fmt.Sprint("new-", i), newcomer); len(j.Messages) == 0 || j.Messages[len(j.Messages)-1].ID != rec.ID.String() {
+				t.Errorf("joined without %v: %s", rec.ID, body)
+			}
+		} else if list, _ := r.history(cursor(newcomer), 5); len(list) == 0 || list[len(list)-1].ID != rec.ID {
+			t.Errorf("the history lacks %v", rec.ID)
+		}
+		<-came
+	}
 }
 
 // newRigOn is another node on the same log.

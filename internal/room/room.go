@@ -29,6 +29,7 @@ type room struct {
 	idle       chan struct{} // closed when the committer ends; nil before the first
 	expected   int64         // the newest seq that Redis told this node of
 	watching   bool          // a timer waits for expected to arrive
+	moved      chan struct{} // closed when the head moves; nil when nobody waits for that
 
 	present mirror
 	// vacated is closed when what this node had written about the room before
@@ -150,6 +151,7 @@ func (r *room) leaveDoor() {
 // from the log in the meantime and it has to be tried again.
 func (r *room) join(ctx context.Context, m Member, u *User, after protocol.Cursor, reply func(protocol.Event)) (done bool, failed *protocol.Error) {
 	var l looked
+	r.awaitAcknowledged(ctx)
 	for {
 		r.mu.Lock()
 		if r.closed {
