@@ -55,7 +55,7 @@ class Session {
 	constructor({ url = new URL(import.meta.url).origin, room, rooms = [], name, token, auth, storage = PREFIX, dial }, shelf) {
 		this.#shelf = shelf;
 		const outbox = new Outbox(shelf);
-		const client = new Client({ url, identity: identityIn(storage, { name, token, auth }), outbox, dial, reach: () => reach(url) });
+		const client = new Client({ url, identity: identityIn(storage, { name, token, auth }), outbox, dial, reach: dial ? undefined : () => reach(url) });
 		this.#client = client;
 		const all = room === undefined ? rooms : [room, ...rooms];
 		this.#room = all[0] ?? "";

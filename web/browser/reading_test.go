@@ -132,3 +132,54 @@ func TestTheReadersPlaceStaysWhileMessagesCome(t *testing.T) {
 	p.until("the last in view", `(() => { const {scrollTop, scrollHeight, clientHeight} = document.querySelector("#scroll"); return scrollHeight - scrollTop - clientHeight < 2; })()`)
 	p.sound()
 }
+
+// Who comes later sees messages as they stand: what was edited, deleted, and reacted
+// to by more users than are listed.
+func TestNewcomersSeeMessagesAsTheyStand(t *testing.T) {
+	t.Parallel()
+	node := start(t, "--rate=0").url(1)
+	bob := open(t, node)
+	bob.online()
+	bob.run(`(async () => {
+		const { connect } = await import("/client.js");
+		const crowd = await Promise.all(Array.from({length: 25}, (_, i) => connect({room: "lobby", storage: false, name: "user" + i})));
+		const settled = (chat) => new Promise((done) => {
+			const look = () => chat.user && chat.pending().length === 0 && done();
+			for (const event of ["outbox", "state"]) chat.on(event, look);
+			look();
+		});
+		const [first] = crowd;
+		const ids = [];
+		first.on("sent", ({id, kind}) => kind || ids.push(id));
+		for (const text of ["liked", "wrong", "gone", "last"]) first.say(text);
+		await settled(first);
+		first.edit(ids[1], "right");
+		first.remove(ids[2]);
+		for (const chat of crowd) chat.react(ids[0], "👍");
+		// So many that each would be one of fifty entries.
+		for (let i = 0; i < 60; i++) first.react(ids[1], "🎉", i % 2 === 0), await settled(first);
+		await Promise.all(crowd.map(settled));
+		globalThis.crowd = crowd;
+	})()`)
+	ann := open(t, node)
+	ann.online()
+	ann.gets("last")
+	const count = `document.querySelector(".reaction .reaction-count")?.textContent`
+	ann.until("all who reacted to be counted", count+` === "25"`)
+	if got := ask[string](ann, `[...document.querySelectorAll("#log .message:not(.pending) .text")].map((e) => e.textContent).join("|")`); got != "liked|right (edited)|last" {
+		t.Errorf("the messages are %q", got)
+	}
+	ann.run(`document.querySelector(".reaction").click()`)
+	ann.until("one's own to count", count+` === "26" && document.querySelector(".reaction").getAttribute("aria-pressed") === "true" && !document.querySelector(".reaction.waiting")`)
+	bob.until("it to count there too", count+` === "26"`)
+	bob.run(`crowd[1].react(document.querySelector("#log .message").dataset.key, "👍", false)`)
+	for _, p := range []*tab{ann, bob} {
+		p.until("one to be gone", count+` === "25"`)
+	}
+	ann.reload()
+	ann.online()
+	ann.until("the same after a reload", count+` === "25"`)
+	bob.run(`crowd.forEach((chat) => chat.close())`)
+	ann.sound()
+	bob.sound()
+}
