@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -83,7 +84,7 @@ func TestALongBacklogOnASlowLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	quick := r.host("quick")
-	r.talker(quick, "listener", 0, "long", "large")
+	r.talker(quick, "listener", 0, "long", "large", "away")
 	// One is in the room when all comes at once: more than waits for a slow client,
 	// so that it is closed (4008) and recovers.
 	r.talker(r.slowHost(t), "overrun", 0, "long")
@@ -102,6 +103,21 @@ func TestALongBacklogOnASlowLink(t *testing.T) {
 		t.Run("the Go client joins", func(t *testing.T) {
 			t.Parallel()
 			r.follows(t, "large", client.Follow{Newest: 50}, large)
+		})
+		t.Run("the page's client joins", func(t *testing.T) {
+			t.Parallel()
+			r.page(t, r.slowHost(t), "large", 50)(large, 1)
+		})
+		t.Run("the page's client recovers", func(t *testing.T) {
+			t.Parallel()
+			h := r.clientHost(t)
+			got := r.page(t, h, "away", 300)
+			lost := way{stalled: true}
+			r.net.set(h, line{lost, lost})
+			r.fill(quick, "Dan", "away", 300, 1500)
+			r.hold(10 * time.Second) // it has seen that, and tries to connect
+			r.net.set(h, slow)
+			got(r.log("away"), 2)
 		})
 		for name, transports := range map[string]string{"default": "", "polling": "polling"} {
 			t.Run("Socket.IO, "+name+", recovers", func(t *testing.T) {
@@ -148,16 +164,55 @@ func (r *rig) follows(t *testing.T, room string, f client.Follow, want []string)
 	t.Logf("%d messages in %s", len(v.ids), time.Since(began).Round(100*time.Millisecond))
 }
 
-var slowHosts sync.Mutex
+var clientHosts sync.Mutex // held while one is made
 
-// slowHost is another client's machine.
+// clientHost is another client's machine.
+func (r *rig) clientHost(t *testing.T) *host {
+	t.Helper()
+	clientHosts.Lock()
+	defer clientHosts.Unlock()
+	return r.host(fmt.Sprintf("client%d", r.hosts))
+}
+
+// slowHost is one on a slow line.
 func (r *rig) slowHost(t *testing.T) *host {
 	t.Helper()
-	slowHosts.Lock()
-	defer slowHosts.Unlock()
-	h := r.host(fmt.Sprintf("slow%d", r.hosts))
+	h := r.clientHost(t)
 	r.net.set(h, slow)
 	return h
+}
+
+// page starts the page's client, and returns once it is in the room. got waits until
+// it has as many messages as it should, and checks them and how often it connected.
+func (r *rig) page(t *testing.T, h *host, room string, count int) (got func(want []string, connects int)) {
+	t.Helper()
+	node := need.Program(t, "node", "the tests with the page's client are skipped")
+	paths := []string{filepath.Join("testdata", "page.mjs"), filepath.Join("..", "..", "web", "assets", "client.js")}
+	for i, path := range paths {
+		var err error
+		if paths[i], err = filepath.Abs(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	p := h.start(clienttest.Dir(t), nil, node, paths[0], paths[1], r.urls[0], room, fmt.Sprint(count), fmt.Sprint(slowPatience.Milliseconds()))
+	poll.Until(t, "the page's client to join", func() bool { return strings.HasPrefix(p.out.String(), "joined\n") })
+	return func(want []string, connects int) {
+		t.Helper()
+		poll.Within(t, slowPatience+10*time.Second, "the script's end", p.ended)
+		var got struct {
+			IDs            []string
+			Connects, Gaps int
+		}
+		decode(t, strings.TrimPrefix(p.out.String(), "joined\n"), &got)
+		if !slices.Equal(got.IDs, want) || got.Gaps > 0 {
+			t.Errorf("it has %d of %d messages, and was told of %d gaps", len(got.IDs), len(want), got.Gaps)
+		}
+		if got.Connects != connects {
+			t.Errorf("it connected %d times, want %d", got.Connects, connects)
+		}
+		t.Logf("%d messages in %s", len(got.IDs), time.Since(began).Round(100*time.Millisecond))
+	}
 }
 
 // official does the same with the official client of Socket.IO, by its default
