@@ -16,7 +16,9 @@ let joined = false;
 let connects = 0;
 let gaps = 0;
 
-const client = new Client({ url });
+// Unlike a browser's, a WebSocket of ws throws where nobody hears of an error.
+const dial = (/** @type {string} */ address) => new WebSocket(address).on("error", () => {});
+const client = new Client({ url, dial });
 const on = (name, does) => client.addEventListener(name, ({ detail }) => does(detail));
 on("welcome", () => connects++);
 on("joined", ({ messages, gap, restarted }) => {
