@@ -28,7 +28,7 @@ type Command struct {
 	Key     string            `json:"key,omitzero"`
 	Target  string            `json:"target,omitzero"`
 	Emoji   string            `json:"emoji,omitzero"`
-	On      bool              `json:"on,omitzero"`
+	On      *bool             `json:"on,omitzero"` // react must say it
 	Action  string            `json:"action,omitzero"`
 	User    string            `json:"user,omitzero"`
 	Seconds int64             `json:"seconds,omitzero"`

@@ -26,6 +26,7 @@ const (
 	nodes   = 3
 	talkers = 9
 	every   = 100 * time.Millisecond // between two messages of one client
+	changes = 0.15                   // the part of them that edits, deletes or reacts
 	// settledIn is how long a chat may take to come to rest once all is mended.
 	settledIn = 40 * time.Second
 	// leastSaid is how many messages must have been acknowledged for a test to
@@ -132,6 +133,7 @@ func (r *rig) talk(s setup) {
 		if cfg.Window == 0 {
 			cfg.Window = 1 + i%3
 		}
+		cfg.Changes = changes
 		cfg.Random = r.fork()
 		urls := s.urls
 		if urls == nil {

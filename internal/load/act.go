@@ -80,9 +80,13 @@ func (c *Client) write(m *message) {
 		r.Text = reactionText(m.emoji, m.on)
 	}
 	c.record(r)
-	_ = c.wire.Write(client.Command{
-		Type: cmp.Or(m.kind, protocol.Send), Room: m.room, Key: m.key, Text: m.text, Target: m.target, Emoji: m.emoji, On: m.on,
-	})
+	cmd := client.Command{
+		Type: cmp.Or(m.kind, protocol.Send), Room: m.room, Key: m.key, Text: m.text, Target: m.target, Emoji: m.emoji,
+	}
+	if m.kind == protocol.React {
+		cmd.On = &m.on
+	}
+	_ = c.wire.Write(cmd)
 }
 
 func (c *Client) refused(r *protocol.Error) {
