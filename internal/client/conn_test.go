@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/client/fakenode"
@@ -165,5 +166,22 @@ func TestEntryWithoutType(t *testing.T) {
 		if e, err := decodeEntry([]byte(raw)); err == nil {
 			t.Errorf("%s: got %+v", raw, e)
 		}
+	}
+}
+
+// A reaction that was taken back was sent without its field "on", and refused.
+func TestAReactionIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for _, on := range []bool{true, false} {
+		raw, err := json.Marshal(Command{Type: protocol.React, Room: "lobby", Target: "5-1", Emoji: "👍", On: &on, Key: "k"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, bad := protocol.DecodeFrame(raw); bad != nil || c.On != on {
+			t.Errorf("%s became %+v, %v", raw, c, bad)
+		}
+	}
+	if raw, err := json.Marshal(Command{Type: protocol.Send}); err != nil || string(raw) != `{"type":"send"}` {
+		t.Errorf("%s, %v", raw, err)
 	}
 }

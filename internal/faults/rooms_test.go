@@ -14,6 +14,7 @@ import (
 
 	"example.com/chat/internal/broker"
 	"example.com/chat/internal/client"
+	"example.com/chat/internal/load"
 	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
 )
@@ -109,7 +110,7 @@ func TestSameKeyOnTwoNodes(t *testing.T) {
 // A node of the next version writes an entry of a kind that this one does not
 // know: it is passed on as it stands, to members, in history and at a join.
 func TestUnknownKind(t *testing.T) {
-	r := newRig(t, fault{30, "an entry of an unknown kind", true}, setup{})
+	r := newRig(t, fault{30, "an entry of an unknown kind", true}, setup{load: load.Config{Changes: -1}})
 	old := r.watchers("lobby")
 	log := broker.LogKey("chat", "lobby")
 	live := strings.Replace(log, ":log:", ":0:live:", 1)
