@@ -215,7 +215,7 @@ func TestRoomsAndNodesAreListed(t *testing.T) {
 		f := bob.next("rooms")
 		var api frame
 		getJSON(t, n.url+"/api/rooms", &api)
-		return fmt.Sprint(f.Rooms) == "[{busy 2} {quiet 1}]" && fmt.Sprint(api.Rooms) == fmt.Sprint(f.Rooms)
+		return fmt.Sprint(f.Rooms) == "[{busy 2 0} {quiet 1 0}]" && fmt.Sprint(api.Rooms) == fmt.Sprint(f.Rooms)
 	})
 	var api frame
 	if status := getJSON(t, n.url+"/api/nodes", &api); status != 200 || fmt.Sprint(api.Nodes) != fmt.Sprint([]node{{"one", n.url}}) {

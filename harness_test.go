@@ -247,6 +247,7 @@ type frame struct {
 	Rooms []struct {
 		Room  string `json:"room"`
 		Count int    `json:"count"`
+		Last  int64  `json:"last"`
 	} `json:"rooms"`
 
 	raw string

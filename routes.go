@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -259,12 +260,16 @@ func (s *server) api(next http.HandlerFunc) http.HandlerFunc {
 }
 
 func (s *server) serveRooms(w http.ResponseWriter, r *http.Request) {
-	list, err := s.broker.Rooms(r.Context())
+	list, err := s.broker.Rooms(r.Context(), r.URL.Query().Get("after"))
+	if bad := (*protocol.Error)(nil); errors.As(err, &bad) {
+		writeError(w, bad)
+		return
+	}
 	if err != nil {
 		s.writeUnavailable(w, err)
 		return
 	}
-	writeBody(w, http.StatusOK, protocol.RoomList(list).Body)
+	writeBody(w, http.StatusOK, list.Event().Body)
 }
 
 func (s *server) serveMessages(w http.ResponseWriter, r *http.Request) {

@@ -390,8 +390,10 @@ func (s *server) Lost() { s.hub.Lost() }
 // NodesFor returns the live nodes, this one first (session.Cluster).
 func (s *server) NodesFor(origin string) []protocol.Node { return s.peers.list(origin) }
 
-// Rooms lists the rooms with users online (session.Cluster).
-func (s *server) Rooms(ctx context.Context) ([]protocol.RoomCount, error) { return s.broker.Rooms(ctx) }
+// Rooms lists the rooms with users online or entries (session.Cluster).
+func (s *server) Rooms(ctx context.Context, after string) (protocol.RoomPage, error) {
+	return s.broker.Rooms(ctx, after)
+}
 
 // Nodes tells all users that the cluster changed (broker.Listener).
 func (s *server) Nodes(live []broker.NodeInfo) {

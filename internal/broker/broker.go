@@ -127,7 +127,8 @@ type Broker struct {
 	subs  *switchboard
 	names *nameBatcher
 
-	rooms roomList
+	rooms     roomList
+	directory *directory
 
 	instance atomic.Pointer[instance]
 	health   health
@@ -158,6 +159,7 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	b.newInstance()
 	b.subs = newSwitchboard(b)
 	b.names = newNameBatcher(b)
+	b.directory = newDirectory(b)
 	if err := Check(ctx, cfg.Client, cfg.Namespace); err != nil {
 		return nil, err
 	}
@@ -298,13 +300,18 @@ var errReply = errors.New("redis answered in an unexpected shape")
 // a failed call may nevertheless have been carried out: where replicas have to
 // confirm and don't, it has.
 func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+	b.directory.enter(ctx, room)
 	began := time.Now()
 	list, err := b.append(ctx, room, drafts)
-	added := 0
+	added, newest := 0, int64(0)
 	for _, r := range list {
 		if !r.Duplicate && r.Refused == nil {
 			added++
+			newest = r.Time
 		}
+	}
+	if added > 0 {
+		b.directory.note(room, newest)
 	}
 	b.counts.appended(began, added, err)
 	b.did("appending to logs", room, err)

@@ -303,8 +303,8 @@ func testPresenceIsWorthAsMuchAsItsLease(t *testing.T, at *site) {
 	if err != nil || len(users) != 2 {
 		t.Errorf("present: %v %v", users, err)
 	}
-	rooms, err := n1.Rooms(t.Context())
-	if err != nil || len(rooms) != 1 || rooms[0] != (protocol.RoomCount{Room: "lobby", Count: 2}) {
+	rooms, err := n1.Rooms(t.Context(), "")
+	if err != nil || len(rooms.Rooms) != 1 || rooms.Rooms[0] != (protocol.RoomCount{Room: "lobby", Count: 2}) {
 		t.Errorf("rooms: %v %v", rooms, err)
 	}
 	// The first node dies; the second finds out and clears up after it.

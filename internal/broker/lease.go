@@ -116,6 +116,7 @@ func (b *Broker) beatLoop(ctx context.Context) {
 			owed = owed || first
 		case owed:
 			b.reshareSecret(ctx)
+			b.directory.forget()
 			b.listener.Lost()
 			b.reapSoon(old) // the others may have forgotten them
 			owed, old = false, nil
@@ -277,6 +278,9 @@ func (b *Broker) reap(ctx context.Context, instance string) error {
 func (b *Broker) Leave(ctx context.Context) error {
 	instance := b.Instance()
 	if err := b.reap(ctx, instance); err != nil {
+		return err
+	}
+	if err := b.directory.flushNow(ctx); err != nil {
 		return err
 	}
 	pipe := b.rdb.Pipeline()

@@ -200,6 +200,9 @@ func (b *Broker) Heads(ctx context.Context, rooms []string) ([]protocol.ID, erro
 			}
 			heads[i] = page.Head.ID
 		}
+		if !heads[i].IsZero() {
+			b.directory.found(room, heads[i].MS)
+		}
 	}
 	return heads, nil
 }

@@ -3,12 +3,8 @@ package broker
 import (
 	"context"
 	"slices"
-	"sort"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/protocol"
 )
@@ -92,75 +88,4 @@ func (b *Broker) Present(ctx context.Context, room string) ([]protocol.User, err
 		}
 	}
 	return users, nil
-}
-
-// roomList keeps the list of rooms for a moment, so that it costs Redis the
-// same however many ask.
-type roomList struct {
-	sync.Mutex // guards the fields below, and lets one caller read at a time
-	list       []protocol.RoomCount
-	read       time.Time
-}
-
-// roomsFresh is how old the list of rooms may be.
-const roomsFresh = time.Second
-
-// maxRoomsCounted bounds the rooms that are counted for one list.
-const maxRoomsCounted = 20_000
-
-// Rooms lists the rooms that have users online, busiest first,
-// protocol.MaxListed at most. It may be a second old.
-func (b *Broker) Rooms(ctx context.Context) ([]protocol.RoomCount, error) {
-	l := &b.rooms
-	l.Lock()
-	defer l.Unlock()
-	if time.Since(l.read) < roomsFresh {
-		return l.list, nil
-	}
-	list, err := b.countRooms(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.list, l.read = list, time.Now()
-	return list, nil
-}
-
-func (b *Broker) countRooms(ctx context.Context) ([]protocol.RoomCount, error) {
-	instances, err := b.rdb.ZRange(ctx, b.keys.cluster("nodes"), 0, -1).Result()
-	if err != nil || len(instances) == 0 {
-		return nil, err
-	}
-	keys := make([]string, len(instances))
-	for i, id := range instances {
-		keys[i] = b.keys.cluster("rooms:" + id)
-	}
-	names, err := b.rdb.SUnion(ctx, keys...).Result()
-	if err != nil {
-		return nil, err
-	}
-	if len(names) > maxRoomsCounted {
-		names = names[:maxRoomsCounted]
-	}
-	pipe := b.rdb.Pipeline()
-	counts := make([]*redis.IntCmd, len(names))
-	for i, room := range names {
-		counts[i] = pipe.HLen(ctx, b.keys.room("users", room))
-	}
-	// On a Redis Cluster some may fail and others not; those are left out.
-	if _, err := pipe.Exec(ctx); err != nil && allFailed(counts) {
-		return nil, err
-	}
-	list := make([]protocol.RoomCount, 0, len(names))
-	for i, room := range names {
-		if n := int(counts[i].Val()); n > 0 {
-			list = append(list, protocol.RoomCount{Room: room, Count: n})
-		}
-	}
-	sort.Slice(list, func(i, j int) bool {
-		if list[i].Count != list[j].Count {
-			return list[i].Count > list[j].Count
-		}
-		return list[i].Room < list[j].Room
-	})
-	return list[:min(len(list), protocol.MaxListed)], nil
 }

@@ -40,6 +40,7 @@ var (
 	hereScript   = readScript("here")
 	leaseScript  = readScript("lease")
 	namesScript  = readScript("names")
+	roomsScript  = readScript("rooms")
 )
 
 // command makes the call of a script: by its name, or whole where Redis doesn't

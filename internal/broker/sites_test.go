@@ -38,6 +38,8 @@ var suite = []struct {
 	{"ALeaseIsNeverLongerThanLeasesAre", testALeaseIsNeverLongerThanLeasesAre},
 	{"NamesAreClaimedRenamedAndReleased", testNamesAreClaimedRenamedAndReleased},
 	{"NamesAreShared", testNamesAreShared},
+	{"RoomsWithEntriesAreListed", testRoomsWithEntriesAreListed},
+	{"TheListOfRoomsIsPaged", testTheListOfRoomsIsPaged},
 	{"ALostLeaseIsNoticed", testALostLeaseIsNoticed},
 	{"ALeaseFoundDeadIsLost", testALeaseFoundDeadIsLost},
 	{"AKilledSubscriptionIsMadeAnew", testAKilledSubscriptionIsMadeAnew},

@@ -44,6 +44,8 @@ type Command struct {
 	Room string
 	// After and Before are cursors; not Given without one.
 	After, Before Cursor
+	// Page is the cursor of a page of the list of rooms; "" for the first.
+	Page string
 	// Limit is 1–200, 50 when not given.
 	Limit int
 	// Name is as the client wrote it, unchecked; HasName tells whether it did.
@@ -164,7 +166,7 @@ var fields = map[string][]field{
 	React:    {room, key, target, emoji, on},
 	History:  {room, before, limit},
 	Typing:   {room},
-	Rooms:    {},
+	Rooms:    {page},
 	Members:  {room},
 	Rename:   {requiredName},
 	Moderate: {action, optionalRoom, user, seconds, reason},
@@ -271,6 +273,11 @@ func cursor(w *wire, v jsontext.Value, name string) (Cursor, *Error) {
 
 func after(w *wire, c *Command) (err *Error) {
 	c.After, err = cursor(w, w.After, "after")
+	return err
+}
+
+func page(w *wire, c *Command) (err *Error) {
+	c.Page, err = w.str(w.After, "after")
 	return err
 }
 

@@ -205,11 +205,12 @@ func Renamed(u User) Event {
 	}{u})
 }
 
-// RoomList makes the reply to rooms.
-func RoomList(rooms []RoomCount) Event {
-	return encode("rooms", struct {
-		Rooms []RoomCount `json:"rooms"`
-	}{rooms})
+// Event encodes the page as the reply to rooms.
+func (p RoomPage) Event() Event {
+	if p.Rooms == nil {
+		p.Rooms = []RoomCount{}
+	}
+	return encode("rooms", p)
 }
 
 // MemberList makes the reply to members.

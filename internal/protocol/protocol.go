@@ -85,6 +85,16 @@ type RoomCount struct {
 	Room string `json:"room"`
 	// Count is how many users are online in it.
 	Count int `json:"count"`
+	// Last is when its newest entry was made, in milliseconds since the epoch, or a
+	// little before; 0 where it has none.
+	Last int64 `json:"last,omitzero"`
+}
+
+// RoomPage is a page of the list of rooms.
+type RoomPage struct {
+	Rooms []RoomCount `json:"rooms"`
+	// Next is the cursor for the next page; "" on the last one.
+	Next string `json:"next,omitzero"`
 }
 
 // NameClaim is what a user wants to be called.

@@ -5,6 +5,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -41,8 +42,9 @@ type Cluster interface {
 	// Status is the event for a client that came by the given origin while the node
 	// is without Redis.
 	Status(origin string) protocol.Event
-	// Rooms lists the rooms with users online.
-	Rooms(ctx context.Context) ([]protocol.RoomCount, error)
+	// Rooms lists the rooms with users online or entries, from the page that after
+	// names. An error that is a *protocol.Error is the client's.
+	Rooms(ctx context.Context, after string) (protocol.RoomPage, error)
 }
 
 // Node is what the sessions of one node share.
@@ -249,11 +251,15 @@ func (s *Session) obey(ctx context.Context, c protocol.Command) *protocol.Error 
 			s.transport.Reply(c, protocol.Event{Name: protocol.Typing, Body: []byte("{}")})
 		}
 	case protocol.Rooms:
-		list, err := s.node.Cluster.Rooms(ctx)
+		list, err := s.node.Cluster.Rooms(ctx, c.Page)
+		var bad *protocol.Error
+		if errors.As(err, &bad) {
+			return bad
+		}
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
-		s.transport.Reply(c, protocol.RoomList(list))
+		s.transport.Reply(c, list.Event())
 	case protocol.Members:
 		if !s.joined(c.Room) {
 			return protocol.ErrNotJoined

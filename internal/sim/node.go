@@ -192,7 +192,9 @@ func (a alone) NodesFor(string) []protocol.Node { return []protocol.Node{{ID: a.
 func (a alone) Status(string) protocol.Event { return protocol.Status(false) }
 
 // Rooms lists none (session.Cluster).
-func (a alone) Rooms(context.Context) ([]protocol.RoomCount, error) { return nil, nil }
+func (a alone) Rooms(context.Context, string) (protocol.RoomPage, error) {
+	return protocol.RoomPage{}, nil
+}
 
 // wire is a client's connection to a node, both ends of it: the session's
 // transport there, and the load's wire here.
