@@ -1,7 +1,12 @@
 package main
 
 import (
+	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"example.com/chat/internal/poll"
 )
@@ -38,5 +43,44 @@ func TestRoomsWithoutAnybodyAreListed(t *testing.T) {
 	}
 	if f := bob.ask("rooms", `{"after":"x","ref":1}`); f.Code != "bad_field" || f.Ref != 1.0 {
 		t.Errorf("a cursor that is none: %s", f.raw)
+	}
+}
+
+// A token that opens some rooms alone brings no list of the others.
+func TestTheListHoldsOnlyRoomsThatATokenOpens(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t)
+	key := strings.Repeat("k", 32)
+	n := startNode(t, b.URL(), "--rate=0", "--jwt-secret="+key)
+	all := token(t, key, jwt.MapClaims{"sub": "a"})
+	some := token(t, key, jwt.MapClaims{"sub": "b", "rooms": []string{"open"}})
+	ann, bob := dial(t, n.url), dial(t, n.url)
+	ann.hello("auth", all)
+	bob.hello("auth", some)
+	ann.join("open")
+	ann.join("closed")
+	poll.Until(t, "both rooms", func() bool {
+		ann.send("rooms")
+		return len(ann.next("rooms").Rooms) == 2
+	})
+	bob.send("rooms")
+	list := []frame{bob.next("rooms"), {}}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+"/api/rooms", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+some)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(&list[1]); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range list {
+		if len(f.Rooms) != 1 || f.Rooms[0].Room != "open" {
+			t.Errorf("listed: %v", f.Rooms)
+		}
 	}
 }

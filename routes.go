@@ -15,6 +15,7 @@ import (
 
 	"example.com/chat/internal/cli"
 	"example.com/chat/internal/conn"
+	"example.com/chat/internal/identity"
 	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/web"
@@ -241,6 +242,7 @@ func (s *server) shared(next http.HandlerFunc) http.HandlerFunc {
 // they.
 func (s *server) api(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
 		if s.node.JWT != nil {
 			token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 			claims, err := s.node.JWT.Verify(token)
@@ -252,12 +254,16 @@ func (s *server) api(next http.HandlerFunc) http.HandlerFunc {
 				writeError(w, protocol.Errorf(protocol.CodeForbidden, "the token does not let you into this room"))
 				return
 			}
+			ctx = context.WithValue(ctx, claimsKey{}, claims)
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), apiTimeout)
+		ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 		defer cancel()
 		next(w, r.WithContext(ctx))
 	}
 }
+
+// claimsKey finds in a request's context the claims of its JWT.
+type claimsKey struct{}
 
 func (s *server) serveRooms(w http.ResponseWriter, r *http.Request) {
 	list, err := s.broker.Rooms(r.Context(), r.URL.Query().Get("after"))
@@ -268,6 +274,9 @@ func (s *server) serveRooms(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.writeUnavailable(w, err)
 		return
+	}
+	if claims, ok := r.Context().Value(claimsKey{}).(identity.Claims); ok {
+		list = list.Only(claims.MayEnter)
 	}
 	writeBody(w, http.StatusOK, list.Event().Body)
 }

@@ -7,6 +7,8 @@
 // decides where the name of a command or event stands.
 package protocol
 
+import "slices"
+
 // Version is the number of the protocol, told in every welcome.
 const Version = 1
 
@@ -95,6 +97,12 @@ type RoomPage struct {
 	Rooms []RoomCount `json:"rooms"`
 	// Next is the cursor for the next page; "" on the last one.
 	Next string `json:"next,omitzero"`
+}
+
+// Only returns the page with the rooms alone that may be entered.
+func (p RoomPage) Only(mayEnter func(room string) bool) RoomPage {
+	p.Rooms = slices.DeleteFunc(slices.Clone(p.Rooms), func(r RoomCount) bool { return !mayEnter(r.Room) })
+	return p
 }
 
 // NameClaim is what a user wants to be called.

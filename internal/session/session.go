@@ -259,6 +259,9 @@ func (s *Session) obey(ctx context.Context, c protocol.Command) *protocol.Error 
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
+		if s.claims != nil {
+			list = list.Only(s.claims.MayEnter)
+		}
 		s.transport.Reply(c, list.Event())
 	case protocol.Members:
 		if !s.joined(c.Room) {
