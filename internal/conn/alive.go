@@ -20,7 +20,12 @@ type backlog struct {
 // ping sends a ping, and has the reader wait for an answer.
 func (c *Conn) ping() {
 	c.Pinged()
+	c.expect() // before the ping goes out, or the answer might come before
 	c.enqueue(pingFrame)
+}
+
+// expect has the reader wait for something, unless it waits for the rest of a message.
+func (c *Conn) expect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closing && !c.framing {

@@ -50,7 +50,7 @@ func TestASlowLinkIsNotTakenForAVanishedClient(t *testing.T) {
 		t.Skip("this system does not tell what the other side has confirmed")
 	}
 	const size, step = 3 << 20, 32 << 10
-	s := serve(t, Config{PingEvery: 2 * time.Second, PongWithin: 500 * time.Millisecond, OutboxLimit: 2 * size})
+	s := serve(t, Config{PingEvery: 2 * time.Second, PongWithin: 1500 * time.Millisecond, OutboxLimit: 2 * size})
 	r := s.raw(t)
 	c := <-s.conns
 	_ = r.Conn.(*net.TCPConn).SetReadBuffer(4 * step)

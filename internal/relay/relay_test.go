@@ -127,6 +127,7 @@ func TestAWebSocketIsPassedOn(t *testing.T) {
 	if all, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 400 ") || !strings.Contains(string(all), "no such session") {
 		t.Errorf("%q, %v", all, err)
 	}
+	poll.Until(t, "the end of those before", func() bool { return other.Stats().Open == 0 })
 	c = ask("x", "")
 	poll.Until(t, "it to be passed on", func() bool { return len(other.Breaks()) == 1 })
 	for _, end := range other.Breaks() {
