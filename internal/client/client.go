@@ -83,8 +83,8 @@ type Timing struct {
 	// Stall is after how long without an answer to a command the Session looks
 	// for another connection beside the one it has; default 5 s.
 	Stall time.Duration
-	// Rest is after how long without a further entry a joined that promised more
-	// is taken as complete; default 3 s. Leave is how long the node may take to
+	// Rest is after how long without a further message a joined of messages as they
+	// stand, which promised more, is treated as complete; default 3 s. Leave is how long the node may take to
 	// answer the close frame; default 1 s.
 	Rest, Leave time.Duration
 	// Spread is the longest random wait before the first try after a node

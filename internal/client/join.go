@@ -105,7 +105,7 @@ func (s *Session) joined(c *Conn, r *room, turn int, e Event) error {
 	}
 	r.hello = nil
 	updates := r.resumed(j, head.ID, list)
-	filling, more := r.filling, r.more
+	filling, more := r.filling, r.more && r.stand
 	s.changeLocked()
 	s.mu.Unlock()
 	s.tell(r, updates)
@@ -118,9 +118,9 @@ func (s *Session) joined(c *Conn, r *room, turn int, e Event) error {
 	return nil
 }
 
-// awaitRest ends the wait for what follows a joined once nothing has come for
-// Timing.Rest: where the newest entries are messages as they stand, head may be
-// the id of a change, which does not come as an entry of its own.
+// awaitRest ends the wait for what follows a joined of messages as they stand once
+// nothing has come for Timing.Rest: its head may be the id of a change, which need not
+// come as an entry of its own. What a joined recovers ends with its head.
 func (s *Session) awaitRest(c *Conn, r *room, turn int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,7 +147,7 @@ func (s *Session) restIsHere(c *Conn, r *room, turn int) {
 		s.awaitRest(c, r, turn)
 		return
 	}
-	updates := r.caughtUp()
+	updates := r.complete()
 	filling := r.filling
 	s.mu.Unlock()
 	s.tell(r, updates)

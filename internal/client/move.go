@@ -61,19 +61,31 @@ func (s *Session) brokerStatus(c *Conn, st Status) {
 		}
 	}
 	s.cutOff[s.node.ID] = now
+	s.refuges = st.Nodes
+	none := len(s.refugesLocked()) == 0
+	s.mu.Unlock()
+	if none {
+		return
+	}
+	s.seek(c, errCutOff, func() []string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.refugesLocked() // those of the newest status
+	}, func(pass int) bool {
+		return pass < maxTries && s.isCutOff()
+	})
+}
+
+// refugesLocked are the URLs of nodes that reach Redis, as the node said last, without
+// those that were cut off themselves lately.
+func (s *Session) refugesLocked() []string {
 	list := newCandidates(s.opts.URL, s.tls)
-	for _, n := range st.Nodes {
+	for _, n := range s.refuges {
 		if _, down := s.cutOff[n.ID]; !down {
 			list.add(n.URL)
 		}
 	}
-	s.mu.Unlock()
-	if len(list.urls) == 0 {
-		return
-	}
-	s.seek(c, errCutOff, func() []string { return list.urls }, func(pass int) bool {
-		return pass < maxTries && s.isCutOff()
-	})
+	return list.urls
 }
 
 // isCutOff reports whether the node has said that it can't reach Redis, and not

@@ -165,9 +165,9 @@ func TestWhatArrivedOfAJoinedIsKept(t *testing.T) {
 	// Each connection brings seven entries and no more.
 	c.Pieces(7, true)
 	f := open(t, Options{URL: n.URL})
-	cut := func(r string, done func() bool) {
+	f.opts.Timing.Rest = time.Minute // the rest never comes, however slow this test is
+	cut := func(joins int, done func() bool) {
 		t.Helper()
-		joins := len(n.Heard("join"))
 		poll.Until(t, "all pieces", func() bool {
 			if done() {
 				return true
@@ -181,7 +181,7 @@ func TestWhatArrivedOfAJoinedIsKept(t *testing.T) {
 	}
 	followed := make(chan error, 1)
 	go func() { followed <- f.Follow(t.Context(), "lobby", Follow{Newest: 30, Handle: f.update}) }() // ends below
-	cut("lobby", func() bool { return len(followed) == 1 })
+	cut(0, func() bool { return len(followed) == 1 })
 	if err := <-followed; err != nil {
 		t.Fatal(err)
 	}
@@ -189,8 +189,9 @@ func TestWhatArrivedOfAJoinedIsKept(t *testing.T) {
 	for i := 61; i <= 200; i++ {
 		c.Say("lobby", fmt.Sprint(i))
 	}
+	joins := len(n.Heard("join"))
 	n.Cut()
-	cut("lobby", func() bool { return len(f.seen()) >= 170 })
+	cut(joins, func() bool { return len(f.seen()) >= 170 })
 	f.wants(t, numbers(31, 200)...)
 }
 
@@ -243,10 +244,18 @@ func TestMessagesAsTheyStandThatEndBeforeTheHead(t *testing.T) {
 	f := open(t, Options{URL: n.URL})
 	f.follow(t, "lobby", 50)
 	f.wants(t, "one", "two")
+	// Whether something was missing behind them shows when the next entry comes.
+	n.Faulty(func(cmd fakenode.Command) *fakenode.Fault {
+		if cmd.Type != "join" {
+			return nil
+		}
+		return &fakenode.Fault{Raw: fmt.Sprintf(`{"type":"joined","ref":%s,"room":"lobby","head":"9-5","recovered":true,
+			"messages":[{"id":"9-4","room":"lobby","kind":"later","text":"four"},{"id":"9-5","room":"lobby","text":"five"}]}`, cmd.Ref)}
+	})
 	n.Push(`{"type":"message","room":"lobby","id":"9-5","text":"five"}`)
-	f.wants(t, "one", "two", "five")
-	if joins := n.Heard("join"); len(joins) != 1 {
-		t.Errorf("joined %d times", len(joins))
+	f.wants(t, "one", "two", "four", "five")
+	if joins := n.Heard("join"); len(joins) != 2 || joins[1].After != "5-2" {
+		t.Errorf("joined %+v", joins)
 	}
 	// A node may say what the head is, which ends the wait at once.
 	n.Faulty(func(cmd fakenode.Command) *fakenode.Fault {
@@ -296,4 +305,34 @@ func TestRoomsAreJoinedByTheHello(t *testing.T) {
 		}
 	}
 	f.say(t, "three", "still there")
+}
+
+// A node may take its time for what it has to read from Redis.
+func TestARecoveryIsNotCompleteBeforeItsHead(t *testing.T) {
+	t.Parallel()
+	c := fakenode.New()
+	n := c.Start(t)
+	n.Faulty(func(cmd fakenode.Command) *fakenode.Fault {
+		if cmd.Type != "join" {
+			return nil
+		}
+		return &fakenode.Fault{Raw: fmt.Sprintf(`{"type":"joined","ref":%s,"room":"lobby","head":"5-3","recovered":true,"more":true,
+			"messages":[{"id":"5-1","room":"lobby","text":"one"}]}`, cmd.Ref)}
+	})
+	f := open(t, Options{URL: n.URL})
+	followed := make(chan error, 1)
+	go func() { followed <- f.Follow(t.Context(), "lobby", Follow{After: "0-0", Handle: f.update}) }() // ends below
+	f.wants(t, "one")
+	pings := len(n.Heard("ping"))
+	poll.Until(t, "a time longer than Timing.Rest", func() bool { return len(n.Heard("ping")) >= pings+int(2*quick.Rest/quick.Ping)+1 })
+	n.Push(`{"type":"message","room":"lobby","id":"5-2","text":"two"}`)
+	f.wants(t, "one", "two")
+	if len(followed) > 0 {
+		t.Error("it was complete without its head")
+	}
+	n.Push(`{"type":"message","room":"lobby","id":"5-3","text":"three"}`)
+	if err := <-followed; err != nil {
+		t.Error(err)
+	}
+	f.wants(t, "one", "two", "three")
 }

@@ -276,8 +276,14 @@ func (r *room) caughtUp() []Update {
 	if !r.more {
 		return nil
 	}
-	r.more = false
 	r.last = protocol.At(r.head)
+	return r.complete()
+}
+
+// complete ends the wait for the rest of a joined. The cursor stays where it is: should
+// something be missing nevertheless, the next entry shows it.
+func (r *room) complete() []Update {
+	r.more = false
 	if r.gathering {
 		return r.gathered()
 	}

@@ -42,7 +42,8 @@ type Session struct {
 	seeking *Conn         // beside which another connection is looked for
 	standby *Conn         // which was found, and is for run to go on with
 	// cutOff holds the nodes that said they can't reach Redis, and when.
-	cutOff map[string]time.Time
+	cutOff  map[string]time.Time
+	refuges []protocol.Node // those that reach Redis, as a cut-off node said last
 }
 
 // Notice is news of a Session's connection.
