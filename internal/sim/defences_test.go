@@ -41,14 +41,24 @@ var allDefences = []defence{
 		"internal/room", "TestWhatFollowsByItsSeqAloneIsNotShown", nil,
 	},
 	{
-		"a cursor is looked up as the exact id", "internal/broker/log.go",
-		"rest[0].ID == cursor.String()", `rest[0].ID != ""`,
+		"a cursor is looked up as the exact id", "internal/broker/scripts/read.lua",
+		"list[1].id == from then", "list[1].id ~= '' then",
 		"internal/broker", "TestOnTheEmbeddedBroker/TheLogIsCappedAndReadFromCursors", nil,
 	},
 	{
 		"a key is entered once", "internal/broker/scripts/append.lua",
-		"  if score then", "  if false then",
+		"  elseif d.score then", "  elseif false then",
 		"internal/sim", "TestWhateverBreaks", seeds,
+	},
+	{
+		"what is missing after a cursor is counted", "internal/broker/scripts/read.lua",
+		"text(low)) < missing then", "text(low)) < 0 then",
+		"internal/broker", "TestOnTheEmbeddedBroker/SupersededChangesLeaveAGapThatIsTold", nil,
+	},
+	{
+		"changes are applied to the messages in memory", "internal/room/follow.go",
+		"f.messages.apply(c)", "",
+		"internal/room", "TestDeletedEntriesLeaveANodesMemory", nil,
 	},
 	{
 		"the probe finds a dead subscription", "internal/broker/probe.go",
@@ -72,7 +82,7 @@ var allDefences = []defence{
 	},
 	{
 		"what a frozen node writes late is found", "internal/broker/presence.go",
-		"time.Since(began) > noted", "time.Since(began) < 0",
+		"time.Since(began) > noteHolds", "time.Since(began) < 0",
 		"internal/broker", "TestWhatAFrozenNodeWritesLateIsFound", nil,
 	},
 	{
