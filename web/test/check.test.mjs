@@ -138,6 +138,15 @@ test("a killed node loses and doubles nothing, and its client goes on at another
 	assert.equal(check.count(move.to), 2);
 });
 
+test("a client that leaves a node before the connection is lost has moved too", async () => {
+	const cluster = new Cluster();
+	const { moves } = await talking(cluster);
+	const nodes = cluster.nodes.filter(({ id }) => id !== "node-2");
+	for (const socket of cluster.sockets) if (socket.node === "node-2") socket.push({ type: "status", broker: "down", nodes });
+	const [{ from, after }] = await until(() => moves.length > 0 && moves, "somebody moved");
+	assert.deepEqual([from, after], ["node-2", 0]);
+});
+
 test("what a node swallows after it acknowledged it is seen to be lost", async () => {
 	const cluster = new Cluster();
 	const { tally } = await talking(cluster);

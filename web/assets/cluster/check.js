@@ -261,7 +261,8 @@ export class Check extends EventTarget {
 		if (restarted) this.#restart(member.home);
 		for (const entry of messages) this.#saw(member, entry);
 		const now = Date.now();
-		if (!there) this.#emit("move", { from, to, after: now - left, caught: messages.length, at: now });
+		// It may have moved before it lost the other node.
+		if (!there || from !== to) this.#emit("move", { from, to, after: there ? 0 : now - left, caught: messages.length, at: now });
 	}
 
 	/**
