@@ -372,3 +372,25 @@ func TestTheClusterIsAStepAway(t *testing.T) {
 	p.until("the picture", `document.querySelector("h1").textContent === "The cluster, live"`)
 	p.sound()
 }
+
+// The list of a real node has them, too.
+func TestARoomThatEverybodyLeftIsListed(t *testing.T) {
+	t.Parallel()
+	node := start(t).url(1)
+	p := open(t, node)
+	p.online()
+	p.run(`(async () => {
+		const { connect } = await import("/client.js");
+		const chat = await connect({room: "quiet", storage: false});
+		const sent = new Promise((done) => chat.on("sent", done));
+		chat.say("Is anybody here?");
+		await sent;
+		chat.close();
+	})()`)
+	ann := open(t, node)
+	ann.online()
+	ann.until("the room", row("quiet")+`?.querySelector(".room-count").textContent === ""`)
+	ann.run(row("quiet") + ".click()")
+	ann.gets("Is anybody here?")
+	ann.sound()
+}
