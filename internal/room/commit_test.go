@@ -35,6 +35,7 @@ func TestFailuresAreLoggedTogetherAndNotInAnOutage(t *testing.T) {
 			}
 			c.outage(h)
 			time.Sleep(failuresAfter)
+			synctest.Wait() // for the timer that logs
 			lines := strings.Count(log.String(), "\n")
 			if c.want == "" && lines > 0 || c.want != "" && (lines != 1 || !strings.Contains(log.String(), c.want)) {
 				t.Errorf("%s: %q", name, log.String())
