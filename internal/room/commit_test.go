@@ -33,7 +33,9 @@ func TestFailuresAreLoggedTogetherAndNotInAnOutage(t *testing.T) {
 				h.failed(2, "lobby", errors.New("redis is away"))
 				time.Sleep(98 * time.Millisecond)
 			}
+			h.mu.Lock()
 			c.outage(h)
+			h.mu.Unlock()
 			time.Sleep(failuresAfter)
 			synctest.Wait() // for the timer that logs
 			lines := strings.Count(log.String(), "\n")
