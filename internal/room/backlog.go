@@ -75,7 +75,8 @@ func cutPiece(list []protocol.Entry, size int) (piece, rest []protocol.Entry) {
 }
 
 // splitJoinLocked returns the messages that the reply to a join holds, and makes
-// the others, up to the head, the member's backlog.
+// the others, up to the head, the member's backlog. It is for the caller to have
+// that sent (addBacklog), after the reply.
 func (r *room) splitJoinLocked(m Member, list []protocol.Entry, recovered bool) []protocol.Entry {
 	delete(r.backlogs, m)
 	size := protocol.MaxJoined - len("[]")
@@ -104,7 +105,6 @@ func (r *room) splitJoinLocked(m Member, list []protocol.Entry, recovered bool) 
 		r.backlogs = make(map[Member]*backlog)
 	}
 	r.backlogs[m] = b
-	r.hub.addBacklog(m, r)
 	return first
 }
 

@@ -171,6 +171,9 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.Curso
 			members, count := r.membersLocked()
 			first := r.splitJoinLocked(m, list, recovered)
 			reply(protocol.Joined(r.name, r.log.head, recovered, first, len(first) < len(list), members, count))
+			if r.backlogs[m] != nil {
+				r.hub.addBacklog(m, r)
+			}
 			r.mu.Unlock()
 			return true, nil
 		}
