@@ -230,15 +230,16 @@ func (r *rig) fill(h *host, name, room string, n, size int) {
 		r.t.Fatal(err)
 	}
 	user := c.Welcome().User.ID
-	for i := range n {
-		key := fmt.Sprintf("%s-%d", name, i)
-		text := key + " " + strings.Repeat("x", size-len(key)-1)
-		r.said(user, name, room, key, text)
-		if err := c.Write(client.Command{Type: protocol.Send, Room: room, Key: key, Text: text}); err != nil {
-			r.t.Fatal(err)
+	const window = 20 // who only writes is too slow a reader
+	for sent, acknowledged := 0, 0; acknowledged < n; {
+		for ; sent < min(n, acknowledged+window); sent++ {
+			key := fmt.Sprintf("%s-%d", name, sent)
+			text := key + " " + strings.Repeat("x", size-len(key)-1)
+			r.said(user, name, room, key, text)
+			if err := c.Write(client.Command{Type: protocol.Send, Room: room, Key: key, Text: text}); err != nil {
+				r.t.Fatal(err)
+			}
 		}
-	}
-	for acknowledged := 0; acknowledged < n; {
 		e, err := c.Read()
 		if err != nil {
 			r.t.Fatal(err)
