@@ -71,6 +71,10 @@ export class LogView {
 	/** @type {Map<string, Drawn>} */
 	#drawn = new Map();
 	#atEnd = true;
+	/** A press on a message is not over yet. */
+	#pressed = false;
+	/** How much of the view was empty above the messages when it began, in pixels. */
+	#held = 0;
 	/** By how much the space above is not what it should be, so that nothing had to move. */
 	#drift = 0;
 	/** When the reader did something that scrolls, and when they wrote. */
@@ -100,12 +104,36 @@ export class LogView {
 		this.#mentions = mentions;
 		this.#scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
 		this.#jump.addEventListener("click", () => this.toEnd());
+		this.#holdWhilePressed();
 		for (const name of ["wheel", "touchmove", "pointerdown", "keydown"])
 			this.#scroll.addEventListener(name, () => (this.#touched = performance.now()), { passive: true });
 		document.addEventListener("input", () => (this.#typed = performance.now()));
 		const observer = new ResizeObserver(() => this.#resized());
 		observer.observe(this.#scroll);
 		observer.observe(this.#log); // fonts came, a row opened
+	}
+
+	/** While the mouse or a finger presses on a message, nothing moves under it. */
+	#holdWhilePressed() {
+		let end = false; // it was in view when the press began
+		let top = 0;
+		this.#log.addEventListener("pointerdown", () => {
+			this.#pressed = true;
+			end = this.#atEnd;
+			top = this.#scroll.scrollTop;
+			const column = /** @type {HTMLElement} */ (this.#log.parentElement);
+			this.#held = this.#log.getBoundingClientRect().top - column.getBoundingClientRect().top - parseFloat(getComputedStyle(column).paddingTop);
+		});
+		const release = () => {
+			if (!this.#pressed) return;
+			this.#pressed = false;
+			this.#held = 0;
+			if (!end || this.#atEnd) return;
+			const stayed = Math.abs(this.#scroll.scrollTop - top) < NEAR_END;
+			// The click comes after the release, and finds its target in place.
+			setTimeout(() => this.#pressed || (stayed ? this.toEnd() : this.draw()));
+		};
+		for (const name of ["pointerup", "pointercancel"]) addEventListener(name, release, true);
 	}
 
 	/** Whether the newest message is in view. */
@@ -125,6 +153,7 @@ export class LogView {
 		const other = log !== this.#room;
 		if (other) this.#clear(log);
 		this.#remember();
+		if (this.#pressed) this.#atEnd = false;
 		this.#sync();
 		this.#render(other);
 		this.#drawJump();
@@ -253,11 +282,12 @@ export class LogView {
 		const { clientHeight } = this.#scroll;
 		const beyond = clientHeight * BEYOND;
 		if (to !== undefined) this.#places = [];
+		const kept = to === undefined ? this.#kept(layout) : undefined;
 		// Rows are often higher than they were taken for: then there are enough at once.
 		for (let round = 0; round < 3; round++) {
 			const top = to ?? this.#scroll.scrollTop - this.#drift;
-			if (this.#atEnd) this.#span.cover(-clientHeight * (1 + BEYOND_LEAST), Infinity, clientHeight, ROWS_MOST, this.#height);
-			else this.#span.cover(top - beyond, top + clientHeight + beyond, beyond, ROWS_MOST, this.#height);
+			if (this.#atEnd) this.#span.cover(-clientHeight * (1 + BEYOND_LEAST), Infinity, clientHeight, ROWS_MOST, this.#height, kept);
+			else this.#span.cover(top - beyond, top + clientHeight + beyond, beyond, ROWS_MOST, this.#height, kept);
 			this.#fill(layout, still);
 			const enough = !this.#measure();
 			if (to !== undefined) this.#scroll.scrollTop = to;
@@ -268,20 +298,35 @@ export class LogView {
 	}
 
 	/**
+	 * The rows from the first to the last one that has the focus or an end of the selection.
+	 * @param {Layout} layout
+	 */
+	#kept(layout) {
+		const { anchorNode = null, focusNode = null, isCollapsed = true } = getSelection() ?? {};
+		const ends = [document.activeElement, ...(isCollapsed ? [] : [anchorNode, focusNode])].filter((node) => this.#log.contains(node));
+		const keys = ends.map((node) => this.itemOf(node instanceof Element ? node : node?.parentElement ?? null)?.key ?? "");
+		const indexes = keys.filter((key) => this.#room?.get(key)).map((key) => layout.indexOf(key));
+		return { first: Math.min(...indexes), last: Math.max(-1, ...indexes) };
+	}
+
+	/**
 	 * @param {Layout} layout
 	 * @param {boolean} still
 	 */
 	#fill(layout, still) {
+		const { activeElement } = document;
+		const focused = this.#log.contains(activeElement);
+		/** @type {HTMLElement | null | undefined} */
+		const message = focused ? activeElement?.closest(".message") : null;
 		/** @type {Map<string, Drawn>} */
 		const drawn = new Map();
 		for (let i = this.#span.start; i < this.#span.end; i++) {
 			const one = this.#drawItem(layout.item(i), layout.at(i), still || !this.#atEnd || i < layout.count - 1);
 			drawn.set(one.item.key, one);
 		}
-		const focused = this.#log.contains(document.activeElement);
 		this.#drawn = drawn;
 		arrange(this.#log, [...drawn.values()].map(({ row }) => row));
-		if (focused && !this.#log.contains(document.activeElement)) this.#scroll.focus({ preventScroll: true });
+		if (focused && !this.#log.contains(document.activeElement)) (message?.isConnected ? message : this.#scroll).focus({ preventScroll: true });
 		this.#space();
 	}
 
@@ -308,7 +353,7 @@ export class LogView {
 
 	/** The space that stands for the rows that are not in the document. */
 	#space() {
-		this.#log.style.paddingBlockStart = `${Math.max(0, this.#span.above + this.#drift)}px`;
+		this.#log.style.paddingBlockStart = `${Math.max(0, this.#span.above + this.#drift) + this.#held}px`;
 		this.#log.style.paddingBlockEnd = `${this.#span.below}px`;
 	}
 

@@ -1,5 +1,5 @@
 // @ts-check
-import { part, setText, stamp } from "./dom.js";
+import { arrange, part, setText, stamp } from "./dom.js";
 import { clockTime, dayName, drawAvatar, saidTime, textNodes, wholeTime } from "./text.js";
 
 /** @typedef {import("./layout.js").Item} Item */
@@ -40,18 +40,34 @@ export function markOf(item, { numbers, marked, asking, me }) {
 	return JSON.stringify([first, last, crossed, said, reactions, fates, node, key === marked, key === asking, pending && me?.name]);
 }
 
+/** The text that an element shows, and all that its nodes depend on. @type {WeakMap<Element, string>} */
+const texts = new WeakMap();
+
 /**
+ * Draws a row. A part that shows the same as before stays untouched: a selection in it, its
+ * focus, a press on it and what is scrolled in it survive.
  * @param {HTMLElement} row
  * @param {Item} item
  * @param {About} about
  */
 export function drawRow(row, item, about) {
 	const message = part(row, ".message");
-	for (const line of row.querySelectorAll(":scope > .line")) line.remove();
-	message.before(...item.lines.map(drawLine));
+	drawLines(row, message, item.lines);
 	drawMessage(message, item, about);
+	drawText(part(message, ".text"), item, about);
 	drawReactions(message, item.reactions);
 	drawFate(message, item, about);
+}
+
+/**
+ * @param {HTMLElement} row
+ * @param {HTMLElement} message below the lines
+ * @param {Line[]} lines each of another kind
+ */
+function drawLines(row, message, lines) {
+	/** @type {Map<string | undefined, HTMLElement>} */
+	const had = new Map([.../** @type {NodeListOf<HTMLElement>} */ (row.querySelectorAll(":scope > .line"))].map((line) => [line.dataset.kind, line]));
+	arrange(row, [...lines.map((line) => drawLine(line, had.get(line.kind))), message]);
 }
 
 /**
@@ -59,30 +75,53 @@ export function drawRow(row, item, about) {
  * @param {Item} item
  * @param {About} about
  */
-function drawMessage(element, item, { room, me, numbers, mentions, marked }) {
+function drawMessage(element, item, { me, numbers, mentions, marked }) {
 	const { entry, pending, user, text, time } = item;
 	const node = entry ? numbers.of(entry.node) : 0;
-	const failed = !!pending?.failed;
 	const classes = {
-		first: item.first, next: !item.first, last: item.last, action: item.action, waiting: item.waiting, pending: !!pending, failed,
+		first: item.first, next: !item.first, last: item.last, action: item.action, waiting: item.waiting, pending: !!pending, failed: !!pending?.failed,
 		mentions: !!me && user.id !== me.id && mentions(text, me.name), marked: item.key === marked,
 	};
-	element.className = `message ${numbers.colour(entry?.node ?? "")}`;
-	for (const [name, on] of Object.entries(classes)) element.classList.toggle(name, on);
-	element.dataset.key = item.key;
+	const names = ["message", numbers.colour(entry?.node ?? ""), ...Object.entries(classes).flatMap(([name, on]) => (on ? name : []))];
+	setAttribute(element, "class", names.join(" "));
+	setAttribute(element, "data-key", item.key);
 	const number = part(element, ".message-node");
 	setText(number, item.crossed && node ? String(node) : "");
-	number.title = node ? `Taken by node ${node}` : "";
+	setAttribute(number, "title", node ? `Taken by node ${node}` : "");
 	drawAvatar(part(element, ".avatar"), user);
 	setText(part(element, ".author"), user.name);
 	const when = part(element, "time");
 	setText(when, clockTime(time));
-	when.title = wholeTime(time);
-	when.setAttribute("datetime", new Date(time).toISOString());
-	const words = part(element, ".text");
-	words.replaceChildren(...textNodes(item.action ? text.slice("/me ".length) : text, { room, me }));
-	if (item.action) words.prepend(named(user.name), " ");
-	if (item.edited) words.append(" ", editedMark(item.edited));
+	setAttribute(when, "title", wholeTime(time));
+	setAttribute(when, "datetime", new Date(time).toISOString());
+}
+
+/**
+ * @param {HTMLElement} words
+ * @param {Item} item
+ * @param {About} about
+ */
+function drawText(words, { action, text, user, edited }, { room, me }) {
+	const mark = JSON.stringify([text, room, action && user.name, me?.id, me?.name]);
+	if (texts.get(words) !== mark) {
+		texts.set(words, mark);
+		words.replaceChildren(...textNodes(action ? text.slice("/me ".length) : text, { room, me }));
+		if (action) words.prepend(named(user.name), " ");
+	}
+	let note = words.querySelector(":scope > .edited-mark");
+	if (!edited) return note?.remove();
+	if (!note) words.append((note = stamp("t-edited")));
+	setAttribute(part(note, ".edited"), "title", `Edited ${wholeTime(edited)}`);
+}
+
+/**
+ * Sets an attribute only where it changes.
+ * @param {Element} element
+ * @param {string} name
+ * @param {string} value
+ */
+function setAttribute(element, name, value) {
+	if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
 /** @param {string} name of who does something */
@@ -90,15 +129,6 @@ function named(name) {
 	const element = document.createElement("bdi");
 	element.className = "actor";
 	element.textContent = name;
-	return element;
-}
-
-/** @param {number} ms */
-function editedMark(ms) {
-	const element = document.createElement("span");
-	element.className = "edited";
-	element.title = `Edited ${wholeTime(ms)}`;
-	element.textContent = "(edited)";
 	return element;
 }
 
@@ -114,17 +144,23 @@ function drawReactions(element, reactions) {
 		list.className = "reactions";
 		part(element, ".text").after(list);
 	}
-	// A button that stays keeps its focus.
-	while (list.children.length > reactions.length) list.lastElementChild?.remove();
-	reactions.forEach(({ emoji, count, names, mine, waiting }, i) => {
-		const button = /** @type {HTMLElement} */ (list.children[i] ?? list.appendChild(stamp("t-reaction")));
-		button.dataset.emoji = emoji;
-		button.setAttribute("aria-pressed", String(mine));
-		button.classList.toggle("waiting", waiting);
-		button.title = `${namesOf(names, count)}: ${emoji}`;
-		setText(part(button, ".reaction-emoji"), emoji);
-		setText(part(button, ".reaction-count"), count.toLocaleString());
-	});
+	/** @type {Map<string | undefined, HTMLElement>} */
+	const had = new Map([.../** @type {HTMLCollectionOf<HTMLElement>} */ (list.children)].map((button) => [button.dataset.emoji, button]));
+	arrange(list, reactions.map((reaction) => drawReaction(had.get(reaction.emoji) ?? stamp("t-reaction"), reaction)));
+}
+
+/**
+ * @param {HTMLElement} button
+ * @param {Shown} reaction
+ */
+function drawReaction(button, { emoji, count, names, mine, waiting }) {
+	setAttribute(button, "data-emoji", emoji);
+	setAttribute(button, "aria-pressed", String(mine));
+	button.classList.toggle("waiting", waiting);
+	setAttribute(button, "title", `${namesOf(names, count)}: ${emoji}`);
+	setText(part(button, ".reaction-emoji"), emoji);
+	setText(part(button, ".reaction-count"), count.toLocaleString());
+	return button;
 }
 
 /**
@@ -181,10 +217,13 @@ function isSlow({ written }) {
 	return Date.now() - written > SLOW_MS;
 }
 
-/** @param {Line} line */
-function drawLine(line) {
-	const element = stamp("t-line");
+/**
+ * @param {Line} line
+ * @param {HTMLElement} [element] that shows one of its kind
+ */
+function drawLine(line, element = stamp("t-line")) {
 	element.classList.add(`line-${line.kind}`);
+	setAttribute(element, "data-kind", line.kind);
 	setText(part(element, "span"), wordsOf(line));
 	return element;
 }

@@ -58,8 +58,9 @@ export class Span {
 	 * @param {number} slack rows this far above are let be
 	 * @param {number} most so many rows at once; those at the bottom are worth more
 	 * @param {(index: number) => number} height
+	 * @param {{first: number, last: number}} [kept] rows that stay beside them, where there are not too many between
 	 */
-	cover(top, bottom, slack, most, height) {
+	cover(top, bottom, slack, most, height, { first, last } = { first: Infinity, last: -1 }) {
 		if (bottom === Infinity) top += this.#total;
 		while (this.start > 0 && this.above > top) this.above -= height(--this.start);
 		while (this.start < this.#count - 1 && this.above + height(this.start) <= top - slack) this.above += height(this.start++);
@@ -69,6 +70,8 @@ export class Span {
 			this.#bottom += height(this.end++);
 			if (this.end - this.start > most) this.above += height(this.start++);
 		}
+		if (this.end - first <= most) while (this.start > first) this.above -= height(--this.start);
+		if (last - this.start < most) while (this.end <= last && this.end < this.#count) this.#bottom += height(this.end++);
 		// Sums of guesses and fractions drift; the ends are certain.
 		if (this.start === 0) this.above = 0;
 		if (this.end === this.#count) this.#total = this.#bottom;

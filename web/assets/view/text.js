@@ -1,6 +1,6 @@
 // @ts-check
 import { parse } from "../markup.js";
-import { copyFrom, part, stamp } from "./dom.js";
+import { copyFrom, part, setText, stamp } from "./dom.js";
 
 /**
  * Whether a text says what its author does, not what they say.
@@ -144,5 +144,5 @@ export function drawAvatar(avatar, { id, name }) {
 	let hash = 0x811c9dc5; // FNV-1a
 	for (const c of id) hash = Math.imul(hash ^ (c.codePointAt(0) ?? 0), 0x01000193);
 	avatar.style.setProperty("--hue", String((hash >>> 0) % 360));
-	avatar.textContent = /[\p{L}\p{N}]/u.exec(name)?.[0].toLocaleUpperCase() ?? "·";
+	setText(avatar, /[\p{L}\p{N}]/u.exec(name)?.[0].toLocaleUpperCase() ?? "·");
 }

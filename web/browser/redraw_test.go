@@ -1,0 +1,196 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+)
+
+// mouse dispatches one event of the mouse, with its left button.
+func (p *tab) mouse(kind input.DispatchMouseEventType, at [2]float64) {
+	p.t.Helper()
+	params := input.DispatchMouseEventParams{Type: kind, X: at[0], Y: at[1], Button: input.MouseButtonLeft, ClickCount: 1}
+	p.do(chromedp.Func(func(ctx context.Context, s *chromedp.Target) error {
+		_, err := cdp.Call(ctx, s, input.DispatchMouseEvent, params)
+		return err
+	}))
+}
+
+// pointed lets texts be selected, as where there is a mouse: the browser of the tests
+// may have none.
+func (p *tab) pointed() {
+	p.t.Helper()
+	p.run(`void document.styleSheets[0].insertRule("#log .message { user-select: text }", document.styleSheets[0].cssRules.length)`)
+}
+
+// middle is the middle of an element, in pixels of the page.
+func (p *tab) middle(element string) [2]float64 {
+	p.t.Helper()
+	at := ask[[]float64](p, fmt.Sprintf(`(() => { const b = %s.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()`, element))
+	return [2]float64{at[0], at[1]}
+}
+
+// textOf is the text of the message with this id, as a script.
+func textOf(id string) string { return `document.querySelector('#log [data-key="` + id + `"] .text')` }
+
+// events are what other users do in the room while a message stays as it is: each is
+// followed until it is drawn.
+func events(s *stage, p *tab, target string) map[string]func() {
+	bob, cleo := s.members[0], s.members[1]
+	n := 0
+	say := func(user person) func() {
+		return func() {
+			n++
+			text := fmt.Sprintf("Event %d", n)
+			s.add(said{Room: "lobby", User: user, Text: text})
+			p.gets(text)
+		}
+	}
+	react := func(emoji string) func() {
+		return func() {
+			s.add(said{Room: "lobby", User: cleo, Kind: "react", Target: target, Emoji: emoji, On: true})
+			p.until("the reaction "+emoji, `document.querySelector('#log [data-key="`+target+`"] [data-emoji="`+emoji+`"]')`)
+		}
+	}
+	return map[string]func(){"another speaks": say(cleo), "the author speaks again": say(bob), "a reaction": react("🎉"), "another reaction": react("👍")}
+}
+
+func redrawStage(t *testing.T, text string) (*stage, *tab, string) {
+	t.Helper()
+	s := newStage(t)
+	s.members = []person{{"u-2", "Bob"}, {"u-3", "Cleo"}}
+	e := s.add(said{Room: "lobby", User: s.members[0], Text: text})
+	p := newTab(t)
+	p.prefers(false) // nothing moves by itself
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	p.until("the message", textOf(e.ID))
+	p.pointed()
+	return s, p, e.ID
+}
+
+func TestARedrawKeepsTheSelection(t *testing.T) {
+	t.Parallel()
+	s, p, id := redrawStage(t, "select these words")
+	p.run(`document.activeElement.blur(); getSelection().selectAllChildren(` + textOf(id) + `)`)
+	for name, happens := range events(s, p, id) {
+		happens()
+		if got := ask[string](p, "getSelection().toString()"); got != "select these words" {
+			t.Errorf("after %s: the selection is %q", name, got)
+		}
+	}
+	// Its row stays in the document while others scroll it out of view.
+	for i := range 60 {
+		s.add(said{Room: "lobby", User: s.members[1], Text: fmt.Sprintf("More %d", i)})
+	}
+	p.gets("More 59")
+	if got := ask[string](p, "getSelection().toString()"); got != "select these words" {
+		t.Errorf("after many messages: the selection is %q", got)
+	}
+	p.sound()
+}
+
+func TestARedrawKeepsADragOverText(t *testing.T) {
+	t.Parallel()
+	s, p, id := redrawStage(t, "drag over these words until their end")
+	at := p.middle(textOf(id))
+	p.mouse(input.DispatchMouseEventTypeMousePressed, at)
+	// As the drag has selected by now: events of the protocol press, but select nothing.
+	p.run(`getSelection().setBaseAndExtent(` + textOf(id) + `.firstChild, 0, ` + textOf(id) + `.firstChild, 19)`)
+	check := func(name string) {
+		t.Helper()
+		if got := ask[string](p, "getSelection().toString()"); got != "drag over these wor" {
+			t.Errorf("after %s: the selection is %q", name, got)
+		}
+		if now := p.middle(textOf(id)); math.Abs(now[1]-at[1]) > 1 {
+			t.Errorf("after %s: the text moved from %.1f to %.1f below the pointer", name, at[1], now[1])
+		}
+	}
+	for name, happens := range events(s, p, id) {
+		happens()
+		check(name)
+	}
+	for i := range 60 {
+		s.add(said{Room: "lobby", User: s.members[1], Text: fmt.Sprintf("More %d", i)})
+	}
+	p.until("what comes", `document.querySelector("#jump-words").textContent.includes("new")`)
+	check("many messages")
+	p.mouse(input.DispatchMouseEventTypeMouseReleased, at)
+	p.gets("More 59") // the end is in view again
+	p.sound()
+}
+
+func TestARedrawKeepsAPressOnALinkAndAReaction(t *testing.T) {
+	t.Parallel()
+	s, p, id := redrawStage(t, "press https://example.com/ here")
+	s.add(said{Room: "lobby", User: s.members[1], Kind: "react", Target: id, Emoji: "😀", On: true})
+	reaction := `document.querySelector('#log [data-key="` + id + `"] [data-emoji="😀"]')`
+	p.until("the reaction", reaction)
+	p.run(`globalThis.__clicks = []; document.addEventListener("click", (e) => { __clicks.push(e.target.closest("a, button")?.className ?? ""); e.preventDefault(); }, true)`)
+	clicks := 0
+	for name, happens := range events(s, p, id) {
+		for _, element := range []string{textOf(id) + `.querySelector("a")`, reaction} {
+			at := p.middle(element)
+			p.mouse(input.DispatchMouseEventTypeMousePressed, at)
+			happens()
+			p.mouse(input.DispatchMouseEventTypeMouseReleased, at)
+			clicks++
+			if got := ask[[]string](p, "__clicks"); len(got) != clicks {
+				t.Fatalf("after %s: %d clicks: %q", name, len(got), got)
+			}
+		}
+	}
+	p.sound()
+}
+
+func TestARedrawKeepsFocusAndTheScrollingOfCode(t *testing.T) {
+	t.Parallel()
+	long := ""
+	for range 60 {
+		long += "a_long_line_of_code "
+	}
+	s, p, id := redrawStage(t, "see https://example.com/\n```\n"+long+"\n```")
+	p.run(textOf(id) + `.querySelector("a").focus(); globalThis.__focused = document.activeElement; ` + textOf(id) + `.querySelector("pre").scrollLeft = 500`)
+	check := func(name string) {
+		t.Helper()
+		if !ask[bool](p, `document.activeElement === __focused && __focused.matches("a")`) {
+			t.Errorf("after %s: the focus is on %s", name, ask[string](p, "document.activeElement.tagName"))
+		}
+		if got := ask[float64](p, textOf(id)+`.querySelector("pre").scrollLeft`); got != 500 {
+			t.Errorf("after %s: the code is scrolled to %v", name, got)
+		}
+	}
+	for name, happens := range events(s, p, id) {
+		happens()
+		check(name)
+	}
+	// A text that changes with the focus in it leaves the focus on its message.
+	s.add(said{Room: "lobby", User: s.members[0], Kind: "edit", Target: id, Text: "nothing any more"})
+	p.until("the edit", textOf(id)+`.textContent.startsWith("nothing")`)
+	if !ask[bool](p, `document.activeElement.dataset.key === "`+id+`"`) {
+		t.Errorf("after the edit the focus is on %s", ask[string](p, "document.activeElement.tagName"))
+	}
+	p.sound()
+}
+
+// A button of a reaction stays the button of its emoji when one before it goes.
+func TestAReactionThatGoesTakesNoOtherFocus(t *testing.T) {
+	t.Parallel()
+	s, p, id := redrawStage(t, "like this")
+	for _, emoji := range []string{"😀", "🎉"} {
+		s.add(said{Room: "lobby", User: s.members[1], Kind: "react", Target: id, Emoji: emoji, On: true})
+	}
+	p.until("both", `document.querySelectorAll("#log .reaction").length === 2`)
+	p.run(`document.querySelector('[data-emoji="🎉"].reaction').focus()`)
+	s.add(said{Room: "lobby", User: s.members[1], Kind: "react", Target: id, Emoji: "😀"})
+	p.until("one to be gone", `document.querySelectorAll("#log .reaction").length === 1`)
+	if got := ask[string](p, "document.activeElement.dataset.emoji"); got != "🎉" {
+		t.Errorf("the focus is on %q", got)
+	}
+	p.sound()
+}
