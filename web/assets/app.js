@@ -30,6 +30,7 @@ import { RESTARTED, sentence, SLOW_MS } from "./view/row.js";
 import { Sides } from "./view/sides.js";
 import { Switcher } from "./view/switcher.js";
 import { drawTab } from "./view/tab.js";
+import { watchTimes } from "./view/times.js";
 import { typingWords, wordsFor } from "./view/words.js";
 
 /** In a frame of another page (embed.js): what its address has, so that a reload knows too. */
@@ -348,6 +349,10 @@ document.addEventListener("visibilitychange", () => {
 	client.hurry();
 	chat.returned();
 	chat.refreshRooms();
+});
+watchTimes(() => {
+	drawings.log();
+	drawings.bar();
 });
 setInterval(() => document.hidden || chat.state.state !== "online" || chat.refreshRooms(), ROOMS_EVERY);
 

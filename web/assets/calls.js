@@ -21,7 +21,7 @@ export class Calls {
 	#transmit;
 	#within;
 	#ref = 0;
-	#heardAt = 0;
+	#heardAt = -Infinity;
 	/** @type {Map<number, Call>} */
 	#waiting = new Map();
 
@@ -50,7 +50,7 @@ export class Calls {
 		let left = PATIENCE;
 		const wait = (/** @type {number} */ ms) => {
 			call.timer = setTimeout(() => {
-				const quiet = Date.now() - this.#heardAt;
+				const quiet = performance.now() - this.#heardAt;
 				if (quiet < this.#within && left-- > 0) return wait(this.#within - quiet);
 				this.#waiting.delete(ref);
 				refused({ code: LATE, message: "the node did not answer: try again" });
@@ -63,7 +63,7 @@ export class Calls {
 
 	/** @param {any} frame that may be an answer */
 	answer(frame) {
-		this.#heardAt = Date.now();
+		this.#heardAt = performance.now();
 		const call = this.#waiting.get(frame.ref);
 		if (!call) return;
 		this.#waiting.delete(frame.ref);

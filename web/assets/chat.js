@@ -58,9 +58,9 @@ export class Chat extends EventTarget {
 	#broker = "up";
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
 	#cutTimer;
-	/** Since when there is no connection; 0 while there is one. */
-	#awaySince = Date.now();
-	#refreshedAt = 0;
+	/** Since when there is no connection, on the monotonic clock; 0 while there is one. */
+	#awaySince = performance.now();
+	#refreshedAt = -Infinity;
 	/** @type {{from: number, to: number} | null} until the room is joined again */
 	#moving = null;
 	/** @type {Situation["moved"]} */
@@ -182,8 +182,8 @@ export class Chat extends EventTarget {
 	}
 
 	async refreshRooms() {
-		if (Date.now() - this.#refreshedAt < REFRESH_MS) return;
-		this.#refreshedAt = Date.now();
+		if (performance.now() - this.#refreshedAt < REFRESH_MS) return;
+		this.#refreshedAt = performance.now();
 		await this.#list(1);
 	}
 
@@ -301,7 +301,7 @@ export class Chat extends EventTarget {
 	#stateIs(state) {
 		this.state = state;
 		if (state.state === "online") this.refreshRooms();
-		else this.#awaySince ||= Date.now();
+		else this.#awaySince ||= performance.now();
 		this.#changed("bar", "node");
 	}
 
@@ -317,7 +317,7 @@ export class Chat extends EventTarget {
 	/** @param {any} welcome */
 	#welcomed({ nodes, node, from, lost }) {
 		this.#sawNodes(nodes);
-		const long = this.#awaySince > 0 && Date.now() - this.#awaySince > BRIEF_MS;
+		const long = this.#awaySince > 0 && performance.now() - this.#awaySince > BRIEF_MS;
 		this.#awaySince = 0;
 		this.#moving = from && long ? { from: this.#numbers.of(from.id), to: this.#numbers.of(node.id) } : null;
 		this.#lostName = lost ? keep.identity.load().name : "";

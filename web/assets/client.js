@@ -62,8 +62,8 @@ export class Client extends EventTarget {
 	/** @type {Refusal | undefined} why a hello is not going to work */
 	#barred;
 	#tries = 0;
-	#typedAt = 0;
-	#movedAt = 0;
+	#typedAt = -Infinity;
+	#movedAt = -Infinity;
 	#reached = false; // by the present try to connect
 	/** @type {State["why"]} */
 	#why = "";
@@ -171,7 +171,7 @@ export class Client extends EventTarget {
 	 * @param {string} [key] its own for ever; one is made where none is given
 	 */
 	say(room, text, key) {
-		this.#typedAt = 0;
+		this.#typedAt = -Infinity;
 		return this.#sender.write(room, text, key ? { kind: "", key } : undefined);
 	}
 
@@ -233,7 +233,7 @@ export class Client extends EventTarget {
 
 	/** @param {string} room */
 	typing(room) {
-		const now = Date.now();
+		const now = performance.now();
 		if (!this.#online || now - this.#typedAt < this.#times.typingEvery) return;
 		this.#typedAt = now;
 		this.#send({ type: "typing", room, ref: "-" });
@@ -287,7 +287,7 @@ export class Client extends EventTarget {
 		link.addEventListener("frame", (e) => this.#frame(detailOf(e)));
 		link.addEventListener("moved", (e) => {
 			this.#parted();
-			this.#movedAt = Date.now();
+			this.#movedAt = performance.now();
 			this.#welcome(detailOf(e));
 		});
 		link.addEventListener("down", (e) => this.#down(detailOf(e)));
@@ -341,7 +341,7 @@ export class Client extends EventTarget {
 
 	/** @param {string[]} [urls] of nodes; all others where none are named */
 	#look(urls) {
-		if (this.#online && Date.now() - this.#movedAt > STAY_MS) this.#link.look(this.#hello.command(!this.#hello.lostName), urls);
+		if (this.#online && performance.now() - this.#movedAt > STAY_MS) this.#link.look(this.#hello.command(!this.#hello.lostName), urls);
 	}
 
 	/**

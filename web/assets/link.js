@@ -214,7 +214,7 @@ export class Link extends EventTarget {
 		this.#open = true;
 		this.#secure ||= this.#url.startsWith("https:");
 		this.#urls = this.#allowed(this.#urls);
-		this.#openedAt = this.#heardAt = Date.now();
+		this.#openedAt = this.#heardAt = performance.now();
 		this.#askedAt = 0;
 		this.#beat = setInterval(() => this.#watch(), this.#timing.tick);
 		const mine = () => this.#socket === socket;
@@ -224,21 +224,21 @@ export class Link extends EventTarget {
 
 	/** @param {unknown} data */
 	#heard(data) {
-		this.#heardAt = Date.now();
+		this.#heardAt = performance.now();
 		this.#askedAt = 0;
 		const frame = decode(data);
 		if (frame) this.#emit("frame", frame);
 	}
 
 	#watch() {
-		const now = Date.now();
+		const now = performance.now();
 		if (this.#askedAt && now - this.#askedAt >= this.#timing.pongWithin) this.#lost(0, "");
 		else if (!this.#askedAt && now - this.#heardAt >= this.#timing.silence) this.#ask();
 	}
 
 	#ask() {
 		if (this.#askedAt) return;
-		this.#askedAt = Date.now();
+		this.#askedAt = performance.now();
 		this.send('{"type":"ping","ref":"-"}');
 	}
 
@@ -259,7 +259,7 @@ export class Link extends EventTarget {
 		const wasOpen = this.#open;
 		clearTimeout(this.#timer);
 		this.#drop();
-		if (wasOpen && Date.now() - this.#openedAt >= this.#timing.steadyAfter) this.#tries = 0;
+		if (wasOpen && performance.now() - this.#openedAt >= this.#timing.steadyAfter) this.#tries = 0;
 		if (wasOpen) this.#emit("down", { code });
 		if (!this.#running) return; // a listener of "down" stopped it
 		if (code === CLOSE.askUser || code === CLOSE.kicked) {

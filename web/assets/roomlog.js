@@ -258,7 +258,7 @@ export class RoomLog {
 
 	/** @param {User} user */
 	typed(user) {
-		this.#typing.set(user.id, { name: user.name, until: Date.now() + TYPING_MS });
+		this.#typing.set(user.id, { name: user.name, until: performance.now() + TYPING_MS });
 	}
 
 	/** @param {string} id of the user who said it by now */
@@ -268,7 +268,7 @@ export class RoomLog {
 
 	/** @returns {string[]} the names of those who type */
 	get typing() {
-		const now = Date.now();
+		const now = performance.now();
 		for (const [id, { until }] of this.#typing) if (until <= now) this.#typing.delete(id);
 		return [...this.#typing.values()].map(({ name }) => name);
 	}

@@ -245,7 +245,7 @@ export class Sender extends EventTarget {
 		entry.by = this.me;
 		this.#outbox.save();
 		lane.key = entry.key;
-		lane.since = Date.now();
+		lane.since = performance.now();
 		lane.order = ++this.#order;
 		const { answerWithin, stalledAfter } = this.#times;
 		const again = () => {
@@ -261,11 +261,12 @@ export class Sender extends EventTarget {
 
 	/**
 	 * Whether so much time went by, since it was sent first or while it was under way,
-	 * that its key may be forgotten, or no answer will ever come.
+	 * that its key may be forgotten, or no answer will ever come. Where the clock was set
+	 * back since, nobody knows.
 	 * @param {Pending} entry
 	 */
 	#isLong({ tried, waited = 0 }) {
-		return Math.max(tried && Date.now() - tried, waited) > this.#times.certainFor;
+		return Math.max(tried && Math.abs(Date.now() - tried), waited) > this.#times.certainFor;
 	}
 
 	/**
@@ -309,7 +310,7 @@ export class Sender extends EventTarget {
 		clearTimeout(lane.timer);
 		const entry = this.#outbox.get(lane.key);
 		// A machine that slept in between did not wait.
-		if (entry) entry.waited = (entry.waited ?? 0) + Math.min(Date.now() - lane.since, this.#times.answerWithin);
+		if (entry) entry.waited = (entry.waited ?? 0) + Math.min(performance.now() - lane.since, this.#times.answerWithin);
 		lane.timer = undefined;
 		lane.key = "";
 		if (!again) lane.tries = lane.doubts = 0;

@@ -64,6 +64,7 @@ type stage struct {
 	conns map[*websocket.Conn]bool
 	away  bool // takes no connection
 	mute  bool // answers no sends
+	ice   bool // answers nothing, and keeps its connections
 	holds bool // answers for history wait in held
 	held  []func()
 }
@@ -149,6 +150,13 @@ func (s *stage) tellLocked(v any) {
 	}
 }
 
+// freeze makes it a node that stands still: it answers nothing any more.
+func (s *stage) freeze() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ice = true
+}
+
 // leave ends all connections and takes no more.
 func (s *stage) leave() {
 	s.mu.Lock()
@@ -192,6 +200,9 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
 func (s *stage) obey(c *websocket.Conn, command map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ice {
+		return
+	}
 	room, _ := command["room"].(string)
 	text := func(name string) string { v, _ := command[name].(string); return v }
 	answer := func(v map[string]any) {

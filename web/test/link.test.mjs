@@ -82,20 +82,24 @@ test("each close code has its wait", () => {
 function stopClock(t) {
 	const real = {};
 	for (const name of ["setTimeout", "clearTimeout", "setInterval", "clearInterval"]) real[name] = globalThis[name];
-	const realNow = Date.now;
+	const realNow = [Date.now, performance.now];
 	let now = 1_764_000_000_000;
+	let set = 0;
 	let count = 0;
 	const timers = new Map();
 	const add = (call, after, every) => (timers.set(++count, { call, at: now + (after ?? 0), every }), count);
 	globalThis.setTimeout = (call, after) => add(call, after);
 	globalThis.setInterval = (call, every) => add(call, every, every);
 	globalThis.clearTimeout = globalThis.clearInterval = (id) => timers.delete(id);
-	Date.now = () => now;
+	Date.now = () => now + set;
+	performance.now = () => now;
 	t.after(() => {
 		Object.assign(globalThis, real);
-		Date.now = realNow;
+		[Date.now, performance.now] = realNow;
 	});
-	return () => {
+	/** Lets a millisecond pass; first the clock is set by some. */
+	return (by = 0) => {
+		set += by;
 		now++;
 		for (const [id, timer] of [...timers]) {
 			if (timer.at > now || !timers.has(id)) continue;
@@ -122,6 +126,18 @@ test("a node that says nothing is left within ten seconds, the next try included
 	const left = untilNext(pass, sockets, 10_000);
 	assert.ok(left > 7000, `left after ${left}`);
 	link.stop();
+});
+
+test("a clock that is set back or forward changes nothing of when a silent node is left", (t) => {
+	const pass = stopClock(t);
+	for (const by of [-3600_000, 3600_000]) {
+		const { last, sockets, link } = open(() => 0.999);
+		last().onopen();
+		pass(by);
+		const left = untilNext(pass, sockets, 10_000);
+		assert.ok(left > 7000, `left after ${left}`);
+		link.stop();
+	}
 });
 
 test("a node that takes no connection is left soon", (t) => {

@@ -13,6 +13,7 @@ const node = (id) => ({ id, url: `http://${id}` });
 /** A chat in a room on node-1 of some nodes, with a clock of its own. */
 function open(t, nodes = ["node-1", "node-2"]) {
 	t.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_764_000_000_000 });
+	t.mock.method(performance, "now", () => Date.now());
 	const client = Object.assign(new EventTarget(), {
 		rooms: [], limits: { rooms: 100 }, user: { id: "me", name: "Me" }, node: node("node-1"), nodes: nodes.map(node), kept: true,
 		listRooms: async () => [], pending: () => [], loading: () => false, join: () => {}, leave: () => {},

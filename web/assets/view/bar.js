@@ -14,6 +14,8 @@ export class Bar {
 	/** What is to be read now. @type {Words | null} */
 	#shown = null;
 	#since = 0;
+	/** When the next try is due. */
+	#due = 0;
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
 	#timer;
 
@@ -24,7 +26,9 @@ export class Bar {
 
 	/** @param {Words | null} words */
 	show(words) {
-		if (words?.text !== this.#words?.text) this.#since = Date.now();
+		if (words?.text !== this.#words?.text) this.#since = performance.now();
+		// Counted on a clock that nobody sets meanwhile.
+		if (words?.until !== undefined && words.until !== this.#words?.until) this.#due = performance.now() + words.until - Date.now();
 		this.#words = words;
 		this.#draw();
 	}
@@ -32,7 +36,7 @@ export class Bar {
 	#draw() {
 		clearTimeout(this.#timer);
 		const words = this.#words;
-		const left = words?.late ? (words.since ?? this.#since) + words.late - Date.now() : 0;
+		const left = words?.late ? (words.since ?? this.#since) + words.late - performance.now() : 0;
 		if (left > 0) {
 			if (this.#shown?.late) this.#bar.hidden = true; // that is over
 			this.#timer = setTimeout(() => this.#draw(), left);
@@ -43,7 +47,7 @@ export class Bar {
 		if (!words) return;
 		this.#bar.className = `bar ${words.tone}`;
 		setText(byId("bar-words"), words.text);
-		this.#drawNext(words.until);
+		this.#drawNext(words.until !== undefined);
 		this.#action.hidden = !words.action;
 		setText(this.#action, words.action ?? "");
 		this.#link.hidden = !words.link;
@@ -55,11 +59,11 @@ export class Bar {
 		}
 	}
 
-	/** @param {number | undefined} until */
-	#drawNext(until) {
-		this.#next.hidden = until === undefined;
-		if (until === undefined) return;
-		const seconds = Math.ceil((until - Date.now()) / 1000);
+	/** @param {boolean} waits for the next try */
+	#drawNext(waits) {
+		this.#next.hidden = !waits;
+		if (!waits) return;
+		const seconds = Math.ceil((this.#due - performance.now()) / 1000);
 		setText(this.#next, seconds > 0 ? `Next try in ${seconds} s.` : "Trying…");
 		if (seconds > 0) this.#timer = setTimeout(() => this.#draw(), 250);
 	}

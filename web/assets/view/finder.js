@@ -3,7 +3,7 @@ import { around, search, wordsOf } from "../search.js";
 import { show } from "./dialog.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { keyName } from "./keys.js";
-import { saidTime } from "./text.js";
+import { saidTime } from "./times.js";
 
 /** @typedef {import("../changes.js").Message} Message */
 

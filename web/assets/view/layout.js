@@ -1,6 +1,7 @@
 // @ts-check
 import { seqOf } from "../wire.js";
-import { dayOf, isAction } from "./text.js";
+import { isAction } from "./text.js";
+import { dayOf } from "./times.js";
 
 /** @typedef {import("../changes.js").Message} Message */
 /** @typedef {import("../wire.js").User} User */

@@ -4,6 +4,7 @@ import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { Layout } from "./layout.js";
 import { drawRow, markOf } from "./row.js";
 import { Span } from "./span.js";
+import { look } from "./times.js";
 
 /** @typedef {import("./layout.js").Item} Item */
 /** @typedef {import("../changes.js").Message} Message */
@@ -66,6 +67,7 @@ export class LogView {
 	#room = null;
 	/** @type {User | null} */
 	#me = null;
+	#times = "";
 	/** How the rows stand that are not at the end; when it is another, all is summed anew. */
 	#order = "";
 	/** @type {Map<string, Drawn>} */
@@ -241,6 +243,7 @@ export class LogView {
 		const first = this.#layout && this.#drawn.keys().next().value;
 		this.#layout = layout;
 		this.#me = me;
+		this.#times = look();
 		if (order === this.#order) {
 			this.#span.extend(layout.count, this.#height);
 		} else {
@@ -338,7 +341,7 @@ export class LogView {
 	 */
 	#drawItem(item, about, still) {
 		const common = {
-			room: this.#room?.name ?? "", me: this.#me, numbers: this.#numbers, mentions: this.#mentions, marked: this.#marked, asking: this.asking,
+			room: this.#room?.name ?? "", me: this.#me, numbers: this.#numbers, mentions: this.#mentions, times: this.#times, marked: this.#marked, asking: this.asking,
 		};
 		const mark = markOf(item, common);
 		// A pending message that got its place stays the element that it was.

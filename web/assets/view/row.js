@@ -1,6 +1,7 @@
 // @ts-check
 import { arrange, part, setText, stamp } from "./dom.js";
-import { clockTime, dayName, drawAvatar, saidTime, textNodes, wholeTime } from "./text.js";
+import { drawAvatar, textNodes } from "./text.js";
+import { clockTime, dayName, saidTime, wholeTime } from "./times.js";
 
 /** @typedef {import("./layout.js").Item} Item */
 /** @typedef {import("./layout.js").Line} Line */
@@ -22,6 +23,7 @@ const NAMED = 10;
  * @property {User | null} me
  * @property {NodeNumbers} numbers
  * @property {(text: string, name: string) => boolean} mentions
+ * @property {string} times the same for as long as times read the same
  * @property {string} marked key of the row that a link led to; ""
  * @property {string} asking key of the message that may be deleted; ""
  */
@@ -32,12 +34,12 @@ const NAMED = 10;
  * @param {About} about
  * @returns {string}
  */
-export function markOf(item, { numbers, marked, asking, me }) {
+export function markOf(item, { numbers, marked, asking, me, times }) {
 	const { key, first, last, crossed, lines, reactions, changes, pending, entry } = item;
 	const fates = (pending ? [pending] : changes).map((one) => [one.key, one.failed, !!one.tried, isSlow(one)]);
 	const node = entry && [numbers.of(entry.node), numbers.colour(entry.node)];
 	const said = lines.map((line) => [line.kind, wordsOf(line)]);
-	return JSON.stringify([first, last, crossed, said, reactions, fates, node, key === marked, key === asking, pending && me?.name]);
+	return JSON.stringify([times, first, last, crossed, said, reactions, fates, node, key === marked, key === asking, pending && me?.name]);
 }
 
 /** The text that an element shows, and all that its nodes depend on. @type {WeakMap<Element, string>} */
@@ -214,7 +216,7 @@ function fateWords(pending) {
 
 /** @param {import("../outbox.js").Pending} pending */
 function isSlow({ written }) {
-	return Date.now() - written > SLOW_MS;
+	return Math.abs(Date.now() - written) > SLOW_MS; // also where the clock was set back
 }
 
 /**

@@ -94,47 +94,6 @@ function codeBlock(code) {
 	return block;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
-const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const dated = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
-
-/** @param {number} ms */
-export const clockTime = (ms) => clock.format(ms);
-
-/** @param {number} ms */
-export const wholeTime = (ms) => whole.format(ms);
-
-/**
- * A time as it is said today: with its day, if that is another one.
- * @param {number} ms
- * @param {number} [now]
- */
-export function saidTime(ms, now = Date.now()) {
-	return dayOf(ms) === dayOf(now) ? clockTime(ms) : `${clockTime(ms)} on ${dated.format(ms)}`;
-}
-
-/**
- * @param {number} ms
- * @returns {string} the same for times of one day
- */
-export function dayOf(ms) {
-	const date = new Date(ms);
-	return `${date.getFullYear()}-${date.getMonth() + 1}-${date.getDate()}`;
-}
-
-/**
- * @param {number} ms
- * @param {number} [now]
- */
-export function dayName(ms, now = Date.now()) {
-	if (dayOf(ms) === dayOf(now)) return "Today";
-	const yesterday = new Date(now);
-	yesterday.setDate(yesterday.getDate() - 1);
-	if (dayOf(ms) === dayOf(yesterday.getTime())) return "Yesterday";
-	return Math.abs(now - ms) < 180 * 24 * 3600e3 ? weekday.format(ms) : dated.format(ms);
-}
-
 /**
  * Puts a user's letter on the user's hue.
  * @param {HTMLElement} avatar

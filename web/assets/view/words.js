@@ -1,5 +1,5 @@
 // @ts-check
-import { saidTime } from "./text.js";
+import { saidTime } from "./times.js";
 
 /** @typedef {import("../wire.js").Moderated} Moderated */
 
@@ -8,7 +8,7 @@ import { saidTime } from "./text.js";
  * @property {import("../client.js").State} state
  * @property {"up" | "down" | "lost"} broker whether the node reaches the others; "lost" where only it does not
  * @property {boolean} loading what was missed is coming in
- * @property {number} since when there is no connection
+ * @property {number} since when there is no connection, on the monotonic clock
  * @property {{origin: string, hostname: string}} address the page's
  * @property {{from: number, to: number, whole: boolean} | null} moved numbers of nodes
  * @property {Moderated | null} moderated what was decided about oneself
@@ -24,7 +24,7 @@ import { saidTime } from "./text.js";
  * @property {string} [action] what its button says, which tries now
  * @property {{label: string, href: string}} [link]
  * @property {number} [late] shown only if it lasts so long, in milliseconds
- * @property {number} [since] it began
+ * @property {number} [since] it began, on the monotonic clock
  */
 
 /** What is over sooner is not worth a word, in milliseconds. */
