@@ -124,6 +124,7 @@ export class Client extends EventTarget {
 	start() {
 		this.#barred = undefined;
 		this.#emit("state", { state: "connecting" });
+		this.#identity.turn?.(); // so that it has passed when the connection opens
 		this.#link.start();
 	}
 
@@ -382,7 +383,7 @@ export class Client extends EventTarget {
 		this.limits = welcome.limits;
 		this.#sender.limit = welcome.limits.text;
 		this.#sender.me = welcome.user.id;
-		this.#identity.save({ token: welcome.token });
+		this.#identity.save({ token: welcome.token, user: welcome.user.id });
 		this.#nodes(welcome.nodes);
 		this.#online = true;
 		this.#tries = 0;

@@ -1,6 +1,6 @@
 // @ts-check
 import { Client } from "./client.js";
-import { remembered } from "./identity.js";
+import { keptIdentity, remembered } from "./identity.js";
 import { Outbox } from "./outbox.js";
 import { reach } from "./reach.js";
 import { claimShelf } from "./shelf.js";
@@ -43,6 +43,7 @@ class Session {
 	state = { state: "connecting" };
 
 	#client;
+	#identity;
 	#room;
 	#shelf;
 	#events = new EventTarget();
@@ -55,7 +56,8 @@ class Session {
 	constructor({ url = new URL(import.meta.url).origin, room, rooms = [], name, token, auth, storage = PREFIX, dial }, shelf) {
 		this.#shelf = shelf;
 		const outbox = new Outbox(shelf);
-		const client = new Client({ url, identity: identityIn(storage, { name, token, auth }), outbox, dial, reach: dial ? undefined : () => reach(url) });
+		this.#identity = identityIn(storage, { name, token, auth });
+		const client = new Client({ url, identity: this.#identity, outbox, dial, reach: dial ? undefined : () => reach(url) });
 		this.#client = client;
 		const all = room === undefined ? rooms : [room, ...rooms];
 		this.#room = all[0] ?? "";
@@ -199,6 +201,7 @@ class Session {
 		this.#end.abort();
 		this.#client.stop();
 		this.#shelf?.end?.();
+		this.#identity.end?.();
 		this.state = { state: "closed" };
 		this.#emit("state", this.state);
 	}
@@ -223,19 +226,9 @@ class Session {
 /**
  * @param {string | false} storage
  * @param {Pick<Options, "name" | "token" | "auth">} given
+ * @returns {import("./identity.js").IdentityStore}
  */
 function identityIn(storage, { name, token, auth }) {
-	const key = storage + "identity";
-	const kept = storage === false ? null : local.read(key);
-	const known = remembered({
-		token: token ?? String(kept?.token ?? ""),
-		name: name ?? String(kept?.name ?? ""),
-	});
-	return {
-		load: () => ({ ...known.load(), auth: typeof auth === "function" ? auth() : auth }),
-		save: (/** @type {Partial<import("./identity.js").Identity>} */ change) => {
-			known.save(change);
-			if (storage !== false) local.write(key, known.load());
-		},
-	};
+	const known = storage === false ? remembered({ token: token ?? "", name: name ?? "" }) : keptIdentity(local, storage + "identity", { name, token });
+	return { ...known, turn: auth ? undefined : known.turn, load: () => ({ ...known.load(), auth: typeof auth === "function" ? auth() : auth }) };
 }

@@ -16,6 +16,8 @@ export class Hello {
 	lostName;
 
 	#does;
+	/** The one that is talked on. @type {object | null} */
+	#connection = null;
 	#refused = 0; // by the node that is talked to
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
 	#timer;
@@ -41,13 +43,17 @@ export class Hello {
 	}
 
 	/** On a new connection. */
-	begin() {
+	async begin() {
 		this.#refused = 0;
-		this.#say(true);
+		const connection = (this.#connection = {});
+		const turn = this.#does.identity.turn?.();
+		if (turn) await turn;
+		if (connection === this.#connection) this.#say(true);
 	}
 
 	/** The connection is gone. */
 	end() {
+		this.#connection = null;
 		clearTimeout(this.#timer);
 	}
 

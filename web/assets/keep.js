@@ -1,7 +1,8 @@
 // @ts-check
-// What outlives the page, in the browser's storage. A browser that keeps
-// nothing (private mode, storage full) changes nothing but that.
+// What outlives the page, where the browser stores it. Where it stores nothing
+// (cookies blocked, storage full) all of it lasts as long as the page.
 
+import { keptIdentity } from "./identity.js";
 import { local, session } from "./store.js";
 
 const RECENT_MOST = 12;
@@ -24,16 +25,8 @@ export const READ = "chat.read";
 export const RECENT = "chat.recent";
 export const MUTED = "chat.muted";
 
-/** Who one is, the same in all tabs. @type {import("./identity.js").IdentityStore} */
-export const identity = {
-	load() {
-		const known = local.read("chat.identity");
-		return { token: String(known?.token ?? ""), name: String(known?.name ?? "") };
-	},
-	save(change) {
-		local.write("chat.identity", { ...identity.load(), ...change });
-	},
-};
+/** Who one is, the same in all tabs. */
+export const identity = keptIdentity(local, "chat.identity");
 
 /** @returns {string[]} rooms visited, the last one first */
 export function recentRooms() {

@@ -128,7 +128,7 @@ test("a token that does not hold is dropped, the name kept", async () => {
 	const identity = memory({ token: "old", name: "Ana" });
 	const client = await joined({ identity });
 	assert.equal(client.user.name, "Ana");
-	assert.deepEqual(identity.load(), { token: "t-me", name: "Ana" });
+	assert.deepEqual(identity.load(), { token: "t-me", name: "Ana", user: "u-me" });
 });
 
 test("a name that is taken by now gives way to a guest's", async () => {
