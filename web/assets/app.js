@@ -134,7 +134,7 @@ const log = new LogView(
 		older: () => chat.past.older(),
 		atEnd: () => chat.read(),
 	},
-	mentions,
+	(text, name) => mentions(text, name, chat.log.known),
 );
 new Actions(log, {
 	react: ({ room, id }, emoji, on) => client.react(room, id, emoji, on),
@@ -156,6 +156,7 @@ const notifier = new Notifier(keep, ({ room, id }) => go(room, `#${id}`));
 const notices = new Notices({
 	me: () => client.user,
 	muted: (room) => keep.mutedRooms().includes(room),
+	known: (room) => chat.logs.get(room)?.known,
 	looked: () => !document.hidden && document.hasFocus(),
 	there: ({ room, id }) => !!chat.logs.get(room)?.get(id),
 	tell: (entry) => notifier.tell(entry),

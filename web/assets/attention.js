@@ -49,7 +49,7 @@ export class Attention {
 			const { user, text } = log.entries[i];
 			if (!me || user.id === me.id) continue;
 			log.unread++;
-			if (mentions(text, me.name)) log.mentions++;
+			if (mentions(text, me.name, log.known)) log.mentions++;
 		}
 		counted.upTo = Math.max(counted.upTo, seqOf(last));
 		log.unreadMore = log.unread > 0 && log.more && seqOf(read) + 1 < seqOf(log.oldest);

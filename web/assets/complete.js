@@ -1,7 +1,7 @@
 // @ts-check
 import { COMMANDS } from "./commands.js";
 import { named } from "./emoji.js";
-import { fold } from "./mention.js";
+import { charBefore, foldName, opensName, UNSPACED } from "./names.js";
 
 /**
  * @typedef {object} Option One way to go on.
@@ -22,8 +22,11 @@ import { fold } from "./mention.js";
 /** So many options are offered. */
 const MOST = 8;
 
-/** What has been begun right before the caret. */
-const BEGUN = /(?:^|[\s(])([@#:])([^\s@#:]*)$|^(\/)([a-z]*)$/iu;
+/** Nothing that is begun is longer. */
+const BEGUN_MOST = 100;
+
+/** What may have been begun right before the caret. */
+const BEGUN = /([@＠#＃:])([^\s@＠#＃:]*)$|^(\/)([a-z]*)$/iu;
 
 /**
  * How the word before the caret may go on.
@@ -32,9 +35,12 @@ const BEGUN = /(?:^|[\s(])([@#:])([^\s@#:]*)$|^(\/)([a-z]*)$/iu;
  * @returns {Completion | null} null where there is nothing to offer
  */
 export function complete(before, { names, rooms }) {
-	const match = BEGUN.exec(before);
+	const match = BEGUN.exec(before.slice(-BEGUN_MOST));
 	if (!match) return null;
-	const [, mark = match[3], begun = match[4]] = match;
+	const [all, wide = match[3], begun = match[4]] = match;
+	const from = before.length - all.length;
+	const mark = wide.normalize("NFKC");
+	if (mark !== "/" && !begins(before, from, mark) || from > 0 && mark === "/") return null;
 	/** @type {Record<string, () => Option[]>} */
 	const offers = {
 		"@": () => starting(names(), begun).map((name) => option(`@${name}`)),
@@ -44,9 +50,24 @@ export function complete(before, { names, rooms }) {
 	};
 	const options = offers[mark]().slice(0, MOST);
 	if (options.length === 0) return null;
-	const written = fold(mark + begun);
-	const whole = options.some(({ put, words }) => fold(put.trim()) === written || fold(words) === `${written}:`);
-	return { from: before.length - begun.length - 1, options, whole };
+	const written = foldName(mark + begun);
+	const whole = options.some(({ put, words }) => foldName(put.trim()) === written || foldName(words) === `${written}:`);
+	return { from, options, whole };
+}
+
+/**
+ * Reports whether a name, room or emoji may begin where its mark stands: not within a
+ * word, code, or an address.
+ * @param {string} text
+ * @param {number} at
+ * @param {string} mark
+ */
+function begins(text, at, mark) {
+	const before = charBefore(text, at);
+	if (mark === ":" ? !/^[\s(]?$/.test(before) && !UNSPACED.test(before) : !opensName(before) || /[/&#@\\]/.test(before)) return false;
+	// Code that ends here was not begun before.
+	const last = text.slice(text.lastIndexOf("\n", at - 1) + 1, at);
+	return (last.match(/`/g)?.length ?? 0) % 2 === 0 && (text.slice(0, at).match(/```/g)?.length ?? 0) % 2 === 0;
 }
 
 /**
@@ -63,7 +84,9 @@ function option(words, more = "") {
  * @param {string} letters
  */
 function starting(all, letters) {
-	const wanted = fold(letters);
-	const begins = (/** @type {string} */ one) => fold(one).startsWith(wanted);
+	// Letters apart from their marks, and syllables in their letters: ㄱ begins 김.
+	const parts = (/** @type {string} */ one) => foldName(one).normalize("NFKD");
+	const wanted = parts(letters);
+	const begins = (/** @type {string} */ one) => parts(one).startsWith(wanted);
 	return [...new Set([...all.filter(begins), ...all.filter((one) => one.split(/[\s._-]/).some(begins))])];
 }

@@ -1,188 +1,446 @@
 // @ts-check
-// What people mean by the marks in their texts, as a tree. It knows no page. All
-// of it is linear in the text's length, however the marks are nested.
+// What the marks in a text mean, as a tree. It knows no page. Whatever is drawn,
+// counted, notified or quoted of a text comes from this tree. All of it is linear
+// in the text's length, however the marks are nested.
+
+import { addressEnd, isAddress, targetEnd } from "./address.js";
+import { charAt, charBefore, nameAt, opensName, UNSPACED, WORD } from "./names.js";
+
+/** @typedef {import("./names.js").Names} Names */
 
 /**
+ * @typedef {object} Item One of a list.
+ * @property {number} [value] its number as it was written
+ * @property {Inline[]} inlines
+ * @property {Block[]} lists within it
+ * @property {string} source the line as it was written
+ *
  * @typedef {object} Block
  * @property {"text" | "quote" | "code" | "list"} kind
- * @property {Inline[]} [inlines] of a text or a quote
+ * @property {Inline[]} [inlines] of a text
+ * @property {string} [source] of a text as it was written
+ * @property {Block[]} [blocks] of a quote
  * @property {string} [text] of a code block
- * @property {Inline[][]} [items] of a list
- * @property {number} [first] number of an ordered list
+ * @property {Item[]} [items] of a list
+ * @property {"" | "." | ")"} [ordered] what follows the numbers of a list; "" where it has none
  *
  * @typedef {object} Mark
  * @property {"bold" | "italic" | "strike" | "code" | "link" | "entry" | "room" | "mention"} kind
  * @property {Inline[]} inlines what is shown
  * @property {string} [to] the address, entry, room or name that it stands for
+ * @property {boolean} [answers] of a mention: the author of the message that is quoted
  *
  * @typedef {string | Mark} Inline
  */
 
-/** Marks within marks, at most. */
-const DEEPEST = 8;
+/** Marks within marks, quotes within quotes and lists within lists, at most. */
+const DEEPEST = { marks: 8, quotes: 3, lists: 4 };
 
-/** Turn text around (UAX #9): in an address they would hide where it leads. */
-const TURNS = "\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069";
+/** Code between fences, and lines that are a quote. */
+const CONTAINED = /```(?:[\w+#.-]*\n)?([\s\S]*?)```|^>.*(?:\n>.*)*/gm;
+const QUOTED = /^> ?/gm;
+const LISTED = /^([ \t]*)(?:[-*]|(\d{1,9})([.)])) +(?=\S)/;
 
-const FENCED = /```(?:[\w+#.-]*\n)?([\s\S]*?)```/g;
-const QUOTED = /^> ?/;
-const LISTED = /^ {0,3}(?:[-*]|(\d{1,9})[.)]) +(?=\S)/;
+/** The beginning of a reply's quote: who said it, in which entry. */
+const ANSWERED = /^@([^\n]{1,64}?) #(\d{1,16}-\d{1,16})(?=:)/;
 
 /** What has a meaning within a line, by the names of its groups. */
 const INLINE = new RegExp(
 	[
-		"`(?<code>[^`\\n]+)`",
-		`\\[(?<words>[^\\[\\]\\n]{1,200})\\]\\((?<target>(?:https?:\\/\\/|mailto:)[^\\s()<>"'\`${TURNS}]{1,1000})\\)`,
-		`(?<url>https?:\\/\\/[^\\s<>"'\`${TURNS}]+)`,
+		"(?<shrug>¯\\\\{1,2}_[^\\s_]{1,10}_\\/¯)",
+		"(?<path>(?:(?<![\\p{L}\\p{N}])[A-Za-z]:|\\\\\\\\[\\w.$-]+)\\\\[^\\s*`]*)", // of Windows: its backslashes stay
+		"\\\\(?:(?<escaped>[*_~`@＠#＃]|(?<=\\d\\\\)[.)]|(?<=^ {0,3}\\\\)[>-])|(?=\\\\?\\[[^\\[\\]\\n]{1,200}\\]\\()(?<bracket>\\\\?\\[)|(?<emoji>:[\\w+-]+:)|(?<back>\\\\)(?=[*_~`@＠#＃]))",
+		"(?<ticks>`+)",
+		"\\[(?<words>[^\\[\\]\\n]{1,200})\\]\\((?=[hH][tT][tT][pP][sS]?:\\/\\/|mailto:)",
+		"(?<scheme>[hH][tT][tT][pP][sS]?:\\/\\/)",
 		"(?<mail>(?:mailto:)?[\\w.+-]{1,64}@[\\w-]{1,63}(?:\\.[\\w-]{1,63}){1,8})",
-		"#(?<entry>\\d{1,16}-\\d{1,16})(?![\\w-])",
-		"#(?<room>(?=[\\d._-]*[a-z])[a-z0-9_-][a-z0-9._-]{0,63})",
-		"@(?<name>[\\p{L}\\p{N}_][\\p{L}\\p{M}\\p{N}_.-]{0,31})",
-		"(?<delimiter>\\*\\*|~~|\\*|_)",
+		"[#＃](?<entry>\\d{1,16}-\\d{1,16})(?![\\w-])",
+		"[#＃](?<room>(?=[\\d._-]*[a-zA-Z])[a-zA-Z0-9_-](?:[a-zA-Z0-9._-]{0,62}[a-zA-Z0-9_-])?)",
+		"(?<at>[@＠])",
+		"(?<delimiter>\\*+|~+|_+)",
 	].join("|"),
-	"gu",
+	"gmu",
 );
 
 /** @type {Record<string, "bold" | "italic" | "strike">} */
 const DELIMITERS = { "**": "bold", "*": "italic", "_": "italic", "~~": "strike" };
 
-const WORD = /[\p{L}\p{M}\p{N}_]/u;
-
 /**
+ * Returns a text's tree.
  * @param {string} text
+ * @param {Names[]} [names] that may be mentioned; others are found by their looks
  * @returns {Block[]}
  */
-export function parse(text) {
-	/** @type {Block[]} */
-	const blocks = [];
-	let at = 0;
-	for (const match of text.matchAll(FENCED)) {
-		if (!match[1].trim()) continue;
-		blocks.push(...lines(text.slice(at, match.index).replace(/\n$/, "")));
-		blocks.push({ kind: "code", text: match[1].replace(/\n$/, "") });
-		at = match.index + match[0].length;
-	}
-	const rest = text.slice(at);
-	return [...blocks, ...lines(at > 0 ? rest.replace(/^\n/, "") : rest)];
+export function parse(text, names = []) {
+	return blocks(text, names, 0);
 }
 
 /**
- * @param {string} text without code blocks
+ * Returns the names that a text mentions, to notify those who have them: not in
+ * code, in addresses, nor in a quote, but for the author of what is answered.
+ * @param {Block[]} tree
+ * @returns {string[]}
+ */
+export function mentioned(tree) {
+	/** @type {string[]} */
+	const found = [];
+	const walk = (/** @type {Inline[]} */ inlines) => {
+		for (const one of inlines) {
+			if (typeof one === "string") continue;
+			if (one.kind === "mention") found.push(one.to ?? "");
+			else walk(one.inlines);
+		}
+	};
+	const lists = (/** @type {Block} */ { items = [] }) => {
+		for (const item of items) {
+			walk(item.inlines);
+			item.lists.forEach(lists);
+		}
+	};
+	for (const block of tree) {
+		walk(block.inlines ?? []);
+		lists(block);
+		const [head] = block.blocks?.[0]?.inlines ?? [];
+		if (typeof head === "object" && head.answers) found.push(head.to ?? "");
+	}
+	return found;
+}
+
+/**
+ * Returns a text as one line to quote it, of so many characters at most: without
+ * what it quotes itself, code as code.
+ * @param {string} text
+ * @param {number} most
+ */
+export function quoteOf(text, most) {
+	/** @type {string[]} */
+	const pieces = [];
+	const line = (/** @type {string} */ source) => source.trim().split(/\s+/).join(" ");
+	const add = (/** @type {Block} */ { kind, source = "", items = [], text: code = "" }) => {
+		if (kind === "text") pieces.push(line(source));
+		if (kind === "code") pieces.push(asCode(line(code)));
+		for (const item of items) {
+			pieces.push(line(item.source));
+			item.lists.forEach(add);
+		}
+	};
+	parse(text).forEach(add);
+	let left = most;
+	const kept = [];
+	for (const piece of pieces.filter(Boolean)) {
+		const letters = [...piece];
+		if (letters.length > left) {
+			kept.push(cut(letters.slice(0, left).join("")));
+			break;
+		}
+		kept.push(piece);
+		left -= letters.length + 1;
+	}
+	return kept.join(" ");
+}
+
+/** @param {string} code of one line */
+function asCode(code) {
+	const longest = Math.max(0, ...(code.match(/`+/g) ?? []).map((run) => run.length));
+	const ticks = "`".repeat(longest + 1);
+	const space = longest ? " " : "";
+	return `${ticks}${space}${code}${space}${ticks}`;
+}
+
+/**
+ * Ends what was cut off: half an address would lead elsewhere, and half of code be none.
+ * @param {string} text
+ */
+function cut(text) {
+	const [ticks] = /^`+/.exec(text) ?? [];
+	const whole = text.replace(/\S*:\/\/\S*$/, "");
+	return ticks ? `${text}…${ticks}` : `${whole}…`;
+}
+
+/**
+ * @param {string} text
+ * @param {Names[]} names
+ * @param {number} depth of quotes
  * @returns {Block[]}
  */
-function lines(text) {
-	if (!text) return [];
-	/** @type {{kind: "text" | "quote" | "list", first?: number, said: string[]}[]} */
+function blocks(text, names, depth) {
+	/** @type {Block[]} */
 	const found = [];
+	let at = 0;
+	for (const match of text.matchAll(CONTAINED)) {
+		const [whole, code] = match;
+		if (code === undefined ? depth >= DEEPEST.quotes : !code.trim()) continue;
+		found.push(...lines(text.slice(at, match.index).replace(/\n$/, ""), names));
+		if (code === undefined) found.push({ kind: "quote", blocks: quoted(whole.replace(QUOTED, ""), names, depth) });
+		else found.push({ kind: "code", text: code.replace(/\n$/, "") });
+		at = match.index + whole.length;
+		if (text[at] === "\n") at++;
+	}
+	found.push(...lines(text.slice(at), names));
+	return trimmed(found);
+}
+
+/**
+ * @param {string} text what is quoted
+ * @param {Names[]} names
+ * @param {number} depth
+ */
+function quoted(text, names, depth) {
+	const [head, name, entry] = ANSWERED.exec(text) ?? [];
+	if (!head) return blocks(text, names, depth + 1);
+	/** @type {Inline[]} */
+	const inlines = [{ kind: "mention", to: name, inlines: [`@${name}`], answers: true }, " ", { kind: "entry", to: entry, inlines: [`#${entry}`] }];
+	const [first, ...others] = blocks(text.slice(head.length), names, depth + 1);
+	const rest = first?.kind === "text" ? first.inlines ?? [] : [];
+	return [{ kind: /** @type {const} */ ("text"), inlines: [...inlines, ...rest], source: head + (first?.source ?? "") }, ...others];
+}
+
+/**
+ * Takes the blank lines beside blocks away: those have a space of their own.
+ * @param {Block[]} found
+ */
+function trimmed(found) {
+	const plain = (/** @type {number} */ i) => (found[i]?.kind ?? "text") === "text";
+	found.forEach(({ kind, inlines }, i) => {
+		if (kind !== "text" || !inlines) return;
+		const last = inlines.length - 1;
+		if (!plain(i + 1) && typeof inlines[last] === "string") inlines[last] = inlines[last].replace(/\n$/, "");
+		if (!plain(i - 1) && typeof inlines[0] === "string") inlines[0] = inlines[0].replace(/^\n/, "");
+	});
+	return found.filter(({ kind, source }) => kind !== "text" || source !== "");
+}
+
+/**
+ * @param {string} text without code blocks and quotes
+ * @param {Names[]} names
+ * @returns {Block[]}
+ */
+function lines(text, names) {
+	if (!text) return [];
+	/** @type {Block[]} */
+	const found = [];
+	/** @type {string[]} */
+	let plain = [];
+	/** The lists that go on, each within an item of the one before. @type {{indent: number, list: Block}[]} */
+	let open = [];
+	const end = () => {
+		if (plain.length > 0) found.push({ kind: "text", inlines: inline(plain.join("\n"), names), source: plain.join("\n") });
+		plain = [];
+	};
 	for (const line of text.split("\n")) {
 		const listed = LISTED.exec(line);
-		const kind = QUOTED.test(line) ? "quote" : listed ? "list" : "text";
-		const first = listed?.[1] === undefined ? undefined : Number(listed[1]);
-		const said = kind === "quote" ? line.replace(QUOTED, "") : line.slice(listed?.[0].length ?? 0);
-		const last = found.at(-1);
-		const same = last?.kind === kind && (last.first === undefined) === (first === undefined);
-		if (last && same) last.said.push(said);
-		else found.push({ kind, first, said: [said] });
+		const indent = listed ? listed[1].replaceAll("\t", "    ").length : 0;
+		if (!listed || indent > 3 && open.length === 0) {
+			open = [];
+			plain.push(line);
+			continue;
+		}
+		end();
+		const [marker, , number, ordered = ""] = listed;
+		while (open.length > 1 && indent < open[open.length - 1].indent) open.pop();
+		const top = open.at(-1);
+		const parent = top && indent >= top.indent + 2 && open.length < DEEPEST.lists ? top : open.at(-2);
+		let here = parent === top ? undefined : top;
+		if (here && here.list.ordered !== ordered) {
+			open.pop();
+			here = undefined;
+		}
+		if (!here) {
+			here = { indent, list: { kind: "list", ordered: /** @type {"" | "." | ")"} */ (ordered), items: [] } };
+			(parent?.list.items?.at(-1)?.lists ?? found).push(here.list);
+			open.push(here);
+		}
+		const said = line.slice(marker.length);
+		here.list.items?.push({ ...(number !== undefined && { value: Number(number) }), inlines: inline(said, names), lists: [], source: line });
 	}
-	// Blocks have a space of their own: a blank line beside one is not another.
-	const plain = (/** @type {number} */ i) => (found[i]?.kind ?? "text") === "text";
-	found.forEach(({ kind, said }, i) => {
-		if (kind !== "text" || said.length < 2) return;
-		if (!plain(i - 1) && !said[0]) said.shift();
-		if (!plain(i + 1) && !said.at(-1)) said.pop();
-	});
-	return found.map(({ kind, first, said }) =>
-		kind === "list" ? { kind, first, items: said.map(inline) } : { kind, inlines: inline(said.join("\n")) });
+	end();
+	return found;
 }
 
 /**
  * @param {string} text
+ * @param {Names[]} names
  * @returns {Inline[]}
  */
-function inline(text) {
-	/** @type {Inline[]} */
-	const list = [];
-	/** Delimiters that may yet be closed, and where in the list they stand. @type {{sign: string, place: number}[]} */
-	const open = [];
-	let at = 0;
+function inline(text, names) {
+	const line = new Line(text, names);
 	const marks = new RegExp(INLINE);
-	for (let match; (match = marks.exec(text)); marks.lastIndex = at) {
-		const end = match.index + match[0].length;
-		const before = text.slice(Math.max(0, match.index - 2), match.index);
-		const mark = atom(match.groups ?? {}, before);
-		if (match.index > at) list.push(text.slice(at, match.index));
-		if (mark) {
-			list.push(mark);
-			// An address may be shorter than what was taken for one.
-			at = match.groups?.url ? match.index + (mark.to?.length ?? 0) : end;
-			continue;
+	for (let match; (match = marks.exec(text)); marks.lastIndex = line.at) line.take(match.index, match[0], match.groups ?? {});
+	return line.end();
+}
+
+/** The marks of one text, as they are found. */
+class Line {
+	/** Up to here it is read. */
+	at = 0;
+	/** @type {Inline[]} */
+	#list = [];
+	/** Delimiters that may yet be closed, and where in the list they stand. @type {{sign: string, place: number}[]} */
+	#open = [];
+	/** Where runs of ` begin, by their length, the last one first. @type {Map<number, number[]> | undefined} */
+	#ticks;
+	/** Where the last mention ended. */
+	#mention = -1;
+
+	/**
+	 * @param {string} text
+	 * @param {Names[]} names
+	 */
+	constructor(text, names) {
+		this.text = text;
+		this.names = names;
+	}
+
+	/**
+	 * @param {number} index where it is
+	 * @param {string} whole what was found
+	 * @param {Record<string, string | undefined>} groups
+	 */
+	take(index, whole, groups) {
+		if (index > this.at) this.#say(this.text.slice(this.at, index));
+		this.at = index + whole.length;
+		const { shrug, path, escaped, bracket, emoji, back, delimiter } = groups;
+		const literal = shrug?.replace("\\\\", "\\") ?? path ?? escaped ?? bracket ?? emoji ?? back;
+		if (literal !== undefined) return this.#say(literal);
+		if (delimiter !== undefined) return this.#delimit(delimiter, index);
+		const found = this.#atom(index, groups);
+		if (!found) return this.#say(this.text.slice(index, this.at));
+		if (found.mark.kind === "mention") this.#mention = found.end;
+		this.#list.push(found.mark);
+		this.at = found.end;
+	}
+
+	end() {
+		if (this.at < this.text.length) this.#say(this.text.slice(this.at));
+		return this.#list;
+	}
+
+	/** @param {string} words that mean nothing else */
+	#say(words) {
+		this.#list.push(words);
+	}
+
+	/**
+	 * @param {number} index
+	 * @param {Record<string, string | undefined>} groups
+	 * @returns {{mark: Mark, end: number} | null} null where it has no such meaning
+	 */
+	#atom(index, { ticks, words, scheme, mail, entry, room, at }) {
+		const { text } = this;
+		const end = this.at;
+		if (ticks) return this.#code(index, ticks);
+		if (words !== undefined) {
+			const close = targetEnd(text, end);
+			const to = text.slice(end, close);
+			return close >= 0 && isAddress(to) ? { mark: { kind: "link", to, inlines: [words] }, end: close + 1 } : null;
 		}
-		at = end;
-		const sign = match.groups?.delimiter;
-		if (!sign || !close(list, open, sign, before, text.slice(end, end + 2))) list.push(match[0]);
+		if (scheme) {
+			const close = addressEnd(text, end);
+			const to = text.slice(index, close);
+			if (isAddress(to)) return { mark: { kind: "link", to, inlines: [to] }, end: close };
+			this.at = Math.max(end, close);
+			return null;
+		}
+		const before = charBefore(text, index);
+		const { sign, place } = this.#open.at(-1) ?? {};
+		const italic = before === "_" && sign === "_" && place === this.#list.length - 1;
+		if (!italic && !opensName(before)) return null; // in the midst of a word
+		if (mail !== undefined) return { mark: { kind: "link", to: mail.startsWith("mailto:") ? mail : `mailto:${mail}`, inlines: [mail] }, end };
+		if (at) return before === "/" && this.#mention !== index - 1 ? null : this.#name(end);
+		if (/[/&#@.]/.test(before)) return null; // of an address
+		if (entry !== undefined) return { mark: { kind: "entry", to: entry, inlines: [text.slice(index, end)] }, end };
+		if (room === undefined || /[\p{L}\p{M}]/u.test(charAt(text, end)) && !UNSPACED.test(charAt(text, end))) return null;
+		const close = this.#italic(end);
+		return { mark: { kind: "room", to: text.slice(index + 1, close).toLowerCase(), inlines: [text.slice(index, close)] }, end: close };
 	}
-	if (at < text.length) list.push(text.slice(at));
-	return list;
+
+	/**
+	 * @param {number} from after its @
+	 * @returns {{mark: Mark, end: number} | null}
+	 */
+	#name(from) {
+		const found = nameAt(this.text, from, this.names);
+		if (!found) return null;
+		const known = this.text.slice(from, found.end) !== found.name;
+		const end = known ? found.end : this.#italic(found.end);
+		const to = found.name.slice(0, found.name.length - (found.end - end));
+		return to ? { mark: { kind: "mention", to, inlines: [this.text.slice(from - 1, end)] }, end } : null;
+	}
+
+	/**
+	 * A name may end in _, but not where that ends what is italic.
+	 * @param {number} end
+	 */
+	#italic(end) {
+		return this.text[end - 1] === "_" && this.#open.some(({ sign }) => sign === "_") ? end - 1 : end;
+	}
+
+	/**
+	 * @param {number} index
+	 * @param {string} ticks
+	 * @returns {{mark: Mark, end: number} | null}
+	 */
+	#code(index, ticks) {
+		if (!this.#ticks) {
+			this.#ticks = new Map();
+			for (const run of [...this.text.matchAll(/`+/g)].reverse()) {
+				const known = this.#ticks.get(run[0].length);
+				if (known) known.push(run.index);
+				else this.#ticks.set(run[0].length, [run.index]);
+			}
+		}
+		const runs = this.#ticks.get(ticks.length) ?? [];
+		while (runs.length > 0 && runs[runs.length - 1] <= index) runs.pop();
+		const close = runs.at(-1);
+		const said = this.text.slice(this.at, close);
+		if (close === undefined || said.includes("\n")) return null;
+		const code = /^ .*\S.* $/.test(said) ? said.slice(1, -1) : said;
+		return { mark: { kind: "code", inlines: [code] }, end: close + ticks.length };
+	}
+
+	/**
+	 * Reads a run of delimiters. It may open and close by CommonMark's rules for
+	 * flanking, with letters that put no space between words as in
+	 * https://github.com/tats-u/markdown-cjk-friendly; but never within a word of others.
+	 * @param {string} run
+	 * @param {number} index
+	 */
+	#delimit(run, index) {
+		const before = charBefore(this.text, index) || " ";
+		const after = charAt(this.text, index + run.length) || " ";
+		const near = (/** @type {string} */ c) => /[\s\p{P}\p{S}]/u.test(c) || UNSPACED.test(c);
+		const opens = /\S/.test(after) && (!PUNCTUATION.test(after) || near(before)) && !inWord(before);
+		const closes = /\S/.test(before) && (!PUNCTUATION.test(before) || near(after)) && !inWord(after);
+		const triple = run === "***" ? [["*", "**"], ["**", "*"]][Number(this.#open.at(-1)?.sign !== "*")] : [run];
+		for (const sign of triple) if (!(sign in DELIMITERS) || !this.#close(sign, opens, closes)) this.#say(sign);
+	}
+
+	/**
+	 * Puts what stands since a delimiter's twin into a mark, or notes the delimiter.
+	 * @param {string} sign
+	 * @param {boolean} opens
+	 * @param {boolean} closes
+	 * @returns {boolean} whether it closed something, and is not to be shown
+	 */
+	#close(sign, opens, closes) {
+		const list = this.#list;
+		const twin = closes ? this.#open.map((one) => one.sign).lastIndexOf(sign) : -1;
+		if (twin >= 0 && this.#open[twin].place < list.length - 1) {
+			const inlines = list.splice(this.#open[twin].place).slice(1);
+			list.push({ kind: DELIMITERS[sign], inlines });
+			this.#open.length = twin;
+			return true;
+		}
+		if (opens && this.#open.length < DEEPEST.marks) this.#open.push({ sign, place: list.length });
+		return false;
+	}
 }
+
+/** Punctuation that stands apart from what it is not of: that of wide scripts needs no space. */
+const PUNCTUATION = /(?![\u3000-\u303f\uff00-\uffef])[\p{P}\p{S}]/u;
 
 /**
- * @param {Record<string, string | undefined>} groups
- * @param {string} before
- * @returns {Mark | null} null where it has no such meaning
+ * Whether a character beside a delimiter puts that into the midst of a word.
+ * @param {string} c
  */
-function atom({ code, words, target, url, mail, entry, room, name }, before) {
-	if (code !== undefined) return { kind: "code", inlines: [code] };
-	if (words !== undefined && target !== undefined) return isAddress(target) ? { kind: "link", to: target, inlines: [words] } : null;
-	if (url !== undefined) {
-		const to = withoutTail(url);
-		return isAddress(to) ? { kind: "link", to, inlines: [to] } : null;
-	}
-	if (mail !== undefined) return { kind: "link", to: mail.startsWith("mailto:") ? mail : `mailto:${mail}`, inlines: [mail] };
-	if (/[\p{L}\p{M}\p{N}_/&#@.]$/u.test(before)) return null; // in the middle of something
-	if (entry !== undefined) return { kind: "entry", to: entry, inlines: [`#${entry}`] };
-	if (room !== undefined) return { kind: "room", to: room, inlines: [`#${room}`] };
-	if (name !== undefined) return { kind: "mention", to: name, inlines: [`@${name}`] };
-	return null;
-}
-
-/**
- * Puts what stands since a delimiter's twin into a mark, or notes the delimiter.
- * @param {Inline[]} list
- * @param {{sign: string, place: number}[]} open
- * @param {string} sign
- * @param {string} before
- * @param {string} after
- * @returns {boolean} whether it closed something, and is not to be shown
- */
-function close(list, open, sign, before, after) {
-	const opens = /^\S/u.test(after) && !WORD.test(lastOf(before));
-	const closes = /\S$/u.test(before) && !WORD.test(firstOf(after));
-	const twin = closes ? open.map((one) => one.sign).lastIndexOf(sign) : -1;
-	if (twin >= 0 && open[twin].place < list.length - 1) {
-		const { place } = open[twin];
-		const inlines = list.splice(place).slice(1);
-		list.push({ kind: DELIMITERS[sign], inlines });
-		open.length = twin;
-		return true;
-	}
-	if (opens && open.length < DEEPEST) open.push({ sign, place: list.length });
-	return false;
-}
-
-/** @param {string} text */
-const lastOf = (text) => [...text].at(-1) ?? "";
-
-/** @param {string} text */
-const firstOf = (text) => [...text][0] ?? "";
-
-/** @param {string} url */
-const isAddress = (url) => URL.canParse(url) && /^(https?|mailto):$/.test(new URL(url).protocol);
-
-/**
- * An address at the end of a sentence does not hold the sentence's marks.
- * @param {string} url
- */
-function withoutTail(url) {
-	const cut = url.replace(/[.,;:!?*_~]{1,20}$/, "");
-	return cut.endsWith(")") && !cut.includes("(") ? cut.slice(0, -1) : cut;
-}
+const inWord = (c) => WORD.test(c) && !UNSPACED.test(c);

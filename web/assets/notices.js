@@ -19,6 +19,7 @@ const TOLD_MOST = 20;
  * @typedef {object} Ground What notices are judged by, and where tabs see each other's.
  * @property {() => User | null} me
  * @property {(room: string) => boolean} muted
+ * @property {(room: string) => import("./names.js").Names | undefined} [known] names of those in a room
  * @property {() => boolean} looked this page is looked at
  * @property {(entry: Entry) => boolean} there the message was not deleted meanwhile
  * @property {(entry: Entry) => void} tell
@@ -55,7 +56,7 @@ export class Notices {
 	/** @param {Entry} entry */
 	#worth({ kind, user, text, room }) {
 		const me = this.#ground.me();
-		return !kind && !!me && user.id !== me.id && mentions(text, me.name) && !this.#ground.muted(room);
+		return !kind && !!me && user.id !== me.id && mentions(text, me.name, this.#ground.known?.(room)) && !this.#ground.muted(room);
 	}
 
 	/**

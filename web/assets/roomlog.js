@@ -1,5 +1,6 @@
 // @ts-check
 import { Changes } from "./changes.js";
+import { Names } from "./names.js";
 import { seqOf } from "./wire.js";
 
 /** @typedef {import("./wire.js").Entry} Entry */
@@ -56,6 +57,8 @@ export class RoomLog {
 	gaps = new Map();
 	/** @type {Map<string, User>} by id; LISTED at most */
 	members = new Map();
+	/** Names of those who are or were here, to find them in texts. */
+	known = new Names();
 	/** @type {Hole | null} */
 	hole = null;
 	/** How many are here, listed or not. */
@@ -277,6 +280,7 @@ export class RoomLog {
 	#named({ id, name }) {
 		this.#names.delete(id);
 		this.#names.set(id, name);
+		this.known.add(name);
 		if (this.#names.size > NAMES_MOST) this.#names.delete(this.#names.keys().next().value ?? "");
 	}
 

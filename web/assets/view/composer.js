@@ -1,6 +1,7 @@
 // @ts-check
 import { orderOf } from "../commands.js";
 import { withEmoji } from "../emoji.js";
+import { quoteOf } from "../markup.js";
 import { bytesOf } from "../wire.js";
 import { Completer } from "./completer.js";
 import { byId, setText } from "./dom.js";
@@ -111,10 +112,7 @@ export class Composer {
 	 * @param {Message} message
 	 */
 	quote({ id, user, text }) {
-		const own = text.split("\n").filter((line) => !line.startsWith(">")).join(" ").trim();
-		const letters = [...own];
-		const words = letters.length > QUOTED ? `${letters.slice(0, QUOTED).join("")}…` : own;
-		this.#draft = { text: `> @${user.name} #${id}: ${words}\n${this.#draft.text}` };
+		this.#draft = { text: `> @${user.name} #${id}: ${quoteOf(text, QUOTED)}\n${this.#draft.text}` };
 		this.#begin();
 	}
 

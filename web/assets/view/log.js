@@ -341,7 +341,7 @@ export class LogView {
 	 */
 	#drawItem(item, about, still) {
 		const common = {
-			room: this.#room?.name ?? "", me: this.#me, numbers: this.#numbers, mentions: this.#mentions, times: this.#times, marked: this.#marked, asking: this.asking,
+			room: this.#room?.name ?? "", me: this.#me, known: this.#room?.known, numbers: this.#numbers, mentions: this.#mentions, times: this.#times, marked: this.#marked, asking: this.asking,
 		};
 		const mark = markOf(item, common);
 		// A pending message that got its place stays the element that it was.

@@ -21,6 +21,7 @@ const NAMED = 10;
  * @typedef {object} About What all rows of a drawing have in common.
  * @property {string} room
  * @property {User | null} me
+ * @property {import("../names.js").Names} [known] names of those in the room
  * @property {NodeNumbers} numbers
  * @property {(text: string, name: string) => boolean} mentions
  * @property {string} times the same for as long as times read the same
@@ -103,11 +104,11 @@ function drawMessage(element, item, { me, numbers, mentions, marked }) {
  * @param {Item} item
  * @param {About} about
  */
-function drawText(words, { action, text, user, edited }, { room, me }) {
-	const mark = JSON.stringify([text, room, action && user.name, me?.id, me?.name]);
+function drawText(words, { action, text, user, edited }, { room, known }) {
+	const mark = JSON.stringify([text, room, action && user.name]);
 	if (texts.get(words) !== mark) {
 		texts.set(words, mark);
-		words.replaceChildren(...textNodes(action ? text.slice("/me ".length) : text, { room, me }));
+		words.replaceChildren(...textNodes(action ? text.slice("/me ".length) : text, { room, known }));
 		if (action) words.prepend(named(user.name), " ");
 	}
 	let note = words.querySelector(":scope > .edited-mark");

@@ -9,30 +9,59 @@ import { copyFrom, part, setText, stamp } from "./dom.js";
 export const isAction = (text) => /^\/me \S/.test(text);
 
 /** @type {Record<string, string>} the elements of marks that are no more than that */
-const ELEMENTS = { bold: "strong", italic: "em", strike: "s", code: "code" };
+const ELEMENTS = { bold: "strong", italic: "em", strike: "s", code: "code", mention: "bdi" };
 
 /**
- * A message's text as nodes, with what its marks mean.
+ * @typedef {object} About Where a text stands.
+ * @property {string} [room]
+ * @property {import("../names.js").Names} [known] names that may be mentioned
+ */
+
+/**
+ * A message's text as nodes, with what its marks mean. Lines, quotes and items
+ * have a direction each (style/log.css); names, code and addresses none to give.
  * @param {string} text
- * @param {{room?: string, me?: import("../wire.js").User | null}} [about]
+ * @param {About} [about]
  * @returns {(Node | string)[]}
  */
 export function textNodes(text, about = {}) {
-	return parse(text).flatMap(({ kind, inlines = [], text: code = "", items = [], first }) => {
-		if (kind === "text") return inlineNodes(inlines, about);
-		if (kind === "code") return codeBlock(code);
-		if (kind === "list") {
-			const list = element(first === undefined ? "ul" : "ol", items.map((item) => element("li", inlineNodes(item, about))));
-			if (first !== undefined) list.setAttribute("start", String(first));
-			return list;
-		}
-		return element("blockquote", inlineNodes(inlines, about));
-	});
+	return parse(text, about.known && [about.known]).flatMap((block) => blockNodes(block, about));
+}
+
+/**
+ * @param {import("../markup.js").Block} block
+ * @param {About} about
+ * @returns {(Node | string)[]}
+ */
+function blockNodes(block, about) {
+	const { kind, inlines = [], blocks = [], text = "" } = block;
+	if (kind === "text") return inlineNodes(inlines, about);
+	if (kind === "code") return [codeBlock(text)];
+	if (kind === "list") return [listOf(block, about)];
+	const quote = element("blockquote", blocks.flatMap((one) => blockNodes(one, about)));
+	quote.dir = "auto";
+	return [quote];
+}
+
+/**
+ * @param {import("../markup.js").Block} block a list
+ * @param {About} about
+ */
+function listOf({ ordered, items = [] }, about) {
+	const list = element(ordered ? "ol" : "ul", items.map(({ value, inlines, lists }) => {
+		const item = element("li", [...inlineNodes(inlines, about), ...lists.flatMap((one) => blockNodes(one, about))]);
+		item.dir = "auto";
+		if (value !== undefined) item.setAttribute("value", String(value));
+		return item;
+	}));
+	if (ordered === ")") list.className = "closed";
+	list.dir = "auto";
+	return list;
 }
 
 /**
  * @param {import("../markup.js").Inline[]} inlines
- * @param {{room?: string, me?: import("../wire.js").User | null}} about
+ * @param {About} about
  * @returns {(Node | string)[]}
  */
 function inlineNodes(inlines, about) {
@@ -44,10 +73,12 @@ function inlineNodes(inlines, about) {
 		if (kind === "entry" || kind === "room") {
 			const a = /** @type {HTMLAnchorElement} */ (element("a", inside));
 			a.href = kind === "room" ? `/r/${encodeURIComponent(to)}` : `/r/${encodeURIComponent(about.room ?? "")}#${to}`;
+			a.dir = "ltr";
 			return a;
 		}
-		const marked = element(ELEMENTS[kind] ?? "span", inside);
+		const marked = element(ELEMENTS[kind], inside);
 		if (kind === "mention") marked.className = "mention";
+		if (kind === "code") marked.dir = "ltr";
 		return marked;
 	});
 }
