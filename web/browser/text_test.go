@@ -1,0 +1,85 @@
+package browser
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// marksOf returns where each "!" of a message is drawn, in the order of its text: on
+// which side of the letter before it, and at which edge of its line's block.
+func (p *tab) marksOf(id string) []string {
+	p.t.Helper()
+	return ask[[]string](p, `(() => {
+		const words = document.querySelector('#log .message[data-key="`+id+`"] .text');
+		const at = (node, i) => { const r = document.createRange(); r.setStart(node, i); r.setEnd(node, i + 1); return r.getBoundingClientRect(); };
+		const found = [];
+		const walk = document.createTreeWalker(words, NodeFilter.SHOW_TEXT);
+		for (let node; (node = walk.nextNode());) {
+			for (let i = node.data.indexOf("!"); i > 0; i = node.data.indexOf("!", i + 1)) {
+				const [mark, before] = [at(node, i), at(node, i - 1)];
+				const box = node.parentElement.closest("li, blockquote, .text").getBoundingClientRect();
+				found.push(mark.left < before.left ? (box.width < 400 || mark.left > box.left + 40 ? "left" : "left, at the wrong edge") : mark.right < box.right - 40 ? "right" : "right, at the wrong edge");
+			}
+		}
+		return found;
+	})()`)
+}
+
+// A message had the direction of its first letter in all its lines: a Hebrew answer to an
+// English quote stood at the left, with its "!" at the wrong end.
+func TestEachLineHasItsOwnDirection(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-2", "Bob"}
+	s.members = []person{bob, {"u-3", "דנה"}}
+	const rtl, ltr = "left", "right" // of the letter before
+	cases := []struct {
+		text string
+		want []string
+	}{
+		{"> @Bob #1-1: see you\nכן, אני מגיע מחר!", []string{rtl}},
+		{"Version 2.0:\nשלום לכולם!", []string{rtl}},
+		{"- one!\n- שלום לכולם!", []string{ltr, rtl}},
+		{"```\ncode\n```\nשלום לכולם!", []string{rtl}},
+		{"@Bob שלום לכולם!", []string{rtl}},
+		{"`code` #lobby שלום לכולם!", []string{rtl}},
+		{"https://a.example/ שלום לכולם!", []string{rtl}},
+		{"שלום\nHello there!", []string{ltr}},
+		{"@דנה hello there!", []string{ltr}},
+		{"> שלום לכולם!\n> Hello there!\nAnd you!", []string{rtl, ltr, ltr}},
+		{"1. one!\n2. @Bob שלום לכולם!\n   - again!", []string{ltr, rtl, ltr}},
+		{"/me שלום לכולם!", []string{rtl}},
+	}
+	ids := make([]string, len(cases))
+	for i, c := range cases {
+		ids[i] = s.add(said{Room: "lobby", User: bob, Text: c.text}).ID
+	}
+	p := newTab(t)
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	p.until("the messages", `document.querySelectorAll("#log .message").length === `+fmt.Sprint(len(cases)))
+	for i, c := range cases {
+		if got := p.marksOf(ids[i]); !slices.Equal(got, c.want) {
+			t.Errorf("%q: its marks are %q of the letters before, not %q", c.text, got, c.want)
+		}
+	}
+	// The numbers and bullets of items are within the list, whatever its items' directions.
+	if out := ask[[]string](p, `[...document.querySelectorAll("#log li")].filter((e) => { const box = e.parentElement.getBoundingClientRect(), own = e.getBoundingClientRect(); return e.dir !== "auto" || (getComputedStyle(e).direction === "rtl" ? box.right - own.right : own.left - box.left) < 20; }).map((e) => e.textContent)`); len(out) > 0 {
+		t.Errorf("no room for the number or the bullet of %q", out)
+	}
+	if *shots != "" {
+		picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(*shots, "chat-directions.png"), picture, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.sound()
+}
