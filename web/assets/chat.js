@@ -72,8 +72,6 @@ export class Chat extends EventTarget {
 	#lostName = "";
 	/** The list as it was known last. @type {string[]} */
 	#recent = [];
-	/** Rooms that are left as soon as what waits for them has gone. @type {Set<string>} */
-	#parting = new Set();
 
 	/**
 	 * @param {Client} client
@@ -107,7 +105,6 @@ export class Chat extends EventTarget {
 		}
 		this.current = room;
 		const log = this.#log(room);
-		this.#parting.delete(room);
 		if (log.loaded) this.attention.opened(log, this.#client.user);
 		this.attention.read(log);
 		this.logs.delete(room); // the last one is the one looked at last
@@ -128,7 +125,7 @@ export class Chat extends EventTarget {
 		if (!this.canPart(room)) return;
 		keep.forget(room);
 		if (room === this.current) this.open(this.#own().find((other) => other !== room) ?? LOBBY);
-		this.#part(room);
+		this.#leave(room);
 		this.#changed("rooms");
 	}
 
@@ -138,7 +135,7 @@ export class Chat extends EventTarget {
 		this.#recent = keep.recentRooms();
 		const gone = before.filter((room) => room !== this.current && !this.#recent.includes(room));
 		// A list that is full loses its end to what is new; that was not left.
-		if (this.#recent.length < before.length) for (const room of gone) this.#part(room);
+		if (this.#recent.length < before.length) for (const room of gone) this.#leave(room);
 		this.#changed("rooms");
 	}
 
@@ -268,10 +265,7 @@ export class Chat extends EventTarget {
 			sent: (entry) => entry.id && this.#put(entry),
 			standing: (entry) => this.#put(entry),
 			loaded: () => this.#changed("bar"),
-			outbox: ({ room }) => {
-				if (this.#parting.has(room) && this.#client.pending(room).length === 0) this.#leave(room);
-				this.#changed("log", "bar");
-			},
+			outbox: () => this.#changed("log", "bar"),
 			presence: (presence) => {
 				this.#log(presence.room).presence(presence);
 				for (const user of presence.left) this.#log(presence.room).typedNoMore(user.id);
@@ -446,14 +440,7 @@ export class Chat extends EventTarget {
 	}
 
 	/** @param {string} room */
-	#part(room) {
-		if (this.#client.pending(room).length > 0) this.#parting.add(room);
-		else this.#leave(room);
-	}
-
-	/** @param {string} room */
 	#leave(room) {
-		this.#parting.delete(room);
 		this.#client.leave(room);
 		this.logs.delete(room);
 	}
@@ -467,7 +454,7 @@ export class Chat extends EventTarget {
 	/** Followed rooms, the one looked at last at the end. */
 	#joined() {
 		const followed = new Set(this.#client.rooms);
-		return [...this.logs.keys()].filter((room) => followed.has(room) && !this.#parting.has(room));
+		return [...this.logs.keys()].filter((room) => followed.has(room));
 	}
 
 	/** @param {string} room */

@@ -98,7 +98,7 @@ export class Client extends EventTarget {
 		this.#link = new Link({ url, dial, timing, random });
 		this.#calls = new Calls((command) => this.#send(command), this.#times.answerWithin);
 		this.#sender = new Sender(outbox, (command) => this.#online && this.#send(command), sending, random);
-		this.#sender.addEventListener("change", (e) => this.#emit("outbox", detailOf(e)));
+		this.#sender.addEventListener("change", (e) => this.#waitsFor(detailOf(e).room));
 		// A send has had no answer for long: another connection may do better.
 		this.#sender.addEventListener("stalled", () => this.#following.loading || this.#look());
 		const soon = (/** @type {Refusal} */ refusal) => this.#soon(refusal);
@@ -142,19 +142,24 @@ export class Client extends EventTarget {
 
 	/** @param {string} room */
 	join(room) {
+		this.#sender.part(room, false);
 		if (this.#following.add(room)) this.#following.enter(room);
 	}
 
-	/** @param {string} room */
+	/**
+	 * Leaves a room. What waits for it goes out first; what was refused there is dropped.
+	 * @param {string} room
+	 */
 	leave(room) {
-		if (!this.#following.delete(room)) return;
+		const waits = this.#sender.part(room, true);
+		if (!this.#following.part(room, waits)) return;
 		this.#sender.parted(room);
 		if (this.#online) this.#send({ type: "leave", room, ref: "-" });
 	}
 
 	/** The rooms that are followed. */
 	get rooms() {
-		return this.#following.names;
+		return this.#following.rooms;
 	}
 
 	/**
@@ -391,8 +396,8 @@ export class Client extends EventTarget {
 		this.#emit("welcome", { ...welcome, from, lost: this.#hello.lostName });
 		this.#emit("state", { state: "online" });
 		const { names } = this.#following;
-		for (const room of this.#outbox.rooms()) if (!names.includes(room)) this.#following.add(room);
-		for (const room of this.rooms) this.#following.enter(room);
+		for (const room of this.#outbox.rooms()) if (!names.includes(room)) this.#following.add(room, this.#outbox.isLeft(room));
+		for (const room of this.#following.names) this.#following.enter(room);
 		this.#hello.renew();
 	}
 
@@ -434,11 +439,18 @@ export class Client extends EventTarget {
 		}
 	}
 
+	/** @param {string} room where what waits changed */
+	#waitsFor(room) {
+		if (this.#following.isParting(room) && this.#outbox.of(room).length === 0) this.leave(room);
+		this.#emit("outbox", { room });
+	}
+
 	/**
 	 * What one said oneself and finds in the log needs no more sending.
 	 * @param {Entry} entry
 	 */
 	#settle(entry) {
+		if (entry.kind === "delete") this.#sender.gone(entry.room, entry.target);
 		const { by } = this.#outbox.get(entry.key) ?? {};
 		if (entry.user.id !== this.user?.id && entry.user.id !== by) return;
 		if (this.#sender.seen(entry.key)) this.#emit("sent", entry);

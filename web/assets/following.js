@@ -39,6 +39,8 @@ const QUIET_MS = 4000;
 export class Following {
 	/** @type {Map<string, Followed>} */
 	#rooms = new Map();
+	/** Rooms that their user left, followed until what waits for them has gone out. @type {Set<string>} */
+	#parting = new Set();
 	#does;
 
 	/**
@@ -50,12 +52,19 @@ export class Following {
 	 * @param {import("./sender.js").Sender} does.sender
 	 */
 	constructor(does) {
-		this.#does = does;
+		// Of a room that was left nothing is reported.
+		const emit = (/** @type {string} */ name, /** @type {any} */ detail) => void (this.#parting.has(detail.room) || does.emit(name, detail));
+		this.#does = { ...does, emit };
 	}
 
 	/** @returns {string[]} in the order in which they are joined again */
 	get names() {
 		return [...this.#rooms.keys()];
+	}
+
+	/** Those that their user did not leave. */
+	get rooms() {
+		return this.names.filter((room) => !this.#parting.has(room));
 	}
 
 	/** Whether entries of some room are on their way. */
@@ -75,17 +84,40 @@ export class Following {
 
 	/**
 	 * @param {string} room
+	 * @param {boolean} [parting] only until what waits for it has gone out
 	 * @returns {boolean} whether it was not followed yet; else it is the first one to be joined again
 	 */
-	add(room) {
+	add(room, parting = false) {
+		if (parting) this.#parting.add(room);
+		else if (this.#parting.delete(room)) this.#forget(room); // it arrives as a whole again
 		const known = this.#rooms.get(room);
 		if (known) this.#rooms = new Map([[room, known], ...this.#rooms]);
 		else this.#rooms.set(room, { cursor: "", until: 0, recovered: false });
 		return !known;
 	}
 
+	/**
+	 * The user leaves a room.
+	 * @param {string} room
+	 * @param {boolean} waits something goes out there still: it is followed until then
+	 * @returns {boolean} whether it was followed and is no more
+	 */
+	part(room, waits) {
+		if (waits) {
+			if (this.#rooms.has(room)) this.#parting.add(room);
+			return false;
+		}
+		this.#parting.delete(room);
+		return this.#forget(room);
+	}
+
 	/** @param {string} room */
-	delete(room) {
+	isParting(room) {
+		return this.#parting.has(room);
+	}
+
+	/** @param {string} room */
+	#forget(room) {
 		clearTimeout(this.#rooms.get(room)?.timer);
 		return this.#rooms.delete(room);
 	}

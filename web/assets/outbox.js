@@ -31,6 +31,7 @@ const FULL = "Too much waits to be sent already. Try again when some of it is go
  * @property {string} [code] the same as one of the protocol's codes
  * @property {number} [waited] for how long it was under way without an answer, in milliseconds
  * @property {string} [by] the id of the user as whom it was given to a node
+ * @property {boolean} [left] its author left the room meanwhile: it still goes out, but is dropped where it is refused
  *
  * @typedef {object} Shelf Where an outbox outlives its page.
  * @property {() => Pending[]} load
@@ -94,6 +95,14 @@ export class Outbox {
 	 */
 	of(room) {
 		return [...this.#entries.values()].filter((entry) => entry.room === room);
+	}
+
+	/**
+	 * Whether nothing is for this room but what its author left behind there.
+	 * @param {string} room
+	 */
+	isLeft(room) {
+		return this.of(room).every(({ left }) => left);
 	}
 
 	rooms() {

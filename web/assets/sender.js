@@ -107,6 +107,30 @@ export class Sender extends EventTarget {
 	}
 
 	/**
+	 * The author leaves the room, or returns. What was refused there is dropped then, as nobody sees it any more.
+	 * @param {string} room
+	 * @param {boolean} left
+	 * @returns {boolean} whether something goes out there still
+	 */
+	part(room, left) {
+		for (const entry of this.#outbox.of(room)) {
+			if (left && entry.failed) this.#finish(entry);
+			else entry.left = left || undefined;
+		}
+		this.#outbox.save();
+		return this.#outbox.of(room).length > 0;
+	}
+
+	/**
+	 * A message is gone: reactions to it and deletions of it have no purpose any more.
+	 * @param {string} room
+	 * @param {string} [target] its id
+	 */
+	gone(room, target) {
+		for (const entry of this.#outbox.of(room)) if (entry.target === target && isMoot(entry) && this.#lane(room).key !== entry.key) this.#finish(entry);
+	}
+
+	/**
 	 * The room is joined, or all of it has come: what it already holds was told to `seen`.
 	 * @param {string} room
 	 * @param {boolean} whole nothing was missed: what was not seen was not taken
@@ -117,7 +141,10 @@ export class Sender extends EventTarget {
 		if (!lane.key) this.#rest(lane);
 		lane.ready = true;
 		lane.more = more;
-		if (whole) for (const entry of this.#outbox.of(room)) if (entry.key !== lane.key) entry.tried = 0;
+		for (const entry of this.#outbox.of(room)) {
+			if (entry.code === "not_found" && isMoot(entry)) this.#finish(entry); // kept by an earlier version
+			else if (whole && entry.key !== lane.key) entry.tried = 0;
+		}
 		this.#pump(room);
 	}
 
@@ -183,6 +210,7 @@ export class Sender extends EventTarget {
 			}, refusal.retry_after ?? (most * (1 + this.#random())) / 2);
 			return;
 		}
+		if (refusal.code === "not_found" && isMoot(entry)) return this.#finish(entry);
 		this.#fail(entry, refusal.message, refusal.code);
 		this.#pump(entry.room);
 	}
@@ -287,6 +315,7 @@ export class Sender extends EventTarget {
 	 * @param {string} code the protocol's
 	 */
 	#fail(entry, reason, code) {
+		if (entry.left) return this.#finish(entry);
 		entry.failed = reason;
 		entry.code = code;
 		this.#outbox.save();
@@ -327,6 +356,14 @@ export class Sender extends EventTarget {
 	#changed(room) {
 		this.dispatchEvent(new CustomEvent("change", { detail: { room } }));
 	}
+}
+
+/**
+ * Whether it has no purpose once its message is gone. The text of an edit is its author's still.
+ * @param {Pending} entry
+ */
+function isMoot({ kind }) {
+	return kind === "react" || kind === "delete";
 }
 
 /**

@@ -13,8 +13,7 @@ class FakeClient extends EventTarget {
 	user = { id: "me", name: "Me" };
 	nodes = [];
 	listRooms = async () => [];
-	waits = new Set();
-	pending = (room) => (this.waits.has(room) ? [{ key: "k", room }] : []);
+	pending = () => [];
 	leave(room) {
 		this.rooms = this.rooms.filter((one) => one !== room);
 	}
@@ -90,19 +89,6 @@ test("what another tab left is left here too, unless it is looked at or only fel
 	assert.deepEqual(client.rooms, ["b", "c"], "as many as before: none was left");
 	elsewhere("d");
 	assert.deepEqual(own(), ["b", "c", "d"], "the one that is looked at stays");
-});
-
-test("what waits for a room that is left goes out first", () => {
-	const { chat, client, own } = visiting("a", "b");
-	client.waits.add("b");
-	chat.part("b");
-	assert.deepEqual(own(), ["a"]);
-	assert.deepEqual(client.rooms, ["a", "b"]);
-	client.tell("outbox", { room: "b" });
-	assert.deepEqual(client.rooms, ["a", "b"]);
-	client.waits.clear();
-	client.tell("outbox", { room: "b" });
-	assert.deepEqual(client.rooms, ["a"]);
 });
 
 test("of a muted room only mentions count, in all tabs", () => {

@@ -62,8 +62,8 @@ export class Layout {
 		this.#log = log;
 		this.#me = me;
 		for (const one of pending) {
-			// What a message shall be, that is not here (any more), is not lost with it.
-			if (!one.kind || one.kind === "edit" && !log.get(one.target ?? "")) {
+			// What a message that is not here (any more) shall be, and what was refused about it, stays to be seen and ended.
+			if (!one.kind || (one.kind === "edit" || one.failed) && !log.get(one.target ?? "")) {
 				this.said.push(one);
 				continue;
 			}
@@ -107,7 +107,7 @@ export class Layout {
 		const changes = entry ? this.#changes.get(seqOf(entry.id)) ?? [] : [];
 		const under = changes.filter((change) => !change.failed);
 		const edit = under.filter(({ kind }) => kind === "edit").at(-1);
-		const text = edit?.text ?? one.text;
+		const text = edit?.text ?? (pending?.emoji || one.text);
 		const first = this.#begins(index);
 		return {
 			key: keyOf(one),
