@@ -9,6 +9,9 @@ export const LATE = "late";
 /** So often the time for an answer may begin anew, because something else came. */
 const PATIENCE = 8;
 
+/** The list of rooms has so many pages at most. */
+const PAGES_MOST = 10;
+
 /**
  * @typedef {object} Call A command that waits for its answer.
  * @property {(reply: any) => void} done
@@ -81,4 +84,19 @@ export class Calls {
 			call.refused({ code: GONE, message: "the connection broke: try again" });
 		}
 	}
+}
+
+/**
+ * Joins the pages of the list of rooms.
+ * @param {(after: string | undefined) => Promise<{rooms: any[], next?: string}>} ask for the page after that one
+ * @param {number} [most] pages
+ */
+export async function pagesOf(ask, most = PAGES_MOST) {
+	const { rooms, next } = await ask(undefined);
+	for (let after = next; after && most > 1; most--) {
+		const page = await ask(after);
+		rooms.push(...page.rooms);
+		after = page.next;
+	}
+	return rooms;
 }

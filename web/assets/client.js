@@ -1,5 +1,5 @@
 // @ts-check
-import { Calls } from "./calls.js";
+import { Calls, pagesOf } from "./calls.js";
 import { Following } from "./following.js";
 import { Hello } from "./hello.js";
 import { remembered } from "./identity.js";
@@ -27,9 +27,6 @@ const TIMES = Object.freeze({ answerWithin: 8000, tryAgain: 1000 /* mean */, typ
 
 /** No second connection is looked for so soon after one was moved to, in milliseconds. */
 const STAY_MS = 10_000;
-
-/** The list of rooms has so many pages at most. */
-const PAGES_MOST = 10;
 
 /**
  * One user's session: it stays connected to some node, follows rooms without
@@ -98,7 +95,11 @@ export class Client extends EventTarget {
 		this.#link = new Link({ url, dial, timing, random });
 		this.#calls = new Calls((command) => this.#send(command), this.#times.answerWithin);
 		this.#sender = new Sender(outbox, (command) => this.#online && this.#send(command), sending, random);
-		this.#sender.addEventListener("change", (e) => this.#waitsFor(detailOf(e).room));
+		this.#sender.addEventListener("change", (e) => {
+			const { room } = detailOf(e);
+			if (this.#following.isParting(room) && this.pending(room).length === 0) this.leave(room);
+			this.#emit("outbox", { room });
+		});
 		// A send has had no answer for long: another connection may do better.
 		this.#sender.addEventListener("stalled", () => this.#following.loading || this.#look());
 		const soon = (/** @type {Refusal} */ refusal) => this.#soon(refusal);
@@ -216,10 +217,7 @@ export class Client extends EventTarget {
 		if (room) this.join(room); // a no-op, but where it could not be joined
 	}
 
-	/**
-	 * Takes back what waits or failed. A node may have it already if it was tried.
-	 * @param {string} key
-	 */
+	/** Takes back what waits or failed; a node may have it already if it was tried. @param {string} key */
 	cancel(key) {
 		this.#sender.cancel(key);
 	}
@@ -254,7 +252,7 @@ export class Client extends EventTarget {
 	 */
 	async history(room, before, limit) {
 		const head = this.#following.cursor(room);
-		const { messages, more } = await this.#request({ type: "history", room, before, limit: Math.min(limit, HISTORY_MAX) });
+		const { messages, more } = await this.request({ type: "history", room, before, limit: Math.min(limit, HISTORY_MAX) });
 		return { messages, more, head };
 	}
 
@@ -263,14 +261,8 @@ export class Client extends EventTarget {
 	 * @param {number} [pages] at most, of 500 rooms each
 	 * @returns {Promise<RoomCount[]>}
 	 */
-	async listRooms(pages = PAGES_MOST) {
-		const { rooms, next } = await this.#request({ type: "rooms" });
-		for (let after = next; after && pages > 1; pages--) {
-			const page = await this.#request({ type: "rooms", after });
-			rooms.push(...page.rooms);
-			after = page.next;
-		}
-		return rooms;
+	listRooms(pages) {
+		return pagesOf((after) => this.request({ type: "rooms", ...(after && { after }) }), pages);
 	}
 
 	/**
@@ -278,9 +270,21 @@ export class Client extends EventTarget {
 	 * @returns {Promise<User>}
 	 */
 	async rename(name) {
-		const { user } = await this.#request({ type: "rename", name });
+		const { user } = await this.request({ type: "rename", name });
 		this.#identity.save({ name: user.name });
 		return user;
+	}
+
+	/**
+	 * @param {object} command one that is answered at once or not at all
+	 * @returns {Promise<any>} its reply, or a rejection with Refused
+	 */
+	request(command) {
+		return new Promise((resolve, reject) => {
+			const refuse = (/** @type {Refusal} */ refusal) => reject(new Refused(refusal));
+			if (this.#online) this.#calls.make(command, resolve, refuse);
+			else refuse({ code: "unavailable", message: "you are offline: try again when you are back" });
+		});
 	}
 
 	#listen() {
@@ -439,12 +443,6 @@ export class Client extends EventTarget {
 		}
 	}
 
-	/** @param {string} room where what waits changed */
-	#waitsFor(room) {
-		if (this.#following.isParting(room) && this.#outbox.of(room).length === 0) this.leave(room);
-		this.#emit("outbox", { room });
-	}
-
 	/**
 	 * What one said oneself and finds in the log needs no more sending.
 	 * @param {Entry} entry
@@ -472,18 +470,6 @@ export class Client extends EventTarget {
 		const urls = nodes.filter(({ id }) => id !== this.node?.id).map(({ url }) => url).sort(() => this.#random() - 0.5);
 		clearTimeout(this.#lookTimer);
 		if (urls.length > 0) this.#lookTimer = setTimeout(() => this.#look(urls), this.#random() * this.#times.tryAgain);
-	}
-
-	/**
-	 * @param {object} command
-	 * @returns {Promise<any>}
-	 */
-	#request(command) {
-		return new Promise((resolve, reject) => {
-			const refuse = (/** @type {Refusal} */ refusal) => reject(new Refused(refusal));
-			if (this.#online) this.#calls.make(command, resolve, refuse);
-			else refuse({ code: "unavailable", message: "you are offline: try again when you are back" });
-		});
 	}
 
 	/**
