@@ -133,6 +133,7 @@ const log = new LogView(
 		now: () => ({ log: chat.log, pending: client.pending(chat.current), me: client.user }),
 		older: () => chat.past.older(),
 		atEnd: () => chat.read(),
+		seen: (id) => chat.seen(id),
 	},
 	(text, name) => mentions(text, name, chat.log.known),
 );
@@ -150,14 +151,16 @@ new Actions(log, {
 	discard: (key) => client.cancel(key),
 	leave: () => composer.focus(),
 });
+const looked = () => !document.hidden && document.hasFocus();
 chat.looking = () => log.atEnd;
+chat.attended = looked;
 
 const notifier = new Notifier(keep, ({ room, id }) => go(room, `#${id}`));
 const notices = new Notices({
 	me: () => client.user,
 	muted: (room) => keep.mutedRooms().includes(room),
 	known: (room) => chat.logs.get(room)?.known,
-	looked: () => !document.hidden && document.hasFocus(),
+	looked,
 	there: ({ room, id }) => !!chat.logs.get(room)?.get(id),
 	tell: (entry) => notifier.tell(entry),
 	load: keep.toldNotices,
@@ -239,6 +242,7 @@ function drawTyping() {
 function say(text) {
 	if (outbox.full) return false;
 	client.say(chat.current, text);
+	chat.answered();
 	setTimeout(drawings.log, SLOW_MS + 50);
 	log.toEnd();
 	return true;
@@ -339,12 +343,15 @@ addEventListener("storage", ({ key }) => {
 let paused = false;
 addEventListener("pagehide", () => {
 	chat.attention.save();
+	chat.leaves();
 	paused = client.stop(); // a page that is kept for "back" would stay online
 });
 addEventListener("pageshow", () => paused && client.start());
 addEventListener("popstate", () => follow(roomOfAddress())); // a changed hash is one too
 // Gone or back: either way the connection is looked at now.
+addEventListener("offline", () => chat.leaves());
 for (const event of ["online", "offline"]) addEventListener(event, () => client.hurry());
+addEventListener("focus", () => chat.returned());
 document.addEventListener("visibilitychange", () => {
 	if (document.hidden) return;
 	client.hurry();

@@ -40,19 +40,34 @@ export class Attention {
 		const last = log.entries.at(-1)?.id ?? "";
 		const read = isAnew(last, known) ? "" : known;
 		let counted = this.#counted.get(log);
-		if (counted?.read !== read || counted.moves !== log.moves) {
+		if (!counted || counted.moves !== log.moves || seqOf(read) < seqOf(counted.read)) {
 			counted = { read, moves: log.moves, upTo: seqOf(read) };
 			log.unread = log.mentions = 0;
 			this.#counted.set(log, counted);
+		} else if (counted.read !== read) {
+			this.#tally(log, me, seqOf(counted.read), Math.min(seqOf(read), counted.upTo), -1);
+			counted.read = read;
+			counted.upTo = Math.max(counted.upTo, seqOf(read));
 		}
-		for (let i = log.indexOf(counted.upTo + 1); i < log.entries.length; i++) {
-			const { user, text } = log.entries[i];
-			if (!me || user.id === me.id) continue;
-			log.unread++;
-			if (mentions(text, me.name, log.known)) log.mentions++;
-		}
+		this.#tally(log, me, counted.upTo, Infinity, 1);
 		counted.upTo = Math.max(counted.upTo, seqOf(last));
 		log.unreadMore = log.unread > 0 && log.more && seqOf(read) + 1 < seqOf(log.oldest);
+	}
+
+	/**
+	 * @param {RoomLog} log
+	 * @param {User | null} me
+	 * @param {number} after the seq before the first message
+	 * @param {number} upTo the seq of the last one
+	 * @param {1 | -1} by what each adds
+	 */
+	#tally(log, me, after, upTo, by) {
+		for (let i = log.indexOf(after + 1); i < log.entries.length && seqOf(log.entries[i].id) <= upTo; i++) {
+			const { user, text } = log.entries[i];
+			if (!me || user.id === me.id) continue;
+			log.unread = Math.max(0, log.unread + by);
+			if (mentions(text, me.name, log.known)) log.mentions = Math.max(0, log.mentions + by);
+		}
 	}
 
 	/**
@@ -62,9 +77,22 @@ export class Attention {
 	 */
 	opened(log, me) {
 		this.count(log, me);
-		const { read } = this.#counted.get(log) ?? {};
-		const first = log.unread > 0 && log.entries.find(({ id, user }) => seqOf(id) > seqOf(read ?? "") && user.id !== me?.id);
+		const { read = "" } = this.#counted.get(log) ?? {};
+		log.newAfter = log.unread > 0 ? seqOf(read) : -1;
+		this.place(log, me);
+	}
+
+	/**
+	 * Puts the line above the first message that is new, of those that are known by now.
+	 * @param {RoomLog} log
+	 * @param {User | null} me
+	 * @returns {boolean} whether it moved further back
+	 */
+	place(log, me) {
+		const before = log.newFrom;
+		const first = log.newAfter >= 0 && log.entries.slice(log.indexOf(log.newAfter + 1)).find(({ user }) => user.id !== me?.id);
 		log.newFrom = first ? seqOf(first.id) : 0;
+		return log.newFrom > 0 && log.newFrom < before;
 	}
 
 	/**
@@ -75,10 +103,31 @@ export class Attention {
 		log.unread = log.mentions = 0;
 		log.unreadMore = false;
 		const last = log.entries.at(-1)?.id ?? "";
+		this.#note(log, last);
+		const read = this.#read.get(log.name);
+		if (read !== undefined) this.#counted.set(log, { read, moves: log.moves, upTo: Math.max(seqOf(read), seqOf(last)) });
+	}
+
+	/**
+	 * A message was seen, and so those before it.
+	 * @param {RoomLog} log
+	 * @param {User | null} me
+	 * @param {string} id
+	 */
+	seen(log, me, id) {
+		this.#note(log, id);
+		this.count(log, me);
+	}
+
+	/**
+	 * @param {RoomLog} log
+	 * @param {string} id of the last message that was read
+	 */
+	#note(log, id) {
 		// An empty room is known as read too, so that its first message is new.
-		if (!log.loaded || this.#read.has(log.name) && !isAfter(last, this.#read.get(log.name) ?? "")) return;
-		this.#read.set(log.name, last);
-		this.#unsaved.set(log.name, last);
+		if (!log.loaded || this.#read.has(log.name) && !isAfter(id, this.#read.get(log.name) ?? "")) return;
+		this.#read.set(log.name, id);
+		this.#unsaved.set(log.name, id);
 		this.#timer ??= setTimeout(() => this.save(), SAVE_MS);
 	}
 

@@ -48,6 +48,8 @@ export class Chat extends EventTarget {
 	attention = new Attention();
 	/** Whether the newest message is in view. */
 	looking = () => true;
+	/** Whether the page has the user's attention: it is visible, and its window is focused. */
+	attended = () => true;
 	/** @type {Past} */
 	past;
 
@@ -61,6 +63,8 @@ export class Chat extends EventTarget {
 	/** Since when there is no connection, on the monotonic clock; 0 while there is one. */
 	#awaySince = performance.now();
 	#refreshedAt = -Infinity;
+	/** The connection ended by this side's doing. */
+	#left = false;
 	/** @type {{from: number, to: number} | null} until the room is joined again */
 	#moving = null;
 	/** @type {Situation["moved"]} */
@@ -87,7 +91,10 @@ export class Chat extends EventTarget {
 			room: () => this.log,
 			online: () => this.state.state === "online",
 			history: (room, before, limit) => client.history(room, before, limit),
-			changed: () => this.#changed("log"),
+			changed: () => {
+				if (this.attention.place(this.log, client.user)) this.log.landing = "older";
+				this.#changed("log");
+			},
 		});
 		this.#listen();
 	}
@@ -105,8 +112,7 @@ export class Chat extends EventTarget {
 		}
 		this.current = room;
 		const log = this.#log(room);
-		if (log.loaded) this.attention.opened(log, this.#client.user);
-		this.attention.read(log);
+		if (log.loaded) this.#opened(log);
 		this.logs.delete(room); // the last one is the one looked at last
 		this.logs.set(room, log);
 		this.#client.join(room);
@@ -156,19 +162,54 @@ export class Chat extends EventTarget {
 		this.#changed("rooms");
 	}
 
-	/** Everything is read that came. */
+	/** The newest message is in view: everything is read that came. */
 	read() {
+		if (!this.attended()) return;
 		const { unread } = this.log;
 		this.attention.read(this.log);
 		if (!unread) return;
 		this.#changed("log", "rooms");
 	}
 
+	/**
+	 * A message is in view, and newer ones are not.
+	 * @param {string} id
+	 */
+	seen(id) {
+		if (!this.attended()) return;
+		const { unread } = this.log;
+		this.attention.seen(this.log, this.#client.user, id);
+		if (this.log.unread !== unread) this.#changed("log", "rooms");
+	}
+
 	/** Somebody looks at the page again. */
 	returned() {
-		if (this.log.unread) this.attention.opened(this.log, this.#client.user);
+		if (!this.attended()) return;
+		const { log } = this;
+		const follows = this.looking();
+		if (log.unread) {
+			this.#opened(log);
+			if (!follows) log.landing = ""; // the reader has a place of their own
+		}
 		if (this.looking()) this.read();
 		this.#changed("log");
+	}
+
+	/** Oneself wrote to the room that is looked at. */
+	answered() {
+		this.log.answered();
+		this.#changed("log");
+	}
+
+	/** The connection ends because this page, or its device, leaves the net: no node went away. */
+	leaves() {
+		this.#left = true;
+	}
+
+	/** @param {RoomLog} log */
+	#opened(log) {
+		this.attention.opened(log, this.#client.user);
+		log.landing = log.newFrom ? "opened" : "";
 	}
 
 	/** Another tab read what this one may still count. */
@@ -262,7 +303,11 @@ export class Chat extends EventTarget {
 				this.#changed("log");
 			},
 			message: (entry) => this.#message(entry),
-			sent: (entry) => entry.id && this.#put(entry),
+			sent: (entry) => {
+				if (!entry.id) return;
+				if (!entry.kind) this.#log(entry.room).answered();
+				this.#put(entry);
+			},
 			standing: (entry) => this.#put(entry),
 			loaded: () => this.#changed("bar"),
 			outbox: () => this.#changed("log", "bar"),
@@ -313,7 +358,8 @@ export class Chat extends EventTarget {
 		this.#sawNodes(nodes);
 		const long = this.#awaySince > 0 && performance.now() - this.#awaySince > BRIEF_MS;
 		this.#awaySince = 0;
-		this.#moving = from && long ? { from: this.#numbers.of(from.id), to: this.#numbers.of(node.id) } : null;
+		this.#moving = from && long && !this.#left ? { from: this.#numbers.of(from.id), to: this.#numbers.of(node.id) } : null;
+		this.#left = false;
 		this.#lostName = lost ? keep.identity.load().name : "";
 		if (lost) keep.identity.save({ name: "" });
 		this.#moderated = null;
@@ -338,7 +384,7 @@ export class Chat extends EventTarget {
 			if (this.#moving) this.#hasMoved(!gap && !restarted);
 		}
 		this.#trim(log);
-		if (first && room === this.current) this.attention.opened(log, this.#client.user);
+		if (first && room === this.current) this.#opened(log);
 		this.#count(log);
 		this.#changed("log", "people", "rooms", "bar");
 		this.past.joined(room);
@@ -390,6 +436,7 @@ export class Chat extends EventTarget {
 	/** @param {Entry} entry */
 	#message(entry) {
 		const log = this.#put(entry);
+		if (!entry.kind && entry.user.id === this.#client.user?.id) log.answered();
 		log.typedNoMore(entry.user.id);
 		this.#count(log);
 		this.#changed("typing", "rooms");
@@ -409,7 +456,7 @@ export class Chat extends EventTarget {
 	 * @param {RoomLog} log
 	 */
 	#count(log) {
-		const seen = log.name === this.current && this.looking() && !document.hidden;
+		const seen = log.name === this.current && this.looking() && this.attended();
 		if (seen) this.attention.read(log);
 		else this.attention.count(log, this.#client.user);
 	}

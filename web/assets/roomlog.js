@@ -41,6 +41,10 @@ export class RoomLog {
 	oldest = "";
 	/** The seq of the first message that was unread when the room was opened; 0 for none. */
 	newFrom = 0;
+	/** The seq of the last message that was read then; -1 where nothing was unread. */
+	newAfter = -1;
+	/** The reader is to be led to the first unread message: it was opened, or older unread ones came. @type {"" | "opened" | "older"} */
+	landing = "";
 	/** It was joined at least once. */
 	loaded = false;
 	/** Entries that came while nobody looked. */
@@ -235,12 +239,19 @@ export class RoomLog {
 		this.moves++;
 		this.more = false;
 		this.oldest = "";
-		this.newFrom = 0;
+		this.answered();
 		this.hole = null;
 		this.gaps.clear();
 		this.#bySeq.clear();
 		this.#came.clear();
 		this.#changes.clear();
+	}
+
+	/** Oneself wrote: what is above is not new any more. */
+	answered() {
+		this.newFrom = 0;
+		this.newAfter = -1;
+		this.landing = "";
 	}
 
 	/** @param {{joined: User[], left: User[], count: number}} presence */

@@ -127,3 +127,36 @@ test("read positions of 50 rooms are kept, those read last", () => {
 	assert.equal(rooms.length, 50);
 	assert.equal(rooms.at(-1), "r59");
 });
+
+test("what was seen is read, and no more", () => {
+	const attention = new Attention();
+	attention.read(joined([entry(1)]));
+	const log = joined([entry(1), entry(2, "@me"), entry(3), entry(4, "mine", ME), entry(5, "@me"), entry(6)]);
+	attention.opened(log, ME);
+	assert.deepEqual([log.unread, log.mentions, log.newFrom], [4, 2, 2]);
+	attention.seen(log, ME, entry(3).id);
+	assert.deepEqual([log.unread, log.mentions, log.newFrom], [2, 1, 2]);
+	attention.seen(log, ME, entry(2).id);
+	assert.equal(log.unread, 2, "an older one takes nothing back");
+	log.add([entry(7)]);
+	attention.count(log, ME);
+	assert.equal(log.unread, 3);
+	attention.seen(log, ME, entry(7).id);
+	assert.deepEqual([log.unread, log.mentions], [0, 0]);
+	attention.save();
+	assert.equal(new Map(JSON.parse(kept.get("chat.read"))).get("r"), entry(7).id);
+});
+
+test("the line goes up to older messages that are new, and goes with one's own answer", () => {
+	const attention = new Attention();
+	attention.read(joined([entry(1)]));
+	const log = joined([entry(5), entry(6)]);
+	attention.opened(log, ME);
+	assert.equal(log.newFrom, 5);
+	log.addOlder([entry(2), entry(3), entry(4)], true);
+	assert.equal(attention.place(log, ME), true);
+	assert.equal(log.newFrom, 2);
+	log.answered();
+	assert.equal(attention.place(log, ME), false);
+	assert.equal(log.newFrom, 0);
+});

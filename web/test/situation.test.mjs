@@ -29,7 +29,7 @@ function open(t, nodes = ["node-1", "node-2"]) {
 		tell("joined", { asked: "r", room: "r", messages: [], members: [], count: 2, again: true, gap: false, restarted: false });
 	};
 	welcome("node-1");
-	return { tell, welcome, says: () => wordsFor(chat.situation()), pass: (ms) => t.mock.timers.tick(ms) };
+	return { tell, welcome, chat, says: () => wordsFor(chat.situation()), pass: (ms) => t.mock.timers.tick(ms) };
 }
 
 test("another node is spoken of only where one was without any for two seconds", (t) => {
@@ -75,4 +75,17 @@ test("a server that knows no other is not one of many", (t) => {
 	const { tell, says } = open(t, ["node-1"]);
 	tell("status", { broker: "down" });
 	assert.match(says().text, /^The servers can't reach each other/);
+});
+
+test("no node went away where the page did, or its device's net", (t) => {
+	const { tell, welcome, says, pass, chat } = open(t);
+	chat.leaves();
+	tell("state", { state: "connecting" });
+	pass(60_000);
+	welcome("node-2");
+	assert.equal(says(), null);
+	tell("state", { state: "connecting" });
+	pass(3000);
+	welcome("node-1");
+	assert.match(says().text, /^Node 2 went away/, "the next one did");
 });

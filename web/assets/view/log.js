@@ -30,6 +30,9 @@ const MOMENT_MS = 500;
 /** What a row is taken for until it was drawn once, in pixels. */
 const GUESS = 40;
 
+/** Where in the view the first unread message is put, in parts of its height. */
+const LINE_AT = 0.15;
+
 /** How long the message that a link led to stays marked, in milliseconds. */
 const MARKED_MS = 2500;
 
@@ -37,7 +40,8 @@ const MARKED_MS = 2500;
  * @typedef {object} Hooks
  * @property {() => {log: RoomLog, pending: Pending[], me: User | null}} now what is to be shown
  * @property {() => void} older the beginning of what is shown came near
- * @property {() => void} atEnd the newest message came into view
+ * @property {() => void} atEnd the newest message is in view
+ * @property {(id: string) => void} seen this message is in view, and newer ones that are unread are not
  *
  * @typedef {{row: HTMLElement, mark: string, about: Message | Pending, item: Item}} Drawn
  */
@@ -82,6 +86,8 @@ export class LogView {
 	/** When the reader did something that scrolls, and when they wrote. */
 	#touched = -Infinity;
 	#typed = -Infinity;
+	/** When the reader was led to the first unread message. */
+	#landed = -Infinity;
 	/** Where it was scrolled to, and how high the view was, in pixels. */
 	#top = 0;
 	#viewed = 0;
@@ -140,7 +146,8 @@ export class LogView {
 
 	/** Whether the newest message is in view. */
 	get atEnd() {
-		return this.#atEnd;
+		const { log } = this.#hooks.now();
+		return this.#atEnd && log === this.#room && !log.landing;
 	}
 
 	toEnd() {
@@ -158,7 +165,9 @@ export class LogView {
 		if (this.#pressed) this.#atEnd = false;
 		this.#sync();
 		this.#render(other);
+		if (log.landing) this.#land(log);
 		this.#drawJump();
+		this.#tell();
 		if (log.loaded) this.#announcer.heard(log, this.#me, other);
 		// Where one can't scroll further, no scrolling would ask for more.
 		if (log.more && this.#scroll.scrollTop < NEAR_START) this.#hooks.older();
@@ -209,6 +218,36 @@ export class LogView {
 		}, MARKED_MS);
 		this.#go(this.#layout.indexOf(id), 0.3);
 		return true;
+	}
+
+	/**
+	 * Leads the reader to the first unread message, where it is not in view.
+	 * @param {RoomLog} log
+	 */
+	#land(log) {
+		const { landing } = log;
+		log.landing = "";
+		if (landing === "older" && this.#touched > this.#landed) return; // they went on from there
+		this.#landed = performance.now();
+		const index = log.indexOf(log.newFrom);
+		const row = this.#log.children[index - this.#span.start];
+		const frame = this.#scroll.getBoundingClientRect();
+		if (!row || row.getBoundingClientRect().top < frame.top) this.#go(index, LINE_AT);
+	}
+
+	/** Reports up to where the messages are in view. */
+	#tell() {
+		const room = this.#room;
+		if (!room?.loaded) return;
+		if (this.atEnd) return this.#hooks.atEnd();
+		if (!room.unread) return;
+		const { top, bottom } = this.#scroll.getBoundingClientRect();
+		const last = [...this.#places].reverse().find(({ row }) => {
+			const box = row.getBoundingClientRect();
+			return box.bottom <= bottom + 1 || box.top <= top; // all of it, or it fills the view
+		});
+		const id = last && this.itemOf(part(last.row, ".message"))?.entry?.id;
+		if (id) this.#hooks.seen(id);
 	}
 
 	/** @param {RoomLog} log */
@@ -393,7 +432,7 @@ export class LogView {
 		const bottom = scrollHeight - this.#span.below;
 		const short = start > 0 && above > top - least || !this.#span.atEnd && bottom < scrollTop + clientHeight + least;
 		if (short && this.#sync()) this.#render();
-		if (reached) this.#hooks.atEnd();
+		if (reached || this.#room?.unread) this.#tell();
 		if (scrollTop < NEAR_START) this.#hooks.older();
 		this.#drawJump();
 	}
