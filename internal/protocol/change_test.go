@@ -61,12 +61,41 @@ func TestAnEntrysKindCantBeForged(t *testing.T) {
 	}
 }
 
+// Emoji that look the same are one: variation selectors split no reactions.
+func TestVariationSelectorsSplitNoReactions(t *testing.T) {
+	for want, all := range map[string][]string{
+		"❤\ufe0f":         {"❤", "❤\ufe0f"},
+		"👍":               {"👍", "👍\ufe0f"},
+		"👍🏽":              {"👍🏽"},
+		"✌🏽":              {"✌🏽"},
+		"1\ufe0f\u20e3":   {"1\ufe0f\u20e3"},
+		"❤\ufe0f\u200d🔥":  {"❤\u200d🔥", "❤\ufe0f\u200d🔥"},
+		"🤷🏽\u200d♂\ufe0f": {"🤷🏽\u200d♂", "🤷🏽\u200d♂\ufe0f"},
+		"🧑🏻\u200d❤\u200d💋\u200d🧑🏼": {"🧑🏻\u200d❤\u200d💋\u200d🧑🏼"}, // 35 bytes with its selector
+		"🇩🇪": {"🇩🇪"},
+	} {
+		for _, emoji := range all {
+			c, err := DecodeFrame([]byte(`{"type":"react","room":"lobby","key":"k","target":"5-1","emoji":"` + emoji + `","on":true}`))
+			if err != nil || c.Emoji != want {
+				t.Errorf("%+q became %+q (%v), not %+q", emoji, c.Emoji, err, want)
+			}
+		}
+	}
+}
+
 func FuzzEmoji(f *testing.F) {
 	f.Add("👩‍👩‍👧‍👦")
 	f.Add("1️⃣")
 	f.Fuzz(func(t *testing.T, s string) {
 		if Emoji(s) && (len(s) > maxEmojiBytes || strings.ContainsAny(s, "<>&\"'\\ \n\u202e")) {
 			t.Errorf("%q was taken for an emoji", s)
+		}
+		if !Emoji(s) {
+			return
+		}
+		once := FoldEmoji(s)
+		if !Emoji(once) || FoldEmoji(once) != once {
+			t.Errorf("%+q is folded to %+q, and that to %+q", s, once, FoldEmoji(once))
 		}
 	})
 }

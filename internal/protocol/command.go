@@ -393,6 +393,7 @@ func emoji(w *wire, c *Command) (err *Error) {
 	if err == nil && !Emoji(c.Emoji) {
 		return Errorf(CodeBadField, "emoji must be one emoji of 32 bytes at most")
 	}
+	c.Emoji = FoldEmoji(c.Emoji)
 	return err
 }
 

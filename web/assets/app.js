@@ -1,7 +1,7 @@
 // @ts-check
 // Joins what speaks (client), what is known (chat) and what draws (view).
 
-import { Chat } from "./chat.js";
+import { Chat, originOf } from "./chat.js";
 import { Client } from "./client.js";
 import * as keep from "./keep.js";
 import { mentions } from "./mention.js";
@@ -207,6 +207,17 @@ for (const part of ["people", "node", "typing"]) drawings[part] = onFrame(drawin
 drawings.rooms = often(drawings.rooms);
 drawings.log = paced(drawings.log);
 
+/** Closes notifications whose reason is gone: the message is deleted, read, or names one no more. */
+function checkNotices() {
+	notifier.keep(({ room, id }) => {
+		const message = chat.logs.get(room)?.get(id);
+		return !!message && !chat.attention.isRead(room, id) && notices.names(message);
+	});
+}
+
+chat.addEventListener("change", (e) => {
+	if (/** @type {CustomEvent} */ (e).detail.part === "log") checkNotices(); // in hidden tabs too
+});
 chat.addEventListener("change", (e) => drawings[/** @type {CustomEvent} */ (e).detail.part]());
 
 function drawLog() {
@@ -320,10 +331,13 @@ function roomOfAddress() {
 	}
 }
 
-/** Links to rooms of this page open here; with a modifier, as the browser does. */
+/** Links to rooms of this chat open here; with a modifier, as the browser does. */
 document.addEventListener("click", (e) => {
 	const link = e.target instanceof Element ? e.target.closest("a") : null;
-	if (!link || link.target || link.origin !== location.origin || e.button !== 0 || e.defaultPrevented) return;
+	if (!link || e.button !== 0 || e.defaultPrevented) return;
+	// In a message a link of any node is one of this chat; elsewhere it leads to that node.
+	const here = [location.origin, ...(link.closest(".text") ? client.nodes.map(({ url }) => originOf(url)) : [])];
+	if (!here.includes(link.origin) || link.target && !link.closest(".text")) return;
 	if (e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || !link.pathname.startsWith("/r/")) return;
 	e.preventDefault();
 	go(decodeURIComponent(link.pathname.slice("/r/".length)), link.hash);
@@ -336,7 +350,10 @@ byId("skip").addEventListener("click", (e) => {
 });
 byId("address-copy").addEventListener("click", () => copyFrom(byId("address-copy"), byId("address").textContent ?? ""));
 addEventListener("storage", ({ key }) => {
-	if (key === keep.READ) chat.readElsewhere();
+	if (key === keep.READ) {
+		chat.readElsewhere();
+		checkNotices();
+	}
 	if (key === keep.RECENT) chat.listedElsewhere();
 	if (key === keep.MUTED) drawings.rooms();
 });

@@ -131,6 +131,14 @@ export class Attention {
 		this.#timer ??= setTimeout(() => this.save(), SAVE_MS);
 	}
 
+	/**
+	 * @param {string} room
+	 * @param {string} id of a message
+	 */
+	isRead(room, id) {
+		return !isAfter(id, this.#read.get(room) ?? "");
+	}
+
 	/** Writes down what was read. */
 	save() {
 		clearTimeout(this.#timer);

@@ -1,5 +1,5 @@
 // @ts-check
-import { seqOf } from "./wire.js";
+import { foldEmoji, seqOf } from "./wire.js";
 
 /** @typedef {import("./wire.js").Entry} Entry */
 /** @typedef {import("./wire.js").User} User */
@@ -93,14 +93,15 @@ export class Changes {
 	 */
 	fold(entry, at) {
 		const change = this.#byTarget.get(seqOf(entry.id));
-		const { reactions: had = [], ...message } = entry;
+		const { reactions = [], ...message } = entry;
+		const had = folded(reactions);
 		const { edit, marks } = change ?? NONE;
 		const edited = edit && edit.time >= (message.edited ?? 0) ? { text: edit.text, edited: edit.time } : {};
 		const later = [...marks].filter(([emoji]) => !had.some((one) => one.emoji === emoji)).sort(([, a], [, b]) => firstOf(a) - firstOf(b));
-		const reactions = [...had, ...later.map(([emoji]) => ({ emoji, count: 0, users: [] }))]
+		const all = [...had, ...later.map(([emoji]) => ({ emoji, count: 0, users: [] }))]
 			.map((one) => reactionOf(one, at, marks.get(one.emoji)))
 			.filter(({ count }) => count > 0);
-		return { ...message, ...edited, ...(reactions.length > 0 && { reactions }) };
+		return { ...message, ...edited, ...(all.length > 0 && { reactions: all }) };
 	}
 
 	/**
@@ -121,7 +122,8 @@ export class Changes {
 	 * @param {Entry} entry
 	 * @param {number} seq
 	 */
-	#mark({ marks }, { emoji = "", on = false, user, count }, seq) {
+	#mark({ marks }, { emoji: written = "", on = false, user, count }, seq) {
+		const emoji = foldEmoji(written);
 		let of = marks.get(emoji);
 		if (!of) marks.set(emoji, (of = { seq: 0, count: 0, users: new Map() }));
 		const counted = count !== undefined && seq > of.seq;
@@ -158,6 +160,27 @@ export class Changes {
 		const change = this.#byTarget.get(target);
 		if (change && this.#byTarget.delete(target)) this.#size -= 1 + marksOf(change);
 	}
+}
+
+/**
+ * Reactions of older nodes may differ in variation selectors alone; each user counts once.
+ * @param {NonNullable<Entry["reactions"]>} reactions
+ */
+function folded(reactions) {
+	/** @type {typeof reactions} */
+	const all = [];
+	for (const one of reactions) {
+		const emoji = foldEmoji(one.emoji);
+		const same = all.find((other) => other.emoji === emoji);
+		if (!same) {
+			all.push({ ...one, emoji });
+			continue;
+		}
+		const users = new Set([...same.users, ...one.users]);
+		same.count += one.count - (same.users.length + one.users.length - users.size);
+		same.users = [...users];
+	}
+	return all;
 }
 
 /** @param {Change} change */

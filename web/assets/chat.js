@@ -524,6 +524,6 @@ export class Chat extends EventTarget {
  * @param {string} url
  * @returns {string} "" for what is no web address
  */
-function originOf(url) {
+export function originOf(url) {
 	return /^https?:/.test(url) && URL.canParse(url) ? new URL(url).origin : "";
 }

@@ -6,7 +6,7 @@ import { remembered } from "./identity.js";
 import { Link } from "./link.js";
 import { Outbox } from "./outbox.js";
 import { entryOf, Sender } from "./sender.js";
-import { bytesOf, FAULTS, frameOf, HISTORY_MAX, Refused } from "./wire.js";
+import { bytesOf, FAULTS, foldEmoji, frameOf, HISTORY_MAX, Refused } from "./wire.js";
 
 /** @import {Entry, User, Node, Limits, Welcome, Refusal, RoomCount} from "./wire.js" */
 /** @import {IdentityStore} from "./identity.js" */
@@ -207,7 +207,7 @@ export class Client extends EventTarget {
 	 * @param {boolean} on
 	 */
 	react(room, target, emoji, on) {
-		return this.#sender.write(room, "", { kind: "react", target, emoji, on });
+		return this.#sender.write(room, "", { kind: "react", target, emoji: foldEmoji(emoji), on });
 	}
 
 	/** @param {string} key */

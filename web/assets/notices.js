@@ -47,14 +47,17 @@ export class Notices {
 	 */
 	async heard(entries) {
 		const { looked, there, tell, wait = WAIT_MS } = this.#ground;
-		const entry = entries.filter((one) => this.#worth(one)).at(-1);
+		const entry = entries.filter((one) => this.names(one)).at(-1);
 		if (!entry) return;
 		if (!looked()) await new Promise((resolve) => setTimeout(resolve, wait * (1 + Math.random())));
 		if ((await this.#first(entry)) && !looked() && there(entry)) tell(entry);
 	}
 
-	/** @param {Entry} entry */
-	#worth({ kind, user, text, room }) {
+	/**
+	 * Whether a message names oneself, in a room that is not muted, and is another's.
+	 * @param {Pick<Entry, "kind" | "user" | "text" | "room">} entry
+	 */
+	names({ kind, user, text, room }) {
 		const me = this.#ground.me();
 		return !kind && !!me && user.id !== me.id && mentions(text, me.name, this.#ground.known?.(room)) && !this.#ground.muted(room);
 	}

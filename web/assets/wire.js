@@ -131,3 +131,20 @@ export class Refused extends Error {
 		this.retryAfter = refusal.retry_after ?? 0;
 	}
 }
+
+/** An emoji has so many bytes at most. */
+const EMOJI_BYTES = 32;
+
+/** An emoji that is drawn as text unless a variation selector follows, and has no skin tone. */
+const TEXTUAL = /(?!\p{Emoji_Presentation})\p{Emoji}(?![\p{Emoji_Modifier}\uFE0F])/gu;
+
+/**
+ * The one form of an emoji that stands for all that differ in variation selectors alone,
+ * as nodes fold it.
+ * @param {string} emoji
+ */
+export function foldEmoji(emoji) {
+	const bare = emoji.replace(/\uFE0F(?!\u20E3)/g, "");
+	const whole = bare.replace(TEXTUAL, "$&\uFE0F");
+	return bytesOf(whole) > EMOJI_BYTES ? bare : whole;
+}

@@ -74,3 +74,35 @@ func TestNoNotificationsOnPlainHTTP(t *testing.T) {
 	p.until("the sound to be on all the same", `document.querySelector("#sound").checked && localStorage.getItem("chat.sound") === "true"`)
 	p.sound()
 }
+
+// A notification closes when its reason is gone.
+func TestNotificationsCloseWithTheirReason(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-bob", "Bob"}
+	p := newTab(t)
+	p.visits(s, "garden", "lobby")
+	p.run(unseen + `; Notification.permission = "granted"; localStorage.setItem("chat.notify", "true")
+		globalThis.__open = new Set();
+		globalThis.Notification = class extends Notification {
+			constructor(title, options) { super(title, options); this.body = options.body; __open.add(this); }
+			close() { __open.delete(this); super.close(); }
+		}`)
+	open := `[...__open].map(({body}) => body).join()`
+	for name, ends := range map[string]func(e said){
+		"deleted": func(e said) { s.add(said{Room: "garden", User: bob, Kind: "delete", Target: e.ID}) },
+		"changed": func(e said) {
+			s.add(said{Room: "garden", User: bob, Kind: "edit", Target: e.ID, Text: "never mind"})
+		},
+		"read in another tab": func(e said) {
+			p.run(`localStorage.setItem("chat.read", JSON.stringify([["garden", "` + e.ID + `"]])); dispatchEvent(new StorageEvent("storage", {key: "chat.read"}))`)
+		},
+	} {
+		p.run(`{ const { now } = Date; Date.now = () => now() + 10_000; }`) // the last one was a while ago
+		e := s.add(said{Room: "garden", User: bob, Text: "@Ann " + name})
+		p.until("the notification", open+` === `+quote("@Ann "+name))
+		ends(e)
+		p.until("it to be closed when it was "+name, open+` === ""`)
+	}
+	p.sound()
+}

@@ -4,7 +4,7 @@ import { Changes } from "../assets/changes.js";
 import { RoomLog } from "../assets/roomlog.js";
 import { Layout } from "../assets/view/layout.js";
 import { namesOf } from "../assets/view/row.js";
-import { seqOf } from "../assets/wire.js";
+import { foldEmoji, seqOf } from "../assets/wire.js";
 
 const ANN = { id: "a", name: "Ann" };
 const BOB = { id: "b", name: "Bob" };
@@ -112,4 +112,21 @@ test("many names are counted", () => {
 	assert.equal(namesOf(names(3)), "n1, n2 and n3");
 	assert.match(namesOf(names(11)), /n10 and n11$/);
 	assert.match(namesOf(names(1000)), /n10 and 990 others$/);
+});
+
+test("variation selectors split no reactions", () => {
+	for (const [emoji, ...others] of [["❤\ufe0f", "❤"], ["👍", "👍\ufe0f"], ["❤\ufe0f\u200d🔥", "❤\u200d🔥"], ["1\ufe0f\u20e3"], ["✌🏽"], ["🇩🇪"], ["🧑🏻\u200d❤\u200d💋\u200d🧑🏼"]]) {
+		for (const other of [emoji, ...others]) {
+			assert.equal(foldEmoji(other), emoji);
+			const log = new RoomLog("r");
+			log.add([entry(1), react(2, 1, emoji), react(3, 1, other, true, BOB)]);
+			assert.deepEqual(shown(log), [[1, "text 1", 0, `${emoji}Ann,Bob`]]);
+			log.add([react(4, 1, other, false)]);
+			assert.deepEqual(shown(log), [[1, "text 1", 0, `${emoji}Bob`]]);
+		}
+	}
+	const log = new RoomLog("r");
+	const reactions = [{ emoji: "❤", count: 2, users: ["a", "b"] }, { emoji: "👍", count: 1, users: ["a"] }, { emoji: "❤\ufe0f", count: 2, users: ["b", "c"] }];
+	log.arrive({ messages: [entry(1, { reactions })], members: [], count: 0, again: false, gap: false, restarted: false });
+	assert.deepEqual(log.entries[0].reactions.map(({ emoji, count, users }) => [emoji, count, users.length]), [["❤\ufe0f", 3, 3], ["👍", 1, 1]]);
 });

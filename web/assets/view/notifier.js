@@ -23,8 +23,8 @@ export class Notifier {
 	#open;
 	/** @type {AudioContext | undefined} */
 	#audio;
-	/** What is shown, until the page is looked at. @type {Set<Notification>} */
-	#shown = new Set();
+	/** What is shown, until the page is looked at or its reason is gone. @type {Map<Notification, Entry>} */
+	#shown = new Map();
 
 	/**
 	 * @param {Switches} switches
@@ -40,8 +40,7 @@ export class Notifier {
 		});
 		byId("room-menu").addEventListener("toggle", () => this.#draw());
 		addEventListener("focus", () => {
-			for (const one of this.#shown) one.close();
-			this.#shown.clear();
+			this.keep(() => false);
 		});
 		this.#draw();
 	}
@@ -52,6 +51,18 @@ export class Notifier {
 		if (this.#switches.switched("sound")) this.#tick();
 	}
 
+	/**
+	 * Closes the notifications of all messages but these.
+	 * @param {(entry: Entry) => boolean} wanted
+	 */
+	keep(wanted) {
+		for (const [shown, entry] of this.#shown) {
+			if (wanted(entry)) continue;
+			this.#shown.delete(shown);
+			shown.close();
+		}
+	}
+
 	/** @param {Entry} entry */
 	#show(entry) {
 		const { user, room, text, id } = entry;
@@ -59,7 +70,7 @@ export class Notifier {
 			const shown = new Notification(`${user.name} in #${room}`, {
 				body: text.slice(0, BODY_MOST), tag: `${room}#${id}`, icon: "/assets/icon.svg", silent: true, // the sound is a switch of its own
 			});
-			this.#shown.add(shown);
+			this.#shown.set(shown, entry);
 			shown.onclick = () => {
 				focus();
 				shown.close();
