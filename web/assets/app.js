@@ -1,6 +1,7 @@
 // @ts-check
 // Joins what speaks (client), what is known (chat) and what draws (view).
 
+import { Auth } from "./auth.js";
 import { Chat, originOf } from "./chat.js";
 import { Client } from "./client.js";
 import * as keep from "./keep.js";
@@ -34,7 +35,7 @@ import { watchTimes } from "./view/times.js";
 import { typingWords, wordsFor } from "./view/words.js";
 
 /** In a frame of another page (embed.js): what its address has, so that a reload knows too. */
-const EMBED = new URLSearchParams(location.search).has("embed") ? "?embed" : "";
+const EMBED = /^\?embed(=auth)?$/.exec(location.search)?.[0] ?? "";
 
 /** What is said while a message that a link leads to is looked for. */
 const SEEKING = {
@@ -54,7 +55,8 @@ const ROOMS_EVERY = 15_000;
 const DEMO = document.querySelector('meta[name="chat-ui"]')?.getAttribute("content") === "demo";
 
 const outbox = new Outbox(await claimShelf("chat."));
-const client = new Client({ url: location.origin, identity: keep.identity, outbox, reach: () => reach(location.origin) });
+const auth = new Auth(keep.identity, EMBED === "?embed=auth");
+const client = new Client({ url: location.origin, identity: auth, outbox, reach: () => reach(location.origin) });
 const numbers = DEMO ? new NodeNumbers(keep.seenNodes(), keep.saveNodes) : NO_NUMBERS;
 const chat = new Chat(client, numbers, DEMO);
 
@@ -364,7 +366,12 @@ addEventListener("pagehide", () => {
 	paused = client.stop(); // a page that is kept for "back" would stay online
 });
 addEventListener("pageshow", () => paused && client.start());
-addEventListener("popstate", () => follow(roomOfAddress())); // a changed hash is one too
+addEventListener("popstate", () => { // a changed hash is one too
+	const taken = auth.take(); // one of the same user renews the connection by itself, unless that has ended
+	if (taken === "other") client.stop();
+	if (taken === "other" || taken && chat.state.state === "ask") client.start();
+	follow(roomOfAddress());
+});
 // Gone or back: either way the connection is looked at now.
 addEventListener("offline", () => chat.leaves());
 for (const event of ["online", "offline"]) addEventListener(event, () => client.hurry());

@@ -1,6 +1,7 @@
 // @ts-check
 import { GONE, LATE } from "./calls.js";
 import { PASSING } from "./following.js";
+import { claimsOf } from "./identity.js";
 
 /** @import {Refusal, Welcome} from "./wire.js" */
 
@@ -87,7 +88,10 @@ export class Hello {
 		clearTimeout(this.#timer);
 		const left = end - Date.now();
 		if (!(left > 1000)) return;
-		this.#timer = setTimeout(() => {
+		const connection = this.#connection;
+		this.#timer = setTimeout(async () => {
+			await this.#does.identity.fresh?.();
+			if (connection !== this.#connection) return;
 			const fresh = expiryOf(this.#does.identity.load().auth);
 			if (!(fresh > end)) return this.renew(end);
 			this.#does.calls.make(this.command(false), () => this.renew(fresh), () => this.renew(end));
@@ -99,10 +103,4 @@ export class Hello {
  * @param {string} [jwt]
  * @returns {number} when it ends, in milliseconds since the epoch; NaN where it does not say so
  */
-function expiryOf(jwt = "") {
-	try {
-		return JSON.parse(atob(jwt.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).exp * 1000;
-	} catch {
-		return NaN;
-	}
-}
+const expiryOf = (jwt) => claimsOf(jwt).exp * 1000;

@@ -12,8 +12,22 @@ const TURN_MS = 2000;
  * @property {() => Identity} load
  * @property {(identity: Partial<Identity>) => void} save
  * @property {() => Promise<void> | undefined} [turn] waits while another tab becomes a guest, so that both are the same one
+ * @property {() => Promise<void>} [fresh] gets a fresh JWT before the present one ends
  * @property {() => void} [end] lets other tabs go on
  */
+
+/**
+ * What a JWT says. Only nodes verify it.
+ * @param {string} [jwt]
+ * @returns {any} empty for what is no JWT
+ */
+export function claimsOf(jwt = "") {
+	try {
+		return JSON.parse(atob(jwt.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))) ?? {};
+	} catch {
+		return {};
+	}
+}
 
 /**
  * An identity that is known as long as the page lives.

@@ -1,0 +1,87 @@
+package browser
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"example.com/chat/internal/poll"
+)
+
+const jwtKey = "a key of thirty-two bytes or more, for tests"
+
+// signed returns a JWT of a user; a moderator's where mod is set.
+func signed(t *testing.T, sub, name string, mod bool, lasts time.Duration) string {
+	t.Helper()
+	claims := jwt.MapClaims{"sub": sub, "name": name, "mod": mod, "exp": time.Now().Add(lasts).Unix()}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(jwtKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// entersAs opens a room as the user of a JWT.
+func entersAs(t *testing.T, node, room, token string) *tab {
+	t.Helper()
+	p := open(t, node+"/r/"+room+"#token="+token)
+	p.online()
+	return p
+}
+
+func TestThePageTakesAJWTFromItsAddress(t *testing.T) {
+	t.Parallel()
+	node := start(t, "--jwt-secret="+jwtKey).url(1)
+	p := open(t, node+"/r/lobby")
+	p.until("the refusal", `/You can't come in/.test(document.querySelector("#bar-words").textContent)`)
+	p.run(`location.hash = "token=` + signed(t, "a", "Ann", false, time.Hour) + `"`)
+	p.online()
+	p.says("hello")
+	p.gets("hello")
+	if got := ask[string](p, "location.pathname + location.hash"); got != "/r/lobby" {
+		t.Errorf("the address is %s", got)
+	}
+	p.reload()
+	p.online()
+	p.run(`location.hash = "token=` + signed(t, "b", "Bob", false, time.Hour) + `"`)
+	p.until("the other user", `document.querySelector("#me-name").textContent === "Bob"`)
+	p.sound()
+}
+
+// The function of the page around the frame is asked again before each JWT ends.
+func TestAFrameGetsItsJWTsFromTheEmbeddingPage(t *testing.T) {
+	t.Parallel()
+	var given atomic.Int32
+	mux := http.NewServeMux()
+	host := httptest.NewServer(mux)
+	t.Cleanup(host.Close)
+	node := start(t, "--jwt-secret="+jwtKey, "--origin="+host.URL).url(1)
+	mux.HandleFunc("/jwt", func(w http.ResponseWriter, _ *http.Request) {
+		given.Add(1)
+		fmt.Fprint(w, signed(t, "a", "Ann", false, 6*time.Second))
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		serveHTML(w, `<!doctype html><title>Host</title><p>Before</p>
+			<script>const jwt = async () => (await fetch("/jwt")).text(); window.chatToken = jwt;</script>
+			<script src="`+node+`/embed.js" data-room="lobby" data-auth="chatToken"></script>`)
+	})
+	bob := entersAs(t, node, "lobby", signed(t, "b", "Bob", false, time.Hour))
+	frame := open(t, host.URL)
+	began := time.Now()
+	bob.until("the frame's user", `[...document.querySelectorAll("#people-list .person-name")].some((e) => e.textContent === "Ann")`)
+	poll.Until(t, "the first JWT to be past its end", func() bool { return given.Load() >= 3 && time.Since(began) > 7*time.Second })
+	frame.clicks(ask[[2]float64](frame, `(() => {
+		const { left, top, width, height } = document.querySelector("iframe").getBoundingClientRect();
+		return [left + width / 2, top + height - 62];
+	})()`))
+	frame.types("Said in a frame")
+	frame.presses("Enter")
+	bob.gets("Said in a frame")
+	frame.sound()
+	bob.sound()
+}
