@@ -363,7 +363,7 @@ func (c *Client) hear(e client.Event) {
 		if json.Unmarshal(e.Raw, &r) == nil && c.rooms[r.Room] != nil {
 			p := c.rooms[r.Room]
 			c.record(check.Record{Op: check.OpReset, Room: r.Room, Head: r.Head})
-			p.last, p.joined = "", false
+			p.last, p.joined, p.upTo = "", false, 0
 			c.join(r.Room)
 		}
 	case "error":
