@@ -194,3 +194,47 @@ func TestAReactionThatGoesTakesNoOtherFocus(t *testing.T) {
 	}
 	p.sound()
 }
+
+// Lists that are drawn anew with what happens in the rooms keep the focus and a press.
+func TestARedrawOfListsKeepsFocusAndPress(t *testing.T) {
+	t.Parallel()
+	s := newStageThatShows(t, "demo")
+	s.members = []person{{"u-2", "Bob"}}
+	s.nodes = []server{{"n2", "http://127.0.0.1:2"}}
+	e := s.add(said{Room: "lobby", User: s.members[0], Text: "find me"})
+	p := newTab(t)
+	p.prefers(false)
+	p.visits(s, "garden", "lobby")
+	p.gets("find me")
+
+	p.run(`document.querySelector("[data-search]").click()`)
+	p.types("find")
+	p.until("what is found", `document.querySelector("#search-list a")`)
+	p.run(`globalThis.__kept = document.querySelector("#search-list a"); __kept.focus()`)
+	s.add(said{Room: "lobby", User: s.members[0], Kind: "react", Target: e.ID, Emoji: "🎉", On: true})
+	p.until("the reaction", `document.querySelector("#log .reaction")`)
+	p.run(still)
+	if !ask[bool](p, `document.activeElement === __kept`) {
+		t.Error("a reaction takes the focus from what was found")
+	}
+	p.run(`document.querySelector("#search").close()`)
+
+	p.run(`document.querySelector("#pill summary").click(); globalThis.__kept = [...document.querySelectorAll("#pill-nodes a")].at(-1); __kept.focus()`)
+	s.tell(map[string]any{"type": "nodes", "nodes": []server{{s.id, s.URL}, {"n2", "http://127.0.0.1:2"}, {"n3", "http://127.0.0.1:3"}}})
+	p.until("the third node", `document.querySelectorAll("#pill-nodes a").length === 3`)
+	if !ask[bool](p, `document.activeElement === __kept`) {
+		t.Error("a node that comes takes the focus from another")
+	}
+	p.run(`document.querySelector("#pill summary").click()`)
+
+	p.run(`document.querySelector("#go-room").click()`)
+	choice := `[...document.querySelectorAll("#switcher-list li")].find((e) => e.textContent.includes("garden"))`
+	p.until("the choice", choice)
+	at := p.middle(choice)
+	p.mouse(input.DispatchMouseEventTypeMousePressed, at)
+	s.add(said{Room: "garden", User: s.members[0], Text: "look"})
+	p.until("the count", choice+`.querySelector(".room-unread").textContent === "1"`)
+	p.mouse(input.DispatchMouseEventTypeMouseReleased, at)
+	p.until("the room", `document.querySelector("#room-name").textContent === "garden"`)
+	p.sound()
+}

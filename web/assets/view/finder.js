@@ -25,7 +25,7 @@ export class Finder {
 	#back = byId("search-back");
 	#room;
 	#query = "";
-	/** @type {Map<Message, HTMLElement>} */
+	/** Rows by what they show. @type {Map<string, HTMLElement>} */
 	#drawn = new Map();
 	/** It is loading what is further back. */
 	#going = false;
@@ -61,7 +61,10 @@ export class Finder {
 		const found = search(entries, words, FOUND_MOST);
 		const before = query === this.#query ? this.#drawn : new Map();
 		this.#query = query;
-		this.#drawn = new Map(found.map((message) => [message, before.get(message) ?? this.#row(message, words)]));
+		this.#drawn = new Map(found.map((message) => {
+			const mark = JSON.stringify([message.id, message.user.name, message.text, saidTime(message.time)]);
+			return [mark, before.get(mark) ?? this.#row(message, words)];
+		}));
 		arrange(this.#list, [...this.#drawn.values()]);
 		const full = found.length === FOUND_MOST;
 		if (full || !more) this.#going = false;

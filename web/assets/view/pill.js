@@ -1,5 +1,5 @@
 // @ts-check
-import { byId, part, setText, stamp } from "./dom.js";
+import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { closes } from "./menu.js";
 import { pathOf } from "./rooms.js";
 
@@ -10,6 +10,8 @@ import { pathOf } from "./rooms.js";
 export class Pill {
 	#pill = /** @type {HTMLDetailsElement} */ (byId("pill"));
 	#numbers;
+	/** Rows by what they show. @type {Map<string, HTMLElement>} */
+	#drawn = new Map();
 
 	/** @param {NodeNumbers} numbers */
 	constructor(numbers) {
@@ -30,7 +32,13 @@ export class Pill {
 		setText(byId("pill-words"), `Node ${this.#numbers.of(node.id)}`);
 		part(this.#pill, "summary").title = online ? `Connected to ${node.id}` : `Not connected; last to ${node.id}`;
 		const sorted = [...nodes].sort((a, b) => this.#numbers.of(a.id) - this.#numbers.of(b.id));
-		byId("pill-nodes").replaceChildren(...sorted.map((one) => this.#row(one, one.id === node.id && online, room)));
+		const had = this.#drawn;
+		this.#drawn = new Map(sorted.map((one) => {
+			const here = one.id === node.id && online;
+			const mark = JSON.stringify([one.id, one.url, this.#numbers.of(one.id), here, room]);
+			return [mark, had.get(mark) ?? this.#row(one, here, room)];
+		}));
+		arrange(byId("pill-nodes"), [...this.#drawn.values()]);
 	}
 
 	/**

@@ -1,7 +1,7 @@
 // @ts-check
 import { badgeOf, unreadWords } from "../roomlist.js";
 import { show } from "./dialog.js";
-import { byId, part, setText, stamp } from "./dom.js";
+import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { keyName } from "./keys.js";
 
 /** @typedef {import("../roomlist.js").Choice} Choice */
@@ -14,6 +14,8 @@ export class Switcher {
 	#does;
 	/** @type {Choice[]} */
 	#choices = [];
+	/** @type {Map<string, HTMLElement>} by the room */
+	#drawn = new Map();
 	#at = 0;
 
 	/**
@@ -55,8 +57,10 @@ export class Switcher {
 
 	#draw() {
 		this.#choices = this.#does.choices(this.#field.value);
-		this.#list.replaceChildren(...this.#choices.map(({ room, row }, i) => {
-			const element = stamp("t-choice");
+		const had = this.#drawn;
+		this.#drawn = new Map(this.#choices.map(({ room, row }, i) => {
+			// A row that stays is the same element: a press on it is not lost.
+			const element = had.get(room) ?? stamp("t-choice");
 			element.id = `choice-${i}`;
 			const badge = part(element, ".room-unread");
 			const says = row ? badgeOf(row) : "";
@@ -67,8 +71,9 @@ export class Switcher {
 			setText(badge, says);
 			badge.title = row ? unreadWords(row) : "";
 			setText(part(element, ".room-count"), row?.count ? `${row.count.toLocaleString()} online` : "");
-			return element;
+			return [room, element];
 		}));
+		arrange(this.#list, [...this.#drawn.values()]);
 		byId("switcher-none").hidden = this.#choices.length > 0;
 		this.#list.hidden = this.#choices.length === 0;
 		this.#select(0);
