@@ -60,9 +60,13 @@ func TestACopiedConversationReadsWell(t *testing.T) {
 		getSelection().setBaseAndExtent(messages[0], 0, messages[3], messages[3].childNodes.length);
 	}`)
 	clock := ask[string](p, `document.querySelector("#log time").textContent`)
-	got := strings.Join(strings.Fields(strings.ReplaceAll(ask[string](p, "getSelection().toString()"), "\n", " | ")), " ")
-	got = strings.Join(strings.FieldsFunc(strings.ReplaceAll(got, " | ", "\n"), func(r rune) bool { return r == '\n' || r == '|' }), "\n")
-	want := strings.Join([]string{"Bob", clock, "first line", "second line", "Cleo", clock, "an answer", "Cleo waves"}, "\n")
+	var lines []string
+	for line := range strings.Lines(ask[string](p, "getSelection().toString()")) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	got, want := strings.Join(lines, "\n"), strings.Join([]string{"Bob " + clock, "first line", "second line", "Cleo " + clock, "an answer", "Cleo waves"}, "\n")
 	if got != want {
 		t.Errorf("the selection is\n%q, not\n%q", got, want)
 	}

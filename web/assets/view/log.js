@@ -125,7 +125,8 @@ export class LogView {
 	#holdWhilePressed() {
 		let end = false; // it was in view when the press began
 		let top = 0;
-		this.#log.addEventListener("pointerdown", () => {
+		this.#log.addEventListener("pointerdown", ({ button }) => {
+			if (button !== 0) return;
 			this.#pressed = true;
 			end = this.#atEnd;
 			top = this.#scroll.scrollTop;
@@ -141,7 +142,7 @@ export class LogView {
 			// The click comes after the release, and finds its target in place.
 			setTimeout(() => this.#pressed || (stayed ? this.toEnd() : this.draw()));
 		};
-		for (const name of ["pointerup", "pointercancel"]) addEventListener(name, release, true);
+		for (const name of ["pointerup", "pointercancel", "contextmenu"]) addEventListener(name, release, true); // a menu may swallow the release
 	}
 
 	/** Whether the newest message is in view. */
