@@ -3,6 +3,7 @@
 
 import { Auth } from "./auth.js";
 import { Chat, originOf } from "./chat.js";
+import { COMMANDS } from "./commands.js";
 import { Client } from "./client.js";
 import * as keep from "./keep.js";
 import { mentions } from "./mention.js";
@@ -16,13 +17,11 @@ import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
 import { byId, copyFrom, often, onFrame, paced, setText } from "./view/dom.js";
-import { Finder } from "./view/finder.js";
 import { shortcuts } from "./view/keys.js";
 import { LogView } from "./view/log.js";
-import { openHelp } from "./view/help.js";
+import { openHelp, pickEmoji, Search } from "./view/later.js";
 import { NameLine } from "./view/name.js";
 import { PeopleView } from "./view/people.js";
-import { pickEmoji } from "./view/picker.js";
 import { Notifier } from "./view/notifier.js";
 import { Pill } from "./view/pill.js";
 import { RoomMenu } from "./view/roommenu.js";
@@ -75,7 +74,7 @@ const switcher = new Switcher({
 	all: () => chat.allRooms(),
 	open: go,
 });
-const finder = new Finder({
+const finder = new Search({
 	now: () => ({ entries: chat.log.entries, more: chat.past.more }),
 	back: (wanted) => chat.past.back(wanted),
 	href: ({ room, id }) => `${pathOf(room)}#${id}`,
@@ -129,6 +128,8 @@ const commands = {
 	part: () => (chat.canPart(chat.current) ? (chat.part(chat.current), "") : "There is no other room of yours to go to."),
 	help: () => (openHelp(), ""),
 };
+for (const { name, mod } of COMMANDS) if (mod) commands[name] = (about) => moderate(name, about);
+chat.moderator = () => auth.moderator;
 const log = new LogView(
 	numbers,
 	{
@@ -147,6 +148,7 @@ new Actions(log, {
 	reply: (entry) => composer.quote(entry),
 	again,
 	me: () => client.user?.id ?? "",
+	moderator: () => auth.moderator,
 	address: (entry) => `${location.origin}${pathOf(entry.room)}#${entry.id}`,
 	copy: copyFrom,
 	retry: (key) => client.retry(key),
@@ -281,6 +283,19 @@ function again(key) {
 	client.cancel(key);
 	if (target) composer.edit(target, pending.text);
 	else composer.take(pending.text);
+}
+
+/**
+ * Carries out a moderator's command in the room that is looked at.
+ * @param {string} action
+ * @param {string} about
+ */
+async function moderate(action, about) {
+	const { moderationOf } = await import("./view/extras.js");
+	const { members, entries } = chat.log;
+	const users = [...members.values(), ...entries.slice(-SPOKE).map(({ user }) => user)];
+	const { user } = await client.request({ type: "moderate", room: chat.current, ...moderationOf(action, about, users) });
+	return user ? `Done: ${action} ${user.name || user.id}.` : `Done: ${action}.`;
 }
 
 /** @param {string} wanted */

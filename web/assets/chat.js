@@ -1,5 +1,6 @@
 // @ts-check
 import { Attention } from "./attention.js";
+import { Closings } from "./closed.js";
 import * as keep from "./keep.js";
 import { KEPT_AT_MOST, Past } from "./past.js";
 import { LOBBY } from "./roomlist.js";
@@ -73,6 +74,9 @@ export class Chat extends EventTarget {
 	#movedTimer;
 	/** @type {Moderated | null} */
 	#moderated = null;
+	#closings = new Closings();
+	/** Whether what closes rooms for others does not bind this user. */
+	moderator = () => false;
 	#lostName = "";
 	/** The list as it was known last. @type {string[]} */
 	#recent = [];
@@ -279,6 +283,7 @@ export class Chat extends EventTarget {
 			address: location,
 			moved: this.#moved,
 			moderated: this.#moderated,
+			closed: this.moderator() ? null : this.#closings.of(this.current),
 			lostName: this.#lostName,
 			unkept: !this.#client.kept && this.#client.rooms.some((room) => this.#client.pending(room).length > 0),
 			alone,
@@ -329,6 +334,10 @@ export class Chat extends EventTarget {
 				this.#changed("log");
 			},
 			moderated: (moderated) => this.#wasModerated(moderated),
+			error: (refusal) => {
+				this.#closings.refused(refusal);
+				this.#closes();
+			},
 			nodes: ({ nodes }) => this.#sawNodes(nodes),
 			status: (status) => this.#statusIs(status),
 		};
@@ -363,6 +372,7 @@ export class Chat extends EventTarget {
 		this.#lostName = lost ? keep.identity.load().name : "";
 		if (lost) keep.identity.save({ name: "" });
 		this.#moderated = null;
+		this.#closings.clear();
 		this.#changed("me", "bar", "log");
 	}
 
@@ -466,9 +476,18 @@ export class Chat extends EventTarget {
 		log.trim(log.name === this.current ? KEPT_AT_MOST : KEPT);
 	}
 
+	/** The bar says why the room is closed, until it is not. */
+	#closes() {
+		const left = (this.#closings.of(this.current)?.until ?? 0) - Date.now();
+		if (left > 0) setTimeout(() => this.#changed("bar"), Math.min(left + 100, 2 ** 31 - 1));
+		this.#changed("bar");
+	}
+
 	/** @param {Moderated} moderated */
 	#wasModerated(moderated) {
-		if (!moderated.user || moderated.user.id !== this.#client.user?.id) return;
+		this.#closings.decided(moderated, this.#client.user?.id ?? "");
+		this.#closes();
+		if (moderated.action === "mute" || !moderated.user || moderated.user.id !== this.#client.user?.id) return;
 		const lifted = moderated.action === "unmute" || moderated.action === "unban";
 		this.#moderated = lifted ? null : moderated;
 		const left = (moderated.until ?? 0) - Date.now();

@@ -420,6 +420,7 @@ export class Client extends EventTarget {
 			case "sent":
 				return this.#sent(frame);
 			case "error":
+				this.#emit("error", frame);
 				this.#sender.refused(frame, this.#calls.size === 0);
 				if (frame.code === "not_joined" && frame.room) this.#following.enter(frame.room);
 				return;

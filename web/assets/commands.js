@@ -5,6 +5,7 @@
  * @property {string} name
  * @property {string} wants what has to follow it; ""
  * @property {string} does
+ * @property {boolean} [mod] it is a moderator's: `moderate` with this action
  *
  * @typedef {object} Order What is to be done with what was written.
  * @property {string} [say] it is said
@@ -19,6 +20,14 @@ export const COMMANDS = [
 	{ name: "nick", wants: "a name", does: "change your name" },
 	{ name: "join", wants: "a room", does: "go to a room" },
 	{ name: "part", wants: "", does: "leave this room" },
+	{ name: "kick", wants: "a name", does: "moderators: end somebody's connection; a reason may follow", mod: true },
+	{ name: "ban", wants: "a name", does: "moderators: keep somebody out; 10m, 2h or 3d and a reason may follow", mod: true },
+	{ name: "unban", wants: "a name or id", does: "moderators: let somebody in again", mod: true },
+	{ name: "mute", wants: "a name", does: "moderators: let somebody only read; 10m, 2h or 3d and a reason may follow", mod: true },
+	{ name: "unmute", wants: "a name", does: "moderators: let somebody write again", mod: true },
+	{ name: "slow", wants: "a time or off", does: "moderators: one message each 30s, 5m, …", mod: true },
+	{ name: "lock", wants: "", does: "moderators: nobody else writes here", mod: true },
+	{ name: "unlock", wants: "", does: "moderators: all write here again", mod: true },
 	{ name: "help", wants: "", does: "see what one can do here" },
 ];
 

@@ -85,3 +85,32 @@ func TestAFrameGetsItsJWTsFromTheEmbeddingPage(t *testing.T) {
 	frame.sound()
 	bob.sound()
 }
+
+// A moderator's commands and menu, and what others see of it.
+func TestAModeratorModeratesAndOthersSeeWhyTheyCanNotWrite(t *testing.T) {
+	t.Parallel()
+	node := start(t, "--jwt-secret="+jwtKey).url(1)
+	mo := entersAs(t, node, "lobby", signed(t, "m", "Mo", true, time.Hour))
+	ann := entersAs(t, node, "lobby", signed(t, "a", "Ann", false, time.Hour))
+	ann.says("Something rude")
+	mo.gets("Something rude")
+	mo.says("/mute @Ann 1h be kind")
+	ann.until("the reason", `/^Mo muted you until .*: be kind\.$/.test(document.querySelector("#bar-words").textContent)`)
+	mo.says("/unmute Ann")
+	ann.until("an end of it", `document.querySelector("#bar").hidden`)
+	mo.says("/lock")
+	ann.bar("Mo locked this room. Only moderators can write.")
+	mo.says("/unlock")
+	mo.says("/slow 30s")
+	ann.says("One")
+	mo.gets("One")
+	ann.says("Two")
+	ann.until("the countdown", `/slow mode/.test(document.querySelector("#bar").textContent) && /You can write again in \d+ s/.test(document.querySelector("#bar-next").textContent)`)
+	mo.run(`const row = [...document.querySelectorAll("#log .message")].find((e) => e.textContent.includes("Something rude")); row.focus();`)
+	mo.run(`document.querySelector(".actions [data-do=remove]").click()`)
+	mo.run(`document.querySelector(".ask [data-do=remove]").click()`)
+	ann.until("the deletion", countOf("Something rude")+` === 0`)
+	mo.says("/kick Ann go home")
+	ann.until("the kick", `/Mo removed you: go home/.test(document.querySelector("#bar-words").textContent)`)
+	mo.sound()
+}

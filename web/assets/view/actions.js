@@ -18,6 +18,7 @@ const QUICK = ["👍", "❤️", "😂", "🎉", "😮", "🙏"];
 /**
  * @typedef {object} Hooks What a message's buttons do. What is not there has no button.
  * @property {() => string} me one's own id; ""
+ * @property {() => boolean} [moderator] may delete what others said
  * @property {(entry: Message, emoji: string, on: boolean) => void} [react]
  * @property {(button: HTMLElement) => Promise<string | null>} [pick] lets one choose an emoji
  * @property {(entry: Message) => void} [reply]
@@ -124,9 +125,9 @@ export class Actions {
 		const entry = message && this.#view.itemOf(message)?.entry;
 		if (!message || !entry) return;
 		this.#entry = entry;
-		const { me, edit, remove, reply, react, pick } = this.#hooks;
+		const { me, moderator, edit, remove, reply, react, pick } = this.#hooks;
 		const mine = entry.user.id === me();
-		const can = { edit: mine && edit, remove: mine && remove, reply, react: react && (pick || !sheet) };
+		const can = { edit: mine && edit, remove: (mine || moderator?.()) && remove, reply, react: react && (pick || !sheet) };
 		for (const [what, hook] of Object.entries(can)) part(this.#bar, `[data-do=${what}]`).hidden = !hook;
 		part(this.#bar, ".quick").hidden = !react;
 		this.#bar.className = sheet ? "actions sheet" : "actions";

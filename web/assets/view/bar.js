@@ -47,7 +47,7 @@ export class Bar {
 		if (!words) return;
 		this.#bar.className = `bar ${words.tone}`;
 		setText(byId("bar-words"), words.text);
-		this.#drawNext(words.until !== undefined);
+		this.#drawNext(words);
 		this.#action.hidden = !words.action;
 		setText(this.#action, words.action ?? "");
 		this.#link.hidden = !words.link;
@@ -59,12 +59,12 @@ export class Bar {
 		}
 	}
 
-	/** @param {boolean} waits for the next try */
-	#drawNext(waits) {
-		this.#next.hidden = !waits;
-		if (!waits) return;
+	/** @param {Words} words that may wait for the next try, or until one can write again */
+	#drawNext({ until, opens }) {
+		this.#next.hidden = until === undefined;
+		if (until === undefined) return;
 		const seconds = Math.ceil((this.#due - performance.now()) / 1000);
-		setText(this.#next, seconds > 0 ? `Next try in ${seconds} s.` : "Trying…");
+		setText(this.#next, seconds > 0 ? `${opens ? "You can write again" : "Next try"} in ${seconds} s.` : opens ? "" : "Trying…");
 		if (seconds > 0) this.#timer = setTimeout(() => this.#draw(), 250);
 	}
 }

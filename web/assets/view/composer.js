@@ -5,7 +5,7 @@ import { quoteOf } from "../markup.js";
 import { bytesOf } from "../wire.js";
 import { Completer } from "./completer.js";
 import { byId, setText } from "./dom.js";
-import { pickEmoji } from "./picker.js";
+import { pickEmoji } from "./later.js";
 import { sentence } from "./row.js";
 
 /** @typedef {import("../changes.js").Message} Message */

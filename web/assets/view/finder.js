@@ -2,7 +2,6 @@
 import { around, search, wordsOf } from "../search.js";
 import { show } from "./dialog.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
-import { keyName } from "./keys.js";
 import { saidTime } from "./times.js";
 
 /** @typedef {import("../changes.js").Message} Message */
@@ -33,10 +32,6 @@ export class Finder {
 	/** @param {Room} room */
 	constructor(room) {
 		this.#room = room;
-		for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-search]"))) {
-			button.title = keyName("F", true);
-			button.addEventListener("click", () => this.show());
-		}
 		this.#field.addEventListener("input", () => this.draw());
 		this.#back.addEventListener("click", () => this.#further());
 		this.#dialog.addEventListener("keydown", (e) => this.#key(e));

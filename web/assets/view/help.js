@@ -11,12 +11,6 @@ export function openHelp() {
 }
 
 byId("help-commands").replaceChildren(...COMMANDS.flatMap(({ name, wants, does }) => [worded("dt", `/${name} ${wants}`), worded("dd", does)]));
-byId("help-open").addEventListener("click", openHelp);
-document.addEventListener("keydown", (e) => {
-	if (e.key !== "/" || !e.ctrlKey && !e.metaKey) return;
-	e.preventDefault();
-	openHelp();
-});
 
 /**
  * @param {string} element

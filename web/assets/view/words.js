@@ -12,6 +12,7 @@ import { saidTime } from "./times.js";
  * @property {{origin: string, hostname: string}} address the page's
  * @property {{from: number, to: number, whole: boolean} | null} moved numbers of nodes
  * @property {Moderated | null} moderated what was decided about oneself
+ * @property {import("../closed.js").Closed | null} [closed] why one can't write in the room now
  * @property {string} lostName the name that could not be had; ""
  * @property {boolean} unkept what waits to be sent would not outlive the page
  * @property {boolean} alone
@@ -21,6 +22,7 @@ import { saidTime } from "./times.js";
  * @property {string} text
  * @property {"calm" | "warn" | "danger"} tone
  * @property {number} [until] of the next try
+ * @property {boolean} [opens] it is when one can write again, not a try
  * @property {string} [action] what its button says, which tries now
  * @property {{label: string, href: string}} [link]
  * @property {number} [late] shown only if it lasts so long, in milliseconds
@@ -53,6 +55,7 @@ export function wordsFor(s) {
 	}
 	if (s.moderated && (s.moderated.until ?? Infinity) > Date.now())
 		return { text: `${decided(s.moderated)}.`, tone: "danger" };
+	if (s.closed) return closedWords(s.closed);
 	if (s.loading) return { text: "Loading what you missed…", tone: "calm", late: SOON_MS };
 	if (s.moved?.to) {
 		const { from, to, whole } = s.moved;
@@ -88,6 +91,19 @@ function offline({ state: { why }, address: { origin, hostname } }) {
 function removed(moderated, reason) {
 	if (moderated) return `${decided(moderated)}.`;
 	return reason ? `You were removed: ${reason}.` : "You were removed from this server.";
+}
+
+/**
+ * Why one can't write in a room.
+ * @param {import("../closed.js").Closed} closed
+ * @returns {Words}
+ */
+export function closedWords({ code, until, by, reason }) {
+	if (code === "slow_mode") return { text: "This room is in slow mode.", tone: "calm", until, opens: true };
+	const end = until < Infinity ? ` until ${saidTime(until)}` : "";
+	const why = reason ? `: ${reason}` : "";
+	if (code === "muted") return { text: by ? `${by} muted you${end}${why}.` : `You are muted${end}${why}.`, tone: "danger" };
+	return { text: `${by ? `${by} locked this room` : "This room is locked"}${end}${why}. Only moderators can write.`, tone: "warn" };
 }
 
 /** @param {Moderated} moderated who, why, until when */
