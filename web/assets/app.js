@@ -2,7 +2,7 @@
 // Joins what speaks (client), what is known (chat) and what draws (view).
 
 import { Auth } from "./auth.js";
-import { Chat, originOf } from "./chat.js";
+import { Chat } from "./chat.js";
 import { COMMANDS } from "./commands.js";
 import { Client } from "./client.js";
 import * as keep from "./keep.js";
@@ -16,10 +16,10 @@ import { claimShelf } from "./shelf.js";
 import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
-import { byId, copyFrom, often, onFrame, paced, setText } from "./view/dom.js";
-import { shortcuts } from "./view/keys.js";
+import { byId, copyFrom, often, onFrame, paced, setText, part } from "./view/dom.js";
+import { keyName, shortcuts } from "./view/keys.js";
 import { LogView } from "./view/log.js";
-import { openHelp, pickEmoji, Search } from "./view/later.js";
+import { Later, openHelp, opens, pickEmoji } from "./view/later.js";
 import { NameLine } from "./view/name.js";
 import { PeopleView } from "./view/people.js";
 import { Notifier } from "./view/notifier.js";
@@ -28,10 +28,10 @@ import { RoomMenu } from "./view/roommenu.js";
 import { pathOf, RoomsView } from "./view/rooms.js";
 import { RESTARTED, sentence, SLOW_MS } from "./view/row.js";
 import { Sides } from "./view/sides.js";
-import { Switcher } from "./view/switcher.js";
 import { drawTab } from "./view/tab.js";
 import { watchTimes } from "./view/times.js";
 import { typingWords, wordsFor } from "./view/words.js";
+import { originOf } from "./wire.js";
 
 /** In a frame of another page (embed.js): what its address has, so that a reload knows too. */
 const EMBED = /^\?embed(=auth)?$/.exec(location.search)?.[0] ?? "";
@@ -69,16 +69,19 @@ const sides = new Sides(EMBED ? inFrame : keep);
 const people = new PeopleView();
 const pill = DEMO && new Pill(numbers);
 const rooms = new RoomsView(go);
-const switcher = new Switcher({
+const switcher = new Later(({ Switcher }) => new Switcher({
 	choices: (typed) => choicesOf(chat.rows(), keep.recentRooms(), chat.current, typed),
 	all: () => chat.allRooms(),
 	open: go,
-});
-const finder = new Search({
+}));
+const finder = new Later(({ Finder }) => new Finder({
 	now: () => ({ entries: chat.log.entries, more: chat.past.more }),
 	back: (wanted) => chat.past.back(wanted),
 	href: ({ room, id }) => `${pathOf(room)}#${id}`,
-});
+}));
+setText(part(byId("go-room"), "kbd"), keyName("K"));
+opens("#go-room", keyName("K"), switcher.show);
+opens("[data-search]", keyName("F", true), finder.show);
 shortcuts({
 	switch: () => switcher.show(),
 	search: () => finder.show(),

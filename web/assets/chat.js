@@ -3,16 +3,17 @@ import { Attention } from "./attention.js";
 import { Closings } from "./closed.js";
 import * as keep from "./keep.js";
 import { KEPT_AT_MOST, Past } from "./past.js";
-import { LOBBY } from "./roomlist.js";
+import { Listing } from "./listing.js";
+import { LOBBY, rowsOf } from "./roomlist.js";
 import { RoomLog } from "./roomlog.js";
 import { pathOf } from "./view/rooms.js";
 import { BRIEF_MS } from "./view/words.js";
+import { originOf } from "./wire.js";
 
 /** @typedef {import("./client.js").Client} Client */
 /** @typedef {import("./client.js").Arrival} Arrival */
 /** @typedef {import("./wire.js").Entry} Entry */
 /** @typedef {import("./wire.js").Moderated} Moderated */
-/** @typedef {import("./wire.js").RoomCount} RoomCount */
 /** @typedef {import("./nodenumbers.js").Numbers} NodeNumbers */
 /** @typedef {import("./view/words.js").Situation} Situation */
 /** @typedef {import("./roomlist.js").Row} Row */
@@ -22,9 +23,6 @@ const KEPT = 1000;
 
 /** So many rooms are followed at once; the one not looked at longest is left. */
 const FOLLOWED = 20;
-
-/** The list of rooms is not asked for more often, in milliseconds. */
-const REFRESH_MS = 5000;
 
 /** For how long the bar tells that one was carried to another node, in milliseconds. */
 const MOVED_MS = 5000;
@@ -42,8 +40,6 @@ export class Chat extends EventTarget {
 	/** @type {Map<string, RoomLog>} */
 	logs = new Map();
 	current = "";
-	/** @type {RoomCount[]} */
-	listed = [];
 	/** @type {import("./client.js").State} */
 	state = { state: "connecting" };
 	attention = new Attention();
@@ -63,7 +59,7 @@ export class Chat extends EventTarget {
 	#cutTimer;
 	/** Since when there is no connection, on the monotonic clock; 0 while there is one. */
 	#awaySince = performance.now();
-	#refreshedAt = -Infinity;
+	#listing;
 	/** The connection ended by this side's doing. */
 	#left = false;
 	/** @type {{from: number, to: number} | null} until the room is joined again */
@@ -91,6 +87,7 @@ export class Chat extends EventTarget {
 		this.#demo = demo;
 		this.#client = client;
 		this.#numbers = numbers;
+		this.#listing = new Listing((pages) => client.listRooms(pages), () => this.#changed("rooms"));
 		this.past = new Past({
 			room: () => this.log,
 			online: () => this.state.state === "online",
@@ -223,50 +220,14 @@ export class Chat extends EventTarget {
 		this.#changed("log", "rooms");
 	}
 
-	async refreshRooms() {
-		if (performance.now() - this.#refreshedAt < REFRESH_MS) return;
-		this.#refreshedAt = performance.now();
-		await this.#list(1);
-	}
+	refreshRooms = () => this.#listing.refresh();
 
 	/** Gets the whole list of rooms, which may be long, for somebody who looks for one. */
-	allRooms() {
-		return this.#list();
-	}
-
-	/** @param {number} [pages] */
-	async #list(pages) {
-		try {
-			const listed = await this.#client.listRooms(pages);
-			const known = new Set(listed.map(({ room }) => room));
-			// Where only the busiest were asked for, the others stay as they were.
-			this.listed = pages ? [...listed, ...this.listed.slice(listed.length).filter(({ room }) => !known.has(room))] : listed;
-			this.#changed("rooms");
-		} catch {
-			// The list stays as it was until the next time.
-		}
-	}
+	allRooms = () => this.#listing.all();
 
 	/** @returns {{own: Row[], others: Row[]}} */
 	rows() {
-		const counts = new Map(this.listed.map(({ room, count }) => [room, count]));
-		const mute = new Set(keep.mutedRooms());
-		const row = (/** @type {string} */ room) => {
-			const log = this.logs.get(room);
-			const muted = mute.has(room);
-			const { unread = 0, unreadMore = false, mentions = 0 } = log ?? {};
-			return {
-				room,
-				count: log?.loaded ? log.count : counts.get(room) ?? 0,
-				unread: muted ? mentions : unread,
-				more: unreadMore && !muted,
-				mentions,
-				muted,
-			};
-		};
-		const own = this.#own().sort();
-		const others = this.listed.map(({ room }) => room).filter((room) => !own.includes(room));
-		return { own: own.map(row), others: others.map(row) };
+		return rowsOf(this.#own().sort(), this.#listing.rooms, this.logs, keep.mutedRooms());
 	}
 
 	/** @returns {Situation} */
@@ -478,8 +439,7 @@ export class Chat extends EventTarget {
 
 	/** The bar says why the room is closed, until it is not. */
 	#closes() {
-		const left = (this.#closings.of(this.current)?.until ?? 0) - Date.now();
-		if (left > 0) setTimeout(() => this.#changed("bar"), Math.min(left + 100, 2 ** 31 - 1));
+		this.#closings.onEnd(this.current, () => this.#changed("bar"));
 		this.#changed("bar");
 	}
 
@@ -537,12 +497,4 @@ export class Chat extends EventTarget {
 	#changed(...parts) {
 		for (const part of parts) this.dispatchEvent(new CustomEvent("change", { detail: { part } }));
 	}
-}
-
-/**
- * @param {string} url
- * @returns {string} "" for what is no web address
- */
-export function originOf(url) {
-	return /^https?:/.test(url) && URL.canParse(url) ? new URL(url).origin : "";
 }

@@ -59,6 +59,15 @@ export class Closings {
 
 	/**
 	 * @param {string} room
+	 * @param {() => void} ended called when what closes it now has ended
+	 */
+	onEnd(room, ended) {
+		const left = (this.of(room)?.until ?? 0) - Date.now();
+		if (left > 0) setTimeout(ended, Math.min(left + 100, 2 ** 31 - 1));
+	}
+
+	/**
+	 * @param {string} room
 	 * @param {Closed} closed
 	 */
 	#set(room, closed) {

@@ -22,6 +22,33 @@ import { fold } from "./search.js";
  * @property {number} mentions
  */
 
+/**
+ * The rows of one's own rooms, and of others.
+ * @param {string[]} own
+ * @param {import("./wire.js").RoomCount[]} listed by the node
+ * @param {Map<string, import("./roomlog.js").RoomLog>} logs
+ * @param {string[]} mute
+ * @returns {{own: Row[], others: Row[]}}
+ */
+export function rowsOf(own, listed, logs, mute) {
+	const counts = new Map(listed.map(({ room, count }) => [room, count]));
+	const row = (/** @type {string} */ room) => {
+		const log = logs.get(room);
+		const muted = mute.includes(room);
+		const { unread = 0, unreadMore = false, mentions = 0 } = log ?? {};
+		return {
+			room,
+			count: log?.loaded ? log.count : counts.get(room) ?? 0,
+			unread: muted ? mentions : unread,
+			more: unreadMore && !muted,
+			mentions,
+			muted,
+		};
+	};
+	const others = listed.map(({ room }) => room).filter((room) => !own.includes(room));
+	return { own: own.map(row), others: others.map(row) };
+}
+
 /** The room that is there for everyone. */
 export const LOBBY = "lobby";
 

@@ -148,3 +148,11 @@ export function foldEmoji(emoji) {
 	const whole = bare.replace(TEXTUAL, "$&\uFE0F");
 	return bytesOf(whole) > EMOJI_BYTES ? bare : whole;
 }
+
+/**
+ * @param {string} url
+ * @returns {string} "" for what is no web address
+ */
+export function originOf(url) {
+	return /^https?:/.test(url) && URL.canParse(url) ? new URL(url).origin : "";
+}

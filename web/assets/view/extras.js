@@ -4,3 +4,4 @@ export { moderationOf } from "../moderation.js";
 export { Finder } from "./finder.js";
 export { openHelp } from "./help.js";
 export { pickEmoji } from "./picker.js";
+export { Switcher } from "./switcher.js";

@@ -1,51 +1,59 @@
 // @ts-check
-// What opens later comes as a script of its own, when it is wanted. Where one can't be
-// loaded now nothing opens, and the next try loads it again.
+// What opens later comes as a script of its own, once the page is there and idle: so it opens
+// at once, without losing a letter, and after its node went away too.
 
 import { byId } from "./dom.js";
-import { keyName } from "./keys.js";
 
-/** @typedef {import("./finder.js").Finder} Finder */
+/** @typedef {typeof import("./extras.js")} Extras */
+
+/** @type {Extras | undefined} */
+let loaded;
+
+/** Where it can't be loaded now, the next try loads it again. */
+const load = async () => (loaded ??= await import("./extras.js"));
 
 /**
  * Lets one choose an emoji.
  * @param {HTMLElement} anchor what asks, next to which it opens
  * @returns {Promise<string | null>} null where none was chosen
  */
-export async function pickEmoji(anchor) {
-	const { pickEmoji } = await import("./extras.js");
-	return pickEmoji(anchor);
-}
+export const pickEmoji = async (anchor) => (loaded ?? (await load())).pickEmoji(anchor);
 
 /** Shows what one can do, by keys, marks and commands. */
-export async function openHelp() {
-	const { openHelp } = await import("./extras.js");
-	openHelp();
-}
+export const openHelp = async () => (loaded ?? (await load())).openHelp();
 
-/** Opens the search. */
-export class Search {
-	/** @type {Finder | undefined} */
-	#finder;
-	#room;
+/** Something that is made when it is first shown. */
+export class Later {
+	/** @type {{show: () => void, draw: () => void} | undefined} */
+	#it;
+	#make;
 
-	/** @param {import("./finder.js").Room} room */
-	constructor(room) {
-		this.#room = room;
-		for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-search]"))) {
-			button.title = keyName("F", true);
-			button.addEventListener("click", () => this.show());
-		}
+	/** @param {(extras: Extras) => {show: () => void, draw: () => void}} make */
+	constructor(make) {
+		this.#make = make;
 	}
 
-	async show() {
-		const { Finder } = await import("./extras.js");
-		this.#finder ??= new Finder(this.#room);
-		this.#finder.show();
-	}
+	show = async () => {
+		const extras = loaded ?? (await load());
+		this.#it ??= this.#make(extras);
+		this.#it.show();
+	};
 
 	draw() {
-		this.#finder?.draw();
+		this.#it?.draw();
+	}
+}
+
+/**
+ * Buttons open something, and say by which key.
+ * @param {string} selector
+ * @param {string} key
+ * @param {() => void} show
+ */
+export function opens(selector, key, show) {
+	for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(selector))) {
+		button.title = key;
+		button.addEventListener("click", show);
 	}
 }
 
@@ -55,3 +63,4 @@ document.addEventListener("keydown", (e) => {
 	e.preventDefault();
 	openHelp();
 });
+(globalThis.requestIdleCallback ?? setTimeout)(() => load().catch(() => {}));

@@ -2,7 +2,6 @@
 import { badgeOf, unreadWords } from "../roomlist.js";
 import { show } from "./dialog.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
-import { keyName } from "./keys.js";
 
 /** @typedef {import("../roomlist.js").Choice} Choice */
 
@@ -26,10 +25,6 @@ export class Switcher {
 	 */
 	constructor(does) {
 		this.#does = does;
-		const button = byId("go-room");
-		button.title = keyName("K");
-		setText(part(button, "kbd"), keyName("K"));
-		button.addEventListener("click", () => this.show());
 		this.#field.addEventListener("input", () => this.#draw());
 		this.#field.addEventListener("keydown", (e) => this.#key(e));
 		this.#list.addEventListener("mousedown", (e) => e.preventDefault()); // the field keeps the focus
