@@ -4,9 +4,15 @@
 /** Marks that are left out: accents, and the points of Hebrew and Arabic. Vowels of other scripts stay. */
 const MARKS = /[\u0300-\u036f\u0591-\u05c7\u064b-\u065f]/g;
 
+/** Signs that keyboards and programs write in place of each other. @type {[RegExp, string][]} */
+const SIGNS = [[/[‘’‚‛′ʼ`´]/g, "'"], [/[“”„‟″«»]/g, '"'], [/[\u2010-\u2015\u2212]/g, "-"], [/ß/g, "ss"], [/ı/g, "i"], [/ς/g, "σ"], [/ø/g, "o"], [/ł/g, "l"], [/đ/g, "d"]];
+
 /** @param {string} text */
 export function fold(text) {
-	return text.normalize("NFKD").replace(MARKS, "").toLowerCase().replaceAll("ς", "σ");
+	// ʼ and ´ fold to others under NFKD, so they are looked at before.
+	let folded = text.replace(/´/g, "'").normalize("NFKD").replace(MARKS, "").toLowerCase().normalize("NFKD").replace(MARKS, "");
+	for (const [sign, plain] of SIGNS) folded = folded.replace(sign, plain);
+	return folded;
 }
 
 /** How much of a text is shown around what was found, in letters: before it, and in all. */
@@ -61,14 +67,17 @@ export function around(text, words) {
 	const start = first > AROUND.before ? first - AROUND.before : 0;
 	const last = Math.min(all.length, start + AROUND.all);
 	const pieces = [{ text: start ? "…" : "", hit: false }];
-	const add = (/** @type {number} */ a, /** @type {number} */ b, /** @type {boolean} */ hit) => void (from[a] < from[b] && pieces.push({ text: text.slice(from[a], from[b]), hit }));
-	let done = start;
+	const add = (/** @type {number} */ a, /** @type {number} */ b, /** @type {boolean} */ hit) => void (a < b && pieces.push({ text: text.slice(a, b), hit }));
+	let done = from[start];
 	for (let hit = next(start); hit && hit.start < last; hit = next(hit.end)) {
-		add(done, hit.start, false);
-		add(hit.start, hit.end, true);
-		done = hit.end;
+		// Where it ends within a letter (하 in 한), the letter is marked as a whole.
+		let end = hit.end;
+		while (end < all.length && from[end] === from[hit.end - 1]) end++;
+		add(done, from[hit.start], false);
+		add(Math.max(done, from[hit.start]), from[end], true);
+		done = Math.max(done, from[end]);
 	}
-	add(done, Math.max(done, last), false);
+	add(done, from[last], false);
 	if (last < all.length) pieces.push({ text: "…", hit: false });
 	return pieces.filter((piece) => piece.text);
 }

@@ -18,6 +18,11 @@ test("either case, with or without accents, the newest first", () => {
 	assert.deepEqual(find("का", said("की")), [], "vowels are not");
 });
 
+test("quotation marks, dashes, ß and letters without their strokes are found as they are typed", () => {
+	for (const [query, text] of [["it's", "it’s"], ["don’t", "don't"], ["strassenfest", "Straßenfest"], ["STRAẞE", "strasse"], ["kirmizi", "kırmızı"], ["KIRMIZI", "kırmızı"], ["\"so\"", "„so“"], ["a-b", "a–b"], ["lodz", "Łódź"], ["oʼbrien", "O'Brien"], ["하", "한글"], ["ｶﾞ", "ガイド"]])
+		assert.deepEqual(find(query, said(text)), [text], query);
+});
+
 test("all words must be there, in any order, and none is a pattern", () => {
 	assert.deepEqual(find("cable ten", said("ten cables", "a cable", "ten")), ["ten cables"]);
 	assert.deepEqual(find("a.c", said("abc", "a.c", "A.C!")), ["A.C!", "a.c"]);
@@ -29,6 +34,9 @@ test("what was found is marked as it was written", () => {
 	assert.equal(marked("ﬁne 👍🏽 fine", "fi"), "[ﬁ]ne 👍🏽 [fi]ne", "letters that become two");
 	assert.equal(marked("e\u0301te\u0301", "ete"), "[e\u0301te\u0301]");
 	assert.equal(marked("İstanbul", "ist"), "[İst]anbul");
+	assert.equal(marked("한글", "하"), "[한]글", "part of a syllable");
+	assert.equal(marked("Straßenfest it’s", "strassen it's"), "[Straßen]fest [it’s]");
+	assert.equal(marked("ßa", "s"), "[ß]a");
 	assert.equal(marked("no", "yes"), "no");
 	assert.equal(marked("", "yes"), "");
 	assert.equal(marked("longest first", "lo long"), "[long]est first");
