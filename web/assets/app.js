@@ -5,6 +5,7 @@ import { Auth } from "./auth.js";
 import { Chat } from "./chat.js";
 import { COMMANDS } from "./commands.js";
 import { Client } from "./client.js";
+import { claimDrafts } from "./drafts.js";
 import * as keep from "./keep.js";
 import { mentions } from "./mention.js";
 import { Notices } from "./notices.js";
@@ -53,7 +54,8 @@ const ROOMS_EVERY = 15_000;
 /** Whether the page shows the cluster. */
 const DEMO = document.querySelector('meta[name="chat-ui"]')?.getAttribute("content") === "demo";
 
-const outbox = new Outbox(await claimShelf("chat."));
+const [shelf, drafts] = await Promise.all([claimShelf("chat."), claimDrafts("chat.")]);
+const outbox = new Outbox(shelf);
 const auth = new Auth(keep.identity, EMBED === "?embed=auth");
 const client = new Client({ url: location.origin, identity: auth, outbox, reach: () => reach(location.origin) });
 const numbers = DEMO ? new NodeNumbers(keep.seenNodes(), keep.saveNodes) : NO_NUMBERS;
@@ -106,7 +108,7 @@ const composer = new Composer({
 		return last && changed(last);
 	},
 	typing: () => client.typing(chat.current),
-	changed: (draft) => keep.saveDraft(chat.current, draft),
+	changed: (draft) => drafts.set(chat.current, draft),
 	sources: {
 		names: () => {
 			const { members, entries } = chat.log;
@@ -185,7 +187,7 @@ const drawings = {
 	room: () => {
 		const path = pathOf(chat.current) + EMBED + (isCurrent(roomOfAddress()) ? location.hash : "");
 		if (location.pathname + location.search + location.hash !== path) history.replaceState(null, "", path);
-		composer.setRoom(chat.current, keep.draft(chat.current));
+		composer.setRoom(chat.current, drafts.get(chat.current));
 	},
 	log: drawLog,
 	people: () => people.draw(chat.log.members, chat.log.count, client.user),

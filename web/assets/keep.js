@@ -13,10 +13,6 @@ const READ_MOST = 50;
 /** So many rooms can be mute; the one muted first is forgotten. */
 const MUTED_MOST = 100;
 
-/** The rooms where something was begun, by their keys, and so many of them. */
-const DRAFTS = "chat.drafts";
-const DRAFTS_MOST = 50;
-
 /** So many emoji are offered first. */
 const EMOJI_MOST = 16;
 
@@ -121,36 +117,6 @@ export function folded(side) {
 export function fold(side, away) {
 	local.write(`chat.folded.${side}`, away || null);
 }
-
-/**
- * What was begun in a room; it outlives a crash.
- * @param {string} room
- * @returns {import("./view/composer.js").Draft}
- */
-export function draft(room) {
-	const { text, edit } = local.read(draftOf(room)) ?? {};
-	const known = edit && typeof edit.id === "string" && typeof edit.was === "string" && typeof edit.text === "string";
-	return { text: String(text ?? ""), ...(known && { edit }) };
-}
-
-/**
- * @param {string} room
- * @param {import("./view/composer.js").Draft} draft
- */
-export function saveDraft(room, draft) {
-	const key = draftOf(room);
-	const begun = draft.text || draft.edit;
-	local.write(key, begun ? draft : null);
-	const keys = strings(local.read(DRAFTS));
-	if (begun && keys.at(-1) === key) return;
-	const others = keys.filter((other) => other !== key);
-	const kept = begun ? [...others, key] : others;
-	for (const old of kept.slice(0, -DRAFTS_MOST)) local.write(old, null);
-	local.write(DRAFTS, kept.slice(-DRAFTS_MOST));
-}
-
-/** @param {string} room in whatever case it was asked for */
-const draftOf = (room) => `chat.draft.${room.toLowerCase()}`;
 
 /** @returns {string[]} used last, the last one first */
 export const recentEmoji = () => strings(local.read("chat.emoji"));

@@ -58,6 +58,7 @@ type stage struct {
 	more    bool             // whether it says that more follows a join
 	refuse  string           // its words to whoever sends; "" to take what is sent
 	readyz  string           // what it answers there; "" for 404
+	late    chan struct{}    // the page's script is sent once it is closed; nil to send it at once
 
 	mu    sync.Mutex // guards the fields below, and the writing to conns
 	logs  map[string][]said
@@ -87,6 +88,12 @@ func newStageThatShows(t *testing.T, ui string) *stage {
 			return
 		}
 		fmt.Fprint(w, s.readyz)
+	})
+	mux.HandleFunc("/assets/app.js", func(w http.ResponseWriter, r *http.Request) {
+		if s.late != nil {
+			<-s.late
+		}
+		pages.ServeHTTP(w, r)
 	})
 	mux.Handle("/", pages)
 	server := httptest.NewServer(mux)

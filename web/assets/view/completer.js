@@ -1,6 +1,6 @@
 // @ts-check
 import { complete } from "../complete.js";
-import { byId, part, setText, stamp } from "./dom.js";
+import { byId, insertText, part, setText, stamp } from "./dom.js";
 
 /** @typedef {import("../complete.js").Completion} Completion */
 
@@ -23,7 +23,8 @@ export class Completer {
 	constructor(field, sources) {
 		this.#field = field;
 		this.#sources = sources;
-		field.addEventListener("input", (e) => this.#offer(/** @type {InputEvent} */ (e).isComposing));
+		field.addEventListener("input", () => this.#offer());
+		field.addEventListener("compositionend", () => document.activeElement === field && this.#offer()); // Chromium sends no "input" after it
 		field.addEventListener("blur", () => this.close());
 		field.addEventListener("click", () => this.close()); // the caret is elsewhere
 		this.#list.addEventListener("pointerdown", (e) => {
@@ -60,11 +61,11 @@ export class Completer {
 		return true;
 	}
 
-	/** @param {boolean} composing */
-	#offer(composing) {
+	/** Offers what goes on from the text before the caret, also while it is composed. */
+	#offer() {
 		const { value, selectionStart, selectionEnd } = this.#field;
 		this.#at = 0;
-		this.#offered = composing || selectionStart !== selectionEnd ? null : complete(value.slice(0, selectionStart), this.#sources);
+		this.#offered = selectionStart !== selectionEnd ? null : complete(value.slice(0, selectionStart), this.#sources);
 		this.#draw();
 	}
 
@@ -73,8 +74,7 @@ export class Completer {
 		const option = this.#offered?.options[at];
 		if (!this.#offered || !option) return;
 		const { from } = this.#offered;
-		this.#field.setRangeText(option.put, from, this.#field.selectionStart, "end");
-		this.#field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+		insertText(this.#field, option.put, from, this.#field.selectionStart);
 		this.close();
 	}
 

@@ -1,10 +1,11 @@
 // @ts-check
 import { orderOf } from "../commands.js";
 import { withEmoji } from "../emoji.js";
+import { isBlank, withoutControls } from "../entered.js";
 import { quoteOf } from "../markup.js";
 import { bytesOf } from "../wire.js";
 import { Completer } from "./completer.js";
-import { byId, setText } from "./dom.js";
+import { byId, insertText, setText } from "./dom.js";
 import { pickEmoji } from "./later.js";
 import { sentence } from "./row.js";
 
@@ -15,6 +16,9 @@ const NEAR = 0.8;
 
 /** So much of a message is quoted, in characters. */
 const QUOTED = 140;
+
+/** So many changes that were begun and left are kept. */
+const LEFT_MOST = 20;
 
 /**
  * @typedef {object} Edit A message that is being changed.
@@ -48,6 +52,8 @@ export class Composer {
 	#room = "";
 	/** @type {Draft} */
 	#draft = { text: "" };
+	/** Changes of messages that were begun and left. @type {Map<string, string>} by id; LEFT_MOST at most */
+	#left = new Map();
 	#hooks;
 
 	/** @param {Hooks} hooks */
@@ -59,7 +65,9 @@ export class Composer {
 			this.#submit();
 		});
 		this.#field.addEventListener("keydown", (e) => this.#key(e));
-		this.#field.addEventListener("input", () => {
+		this.#field.enterKeyHint = byTouch() ? "enter" : "send";
+		this.#field.addEventListener("input", (e) => {
+			if (this.#cleaned(/** @type {InputEvent} */ (e))) return;
 			this.#note("");
 			this.#wrote();
 			if (this.#field.value.trim()) this.#hooks.typing();
@@ -67,10 +75,11 @@ export class Composer {
 		byId("editing-cancel").addEventListener("click", () => this.#endEdit());
 		const pick = byId("pick");
 		pick.addEventListener("click", async () => {
+			// Chromium puts the caret elsewhere where a dialog gives the focus back.
+			const { selectionStart, selectionEnd } = this.#field;
 			const emoji = await pickEmoji(pick);
 			this.focus();
-			if (emoji) this.#field.setRangeText(emoji, this.#field.selectionStart, this.#field.selectionEnd, "end");
-			this.#wrote();
+			insertText(this.#field, emoji ?? "", selectionStart, emoji ? selectionEnd : selectionStart);
 		});
 	}
 
@@ -85,12 +94,31 @@ export class Composer {
 	 * @param {Draft} draft what was begun there
 	 */
 	setRoom(room, draft) {
+		const first = this.#room === "";
 		const same = room.toLowerCase() === this.#room.toLowerCase(); // the node folds its case
 		this.#room = room;
 		this.#field.placeholder = `Write to #${room}`;
 		if (same) return;
+		const typed = first ? this.#field.value : "";
 		this.#draft = draft;
-		this.#show();
+		if (typed) this.#keepTyped(typed);
+		else this.#show();
+	}
+
+	/**
+	 * Keeps what was typed before this script ran, or what the browser restored: it stays,
+	 * and what was begun earlier is put before it.
+	 * @param {string} typed
+	 */
+	#keepTyped(typed) {
+		const begun = this.#draft.edit?.text ?? this.#draft.text;
+		if (begun && begun !== typed) {
+			const { selectionStart, selectionEnd } = this.#field;
+			this.#field.setRangeText(`${begun}\n`, 0, 0, "preserve");
+			const by = begun.length + 1;
+			this.#field.setSelectionRange(selectionStart + by, selectionEnd + by);
+		}
+		this.#wrote();
 	}
 
 	focus() {
@@ -102,7 +130,8 @@ export class Composer {
 	 * @param {Message} message
 	 * @param {string} [text] what it shall be, as far as that is known
 	 */
-	edit({ id, text: was }, text = was) {
+	edit({ id, text: was }, text = this.#left.get(id) ?? was) {
+		this.#leave();
 		this.#draft = { text: this.#draft.text, edit: { id, was, text } };
 		this.#begin();
 	}
@@ -112,8 +141,7 @@ export class Composer {
 	 * @param {Message} message
 	 */
 	quote({ id, user, text }) {
-		this.#draft = { text: `> @${user.name} #${id}: ${quoteOf(text, QUOTED)}\n${this.#draft.text}` };
-		this.#begin();
+		this.#putBefore(`> @${user.name} #${id}: ${quoteOf(text, QUOTED)}\n`);
 	}
 
 	/**
@@ -121,8 +149,29 @@ export class Composer {
 	 * @param {string} text
 	 */
 	take(text) {
-		this.#draft = { text: [text, this.#draft.text].filter(Boolean).join("\n") };
+		this.#putBefore(this.#draft.text ? `${text}\n` : text);
+	}
+
+	/**
+	 * Puts words before what was begun.
+	 * @param {string} words
+	 */
+	#putBefore(words) {
+		if (this.#draft.edit) {
+			this.#leave();
+			this.#draft = { text: this.#draft.text };
+			this.#show();
+		}
+		insertText(this.#field, words, 0, 0);
 		this.#begin();
+	}
+
+	/** Keeps how far the change of a message came that another one takes the place of. */
+	#leave() {
+		const { edit } = this.#draft;
+		if (!edit || edit.text === edit.was) return;
+		this.#left.set(edit.id, edit.text);
+		if (this.#left.size > LEFT_MOST) this.#left.delete(this.#left.keys().next().value ?? "");
 	}
 
 	#begin() {
@@ -133,16 +182,17 @@ export class Composer {
 	}
 
 	#endEdit() {
+		this.#left.delete(this.#draft.edit?.id ?? "");
 		this.#draft = { text: this.#draft.text };
 		this.#begin();
 	}
 
 	/** @param {KeyboardEvent} e */
 	#key(e) {
-		// While an input method composes, keys are its own (229: Safari's late one).
-		if (e.isComposing || e.keyCode === 229 || this.#completer.key(e)) return;
+		if (this.#completer.key(e)) return;
 		const bare = !e.shiftKey && !e.ctrlKey && !e.altKey && !e.metaKey;
-		if (e.key === "Enter" && !e.shiftKey) this.#submit();
+		const breaks = e.shiftKey || byTouch() && bare; // no touch keyboard has Shift+Enter
+		if (e.key === "Enter" && !breaks) this.#submit();
 		else if (e.key === "Escape" && this.#draft.edit) this.#endEdit();
 		else if (e.key === "ArrowUp" && bare && !this.#field.value) {
 			const last = this.#hooks.last();
@@ -181,7 +231,25 @@ export class Composer {
 	}
 
 	#text() {
-		return this.#field.value.replace(/^\s*\n|\s+$/g, "");
+		const text = withoutControls(this.#field.value).replace(/^\s*\n|\s+$/g, "");
+		return isBlank(text) ? "" : text;
+	}
+
+	/**
+	 * Removes control characters that were pasted or dropped, and says so.
+	 * @param {InputEvent} e
+	 * @returns {boolean} whether it did, and another event told of it
+	 */
+	#cleaned({ isComposing, inputType = "" }) {
+		const { value, selectionEnd } = this.#field;
+		const clean = withoutControls(value);
+		if (clean === value || isComposing || inputType.startsWith("history")) return false;
+		const caret = withoutControls(value.slice(0, selectionEnd)).length;
+		insertText(this.#field, clean, 0, value.length);
+		this.#field.setSelectionRange(caret, caret);
+		const count = value.length - clean.length;
+		if (count > 0) this.#note(count === 1 ? "Removed a control character." : `Removed ${count} control characters.`);
+		return true;
 	}
 
 	#wrote() {
@@ -195,7 +263,8 @@ export class Composer {
 	/** Puts what is being written into the field. */
 	#show() {
 		const { text, edit } = this.#draft;
-		this.#field.value = edit?.text ?? text;
+		const value = edit?.text ?? text;
+		if (this.#field.value !== value) this.#field.value = value; // another text, with nothing to undo
 		this.#completer.close();
 		this.#note("");
 		this.#draw();
@@ -227,3 +296,6 @@ export class Composer {
 		this.#field.style.height = `${this.#field.scrollHeight}px`;
 	}
 }
+
+/** Whether a touch keyboard is what one writes with, as far as a page can see it. */
+const byTouch = () => matchMedia("(pointer: coarse)").matches;

@@ -24,6 +24,24 @@ export function stamp(id) {
 }
 
 /**
+ * Puts text in place of a part of a field's, as if it were typed: it can be undone, and
+ * the field's "input" event follows.
+ * @param {HTMLTextAreaElement | HTMLInputElement} field gets the focus
+ * @param {string} text
+ * @param {number} [from] the selection by default
+ * @param {number} [to]
+ */
+export function insertText(field, text, from = field.selectionStart ?? 0, to = field.selectionEnd ?? from) {
+	field.focus({ preventScroll: true });
+	field.setSelectionRange(from, to);
+	if (!text && from === to) return;
+	// Setting the value empties the undo stack. No other call keeps it.
+	if (document.execCommand(text ? "insertText" : "delete", false, text)) return;
+	field.setRangeText(text, from, to, "end");
+	field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+}
+
+/**
  * The element within another that the selector finds.
  * @template {HTMLElement} [T=HTMLElement]
  * @param {Element} root

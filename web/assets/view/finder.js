@@ -101,7 +101,6 @@ export class Finder {
 		const links = [...this.#list.querySelectorAll("a")];
 		const at = links.indexOf(/** @type {HTMLAnchorElement} */ (document.activeElement));
 		const step = e.key === "ArrowDown" ? 1 : e.key === "ArrowUp" ? -1 : 0;
-		if (e.isComposing) return;
 		if (step) (links[at + step] ?? (at + step < 0 ? this.#field : links[at]))?.focus();
 		else if (e.key === "Enter" && e.target === this.#field) links[0]?.click();
 		else return;

@@ -16,12 +16,21 @@ export function keyName(key, shift = false) {
  */
 
 /**
+ * Keeps keys from all else while an input method composes: they are its own. 229 is what
+ * Safari reports for the key that ended a composition.
+ */
+addEventListener("keydown", (e) => {
+	if (!e.isComposing && e.keyCode !== 229) return;
+	e.stopImmediatePropagation();
+	if (e.key === "Escape") e.preventDefault(); // it would close the dialog around the field
+}, true);
+
+/**
  * Keys that work wherever the focus is.
  * @param {Shortcuts} does
  */
 export function shortcuts(does) {
 	document.addEventListener("keydown", (e) => {
-		if (e.isComposing) return;
 		const act = actOf(e, does);
 		if (!act) return;
 		// Nobody else's: not the browser's, nor the field's.

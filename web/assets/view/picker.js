@@ -80,7 +80,7 @@ function move(e) {
 search.addEventListener("input", draw);
 search.addEventListener("keydown", (e) => {
 	const first = /** @type {HTMLElement | null} */ (grid.firstElementChild);
-	if (!first || e.key !== "ArrowDown" && e.key !== "Enter" || e.isComposing) return;
+	if (!first || (e.key !== "ArrowDown" && e.key !== "Enter")) return;
 	e.preventDefault();
 	if (e.key === "Enter") picked(first.dataset.emoji ?? null);
 	else first.focus();

@@ -86,7 +86,6 @@ export class Switcher {
 
 	/** @param {KeyboardEvent} e */
 	#key(e) {
-		if (e.isComposing) return;
 		const { length } = this.#choices;
 		const step = e.key === "ArrowDown" ? 1 : e.key === "ArrowUp" ? -1 : 0;
 		if (step && length > 0) this.#select((this.#at + step + length) % length);
