@@ -110,6 +110,7 @@ const composer = new Composer({
 	typing: () => client.typing(chat.current),
 	changed: (draft) => drafts.set(chat.current, draft),
 	sources: {
+		moderator: () => auth.moderator,
 		names: () => {
 			const { members, entries } = chat.log;
 			const spoke = entries.slice(-SPOKE).reverse().map(({ user }) => user);

@@ -17,6 +17,7 @@ import { charBefore, foldName, opensName, UNSPACED } from "./names.js";
  * @typedef {object} Sources
  * @property {() => string[]} names of those who are here or spoke last
  * @property {() => string[]} rooms
+ * @property {() => boolean} [moderator] whether a moderator's commands are offered
  */
 
 /** So many options are offered. */
@@ -34,7 +35,7 @@ const BEGUN = /([@＠#＃:])([^\s@＠#＃:]*)$|^(\/)([a-z]*)$/iu;
  * @param {Sources} sources
  * @returns {Completion | null} null where there is nothing to offer
  */
-export function complete(before, { names, rooms }) {
+export function complete(before, { names, rooms, moderator }) {
 	const match = BEGUN.exec(before.slice(-BEGUN_MOST));
 	if (!match) return null;
 	const [all, wide = match[3], begun = match[4]] = match;
@@ -46,7 +47,7 @@ export function complete(before, { names, rooms }) {
 		"@": () => starting(names(), begun).map((name) => option(`@${name}`)),
 		"#": () => starting(rooms(), begun).map((room) => option(`#${room}`)),
 		":": () => named(begun).map(({ emoji, names: [name] }) => ({ put: `${emoji} `, words: `:${name}:`, more: emoji })),
-		"/": () => COMMANDS.filter(({ name }) => name.startsWith(begun.toLowerCase())).map(({ name, does }) => option(`/${name}`, does)),
+		"/": () => COMMANDS.filter(({ name, mod }) => (!mod || moderator?.()) && name.startsWith(begun.toLowerCase())).map(({ name, does }) => option(`/${name}`, does)),
 	};
 	const options = offers[mark]().slice(0, MOST);
 	if (options.length === 0) return null;

@@ -1,5 +1,5 @@
 // @ts-check
-import { fold } from "./search.js";
+import { fold } from "./fold.js";
 
 // What the list of one's rooms comes to: in words, and in an order. It knows no page.
 

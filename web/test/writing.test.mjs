@@ -26,6 +26,8 @@ test("names, rooms, emoji and commands are offered for what was begun", () => {
 	assert.deepEqual(words("(#lob"), ["#lobby", "#x-lobby"]);
 	assert.deepEqual(words("/"), ["/me", "/nick", "/join", "/part", "/help"]);
 	assert.deepEqual(words("/HE"), ["/help"]);
+	assert.deepEqual(words("/kic"), [], "a moderator's");
+	assert.equal(complete("/kic", { ...sources, moderator: () => true }).options[0].words, "/kick");
 	assert.equal(words("so :smil")[0], ":smiley:");
 	assert.deepEqual(words("so :s"), [], "one letter is too little");
 	for (const none of ["a@an", "x#lob", "say /he", "10:30", "@zed", ""]) assert.deepEqual(words(none), [], none);
