@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/chat/embed"
 
@@ -285,5 +286,30 @@ func TestTwoNamespacesNeverHearEachOther(t *testing.T) {
 	}
 	if m := bob.next("message"); m.Text != "for b" {
 		t.Errorf("b heard %s", m.raw)
+	}
+}
+
+// A client that waits as long as retry_after says each time was closed for abuse,
+// since its refusals added up.
+func TestWhoWaitsAsToldIsNotClosed(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, startTestBroker(t).URL(), "--rate=200", "--burst=1")
+	p := enter(t, n.url, "Ann", "lobby")
+	refused := 0
+	for i := 0; refused < 150; i++ { // 100 are forgiven in any case
+		key := fmt.Sprint("k", i)
+		for {
+			p.send("send", "room", "lobby", "text", "x", "key", key)
+			reply := p.next("sent", "error")
+			if reply.Type == "sent" {
+				break
+			}
+			if reply.Code != "rate_limited" || reply.Retry < 1 {
+				t.Fatalf("refused as %+v", reply)
+			}
+			refused++
+			waited := time.Now().Add(time.Duration(reply.Retry) * time.Millisecond)
+			poll.Until(t, "as long as it was told to wait", func() bool { return time.Now().After(waited) })
+		}
 	}
 }

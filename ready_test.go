@@ -229,3 +229,15 @@ func TestReadyzTellsThatNoMessagePasses(t *testing.T) {
 	becomesReady(t, n)
 	ann.say("lobby", text, "2")
 }
+
+// A node at which nobody said anything was ready although Redis would have refused
+// each message.
+func TestReadyzTellsThatMessagesWouldBeRefused(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := startNode(t, server.URL)
+	server.Do("ACL", "SETUSER", "default", "-xadd")
+	becomesUnready(t, n, "appending to logs: redis refuses: ")
+	server.Do("ACL", "SETUSER", "default", "+xadd")
+	becomesReady(t, n)
+}

@@ -314,7 +314,7 @@ func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draf
 		b.directory.note(room, newest)
 	}
 	b.counts.appended(began, added, err)
-	b.did("appending to logs", room, err)
+	b.did(appending, room, err)
 	return list, err
 }
 

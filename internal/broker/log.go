@@ -24,7 +24,10 @@ func (b *Broker) skip(id string) {
 }
 
 // reading is what an operator is told that Redis refuses.
-const reading = "reading logs"
+const (
+	reading   = "reading logs"
+	appending = "appending to logs"
+)
 
 // read runs scripts/read.lua. rest are the entries, in rows of the given width.
 func (b *Broker) read(ctx context.Context, room, what string, id protocol.ID, n, width int) (first any, more bool, rest []string, err error) {

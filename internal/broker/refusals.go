@@ -100,12 +100,23 @@ func (r *refusals) onTrial() []work {
 
 // tryAgain makes a trial of each kind of work that has failed, so that a node is
 // ready again as soon as messages pass, and not before, although clients send none
-// to a node that is not ready.
+// to a node that is not ready. It always tries an append, and notes a refusal.
 func (b *Broker) tryAgain(ctx context.Context) {
 	for _, w := range b.health.refusals.onTrial() {
 		trying, cancel := context.WithTimeout(ctx, trialWithin)
 		err := b.try(trying, w)
 		cancel()
+		b.health.refusals.note(w, err)
+	}
+	// A node at which nobody has said anything yet must not be ready where Redis
+	// would refuse it. That this passes says nothing about a real append.
+	trying, cancel := context.WithTimeout(ctx, trialWithin)
+	defer cancel()
+	w := work{what: appending}
+	if b.cluster != nil {
+		w.tag = mainTag
+	}
+	if err := b.try(trying, w); err != nil && isReply(err) {
 		b.health.refusals.note(w, err)
 	}
 }

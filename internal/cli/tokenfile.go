@@ -37,6 +37,10 @@ type heldFile struct {
 // name the file.
 func holdTokenFile(ctx context.Context, path string) (*heldFile, error) {
 	for range replaced {
+		// Opening a pipe would wait for its other end.
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			return nil, fmt.Errorf("%s is not a regular file: name one for --token-file", path)
+		}
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return nil, err

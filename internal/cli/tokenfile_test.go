@@ -111,6 +111,7 @@ func TestTokenFilesThatCantBeUsed(t *testing.T) {
 		dir:                                 "is a directory",
 		junk:                                "holds no token",
 		long:                                "holds no token",
+		os.DevNull:                          "is not a regular file", // as a pipe, which nobody may ever write to
 	} {
 		_, _, err := send(t, "", "lobby", "hi", "--url", n.URL, "--token-file", path)
 		var misuse *UsageError

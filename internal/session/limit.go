@@ -31,13 +31,18 @@ func (s *Session) limit(command string) *protocol.Error {
 		return nil
 	}
 	s.node.limited.Add(1)
-	s.strike()
+	now := time.Now()
+	if now.Before(s.waits) {
+		s.strike()
+	}
+	s.waits = now.Add(wait)
 	err := protocol.Errorf(protocol.CodeRateLimited, "you are too fast: wait as long as retry_after says")
 	err.RetryAfter = max(1, wait.Milliseconds())
 	return err
 }
 
-// strike counts a refusal, and ends the connection of who keeps on.
+// strike counts a refusal of a command that did not wait as long as the one before
+// it was told to, and ends the connection of who keeps on.
 func (s *Session) strike() {
 	now := time.Now()
 	s.strikes = max(0, s.strikes-now.Sub(s.struck).Seconds()) + 1

@@ -103,6 +103,7 @@ type Session struct {
 	refusals int         // before hello
 	strikes  float64     // refusals for their rate; one a second is forgotten
 	struck   time.Time   // when the last was
+	waits    time.Time   // until when the client was told to wait
 	abusive  bool        // they were too many
 	deadline *time.Timer // for hello; nil after it
 	expiry   *time.Timer // of the JWT; nil where none is to come
