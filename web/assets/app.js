@@ -141,8 +141,8 @@ const log = new LogView(
 	{
 		now: () => ({ log: chat.log, pending: client.pending(chat.current), me: client.user }),
 		older: () => chat.past.older(),
-		atEnd: () => chat.read(),
-		seen: (id) => chat.seen(id),
+		atEnd: () => chat.reading.read(),
+		seen: (id) => chat.reading.seen(id),
 	},
 	(text, name) => mentions(text, name, chat.log.known),
 );
@@ -162,8 +162,8 @@ new Actions(log, {
 	leave: () => composer.focus(),
 });
 const looked = () => !document.hidden && document.hasFocus();
-chat.looking = () => log.atEnd;
-chat.attended = looked;
+chat.reading.looking = () => log.atEnd;
+chat.reading.attended = looked;
 
 const notifier = new Notifier(keep, ({ room, id }) => go(room, `#${id}`));
 const notices = new Notices({
@@ -263,7 +263,7 @@ function drawTyping() {
 function say(text) {
 	if (outbox.full) return false;
 	client.say(chat.current, text);
-	chat.answered();
+	chat.reading.answered();
 	setTimeout(drawings.log, SLOW_MS + 50);
 	log.toEnd();
 	return true;
@@ -396,11 +396,11 @@ addEventListener("popstate", () => { // a changed hash is one too
 // Gone or back: either way the connection is looked at now.
 addEventListener("offline", () => chat.leaves());
 for (const event of ["online", "offline"]) addEventListener(event, () => client.hurry());
-addEventListener("focus", () => chat.returned());
+addEventListener("focus", () => chat.reading.returned());
 document.addEventListener("visibilitychange", () => {
 	if (document.hidden) return;
 	client.hurry();
-	chat.returned();
+	chat.reading.returned();
 	chat.refreshRooms();
 });
 watchTimes(() => {

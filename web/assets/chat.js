@@ -5,6 +5,7 @@ import * as keep from "./keep.js";
 import { KEPT_AT_MOST, Past } from "./past.js";
 import { Listing } from "./listing.js";
 import { LOBBY, rowsOf } from "./roomlist.js";
+import { Reading } from "./reading.js";
 import { RoomLog } from "./roomlog.js";
 import { pathOf } from "./view/rooms.js";
 import { BRIEF_MS } from "./view/words.js";
@@ -43,10 +44,8 @@ export class Chat extends EventTarget {
 	/** @type {import("./client.js").State} */
 	state = { state: "connecting" };
 	attention = new Attention();
-	/** Whether the newest message is in view. */
-	looking = () => true;
-	/** Whether the page has the user's attention: it is visible, and its window is focused. */
-	attended = () => true;
+	/** @type {Reading} */
+	reading;
 	/** @type {Past} */
 	past;
 
@@ -88,12 +87,17 @@ export class Chat extends EventTarget {
 		this.#client = client;
 		this.#numbers = numbers;
 		this.#listing = new Listing((pages) => client.listRooms(pages), () => this.#changed("rooms"));
+		this.reading = new Reading(this.attention, {
+			log: () => this.log,
+			me: () => client.user,
+			changed: (...parts) => this.#changed(...parts),
+		});
 		this.past = new Past({
 			room: () => this.log,
 			online: () => this.state.state === "online",
 			history: (room, before, limit) => client.history(room, before, limit),
 			changed: () => {
-				if (this.attention.place(this.log, client.user)) this.log.landing = "older";
+				this.reading.older();
 				this.#changed("log");
 			},
 		});
@@ -113,7 +117,7 @@ export class Chat extends EventTarget {
 		}
 		this.current = room;
 		const log = this.#log(room);
-		if (log.loaded) this.#opened(log);
+		if (log.loaded) this.reading.opened(log);
 		this.logs.delete(room); // the last one is the one looked at last
 		this.logs.set(room, log);
 		this.#client.join(room);
@@ -163,60 +167,15 @@ export class Chat extends EventTarget {
 		this.#changed("rooms");
 	}
 
-	/** The newest message is in view: everything is read that came. */
-	read() {
-		if (!this.attended()) return;
-		const { unread } = this.log;
-		this.attention.read(this.log);
-		if (!unread) return;
-		this.#changed("log", "rooms");
-	}
-
-	/**
-	 * A message is in view, and newer ones are not.
-	 * @param {string} id
-	 */
-	seen(id) {
-		if (!this.attended()) return;
-		const { unread } = this.log;
-		this.attention.seen(this.log, this.#client.user, id);
-		if (this.log.unread !== unread) this.#changed("log", "rooms");
-	}
-
-	/** Somebody looks at the page again. */
-	returned() {
-		if (!this.attended()) return;
-		const { log } = this;
-		const follows = this.looking();
-		if (log.unread) {
-			this.#opened(log);
-			if (!follows) log.landing = ""; // the reader has a place of their own
-		}
-		if (this.looking()) this.read();
-		this.#changed("log");
-	}
-
-	/** Oneself wrote to the room that is looked at. */
-	answered() {
-		this.log.answered();
-		this.#changed("log");
-	}
-
 	/** The connection ends because this page, or its device, leaves the net: no node went away. */
 	leaves() {
 		this.#left = true;
 	}
 
-	/** @param {RoomLog} log */
-	#opened(log) {
-		this.attention.opened(log, this.#client.user);
-		log.landing = log.newFrom ? "opened" : "";
-	}
-
 	/** Another tab read what this one may still count. */
 	readElsewhere() {
 		this.attention.reload();
-		for (const log of this.logs.values()) if (log.loaded) this.#count(log);
+		for (const log of this.logs.values()) if (log.loaded) this.reading.count(log);
 		this.#changed("log", "rooms");
 	}
 
@@ -355,8 +314,8 @@ export class Chat extends EventTarget {
 			if (this.#moving) this.#hasMoved(!gap && !restarted);
 		}
 		this.#trim(log);
-		if (first && room === this.current) this.#opened(log);
-		this.#count(log);
+		if (first && room === this.current) this.reading.opened(log);
+		this.reading.count(log);
 		this.#changed("log", "people", "rooms", "bar");
 		this.past.joined(room);
 		if (room !== this.current) return;
@@ -409,7 +368,7 @@ export class Chat extends EventTarget {
 		const log = this.#put(entry);
 		if (!entry.kind && entry.user.id === this.#client.user?.id) log.answered();
 		log.typedNoMore(entry.user.id);
-		this.#count(log);
+		this.reading.count(log);
 		this.#changed("typing", "rooms");
 	}
 
@@ -420,16 +379,6 @@ export class Chat extends EventTarget {
 		this.#trim(log);
 		this.#changed("log");
 		return log;
-	}
-
-	/**
-	 * Counts what came while nobody looked.
-	 * @param {RoomLog} log
-	 */
-	#count(log) {
-		const seen = log.name === this.current && this.looking() && this.attended();
-		if (seen) this.attention.read(log);
-		else this.attention.count(log, this.#client.user);
 	}
 
 	/** @param {RoomLog} log */

@@ -43,13 +43,13 @@ test("the rooms of one's list are followed, and what came there since one read i
 	assert.deepEqual(unread(), { r: 0, old: 2, older: 0 });
 	chat.open("old");
 	assert.deepEqual([unread().old, chat.log.newFrom, chat.log.landing], [2, 2, "opened"], "nothing was seen yet");
-	chat.seen("1002-2");
+	chat.reading.seen("1002-2");
 	assert.equal(unread().old, 1);
-	chat.attended = () => false;
-	chat.read();
+	chat.reading.attended = () => false;
+	chat.reading.read();
 	assert.equal(unread().old, 1, "nobody looks");
-	chat.attended = () => true;
-	chat.read();
+	chat.reading.attended = () => true;
+	chat.reading.read();
 	assert.deepEqual(unread(), { r: 0, old: 0, older: 0 });
 	chat.attention.save();
 	assert.equal(JSON.parse(kept.get("chat.read")).at(-1)[1], "1003-3");
