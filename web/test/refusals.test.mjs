@@ -33,6 +33,7 @@ test("a text over the limit is refused before it is sent, and what follows goes 
 	client.say("lobby", "hi");
 	await until(() => texts().length === 2, "the others are said");
 	client.edit("lobby", cluster.room("lobby").entries[1].id, "x".repeat(40_000));
+	await until(() => client.pending("lobby").length === 2, "the others are acknowledged");
 	assert.deepEqual(failed(client), [["ééééé", "too_long"], ["xxxxx", "too_long"]]);
 	assert.deepEqual([cluster.commands("send").length, cluster.commands("edit").length, cluster.dials.length], [2, 0, 1]);
 });
@@ -44,7 +45,7 @@ test("what was written before the limit was known is judged by it", async () => 
 	client.say("lobby", "hi");
 	assert.deepEqual(client.pending("lobby").map(({ failed }) => failed), ["", ""]);
 	client.start();
-	await until(() => texts().length === 1, "the other is said");
+	await until(() => texts().length === 1 && client.pending("lobby").length === 1, "the other is said and acknowledged");
 	assert.deepEqual(failed(client), [["xxxxx", "too_long"]]);
 });
 
