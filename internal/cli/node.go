@@ -89,7 +89,7 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 		return f
 	}
 	serve := set()
-	serve.StringVar(&o.Addr, "addr", ":8080", "where the node listens; with --nodes N, N `ports` from this one on")
+	serve.StringVar(&o.Addr, "addr", ":8080", "where the node listens; with --nodes N, N `ports` from this one on, by default\nof 127.0.0.1 alone")
 	serve.IntVar(&o.Nodes, "nodes", 1, "how many nodes this call starts")
 	serve.StringVar(&o.NodeID, "node-id", "", "the node's `name` (default: made from host and port)")
 	serve.StringVar(&o.Advertise, "advertise", "", "the `URL` by which clients reach this node; none behind a load balancer\n(default: from the request)")
@@ -159,6 +159,9 @@ func ParseNode(args []string, env func(string) (string, bool), stdout io.Writer)
 		return o, false, err
 	}
 	o.Given = given(all)
+	if o.Nodes > 1 && !all.Changed("addr") {
+		o.Addr = demoAddr
+	}
 	if o.JWTSecret == "" && o.JWTKeyFile == "" {
 		for _, flag := range []string{"jwt-secret", "jwt-key-file"} {
 			if _, ok := env(EnvName(flag)); ok { // else it would be given
@@ -229,6 +232,10 @@ func printHelp(w io.Writer, groups []group) {
 		fmt.Fprintf(w, "\n%s:\n%s", g.title, g.flags.FlagUsages())
 	}
 }
+
+// demoAddr is where the nodes of --nodes listen by default: whoever tries the chat
+// out does not open it to the network. It is a name, so that it is printed as one.
+const demoAddr = "localhost:8080"
 
 // plainName is what may be part of keys, channels and log lines.
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)

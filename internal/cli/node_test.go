@@ -81,3 +81,23 @@ func TestHostsAndProxiesOfTheCommandLine(t *testing.T) {
 		t.Errorf("%v: %v %v %v", err, o.TrustProxy, o.Hosts, o.Given)
 	}
 }
+
+// Who tries the chat out does not open it to the network.
+func TestTheDemoListensOnTheLoopback(t *testing.T) {
+	t.Parallel()
+	none := func(string) (string, bool) { return "", false }
+	for _, c := range []struct {
+		args []string
+		env  func(string) (string, bool)
+		want string
+	}{
+		{nil, none, ":8080"},
+		{[]string{"--nodes=3"}, none, "localhost:8080"},
+		{[]string{"--nodes=3", "--addr=:9000"}, none, ":9000"},
+		{[]string{"--nodes=3"}, func(name string) (string, bool) { return ":9000", name == "CHAT_ADDR" }, ":9000"},
+	} {
+		if o, _, err := ParseNode(c.args, c.env, io.Discard); err != nil || o.Addr != c.want {
+			t.Errorf("%q: %q, %v, want %q", c.args, o.Addr, err, c.want)
+		}
+	}
+}
