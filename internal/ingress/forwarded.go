@@ -155,11 +155,13 @@ func parseForwarded(elements []string) []hop {
 	return hops
 }
 
+// unquote reads a value of RFC 7239, section 4: a token as it stands, or a
+// quoted-string.
 func unquote(value string) string {
-	inside, ok := strings.CutPrefix(value, `"`)
-	if inside, ok = strings.CutSuffix(inside, `"`); !ok {
+	if len(value) < 2 || value[0] != '"' || value[len(value)-1] != '"' {
 		return value
 	}
+	inside := value[1 : len(value)-1]
 	var b strings.Builder
 	for i := 0; i < len(inside); i++ {
 		if inside[i] == '\\' && i+1 < len(inside) {
