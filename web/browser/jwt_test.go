@@ -104,7 +104,9 @@ func TestAModeratorModeratesAndOthersSeeWhyTheyCanNotWrite(t *testing.T) {
 	mo.says("/slow 30s")
 	ann.says("One")
 	mo.gets("One")
+	// The first message in slow mode is taken, which may be the second one here.
 	ann.says("Two")
+	ann.says("Three")
 	ann.until("the countdown", `/slow mode/.test(document.querySelector("#bar").textContent) && /You can write again in \d+ s/.test(document.querySelector("#bar-next").textContent)`)
 	mo.run(`const row = [...document.querySelectorAll("#log .message")].find((e) => e.textContent.includes("Something rude")); row.focus();`)
 	mo.run(`document.querySelector(".actions [data-do=remove]").click()`)
