@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"example.com/chat/internal/poll"
 )
 
 // Two users of a directory with the same name locked each other out, and one whose name
@@ -31,6 +33,10 @@ func TestUsersWithAJWTShareNames(t *testing.T) {
 		t.Errorf("they are %v and %v", ann.me, other.me)
 	}
 	ann.join("lobby")
+	poll.Until(t, "Redis to know who is there", func() bool {
+		list, err := one.broker.Present(t.Context(), "lobby")
+		return err == nil && len(list) == 1
+	})
 	if j := other.join("lobby"); j.Count != 2 || !seen(j.Members, "ann-1") || !seen(j.Members, "ann-2") {
 		t.Errorf("joined: %s", j.raw)
 	}

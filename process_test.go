@@ -310,6 +310,7 @@ func TestAStartLogsHowTheNodeIsSetUp(t *testing.T) {
 	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL(), "CHAT_JWT_KEY_FILE="}, "--addr=127.0.0.1:0", "--jwt-secret="+secret, "--secret="+secret,
 		"--origin=https://www.example.org", "--trust-proxy=10.0.0.0/8", "--trust-proxy=0.0.0.0/0", "--text-limit=77")
 	p.url(1)
+	poll.Until(t, "the line", func() bool { return strings.Contains(p.errs(), "msg=started") })
 	log := p.errs()
 	if strings.Count(log, "msg=started") != 1 || strings.Contains(log, secret) || strings.Contains(log, strings.Split(b.URL(), "@")[0]) {
 		t.Errorf("logged: %s", log)
