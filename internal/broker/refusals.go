@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -102,21 +103,20 @@ func (r *refusals) onTrial() []work {
 // ready again as soon as messages pass, and not before, although clients send none
 // to a node that is not ready. It always tries an append, and notes a refusal.
 func (b *Broker) tryAgain(ctx context.Context) {
-	for _, w := range b.health.refusals.onTrial() {
-		trying, cancel := context.WithTimeout(ctx, trialWithin)
-		err := b.try(trying, w)
-		cancel()
-		b.health.refusals.note(w, err)
+	failed := b.health.refusals.onTrial()
+	for _, w := range failed {
+		b.health.refusals.note(w, b.try(ctx, w))
 	}
 	// A node at which nobody has said anything yet must not be ready where Redis
 	// would refuse it. That this passes says nothing about a real append.
-	trying, cancel := context.WithTimeout(ctx, trialWithin)
-	defer cancel()
 	w := work{what: appending}
 	if b.cluster != nil {
 		w.tag = mainTag
 	}
-	if err := b.try(trying, w); err != nil && isReply(err) {
+	if slices.Contains(failed, w) {
+		return // it was tried above
+	}
+	if err := b.try(ctx, w); err != nil && isReply(err) {
 		b.health.refusals.note(w, err)
 	}
 }
@@ -127,8 +127,10 @@ const notTaken = "must be greater than 0-0"
 
 // try does in the partition what failed there, without changing anything: an entry
 // as large as a batch of messages whose id no log takes, or a read of no log. (The
-// embedded broker keeps an empty log of it.)
+// embedded broker keeps an empty log of it.) It ends within trialWithin.
 func (b *Broker) try(ctx context.Context, w work) error {
+	ctx, cancel := context.WithTimeout(ctx, trialWithin)
+	defer cancel()
 	key := b.keys.tagged(cmp.Or(w.tag, mainTag), "trial")
 	if w.what == reading {
 		return b.rdb.XRevRangeN(ctx, key, "+", "-", 1).Err()
