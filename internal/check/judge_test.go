@@ -113,3 +113,62 @@ func TestATrimmedLogIsNoLossOfRedis(t *testing.T) {
 		t.Errorf("and a message that is lost: %v", verdict)
 	}
 }
+
+// A seq that Redis gave twice, as it lost the log between, says nothing of what
+// stood there: neither that an entry which left the new log can't have done so, nor
+// that one which is missing from it was deleted.
+func TestASeqOfALostLogSaysNothingOfTheNewOne(t *testing.T) {
+	t.Parallel()
+	history := func(kind string, log []string) []check.Record {
+		w := &world{last: map[string]int{}, conn: map[string]int{"a": 1}}
+		w.join("a")
+		w.say("a")
+		w.say("a")
+		if kind != "react" {
+			w.say("a")
+		}
+		if kind != "" {
+			r := w.send("a", "change")
+			r.Kind, r.Text, r.Target = kind, "👍 on", w.log[0].ID
+			if kind == "delete" {
+				r.Text, r.Target = "", w.log[2].ID
+			}
+			r.At = int64(len(w.list))
+			w.list[len(w.list)-1] = r
+			w.sent("a", "change", w.enter(r), false)
+		}
+		w.hear("a")
+		w.add(check.Record{Op: check.OpWiped})
+		w.log, w.last["a"] = nil, 0
+		w.add(check.Record{Op: check.OpReset, Client: "a", Conn: 1, Room: lobby})
+		w.sayAnew("a")
+		react := check.Record{Op: check.OpSend, Client: "a", Conn: 1, Room: lobby, User: "ua", Key: "mark", Kind: "react", Text: "👍 on", Target: anew(1)}
+		w.add(react)
+		w.sent("a", "mark", anew(2), false)
+		react.Op, react.Client, react.Conn, react.ID, react.Count = check.OpLog, "", 0, anew(2), 1
+		w.log = append(w.log, react)
+		w.sayAnew("a")
+		w.list[len(w.list)-1] = check.Record{At: int64(len(w.list)), Op: check.OpLost, Client: "b"} // it is heard, and not acknowledged
+		w.sayAnew("a")
+		w.hear("a")
+		w.add(check.Record{Op: check.OpEnd, Client: "a", Conn: 1, Room: lobby})
+		for _, e := range w.log {
+			if slices.Contains(log, e.ID) {
+				w.add(e)
+			}
+		}
+		return w.list
+	}
+	// The log was trimmed to one message, and of the changes nothing.
+	trimmed := []string{anew(2), anew(4)}
+	for _, kind := range []string{"", "react"} {
+		if report := check.Verify(history(kind, trimmed)); !report.OK() {
+			t.Errorf("of another log there was %q at the third place: %v", kind, report.Violations)
+		}
+	}
+	// The third message is missing, of a log that was not trimmed.
+	holed := []string{anew(1), anew(2), anew(4)}
+	for _, kind := range []string{"", "delete"} {
+		mustFind(t, history(kind, holed), check.RuleLog)
+	}
+}

@@ -27,8 +27,9 @@ type room struct {
 	// oldestMessage and oldestChange are the seqs at which the two parts of the log
 	// begin: what is older has left it by its bound, or never was.
 	oldestMessage, oldestChange int64
-	// places are the entries that somebody knew of, by seq.
-	places map[int64]place
+	// places are the entries that somebody knew of, by seq: several where Redis lost
+	// its log, and the seqs began again.
+	places map[int64][]place
 
 	// unseen is how many edits may have been deleted that nobody knows the id of, and
 	// excused the places that such a one must have had.
@@ -49,8 +50,20 @@ const (
 	kindReact  = "react"
 )
 
-// place is what is known of an entry beside its id.
-type place struct{ kind, target string }
+// place is what is known of an entry beside its seq.
+type place struct {
+	ms           int64
+	kind, target string
+}
+
+// goneSeqs are the ms of what was deleted, by seq.
+type goneSeqs map[int64][]int64
+
+// between reports whether what was deleted at a seq stood between two ids. A seq
+// alone does not tell: it may be of a log that Redis lost since.
+func (g goneSeqs) between(a protocol.ID, seq int64, b protocol.ID) bool {
+	return slices.ContainsFunc(g[seq], func(ms int64) bool { return a.MS <= ms && ms <= b.MS })
+}
 
 // said is one thing that a user means to say, under its key.
 type said struct {
@@ -185,7 +198,7 @@ func (r *room) verify() {
 func (r *room) indexLog() {
 	r.at = make(map[protocol.ID]*entry, len(r.log))
 	r.gone = make(map[protocol.ID]bool)
-	r.places = make(map[int64]place)
+	r.places = make(map[int64][]place)
 	r.oldestMessage, r.oldestChange = 1, 1 // without any, nothing has left its old end
 	for i := len(r.log) - 1; i >= 0; i-- {
 		e := &r.log[i]
@@ -198,7 +211,7 @@ func (r *room) indexLog() {
 	}
 	r.eachEntry(func(e *entry) {
 		r.deletion(e)
-		r.places[e.id.Seq] = place{e.kind, e.target}
+		r.stood(e.id, e.kind, e.target)
 	})
 	// What was deleted takes its edits with it.
 	r.eachEntry(func(e *entry) {
@@ -208,7 +221,7 @@ func (r *room) indexLog() {
 	})
 	for _, s := range r.order {
 		if !s.id.IsZero() {
-			r.places[s.id.Seq] = place{s.kind, s.target}
+			r.stood(s.id, s.kind, s.target)
 		}
 		switch {
 		case s.kind != kindEdit || !r.goneTarget(s.target):
@@ -254,17 +267,37 @@ func (r *room) left(seq int64, p place) bool {
 
 // leftBetween reports whether all entries between two places of the log were deleted,
 // or have left it by its bounds.
-func (r *room) leftBetween(a, b int64, gone map[int64]bool) bool {
-	for seq := a + 1; seq < b; seq++ {
-		p, known := r.places[seq]
-		if known && r.left(seq, p) || !known && seq < max(r.oldestMessage, r.oldestChange) {
+func (r *room) leftBetween(a, b protocol.ID, gone goneSeqs) bool {
+	for seq := a.Seq + 1; seq < b.Seq; seq++ {
+		known, left := r.leftAt(a, seq, b)
+		if left || !known && seq < max(r.oldestMessage, r.oldestChange) {
 			continue
 		}
-		if !r.goneBetween(seq-1, seq+1, gone) {
+		if !r.goneBetween(protocol.ID{MS: a.MS, Seq: seq - 1}, protocol.ID{MS: b.MS, Seq: seq + 1}, gone) {
 			return false
 		}
 	}
 	return true
+}
+
+// leftAt reports whether an entry at a seq between two ids is known, and may have
+// left the log by its bounds.
+func (r *room) leftAt(a protocol.ID, seq int64, b protocol.ID) (known, left bool) {
+	for _, p := range r.places[seq] {
+		if a.MS <= p.ms && p.ms <= b.MS {
+			known = true
+			left = left || r.left(seq, p)
+		}
+	}
+	return known, left
+}
+
+// stood notes what was at a place.
+func (r *room) stood(id protocol.ID, kind, target string) {
+	p := place{id.MS, kind, target}
+	if !slices.Contains(r.places[id.Seq], p) {
+		r.places[id.Seq] = append(r.places[id.Seq], p)
+	}
 }
 
 func (r *room) goneTarget(target string) bool {
@@ -273,9 +306,9 @@ func (r *room) goneTarget(target string) bool {
 }
 
 // goneBetween reports whether all entries between two places were deleted.
-func (r *room) goneBetween(a, b int64, gone map[int64]bool) bool {
-	for seq := a + 1; seq < b; seq++ {
-		if gone[seq] || r.excused[seq] {
+func (r *room) goneBetween(a, b protocol.ID, gone goneSeqs) bool {
+	for seq := a.Seq + 1; seq < b.Seq; seq++ {
+		if gone.between(a, seq, b) || r.excused[seq] {
 			continue
 		}
 		if len(r.excused) >= r.unseen {
@@ -287,10 +320,10 @@ func (r *room) goneBetween(a, b int64, gone map[int64]bool) bool {
 }
 
 // goneSeqs are the places of what was deleted.
-func (r *room) goneSeqs() map[int64]bool {
-	seqs := make(map[int64]bool, len(r.gone))
+func (r *room) goneSeqs() goneSeqs {
+	seqs := make(goneSeqs, len(r.gone))
 	for id := range r.gone {
-		seqs[id.Seq] = true
+		seqs[id.Seq] = append(seqs[id.Seq], id.MS)
 	}
 	return seqs
 }
@@ -317,7 +350,7 @@ func (r *room) verifyLog() {
 		switch {
 		case e.id.Seq <= before.id.Seq || e.id.MS < before.id.MS:
 			r.violate(RuleLog, "%s follows %s in the log", e.id, before.id)
-		case !r.leftBetween(before.id.Seq, e.id.Seq, gone):
+		case !r.leftBetween(before.id, e.id, gone):
 			r.violate(RuleLog, "the log has a hole between %s and %s", before.id, e.id)
 		}
 	}
@@ -348,7 +381,7 @@ func (r *room) verifyAcknowledged() {
 			}
 			continue
 		}
-		if !r.left(s.id.Seq, place{s.kind, s.target}) && !r.gone[s.id] {
+		if !r.left(s.id.Seq, place{s.id.MS, s.kind, s.target}) && !r.gone[s.id] {
 			r.violate(RuleLost, "%q of %s was acknowledged as %s, which the log does not hold", s.key.key, s.key.user, s.id)
 		}
 	}

@@ -149,7 +149,7 @@ func (r *room) changes() map[protocol.ID]*changed {
 // verifyCounts checks that the count of each reaction in the log is what those
 // before it amount to, where the log holds all of them.
 func (r *room) verifyCounts() {
-	if len(r.log) == 0 || r.log[0].id.Seq != 1 && !r.goneBetween(0, r.log[0].id.Seq, r.goneSeqs()) {
+	if len(r.log) == 0 || r.log[0].id.Seq != 1 && !r.goneBetween(protocol.ID{}, r.log[0].id, r.goneSeqs()) {
 		return
 	}
 	put := make(map[string]map[string]bool) // by target and emoji, who

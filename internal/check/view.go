@@ -150,7 +150,7 @@ func (r *room) verifyViews() {
 	r.verifyAgreement(names)
 }
 
-func (w *view) verifyStretch(s *stretch, gone map[int64]bool) {
+func (w *view) verifyStretch(s *stretch, gone goneSeqs) {
 	last, anywhere := s.from, s.any
 	rep := w.room.v.report
 	for i := range s.list {
@@ -161,7 +161,7 @@ func (w *view) verifyStretch(s *stretch, gone map[int64]bool) {
 			w.room.violate(RuleRepeat, "%s heard %s after %s", w.client, e.id, last)
 		case e.id.MS < last.MS:
 			w.room.violate(RuleRepeat, "%s heard %s after %s: the clock goes back", w.client, e.id, last)
-		case !w.room.goneBetween(last.Seq, e.id.Seq, gone):
+		case !w.room.goneBetween(last, e.id, gone):
 			w.room.violate(RuleHole, "%s heard %s after %s, and was told of no gap", w.client, e.id, last)
 		}
 		last, anywhere = e.id, false
@@ -189,7 +189,7 @@ func (w *view) verifyEnd() {
 	}
 	for i := range s.list {
 		e := &s.list[i]
-		if !w.room.left(e.id.Seq, place{e.kind, e.target}) && w.room.at[e.id] == nil && !w.room.gone[e.id] {
+		if !w.room.left(e.id.Seq, place{e.id.MS, e.kind, e.target}) && w.room.at[e.id] == nil && !w.room.gone[e.id] {
 			w.room.violate(RuleEnd, "%s holds %s, which is not in the log, and was not told so", w.client, e.id)
 		}
 	}
