@@ -17,16 +17,16 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/broker"
+	"example.com/chat/internal/redisbroker"
 )
 
-// What is said to Redis is in internal/broker, and what the hub may expect of
+// What is said to Redis is in internal/redisbroker, and what the hub may expect of
 // it is the contract room.Broker. Here a Redis is opened, and what can go wrong
 // with that is put into words; redisurl.go reads where it is.
 
 // openBroker connects to a Redis; its error is one line that says what to do.
 // close ends the connections.
-func openBroker(ctx context.Context, given string, cfg broker.Config) (b *broker.Broker, close func(), err error) {
+func openBroker(ctx context.Context, given string, cfg redisbroker.Config) (b *redisbroker.Broker, close func(), err error) {
 	target, err := parseRedis(given)
 	if err != nil {
 		return nil, nil, err
@@ -36,7 +36,7 @@ func openBroker(ctx context.Context, given string, cfg broker.Config) (b *broker
 	ctx, cancel := context.WithTimeout(ctx, redisAtStart)
 	defer cancel()
 	cfg.Client = client
-	b, err = broker.New(ctx, cfg)
+	b, err = redisbroker.New(ctx, cfg)
 	if err != nil {
 		_ = client.Close()
 		return nil, nil, explainRedis(target, target.closer(ctx, err))
@@ -65,7 +65,7 @@ func awaitRedis(ctx context.Context, given, namespace string, longest time.Durat
 	began, again, waiting := time.Now(), redisAgainMin, false
 	for {
 		trying, cancel := context.WithTimeout(ctx, redisAtStart)
-		err := broker.Check(trying, client, namespace)
+		err := redisbroker.Check(trying, client, namespace)
 		if err != nil {
 			err = target.closer(trying, err)
 		}

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
 )
 
 // Timings of the search for other nodes.
@@ -72,7 +72,7 @@ func (e *elsewhere) statusLocked(nodes []protocol.Node) protocol.Event {
 	return protocol.StatusElsewhere(list)
 }
 
-// Reachable passes on whether Redis is within reach (broker.Listener), and has users
+// Reachable passes on whether Redis is within reach (redisbroker.Listener), and has users
 // told where else to go when it is not for some time.
 func (s *server) Reachable(up bool) {
 	if !up {
@@ -115,9 +115,9 @@ func (s *server) Status(origin string) protocol.Event {
 // answer is kept: users may reach what this node doesn't.
 func (s *server) askOthers(ctx context.Context) map[string]bool {
 	vitals := s.broker.Vitals()
-	var asked []broker.NodeInfo
+	var asked []redisbroker.NodeInfo
 	for _, n := range s.peers.others() {
-		if v, ok := vitals[n.ID]; ok && v.State == broker.StateReady && len(asked) < maxAsked {
+		if v, ok := vitals[n.ID]; ok && v.State == redisbroker.StateReady && len(asked) < maxAsked {
 			asked = append(asked, n)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/door"
 	"example.com/chat/internal/ingress"
+	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
@@ -35,8 +35,8 @@ const (
 type counted struct {
 	ready  bool
 	up     bool
-	probe  broker.Probe
-	broker broker.Stats
+	probe  redisbroker.Probe
+	broker redisbroker.Stats
 	room   room.Stats
 	conn   conn.Stats
 	door   door.Stats

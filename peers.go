@@ -10,33 +10,33 @@ import (
 	"strings"
 	"sync"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/cli"
 	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
 )
 
 // peers are the cluster's nodes as clients reach them.
 type peers struct {
-	self broker.NodeInfo
+	self redisbroker.NodeInfo
 
 	mu   sync.Mutex // guards the fields below
-	live []broker.NodeInfo
+	live []redisbroker.NodeInfo
 	// seen are the nodes that ever lived: pages that came from one that is
 	// gone go on at this one.
-	seen map[string]broker.NodeInfo
+	seen map[string]redisbroker.NodeInfo
 }
 
 // maxSeen bounds the memory of nodes.
 const maxSeen = 1000
 
-func (p *peers) set(live []broker.NodeInfo) {
+func (p *peers) set(live []redisbroker.NodeInfo) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live = live
 	for _, n := range live {
 		if p.seen == nil || len(p.seen) > maxSeen {
-			p.seen = make(map[string]broker.NodeInfo)
+			p.seen = make(map[string]redisbroker.NodeInfo)
 		}
 		p.seen[n.URL+" "+strconv.Itoa(n.Port)] = n
 	}
@@ -55,10 +55,10 @@ func (p *peers) find(tag string) (addr string, ok bool) {
 }
 
 // others returns what the other live nodes say of themselves.
-func (p *peers) others() []broker.NodeInfo {
+func (p *peers) others() []redisbroker.NodeInfo {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(p.live), func(n broker.NodeInfo) bool { return n.ID == p.self.ID })
+	return slices.DeleteFunc(slices.Clone(p.live), func(n redisbroker.NodeInfo) bool { return n.ID == p.self.ID })
 }
 
 // list returns the live nodes, this one first, by the URLs that are good for a
@@ -79,7 +79,7 @@ func (p *peers) list(origin string) []protocol.Node {
 // nodeURL is where a client that came by origin reaches the node: by the URL
 // that it advertises; behind a load balancer, by the client's own; else by the
 // scheme and host name by which the client came, and the node's port.
-func nodeURL(n broker.NodeInfo, origin string) string {
+func nodeURL(n redisbroker.NodeInfo, origin string) string {
 	switch n.URL {
 	case "none":
 		return origin

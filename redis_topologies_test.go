@@ -14,11 +14,11 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/load"
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/redistest"
 )
 
@@ -82,7 +82,7 @@ func (c *throng) more(n int64) {
 	c.t.Helper()
 	length := func() (sum int64) {
 		for _, room := range c.rooms {
-			sum += c.rdb.XLen(c.t.Context(), broker.LogKey("chat", room)).Val()
+			sum += c.rdb.XLen(c.t.Context(), redisbroker.LogKey("chat", room)).Val()
 		}
 		return sum
 	}
@@ -94,7 +94,7 @@ func (c *throng) more(n int64) {
 func (c *throng) everywhere(n int64) {
 	c.t.Helper()
 	for _, room := range c.rooms {
-		length := func() int64 { return c.rdb.XLen(c.t.Context(), broker.LogKey("chat", room)).Val() }
+		length := func() int64 { return c.rdb.XLen(c.t.Context(), redisbroker.LogKey("chat", room)).Val() }
 		before := length()
 		poll.Until(c.t, "messages in "+room, func() bool { return length() >= before+n })
 	}
@@ -257,7 +257,7 @@ func TestSlotsOfARedisClusterAreMovedWhileInUse(t *testing.T) {
 	crowd := assemble(t, given, cluster.Client(), everybody)
 	crowd.everywhere(5)
 	for _, room := range crowd.rooms[:3] {
-		moveOwned(t, cluster, cluster.Servers[0], broker.LogKey("chat", room))
+		moveOwned(t, cluster, cluster.Servers[0], redisbroker.LogKey("chat", room))
 		crowd.more(20)
 	}
 	moveOwned(t, cluster, cluster.Servers[0], "chat:{cluster}:nodes")
@@ -289,14 +289,14 @@ func TestAPrimaryOfARedisClusterDiesUnderLoad(t *testing.T) {
 	cluster.Servers[4].Do("CLUSTER", "FAILOVER")
 	poll.Until(t, "the replica to be a primary", func() bool { return cluster.Servers[4].Info("replication", "role") == "master" })
 	crowd.everywhere(5)
-	dead := cluster.Owner(cluster.Servers[4], cluster.Slot(broker.LogKey("chat", crowd.rooms[0])))
+	dead := cluster.Owner(cluster.Servers[4], cluster.Slot(redisbroker.LogKey("chat", crowd.rooms[0])))
 	crowd.wiped()
 	dead.Kill()
 	crowd.wiped()
 	poll.Until(t, "its replica to take over", func() bool {
 		for _, s := range cluster.Servers {
 			if s != dead {
-				owner := cluster.Owner(s, cluster.Slot(broker.LogKey("chat", crowd.rooms[0])))
+				owner := cluster.Owner(s, cluster.Slot(redisbroker.LogKey("chat", crowd.rooms[0])))
 				return owner != nil && owner != dead
 			}
 		}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/poll"
+	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/redistest"
 )
 
@@ -21,7 +21,7 @@ func TestARedisClusterMayTellNoHosts(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			cluster := redistest.StartCluster(t, nil, "--cluster-preferred-endpoint-type", kind)
-			slot := cluster.Slot(broker.LogKey("chat", "lobby"))
+			slot := cluster.Slot(redisbroker.LogKey("chat", "lobby"))
 			from := cluster.Owner(cluster.Servers[0], slot)
 			to := cluster.Servers[0]
 			if from == to {

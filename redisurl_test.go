@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/broker"
+	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/redistest"
 )
 
@@ -215,8 +215,8 @@ func TestOptionsOfAURLAreObeyedOrRefused(t *testing.T) {
 // tryRedis opens a Redis as a node does at its start.
 func tryRedis(t *testing.T, given string) error {
 	t.Helper()
-	b, closeAll, err := openBroker(context.Background(), given, broker.Config{
-		Namespace: "chat", History: 10, Node: broker.NodeInfo{ID: "n"}, Log: slog.New(slog.DiscardHandler),
+	b, closeAll, err := openBroker(context.Background(), given, redisbroker.Config{
+		Namespace: "chat", History: 10, Node: redisbroker.NodeInfo{ID: "n"}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err

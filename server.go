@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"example.com/chat/embed"
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/cli"
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/door"
@@ -23,6 +22,7 @@ import (
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
@@ -54,7 +54,7 @@ const (
 type server struct {
 	opts     cli.NodeOptions
 	log      *slog.Logger
-	broker   *broker.Broker
+	broker   *redisbroker.Broker
 	hub      *room.Hub
 	node     *session.Node
 	sockets  *conn.Server
@@ -159,7 +159,7 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 	if err != nil {
 		return err
 	}
-	b, closeRedis, err := openBroker(ctx, redisURL, broker.Config{
+	b, closeRedis, err := openBroker(ctx, redisURL, redisbroker.Config{
 		Namespace: s.opts.Namespace, History: s.opts.History, Replicas: s.opts.Replicas, Node: self, Vitals: s.beatVitals, Log: s.log,
 	})
 	if err != nil {
@@ -226,8 +226,8 @@ func shareFiles(limit int) (users, web int) {
 }
 
 // self is what this node says of itself to the others.
-func (s *server) self() broker.NodeInfo {
-	info := broker.NodeInfo{ID: s.opts.NodeID, URL: s.opts.Advertise}
+func (s *server) self() redisbroker.NodeInfo {
+	info := redisbroker.NodeInfo{ID: s.opts.NodeID, URL: s.opts.Advertise}
 	if addr, ok := s.listener.Addr().(*net.TCPAddr); ok {
 		info.Port = addr.Port
 	}
@@ -375,16 +375,16 @@ func (s *server) Close(longest time.Duration) {
 // The node is the broker's listener: what comes of rooms and users is the
 // hub's, what comes of nodes its own.
 
-// Live passes on what was published in a room (broker.Listener).
+// Live passes on what was published in a room (redisbroker.Listener).
 func (s *server) Live(name string, payload []byte) { s.hub.Live(name, payload) }
 
-// Following passes on that a room is heard from now on (broker.Listener).
+// Following passes on that a room is heard from now on (redisbroker.Listener).
 func (s *server) Following(name string) { s.hub.Following(name) }
 
-// News passes on what was published to the cluster (broker.Listener).
+// News passes on what was published to the cluster (redisbroker.Listener).
 func (s *server) News(payload []byte) { s.hub.News(payload) }
 
-// Lost passes on that what this node wrote is gone (broker.Listener).
+// Lost passes on that what this node wrote is gone (redisbroker.Listener).
 func (s *server) Lost() { s.hub.Lost() }
 
 // NodesFor returns the live nodes, this one first (session.Cluster).
@@ -395,8 +395,8 @@ func (s *server) Rooms(ctx context.Context, after string) (protocol.RoomPage, er
 	return s.broker.Rooms(ctx, after)
 }
 
-// Nodes tells all users that the cluster changed (broker.Listener).
-func (s *server) Nodes(live []broker.NodeInfo) {
+// Nodes tells all users that the cluster changed (redisbroker.Listener).
+func (s *server) Nodes(live []redisbroker.NodeInfo) {
 	s.peers.set(live)
 	s.tellAll(func(origin string) protocol.Event { return protocol.NodeList(s.peers.list(origin)) })
 }

@@ -8,10 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/cli"
 	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
 )
 
@@ -64,23 +64,23 @@ func (m *meter) rate(now time.Time, n int64) float64 {
 }
 
 // beatVitals tells the broker at a beat how this node is.
-func (s *server) beatVitals() broker.Vitals {
+func (s *server) beatVitals() redisbroker.Vitals {
 	s.meter.note(time.Now(), s.broker.Entries())
 	s.warnOfCluster()
 	return s.vitals()
 }
 
 // vitals is how this node is now.
-func (s *server) vitals() broker.Vitals {
+func (s *server) vitals() redisbroker.Vitals {
 	users, rooms := s.hub.Size()
-	v := broker.Vitals{
-		State: broker.StateReady, Users: users, Connections: s.connections(), Rooms: rooms,
+	v := redisbroker.Vitals{
+		State: redisbroker.StateReady, Users: users, Connections: s.connections(), Rooms: rooms,
 		Rate: s.meter.rate(time.Now(), s.broker.Entries()),
 	}
 	if s.stopping.Load() || s.draining.Load() {
-		v.State = broker.StateDraining
+		v.State = redisbroker.StateDraining
 	} else if s.ready() != nil {
-		v.State = broker.StateAway
+		v.State = redisbroker.StateAway
 	}
 	if p := s.broker.Probe(); p.Heard {
 		age, rtt := p.Age.Milliseconds(), inMS(p.RTT)
@@ -96,7 +96,7 @@ func inMS(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 type nodeReport struct {
 	ID  string `json:"id"`
 	URL string `json:"url"`
-	*broker.Vitals
+	*redisbroker.Vitals
 	// Seen is how long ago that was so, in ms.
 	Seen *int64 `json:"seen_ms,omitzero"`
 }
@@ -140,7 +140,7 @@ func (s *server) serveNodeReports(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
-func (s *server) report(n protocol.Node, others map[string]broker.Seen) nodeReport {
+func (s *server) report(n protocol.Node, others map[string]redisbroker.Seen) nodeReport {
 	report := nodeReport{ID: n.ID, URL: n.URL}
 	var ago int64
 	if n.ID == s.peers.self.ID {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"example.com/chat/internal/broker"
+	"example.com/chat/internal/redisbroker"
 )
 
 // clusterWarning is what an operator has to mend: sessions of Socket.IO are not found
@@ -46,7 +46,7 @@ func (s *server) clusterWarnings() []clusterWarning {
 
 // misled returns a node that can't reach this one by the address that this one says,
 // since that is of the loopback, and the other node on another machine.
-func (p *peers) misled() (other broker.NodeInfo, ok bool) {
+func (p *peers) misled() (other redisbroker.NodeInfo, ok bool) {
 	if !isLoopback(p.self.Peer) {
 		return other, false
 	}

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
 )
 
 // Redis is killed and has lost the end of what it held: members of a room whose
@@ -133,7 +133,7 @@ func TestSubscribersOverrun(t *testing.T) {
 		// the payload once for all subscribers; it counts many short ones, all of which
 		// wait when they come of one script. Nodes don't know what they hold.
 		r.ask("EVAL", "for i = 1, 1000 do redis.call('PUBLISH', ARGV[1], ARGV[2]) end return 1", 0,
-			broker.LiveChannel("chat", 0, "burst"), strings.Repeat("x", 200))
+			redisbroker.LiveChannel("chat", 0, "burst"), strings.Repeat("x", 200))
 	}
 	r.flow(leastSaid)
 	broke := 0
@@ -155,7 +155,7 @@ func TestLogDeletedOrCut(t *testing.T) {
 		r.hold(r.between(0, 300*time.Millisecond))
 		before := time.Now()
 		r.inject("delete the log")
-		r.wiped("lobby", func() { r.ask("DEL", broker.LogKey("chat", "lobby")) })
+		r.wiped("lobby", func() { r.ask("DEL", redisbroker.LogKey("chat", "lobby")) })
 		poll.Until(t, "all to be told", func() bool { return r.toldOfReset(before, "lobby") == len(r.fleet.Clients) })
 		r.flow(leastSaid)
 	}
@@ -166,7 +166,7 @@ func TestLogDeletedOrCut(t *testing.T) {
 		ids = append(ids, speaker.say("cut", strconv.Itoa(i), "said").ID)
 	}
 	r.inject("cut a log below a cursor")
-	r.ask("XTRIM", broker.LogKey("chat", "cut"), "MAXLEN", "3")
+	r.ask("XTRIM", redisbroker.LogKey("chat", "cut"), "MAXLEN", "3")
 	// Only the first node has the room in its memory.
 	j := watch(t, r.nodes[1], client.Options{}).join("cut", ids[4])
 	if j.Recovered || len(j.Messages) != 3 {

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/load"
+	"example.com/chat/internal/redisbroker"
 )
 
 // happening is one of the things that break by chance. do breaks it, lets it
@@ -101,10 +101,10 @@ var happenings = []happening{
 		r.wiped("", func() { r.try("FLUSHALL") })
 	}},
 	{name: "a log deleted", longest: time.Millisecond, lone: true, rare: true, do: func(r *rig, _ *node, _ *rand.Rand, _ func()) {
-		r.wiped("lobby", func() { r.try("DEL", broker.LogKey("chat", "lobby")) })
+		r.wiped("lobby", func() { r.try("DEL", redisbroker.LogKey("chat", "lobby")) })
 	}},
 	{name: "a log written by hand", longest: time.Millisecond, lone: true, rare: true, do: func(r *rig, _ *node, _ *rand.Rand, _ func()) {
-		r.try("XADD", broker.LogKey("chat", "lobby"), "*", "by", "hand")
+		r.try("XADD", redisbroker.LogKey("chat", "lobby"), "*", "by", "hand")
 	}},
 }
 

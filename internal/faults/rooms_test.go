@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/load"
 	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
 )
 
 // connectionsMost is how many connections to Redis one node may have: its pool,
@@ -100,7 +100,7 @@ func TestSameKeyOnTwoNodes(t *testing.T) {
 			t.Fatalf("key %d was answered %+v and %+v", i, got[0], got[1])
 		}
 	}
-	if n := r.ask("XLEN", broker.LogKey("chat", "twins")); n != int64(rounds) {
+	if n := r.ask("XLEN", redisbroker.LogKey("chat", "twins")); n != int64(rounds) {
 		t.Errorf("%v entries of %d keys", n, rounds)
 	}
 	rep, _ := r.finish()
@@ -112,7 +112,7 @@ func TestSameKeyOnTwoNodes(t *testing.T) {
 func TestUnknownKind(t *testing.T) {
 	r := newRig(t, fault{30, "an entry of an unknown kind", true}, setup{load: load.Config{Changes: -1}})
 	old := r.watchers("lobby")
-	log := broker.LogKey("chat", "lobby")
+	log := redisbroker.LogKey("chat", "lobby")
 	live := strings.Replace(log, ":log:", ":0:live:", 1)
 	for i := range times(3, 20) {
 		r.hold(r.between(0, 200*time.Millisecond))
@@ -153,7 +153,7 @@ func holds[T ~[]byte](list []T, entry []byte) bool {
 // another type where a log should be.
 func TestLogWrittenByHand(t *testing.T) {
 	r := newRig(t, fault{33, "an entry by hand without its field; a log of another type", true}, setup{})
-	log := broker.LogKey("chat", "lobby")
+	log := redisbroker.LogKey("chat", "lobby")
 	r.repeat(times(5, 30), 200*time.Millisecond, func() {
 		r.inject("an entry by hand")
 		r.ask("XADD", log, "*", "by", "hand")
@@ -182,7 +182,7 @@ func (r *rig) readByHand() {
 	r.t.Helper()
 	speaker := watch(r.t, r.nodes[0], client.Options{})
 	speaker.join("hand", "")
-	log := broker.LogKey("chat", "hand")
+	log := redisbroker.LogKey("chat", "hand")
 	for i := range 3 {
 		speaker.say("hand", strconv.Itoa(i), "said")
 		r.inject("an entry by hand in another room")

@@ -12,9 +12,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
+	"example.com/chat/internal/redisbroker"
 )
 
 // Fleet is many clients with one history.
@@ -117,7 +117,7 @@ func ReadLogs(ctx context.Context, rdb redis.UniversalClient, namespace string, 
 		// One transaction, so that the two fit together.
 		pipe := rdb.TxPipeline()
 		streams := []*redis.XMessageSliceCmd{
-			pipe.XRange(ctx, broker.LogKey(namespace, name), "-", "+"), pipe.XRange(ctx, broker.ChangesKey(namespace, name), "-", "+"),
+			pipe.XRange(ctx, redisbroker.LogKey(namespace, name), "-", "+"), pipe.XRange(ctx, redisbroker.ChangesKey(namespace, name), "-", "+"),
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return nil, nil, fmt.Errorf("read the log of %q: %w", name, err)

@@ -41,19 +41,19 @@ var allDefences = []defence{
 		"internal/room", "TestWhatFollowsByItsSeqAloneIsNotShown", nil,
 	},
 	{
-		"a cursor is looked up as the exact id", "internal/broker/scripts/read.lua",
+		"a cursor is looked up as the exact id", "internal/redisbroker/scripts/read.lua",
 		"list[1].id == from then", "list[1].id ~= '' then",
-		"internal/broker", "TestOnTheEmbeddedBroker/TheLogIsCappedAndReadFromCursors", nil,
+		"internal/redisbroker", "TestOnTheEmbeddedBroker/TheLogIsCappedAndReadFromCursors", nil,
 	},
 	{
-		"a key is entered once", "internal/broker/scripts/append.lua",
+		"a key is entered once", "internal/redisbroker/scripts/append.lua",
 		"  elseif d.score then", "  elseif false then",
 		"internal/sim", "TestWhateverBreaks", seeds,
 	},
 	{
-		"what is missing after a cursor is counted", "internal/broker/scripts/read.lua",
+		"what is missing after a cursor is counted", "internal/redisbroker/scripts/read.lua",
 		"text(low)) < missing then", "text(low)) < 0 then",
-		"internal/broker", "TestOnTheEmbeddedBroker/SupersededChangesLeaveAGapThatIsTold", nil,
+		"internal/redisbroker", "TestOnTheEmbeddedBroker/SupersededChangesLeaveAGapThatIsTold", nil,
 	},
 	{
 		"changes are applied to the messages in memory", "internal/room/follow.go",
@@ -61,7 +61,7 @@ var allDefences = []defence{
 		"internal/room", "TestDeletedEntriesLeaveANodesMemory", nil,
 	},
 	{
-		"the probe finds a dead subscription", "internal/broker/probe.go",
+		"the probe finds a dead subscription", "internal/redisbroker/probe.go",
 		"return probeLost - time.Since(last)", "return probeLost + 0*time.Since(last)",
 		"internal/sim", "TestTheProbeFindsADeafSubscription", nil,
 	},
@@ -71,19 +71,19 @@ var allDefences = []defence{
 		"internal/room", "TestALostLastHintIsFoundByTheAudit", nil,
 	},
 	{
-		"what a dead node left is taken away", "internal/broker/lease.go",
+		"what a dead node left is taken away", "internal/redisbroker/lease.go",
 		"if len(dead) > 0 && ", "if false && ",
-		"internal/broker", "TestOnTheEmbeddedBroker/PresenceIsWorthAsMuchAsItsLease", nil,
+		"internal/redisbroker", "TestOnTheEmbeddedBroker/PresenceIsWorthAsMuchAsItsLease", nil,
 	},
 	{
-		"a lost lease is noticed", "internal/broker/scripts/lease.lua",
+		"a lost lease is noticed", "internal/redisbroker/scripts/lease.lua",
 		"if not lost() then", "if true then",
 		"internal/sim", "TestWhateverBreaks", seeds,
 	},
 	{
-		"what a frozen node writes late is found", "internal/broker/presence.go",
+		"what a frozen node writes late is found", "internal/redisbroker/presence.go",
 		"time.Since(began) > noteHolds", "time.Since(began) < 0",
-		"internal/broker", "TestWhatAFrozenNodeWritesLateIsFound", nil,
+		"internal/redisbroker", "TestWhatAFrozenNodeWritesLateIsFound", nil,
 	},
 	{
 		"a lost log is told", "internal/room/follow.go",
@@ -91,9 +91,9 @@ var allDefences = []defence{
 		"internal/sim", "TestWhateverBreaks", seeds,
 	},
 	{
-		"an answer is matched to its call", "internal/broker/broker.go",
+		"an answer is matched to its call", "internal/redisbroker/broker.go",
 		"echo != member(d)", "member(d) != member(d) && echo != echo",
-		"internal/broker", "TestAReplyOfAnotherCallIsRefused", nil,
+		"internal/redisbroker", "TestAReplyOfAnotherCallIsRefused", nil,
 	},
 }
 

@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/check"
+	"example.com/chat/internal/redisbroker"
 )
 
 // fault is one way in which things break. do breaks it, calls hold for as long
@@ -113,14 +113,14 @@ var faults = []fault{
 	}},
 	{name: "log deleted", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, random *rand.Rand, _ func()) {
 		w.fleet.History.Add(check.Record{Op: check.OpWiped, Room: "lobby"})
-		w.ask(random, "DEL", broker.LogKey(namespace, "lobby"))
+		w.ask(random, "DEL", redisbroker.LogKey(namespace, "lobby"))
 		w.fleet.History.Add(check.Record{Op: check.OpWiped, Room: "lobby"})
 	}},
 	{name: "log trimmed by hand", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, random *rand.Rand, _ func()) {
-		w.ask(random, "XTRIM", broker.LogKey(namespace, "lobby"), "MAXLEN", "3")
+		w.ask(random, "XTRIM", redisbroker.LogKey(namespace, "lobby"), "MAXLEN", "3")
 	}},
 	{name: "log written by hand", longest: time.Millisecond, rare: true, do: func(w *world, _ *node, random *rand.Rand, _ func()) {
-		w.ask(random, "XADD", broker.LogKey(namespace, "lobby"), "*", "by", "hand")
+		w.ask(random, "XADD", redisbroker.LogKey(namespace, "lobby"), "*", "by", "hand")
 	}},
 }
 

@@ -13,9 +13,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/broker"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
 )
@@ -37,7 +37,7 @@ type node struct {
 type life struct {
 	n       *node
 	rdb     *redis.Client
-	broker  *broker.Broker
+	broker  *redisbroker.Broker
 	hub     *room.Hub
 	session *session.Node
 	stop    context.CancelFunc
@@ -59,7 +59,7 @@ func (n *node) start(ctx context.Context, log *slog.Logger) error {
 	l := &life{n: n, rdb: n.net.client(), lossy: n.faults}
 	for {
 		var err error
-		l.broker, err = broker.New(ctx, broker.Config{Client: l.rdb, Namespace: namespace, History: messagesKept, Node: broker.NodeInfo{ID: n.id}, Log: log, Jitter: n.jitter})
+		l.broker, err = redisbroker.New(ctx, redisbroker.Config{Client: l.rdb, Namespace: namespace, History: messagesKept, Node: redisbroker.NodeInfo{ID: n.id}, Log: log, Jitter: n.jitter})
 		if err == nil {
 			break
 		}
@@ -147,7 +147,7 @@ func (n *node) faults() (drop, repeat, late bool) {
 
 // A life is its broker's listener; hints pass through the faults.
 
-// Live passes on what was published in a room (broker.Listener).
+// Live passes on what was published in a room (redisbroker.Listener).
 func (l *life) Live(name string, payload []byte) {
 	drop, repeat, late := l.lossy()
 	held := l.late
@@ -167,19 +167,19 @@ func (l *life) Live(name string, payload []byte) {
 	}
 }
 
-// Following passes on that a room is heard (broker.Listener).
+// Following passes on that a room is heard (redisbroker.Listener).
 func (l *life) Following(name string) { l.hub.Following(name) }
 
-// News passes on what was published to the cluster (broker.Listener).
+// News passes on what was published to the cluster (redisbroker.Listener).
 func (l *life) News(payload []byte) { l.hub.News(payload) }
 
-// Nodes is not of interest here (broker.Listener).
-func (l *life) Nodes([]broker.NodeInfo) {}
+// Nodes is not of interest here (redisbroker.Listener).
+func (l *life) Nodes([]redisbroker.NodeInfo) {}
 
-// Lost passes on that the lease was lost (broker.Listener).
+// Lost passes on that the lease was lost (redisbroker.Listener).
 func (l *life) Lost() { l.hub.Lost() }
 
-// Reachable passes on whether Redis is there (broker.Listener).
+// Reachable passes on whether Redis is there (redisbroker.Listener).
 func (l *life) Reachable(up bool) { l.hub.Reachable(up) }
 
 // alone is a cluster that clients don't follow: they know the nodes.

@@ -1,0 +1,399 @@
+// Package redisbroker says to Redis all that the chat ever says to it: rooms' logs,
+// their live channels, who is where, the names in use, and the cluster's nodes.
+//
+// The log is the truth; what is published is only a fast hint, which may be
+// lost, late or repeated. Whoever listens compares ids and reads the log where
+// they don't fit.
+//
+// Every call takes a context and ends with it. A call that fails may have been
+// carried out or not: a caller that must know repeats it, and all calls that
+// write are made so that this does no harm. Errors are Redis's own or the
+// network's; Explain puts them into words for an operator. A Broker may be used
+// by any number of goroutines.
+package redisbroker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/protocol"
+)
+
+// Timings of the lease and the probe; each is well below the next.
+const (
+	// beatEvery is how often the lease is renewed and the probe sent.
+	beatEvery = time.Second
+	// probeLost is after how long without its own probe a subscription counts
+	// as dead.
+	probeLost = 3 * time.Second
+	// replicasWithin is how long replicas may take to confirm what was written.
+	replicasWithin = time.Second
+	// leaseFor is how long a lease holds without renewal.
+	leaseFor = 6 * time.Second
+	// forgetAfter is how long a dead instance stays listed, so that what it
+	// may still have written late is taken away too.
+	forgetAfter = time.Minute
+)
+
+// Config is what a Broker needs to know.
+type Config struct {
+	// Client is the connection to Redis; the Broker does not close it. A
+	// *redis.ClusterClient has what is published sharded.
+	Client redis.UniversalClient
+	// Namespace is the prefix of every key and channel.
+	Namespace string
+	// History is how many entries a room's log keeps.
+	History int
+	// Replicas is how many of Redis's replicas must have an entry before it
+	// counts as appended.
+	Replicas int
+	// Node is what the node says of itself to the others.
+	Node NodeInfo
+	// Vitals is asked before each beat how the node is; nil where that is not
+	// written.
+	Vitals func() Vitals
+	// Log takes what an operator should know.
+	Log *slog.Logger
+	// Jitter returns a random part of a wait; nil for one of its own. With one
+	// that a seed decides, a simulated run can be repeated.
+	Jitter func(time.Duration) time.Duration
+}
+
+// NodeInfo is what a node says of itself to the others.
+type NodeInfo struct {
+	// ID is the node's name.
+	ID string `json:"id"`
+	// URL is where clients reach it; empty where that is made from the host
+	// by which a client came and Port.
+	URL string `json:"url,omitzero"`
+	// Port is the port it listens on.
+	Port int `json:"port,omitzero"`
+	// TLS tells that it serves HTTPS on Port.
+	TLS bool `json:"tls,omitzero"`
+	// Peer is the host:port by which other nodes reach it, and Tag what stands
+	// in the ids of its Socket.IO sessions: another one at each start.
+	Peer string `json:"peer,omitzero"`
+	Tag  string `json:"tag,omitzero"`
+	// Machine is the same for all nodes that reach each other by the loopback; empty
+	// where that is not known.
+	Machine string `json:"machine,omitzero"`
+}
+
+// Listener is told what comes from Redis. Live and Following of one room are
+// called by one goroutine, in the order in which things came, and so is News; on
+// a Redis Cluster those of different rooms come at the same time. The others are
+// called by another goroutine. None may block.
+type Listener interface {
+	// Live is called with what was published in a followed room: whole entries
+	// or hints.
+	Live(room string, payload []byte)
+	// Following is called when everything published in the room from now on
+	// will be heard, and again each time after that had been interrupted:
+	// what came before may have been missed.
+	Following(room string)
+	// News is called with what was published to the whole cluster.
+	News(payload []byte)
+	// Nodes is called when the live nodes changed.
+	Nodes(live []NodeInfo)
+	// Lost is called when the lease was lost, or Redis was emptied: what this
+	// node wrote about its users is gone and has to be written anew.
+	Lost()
+	// Reachable is called when Redis is lost (false) or back (true).
+	Reachable(up bool)
+}
+
+// Broker is one node's connection to Redis.
+type Broker struct {
+	cfg      Config
+	rdb      redis.UniversalClient
+	cluster  *redis.ClusterClient // rdb, where that is a Redis Cluster
+	keys     keyspace
+	log      *slog.Logger
+	listener Listener // set by Run
+
+	subs  *switchboard
+	names *nameBatcher
+
+	rooms     roomList
+	directory *directory
+
+	instance atomic.Pointer[instance]
+	health   health
+	counts   counts
+	reaping  atomic.Bool
+	trying   atomic.Bool   // a trial is under way
+	beatNow  chan struct{} // asks for a beat before its time
+
+	mu     sync.Mutex // guards the fields below
+	secret []byte
+	live   []NodeInfo
+	twins  []NodeInfo      // see Twins
+	start  int64           // see began
+	vitals map[string]seen // by the nodes' ids
+}
+
+// New makes a Broker, and checks that the Redis behind it is there, lets it in
+// and knows streams, and on a Redis Cluster sharded Pub/Sub.
+func New(ctx context.Context, cfg Config) (*Broker, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Jitter == nil {
+		cfg.Jitter = mathrand.N[time.Duration]
+	}
+	b := &Broker{cfg: cfg, rdb: cfg.Client, keys: keyspace{cfg.Namespace, databaseOf(cfg.Client)}, log: cfg.Log, beatNow: make(chan struct{}, 1)}
+	b.cluster, _ = cfg.Client.(*redis.ClusterClient)
+	b.newInstance()
+	b.subs = newSwitchboard(b)
+	b.names = newNameBatcher(b)
+	b.directory = newDirectory(b)
+	if err := Check(ctx, cfg.Client, cfg.Namespace); err != nil {
+		return nil, err
+	}
+	if err := b.publish(ctx, b.rdb, b.keys.probe(mainTag, cfg.Node.ID), ""); err != nil {
+		return nil, err
+	}
+	b.warnOfEviction(ctx)
+	return b, b.countReplicas(ctx)
+}
+
+// Check finds out whether a Redis answers, lets the client in, knows streams and
+// can be written to. It changes nothing there. Its errors are Redis's own or the
+// network's.
+func Check(ctx context.Context, client redis.UniversalClient, namespace string) error {
+	keys := keyspace{prefix: namespace}
+	if err := client.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	// Keys of many slots: a node of a Redis Cluster that is used as a single Redis
+	// redirects some of them.
+	for i := range 12 {
+		if err := client.XLen(ctx, keys.tagged(strconv.Itoa(i), "log:probe")).Err(); err != nil {
+			return err
+		}
+	}
+	// A write that never changes anything: a replica refuses it, and so does a
+	// Redis that takes no writes for another reason.
+	err := client.Do(ctx, "set", keys.nothing(mainTag), "", "xx").Err()
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	return err
+}
+
+// warnOfEviction warns of a Redis that evicts keys of the chat when it is full: a
+// room's log, or the keys by which a resend is known. No key of the chat has a
+// TTL, so only the allkeys policies do that: volatile ones evict none of it, and
+// noeviction nothing. A Redis that does not answer INFO is not judged.
+func (b *Broker) warnOfEviction(ctx context.Context) {
+	info, err := b.rdb.InfoMap(ctx, "memory").Result()
+	if err != nil {
+		return
+	}
+	memory := info["Memory"]
+	if policy := memory["maxmemory_policy"]; memory["maxmemory"] != "0" && strings.HasPrefix(policy, "allkeys-") {
+		b.log.Warn("this redis evicts rooms when it is full: set its maxmemory-policy to noeviction, or to one that begins with volatile-", "policy", policy)
+	}
+}
+
+// databaseOf returns the number of the database that a client uses. A Redis
+// Cluster has none but 0.
+func databaseOf(client redis.UniversalClient) int {
+	if c, ok := client.(*redis.Client); ok {
+		return c.Options().DB
+	}
+	return 0
+}
+
+// instance is what a node is to the others from one loss of its lease to the
+// next.
+type instance struct {
+	id string
+	// writes is how many of those that Redis counts are known to be done. When
+	// Redis has counted fewer, a failover has lost some.
+	writes atomic.Int64
+}
+
+// counted takes the count in a script's reply.
+func (i *instance) counted(reply any) {
+	n, _ := reply.(int64)
+	for {
+		old := i.writes.Load()
+		if n <= old || i.writes.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}
+
+// newInstance gives this node a new identity for its lease: what it wrote under
+// the old one is for others to take away.
+func (b *Broker) newInstance() {
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	b.instance.Store(&instance{id: b.cfg.Node.ID + "~" + hex.EncodeToString(random[:])})
+}
+
+// Instance is the identity under which this node holds its lease now.
+func (b *Broker) Instance() string { return b.instance.Load().id }
+
+// secretBytes is the length of a secret that nodes make themselves.
+const secretBytes = 32
+
+// Secret returns the key that signs guests' tokens, which the nodes share: the
+// one in Redis, made by whoever came first.
+func (b *Broker) Secret(ctx context.Context) ([]byte, error) {
+	b.mu.Lock()
+	mine := b.secret
+	b.mu.Unlock()
+	if mine == nil {
+		mine = make([]byte, secretBytes)
+		_, _ = rand.Read(mine) // never fails (crypto/rand)
+	}
+	key := b.keys.cluster("secret")
+	if err := b.rdb.SetNX(ctx, key, base64.StdEncoding.EncodeToString(mine), 0).Err(); err != nil {
+		return nil, fmt.Errorf("share the tokens' secret: %w", err)
+	}
+	text, err := b.rdb.Get(ctx, key).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read the tokens' secret: %w", err)
+	}
+	secret, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(secret) < secretBytes {
+		return nil, fmt.Errorf("the tokens' secret in %s is damaged: delete the key", key)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.secret = secret
+	return secret, nil
+}
+
+// Publish sends a hint to a room's live channel. It is not kept anywhere.
+func (b *Broker) Publish(ctx context.Context, room string, payload []byte) error {
+	return b.publish(ctx, b.rdb, b.keys.live(room), payload)
+}
+
+// Follow asks for what is published in the room; Listener.Following tells when
+// that has begun. It never waits.
+func (b *Broker) Follow(room string) { b.subs.want(b.keys.live(room), true) }
+
+// Unfollow ends it. It never waits.
+func (b *Broker) Unfollow(room string) { b.subs.want(b.keys.live(room), false) }
+
+// errReply is what a script's reply in an unexpected shape is reported as.
+var errReply = errors.New("redis answered in an unexpected shape")
+
+// Append puts drafts into the room's log, in their order, each at most once by
+// its user and key, and publishes those that are new. It is all or nothing, but
+// a failed call may nevertheless have been carried out: where replicas have to
+// confirm and don't, it has.
+func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+	b.directory.enter(ctx, room)
+	began := time.Now()
+	list, err := b.append(ctx, room, drafts)
+	added, newest := 0, int64(0)
+	for _, r := range list {
+		if !r.Duplicate && r.Refused == nil {
+			added++
+			newest = r.Time
+		}
+	}
+	if added > 0 {
+		b.directory.note(room, newest)
+	}
+	b.counts.appended(began, added, err)
+	b.did(appending, room, err)
+	return list, err
+}
+
+// did notes what became of a call that concerns a room.
+func (b *Broker) did(what, room string, err error) {
+	w := work{what: what}
+	if b.cluster != nil {
+		w.tag = b.keys.tagOf(b.keys.room("log", room))
+	}
+	b.health.refusals.note(w, err)
+}
+
+// changesKept is how many of a room's edits, deletions and reactions are kept: a
+// join recovers no more than protocol.MaxRecovered entries, and a node that catches
+// up should find those that it missed in some seconds.
+const changesKept = 2 * protocol.MaxRecovered
+
+// changeLimits are the bounds of what changes messages, as scripts/append.lua takes
+// them.
+var changeLimits = fmt.Sprint(protocol.MaxEdits, " ", protocol.MaxReactionKinds, " ", protocol.MaxReactions, " ",
+	protocol.MaxRoomReactions, " ", protocol.MaxReactionUsers)
+
+func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+	args := make([]any, 0, 9+3*len(drafts))
+	args = append(args, b.keys.live(room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
+		min(b.cfg.Replicas, 1), changesKept, changeLimits)
+	for _, d := range drafts {
+		args = append(args, member(d), d.Kind, d.Tail)
+		switch {
+		case d.Kind == protocol.React:
+			args = append(args, d.Target.String(), true, d.Emoji, d.On)
+		case d.Kind != "":
+			args = append(args, d.Target.String(), d.Moderator, d.Text, false)
+		}
+	}
+	keys := append(b.keys.log(room), b.keys.room("keys", room), b.keys.room("reacts", room), b.keys.room("marked", room))
+	reply, err := b.runConfirmed(ctx, appendScript, keys, args...).Slice()
+	if err != nil {
+		return nil, err
+	}
+	return receipts(drafts, reply)
+}
+
+// member is a draft's place in the set of keys taken. A user's id holds no "|".
+func member(d protocol.Draft) string { return d.User + "|" + d.Key }
+
+// refused tells what the script's outcomes mean that are no acceptance.
+var refused = map[int64]*protocol.Error{
+	2: protocol.ErrTargetGone, 3: protocol.ErrNotAuthor, 4: protocol.ErrTooManyEdits, 5: protocol.ErrTooManyKinds,
+	6: protocol.ErrTooManyReactions,
+}
+
+// receipts reads the reply of the append script, and checks that it is the
+// answer to this very call: one that came too late, to a call given up, must
+// never acknowledge another's message.
+func receipts(drafts []protocol.Draft, reply []any) ([]protocol.Receipt, error) {
+	const width = 4
+	if len(reply) != width*len(drafts) {
+		return nil, errReply
+	}
+	list := make([]protocol.Receipt, len(drafts))
+	for i, d := range drafts {
+		row := reply[i*width : (i+1)*width]
+		echo, ok1 := row[0].(string)
+		text, ok2 := row[1].(string)
+		stamp, ok3 := row[2].(string)
+		outcome, ok4 := row[3].(int64)
+		if !ok1 || !ok2 || !ok3 || !ok4 || echo != member(d) {
+			return nil, errReply
+		}
+		r := protocol.Receipt{Time: parseMS(stamp), Duplicate: outcome == 1, Refused: refused[outcome]}
+		if text != "" {
+			id, err := protocol.ParseID(text)
+			if err != nil {
+				return nil, errReply
+			}
+			r.ID = id
+		}
+		list[i] = r
+	}
+	return list, nil
+}

@@ -1,0 +1,87 @@
+package redisbroker_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
+	"example.com/chat/internal/redistest"
+)
+
+// Pub/Sub knows no databases: two chats in two databases of one Redis, with one
+// namespace and rooms of one name, heard each other's messages, hints and news.
+func TestDatabasesDoNotHearEachOther(t *testing.T) {
+	each(t, func(t *testing.T, at *site) {
+		opened := func(database int) *testBroker {
+			own := *at
+			own.database, own.namespace = database, "chat"
+			return openWith(t, &own, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
+		}
+		first, second, third := opened(0), opened(1), opened(0)
+		for _, b := range []*testBroker{first, second, third} {
+			b.Follow("lobby")
+			b.has(t, "to follow", func() bool { return b.following == 1 })
+		}
+		if err := second.Publish(t.Context(), "lobby", []byte("thint")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := second.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "of the second")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := second.Rule(t.Context(), "", "", "", []byte("mnews")); err != nil {
+			t.Fatal(err)
+		}
+		second.has(t, "its own", func() bool { return len(second.live) == 2 && slices.Contains(second.news, "mnews") })
+		// What is published later on the same connection and heard shows that
+		// nothing of the above is still to come.
+		if _, err := first.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "of the first")}); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range []*testBroker{first, third} {
+			b.has(t, "what the first says", func() bool { return len(b.live) > 0 && strings.Contains(b.live[len(b.live)-1], "of the first") })
+			b.note(func() {
+				if len(b.live) != 1 || slices.Contains(b.news, "mnews") {
+					t.Errorf("of another database came %q %q", b.live, b.news)
+				}
+			})
+		}
+		second.note(func() {
+			if len(second.live) != 2 {
+				t.Errorf("of another database came %q", second.live)
+			}
+		})
+		second.note(func() {
+			if len(second.nodes) != 1 {
+				t.Errorf("the second chat has the nodes %v", second.nodes)
+			}
+		})
+	})
+}
+
+// The number in the channels is of the configuration, so a Redis that is wiped
+// changes none: the nodes go on hearing each other.
+func TestNodesHearEachOtherAfterAFlush(t *testing.T) {
+	t.Parallel()
+	site := at(redistest.Start(t))
+	site.database, site.namespace = 3, "chat"
+	n1, n2 := open(t, site, "n1", 10), open(t, site, "n2", 10)
+	n2.Follow("lobby")
+	n2.has(t, "to follow", func() bool { return n2.following == 1 })
+	if err := n1.rdb.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	poll.Until(t, "what the other says", func() bool {
+		if _, err := n1.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "after the flush")}); err != nil {
+			t.Fatal(err)
+		}
+		n2.mu.Lock()
+		defer n2.mu.Unlock()
+		return slices.ContainsFunc(n2.live, func(s string) bool { return strings.Contains(s, "after the flush") })
+	})
+	if want := redisbroker.LiveChannel("chat", 3, "lobby"); !strings.HasPrefix(want, "chat:{") || !strings.HasSuffix(want, "}:3:live:lobby") {
+		t.Errorf("the channel is %s", want)
+	}
+}

@@ -1,0 +1,301 @@
+package redisbroker_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
+	"example.com/chat/internal/redistest"
+)
+
+func change(kind, user, key string, target protocol.ID, text string) protocol.Draft {
+	return protocol.Command{Type: kind, Key: key, Target: target, Text: text, Emoji: "👍", On: true}.Change(protocol.User{ID: user, Name: user}, "node", false)
+}
+
+// put appends and returns the receipts.
+func (b *testBroker) put(t *testing.T, drafts ...protocol.Draft) []protocol.Receipt {
+	t.Helper()
+	list, err := b.Append(t.Context(), "lobby", drafts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// everything is all that Redis holds, by key.
+func (b *testBroker) everything(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	dump := func(ctx context.Context, rdb redis.UniversalClient) error {
+		keys, err := rdb.Keys(ctx, "*").Result()
+		if err != nil {
+			return err
+		}
+		slices.Sort(keys)
+		for _, key := range keys {
+			if !strings.HasPrefix(key, b.ns) || strings.HasSuffix(key, ":nodes") {
+				continue // of another test, or what goes on by itself
+			}
+			var held any
+			switch kind := rdb.Type(ctx, key).Val(); kind {
+			case "stream":
+				held = rdb.XRange(ctx, key, "-", "+").Val()
+			case "zset":
+				held = rdb.ZRangeWithScores(ctx, key, 0, -1).Val()
+			case "hash":
+				held = rdb.HGetAll(ctx, key).Val()
+			case "set":
+				held = rdb.SMembers(ctx, key).Val()
+			case "string":
+				held = rdb.Get(ctx, key).Val()
+			default:
+				return fmt.Errorf("%s is a %s", key, kind)
+			}
+			fmt.Fprintln(&all, key, held)
+		}
+		return nil
+	}
+	var err error
+	if cluster, ok := b.rdb.(*redis.ClusterClient); ok {
+		var mu sync.Mutex
+		err = cluster.ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error {
+			mu.Lock()
+			defer mu.Unlock()
+			return dump(ctx, c)
+		})
+	} else {
+		err = dump(t.Context(), b.rdb)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}
+
+func testADeletedMessageIsGoneWithItsEdits(t *testing.T, at *site) {
+	b := open(t, at, "n1", 100)
+	first := b.put(t, draft("a", "1", "secret-one"), draft("b", "1", "stays"))
+	m := first[0].ID
+	edit := b.put(t, change(protocol.Edit, "a", "2", m, "secret-two"), change(protocol.React, "b", "2", m, ""))
+	deleted := b.put(t, change(protocol.Delete, "a", "3", m, ""))[0]
+	if deleted.Refused != nil || deleted.ID.Seq != 5 {
+		t.Fatalf("the deletion became %+v", deleted)
+	}
+	if all := b.everything(t); strings.Contains(all, "secret") || !strings.Contains(all, "stays") {
+		t.Errorf("redis still holds it: %s", all)
+	}
+	if list := b.all(t); ids(list) != "2 4 5" {
+		t.Errorf("the log holds %s", ids(list))
+	}
+	// Deleted ids stay good as cursors, and so does the log's beginning.
+	for _, c := range []struct {
+		cursor protocol.ID
+		want   string
+	}{{protocol.ID{}, "2 4 5"}, {m, "2 4 5"}, {edit[0].ID, "4 5"}, {first[1].ID, "4 5"}} {
+		list, found, _, err := b.After(t.Context(), "lobby", c.cursor, 50)
+		if err != nil || !found || ids(list) != c.want {
+			t.Errorf("after %v came %s, %v, %v", c.cursor, ids(list), found, err)
+		}
+	}
+	if list, more, err := b.Before(t.Context(), "lobby", edit[0].ID, 50); err != nil || more || ids(list) != "2" {
+		t.Errorf("before a deleted one came %s, %v", ids(list), err)
+	}
+	// Whoever repeats the deletion has done it; whoever resends the message, too.
+	if again := b.put(t, change(protocol.Delete, "a", "3", m, ""), draft("a", "1", "secret-one")); !again[0].Duplicate ||
+		again[0].ID != deleted.ID || !again[1].Duplicate || !again[1].ID.IsZero() {
+		t.Errorf("repeated: %+v", again)
+	}
+}
+
+// What is about another's message, or about none, makes no entry.
+func testOnlyMessagesOfOnesOwnAreChanged(t *testing.T, at *site) {
+	b := open(t, at, "n1", 100)
+	m := b.put(t, draft("a", `","user":{"id":"b",`, `","user":{"id":"b",`))[0].ID
+	notes := b.put(t, change(protocol.Edit, "a", "e", m, "x"), change(protocol.React, "b", "r", m, ""))
+	never := protocol.ID{MS: m.MS, Seq: 999}
+	for i, c := range []struct {
+		draft protocol.Draft
+		want  *protocol.Error
+	}{
+		{change(protocol.Edit, "b", "1", m, "y"), protocol.ErrNotAuthor},
+		{change(protocol.Delete, "b", "2", m, ""), protocol.ErrNotAuthor},
+		{change(protocol.Delete, "a", "3", never, ""), protocol.ErrTargetGone},
+		{change(protocol.Edit, "a", "4", notes[0].ID, "y"), protocol.ErrTargetGone},
+		{change(protocol.Delete, "b", "5", notes[1].ID, ""), protocol.ErrTargetGone},
+		{change(protocol.React, "b", "6", never, ""), protocol.ErrTargetGone},
+	} {
+		if r := b.put(t, c.draft)[0]; r.Refused != c.want || !r.ID.IsZero() || r.Duplicate {
+			t.Errorf("%d: %+v", i, r)
+		}
+	}
+	if list := b.all(t); ids(list) != "1 2 3" {
+		t.Errorf("the log holds %s", ids(list))
+	}
+	// All in one call, in order; a moderator may.
+	del := change(protocol.Delete, "m", "7", m, "")
+	del.Moderator = true
+	got := b.put(t, change(protocol.Edit, "a", "8", m, "z"), del, change(protocol.React, "a", "9", m, ""), change(protocol.Delete, "a", "10", m, ""), draft("a", "11", "on"))
+	if got[0].Refused != nil || got[1].Refused != nil || got[2].Refused != protocol.ErrTargetGone || got[3].Refused != protocol.ErrTargetGone || got[4].ID.Seq != 6 {
+		t.Errorf("one call: %+v", got)
+	}
+	if list := b.all(t); ids(list) != "3 5 6" {
+		t.Errorf("the log holds %s", ids(list))
+	}
+}
+
+// A cursor that was deleted is not good any more when something that was not
+// deleted fell off the log behind it, nor on another log.
+func testADeletedCursorEndsWithWhatFollowsIt(t *testing.T, at *site) {
+	b := open(t, at, "n1", 10)
+	m := b.put(t, draft("a", "1", "x"), draft("a", "2", "x"))
+	b.put(t, change(protocol.Delete, "a", "d", m[0].ID, ""))
+	for i := range 20 {
+		b.put(t, draft("a", fmt.Sprint("more", i), "x"))
+	}
+	for _, cursor := range []protocol.ID{m[0].ID, {}} {
+		if list, found, _, err := b.After(t.Context(), "lobby", cursor, 50); found || err != nil {
+			t.Errorf("after %v came %s, %v", cursor, ids(list), err)
+		}
+	}
+	last := b.put(t, draft("a", "last", "x"))[0].ID
+	b.put(t, change(protocol.Delete, "a", "d2", last, ""))
+	if err := b.rdb.Del(t.Context(), redisbroker.LogKey(b.ns, "lobby")).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if list, found, _, err := b.After(t.Context(), "lobby", last, 50); found || err != nil {
+		t.Errorf("of no log, after the deleted one came %s, %v", ids(list), err)
+	}
+	b.put(t, draft("a", "anew", "x"))
+	if list, found, _, err := b.After(t.Context(), "lobby", last, 50); found || err != nil {
+		t.Errorf("of another log, after the deleted one came %s, %v", ids(list), err)
+	}
+	if all := b.everything(t); strings.Contains(all, last.String()) {
+		t.Errorf("of another log is remembered %s", all)
+	}
+}
+
+// What is remembered of deletions is bounded, as the log is.
+func testWhatWasDeletedIsRememberedWithinBounds(t *testing.T, at *site) {
+	b := open(t, at, "n1", 20)
+	for i := range 60 {
+		m := b.put(t, draft("a", fmt.Sprint("m", i), "x"))[0].ID
+		b.put(t, change(protocol.Edit, "a", fmt.Sprint("e", i), m, "y"), change(protocol.React, "b", fmt.Sprint("r", i), m, ""))
+		if i%2 == 0 {
+			b.put(t, change(protocol.Delete, "a", fmt.Sprint("d", i), m, ""))
+		}
+	}
+	// Of the newest 20 messages 20 - k were edited, and k deleted ones have left.
+	for _, c := range []struct {
+		kind        string
+		least, most int64
+	}{{"gone", 60, 2020}, {"stand", 2, 40}, {"marked", 1, 20}, {"reacts", 1, 20}} {
+		key := strings.Replace(redisbroker.LogKey(b.ns, "lobby"), ":log:", ":"+c.kind+":", 1)
+		n, err := b.rdb.ZCard(t.Context(), key).Result()
+		if c.kind == "stand" {
+			n, err = b.rdb.HLen(t.Context(), key).Result()
+		}
+		if err != nil || n > c.most || n < c.least {
+			t.Errorf("%s holds %d, %v", c.kind, n, err)
+		}
+	}
+	oldest := b.all(t)[0].ID
+	if all := b.everything(t); strings.Contains(all, `"text":"y"`) && strings.Count(all, `"text":"y"`) > 20 {
+		t.Errorf("edits of messages before %v are still there: %s", oldest, all)
+	}
+}
+
+// The README's user of a version before deletions had fewer commands. Redis let the
+// script write the deletion's entry and then refused to take the message out: what
+// was asked for again was a duplicate, and the text was still there.
+func TestADeletionThatRedisForbidsIsNotBegun(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	redistest.SetUser(s)
+	at := &site{
+		client:  single("redis://"+redistest.User+":"+redistest.Password+"@"+s.Addr, nil),
+		outside: single(s.URL, nil), servers: []*redistest.Server{s}, alone: true,
+	}
+	b := open(t, at, "n1", 100)
+	m := b.put(t, draft("a", "1", "secret"))[0].ID
+	for _, command := range []string{"xdel", "zremrangebyrank", "hdel", "zrem"} {
+		s.Do("ACL", "SETUSER", redistest.User, "-"+command)
+		before := b.everything(t)
+		if _, err := b.Append(t.Context(), "lobby", []protocol.Draft{change(protocol.Delete, "a", "2", m, "")}); err == nil {
+			t.Errorf("a deletion was taken without %s", command)
+		}
+		if after := b.everything(t); after != before {
+			t.Errorf("without %s it became\n%s\nof\n%s", command, after, before)
+		}
+		b.put(t, draft("a", command, "a message needs none of them"))
+		s.Do("ACL", "SETUSER", redistest.User, "+"+command)
+	}
+	if got := b.put(t, change(protocol.Delete, "a", "2", m, ""))[0]; got.Duplicate || got.Refused != nil {
+		t.Errorf("once Redis allowed it, the deletion became %+v", got)
+	}
+	if all := b.everything(t); strings.Contains(all, "secret") {
+		t.Errorf("redis still holds it: %s", all)
+	}
+}
+
+// Where replicas have to confirm, a call that adds nothing writes one key anew.
+// When that was a refused draft's, it was taken for good, with no entry, and the
+// call failed: what was asked for again was a duplicate of nothing.
+func TestARefusalTakesNoKeyWhereReplicasConfirm(t *testing.T) {
+	t.Parallel()
+	primary, _ := pair(t)
+	at := &site{client: single(primary.URL, nil), outside: single(primary.URL, nil)}
+	b := openWith(t, at, redisbroker.Config{History: 100, Replicas: 1, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
+	said := b.put(t, draft("a", "1", "x"))[0]
+	never := change(protocol.Edit, "a", "2", protocol.ID{MS: said.ID.MS, Seq: 999}, "y")
+	before := b.everything(t)
+	for range 2 {
+		got, err := b.Append(t.Context(), "lobby", []protocol.Draft{never})
+		if err != nil || got[0].Refused != protocol.ErrTargetGone || got[0].Duplicate {
+			t.Errorf("alone it got %+v, %v", got, err)
+		}
+	}
+	got, err := b.Append(t.Context(), "lobby", []protocol.Draft{never, draft("a", "1", "x")})
+	if err != nil || got[0].Refused != protocol.ErrTargetGone || !got[1].Duplicate || got[1].ID != said.ID {
+		t.Errorf("before a repeat it got %+v, %v", got, err)
+	}
+	if after := b.everything(t); after != before {
+		t.Errorf("redis holds\n%s\nof\n%s", after, before)
+	}
+}
+
+// Where replicas have to confirm, a deletion is gone from them too before it is
+// acknowledged; where they don't, it is not.
+func TestADeletionIsConfirmedByReplicas(t *testing.T) {
+	t.Parallel()
+	primary, replica := pair(t)
+	at := &site{client: single(primary.URL, nil), outside: single(primary.URL, nil)}
+	b := openWith(t, at, redisbroker.Config{History: 100, Replicas: 1, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
+	said := b.put(t, draft("a", "1", "secret-one"), draft("a", "2", "secret-two"))
+	deleted := b.put(t, change(protocol.Delete, "a", "3", said[0].ID, ""))[0]
+	held := *b
+	held.rdb = replica.Client()
+	if all := held.everything(t); deleted.Refused != nil || strings.Contains(all, "secret-one") || !strings.Contains(all, "secret-two") {
+		t.Errorf("acknowledged as %+v the replica holds %s", deleted, all)
+	}
+	replica.Freeze()
+	late := []protocol.Draft{change(protocol.Delete, "a", "4", said[1].ID, "")}
+	if got, err := b.Append(t.Context(), "lobby", late); err == nil {
+		t.Errorf("without a replica it got %+v", got)
+	}
+	replica.Thaw()
+	poll.Until(t, "the deletion's repeat", func() bool {
+		got, err := b.Append(t.Context(), "lobby", late)
+		return err == nil && got[0].Duplicate && got[0].Refused == nil && !got[0].ID.IsZero()
+	})
+	if all := held.everything(t); strings.Contains(all, "secret") {
+		t.Errorf("the replica holds %s", all)
+	}
+}

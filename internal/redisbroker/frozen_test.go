@@ -1,0 +1,79 @@
+package redisbroker_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/embed"
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+)
+
+// frozen is a hook of a client that does something before a call goes out in
+// which there is a certain key.
+type frozen struct {
+	key  string
+	what atomic.Pointer[func()]
+}
+
+func (f *frozen) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (f *frozen) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if strings.Contains(cmd.String(), f.key) {
+			if what := f.what.Swap(nil); what != nil {
+				(*what)()
+			}
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (f *frozen) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// A node noted that it writes in a room, and was frozen before it did. The
+// others found it dead and cleared up, so the note was gone; awake again, it
+// wrote who was there under its old instance. Nobody would have looked for that,
+// and the user would have been in the room for ever.
+func TestWhatAFrozenNodeWritesLateIsFound(t *testing.T) {
+	t.Parallel()
+	server, err := embed.StartBroker(embed.BrokerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	client := single(server.URL(), nil)
+	at := &site{client: client, outside: client}
+	hook := &frozen{key: ":here:lobby"}
+	slow := &site{outside: client, client: func(t *testing.T) redis.UniversalClient {
+		c := client(t)
+		c.AddHook(hook)
+		return c
+	}}
+	other := open(t, at, "n2", 10)
+	b := open(t, slow, "n1", 10)
+	instance := b.Instance()
+	thawed := func() {
+		if err := other.Vacate(t.Context(), instance, "lobby"); err != nil {
+			t.Error(err)
+		}
+		began := time.Now()
+		poll.Until(t, "some time", func() bool { return time.Since(began) > 100*time.Millisecond })
+	}
+	hook.what.Store(&thawed)
+	if _, err := b.Here(t.Context(), instance, "lobby", []protocol.Change{{User: protocol.User{ID: "a", Name: "Ann"}, Here: true}}); err != nil {
+		t.Fatal(err)
+	}
+	b.stop() // and is dead
+	poll.Until(t, "the room to be empty", func() bool {
+		users, err := other.Present(t.Context(), "lobby")
+		return err == nil && len(users) == 0
+	})
+}

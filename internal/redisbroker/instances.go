@@ -1,0 +1,111 @@
+package redisbroker
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The reply of the lease script: how much comes first, and how much for each
+// instance.
+const headWidth, rowWidth = 3, 4
+
+// beatsMissed is how long a live instance may have written nothing before another one
+// of the same node counts in its place.
+const beatsMissed = 2500 * time.Millisecond
+
+// instances are those that the lease script knows of.
+type instances struct {
+	live   []NodeInfo
+	wrote  []int64         // when each of them wrote last, in ms by Redis's clock; 0 where that is not known
+	dead   []string        // their instances
+	vitals map[string]seen // of the live nodes, by their ids
+}
+
+// split reads the rows of the lease script, which come by the leases' ends, at the
+// time now in ms. The live nodes are sorted by their ids. A node that was started
+// anew within its old lease has two instances: what it says with the younger lease
+// counts. But two nodes that were given the same id are both there: they both write.
+func split(rows []any, now int64) instances {
+	all := instances{vitals: make(map[string]seen)}
+	type alive struct {
+		info  NodeInfo
+		wrote int64
+	}
+	var live []alive
+	for row := range slices.Chunk(rows, rowWidth) {
+		instance, _ := row[0].(string)
+		if row[1] != int64(1) {
+			all.dead = append(all.dead, instance)
+			continue
+		}
+		var n alive
+		text, _ := row[2].(string)
+		if json.Unmarshal([]byte(text), &n.info) != nil || n.info.ID == "" {
+			continue
+		}
+		field, _ := row[3].(string)
+		if s, ok := parseVitals(field, now); ok {
+			all.vitals[n.info.ID] = s
+			n.wrote = now - s.ago.Milliseconds()
+		} else {
+			delete(all.vitals, n.info.ID)
+		}
+		live = append(live, n)
+	}
+	slices.Reverse(live) // the youngest first
+	slices.SortStableFunc(live, func(a, b alive) int { return strings.Compare(a.info.ID, b.info.ID) })
+	for i, n := range live {
+		first := i == 0 || live[i-1].info.ID != n.info.ID
+		if first || now-n.wrote < beatsMissed.Milliseconds() {
+			all.live, all.wrote = append(all.live, n.info), append(all.wrote, n.wrote)
+		}
+	}
+	return all
+}
+
+// twins returns the other live nodes that have the id of this one, which began at
+// the time given: those that have written since. What this node was before its start
+// has not.
+func (a instances) twins(self NodeInfo, began int64) []NodeInfo {
+	var twins []NodeInfo
+	for i, n := range a.live {
+		if n.ID == self.ID && n.Tag != self.Tag && a.wrote[i] > began {
+			twins = append(twins, n)
+		}
+	}
+	return twins
+}
+
+// began returns when this node held its first lease, in ms by Redis's clock; that is
+// now at the first call.
+func (b *Broker) began(now int64) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.start == 0 {
+		b.start = now
+	}
+	return b.start
+}
+
+// setLive takes note of the live nodes, and tells the listener where they changed.
+func (b *Broker) setLive(live, twins []NodeInfo) {
+	order := func(a, b NodeInfo) int { return strings.Compare(a.ID+" "+a.Tag, b.ID+" "+b.Tag) }
+	b.mu.Lock()
+	// Of two nodes with one id now the one and now the other is younger.
+	same := slices.Equal(slices.SortedFunc(slices.Values(b.live), order), slices.SortedFunc(slices.Values(live), order))
+	b.live, b.twins = live, twins
+	b.mu.Unlock()
+	if !same {
+		b.listener.Nodes(live)
+	}
+}
+
+// Twins returns what the other live nodes say of themselves that were given the same
+// id as this one, as its last beat found it.
+func (b *Broker) Twins() []NodeInfo {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.twins)
+}

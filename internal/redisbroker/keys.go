@@ -1,0 +1,99 @@
+package redisbroker
+
+import (
+	"hash/fnv"
+	"strconv"
+	"strings"
+)
+
+// partitions is how many hash tags the rooms are spread over; a change would
+// make every log already written unfindable.
+const partitions = 256
+
+// keyspace makes the names of all keys and channels. Rooms' names are checked
+// before they come here (protocol.Room), so they can't break out of theirs.
+//
+// Pub/Sub ignores the number of the database
+// (https://redis.io/docs/latest/develop/interact/pubsub/), so each channel
+// carries it: two chats of one namespace in two databases don't hear each other.
+type keyspace struct {
+	prefix   string
+	database int
+}
+
+// room returns the name of a room's key of one kind: the partition is the hash
+// tag, so all of one room lie in one slot (Redis Cluster specification, "hash
+// tags").
+func (k keyspace) room(kind, room string) string { return k.tagged(partition(room), kind+":"+room) }
+
+// partition returns the hash tag of a room's keys and channel.
+func partition(room string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(room)) // never fails
+	return strconv.Itoa(int(h.Sum32() % partitions))
+}
+
+// tagged returns the name of a key or channel with a hash tag.
+func (k keyspace) tagged(tag, name string) string { return k.prefix + ":{" + tag + "}:" + name }
+
+// LogKey is the Redis key of a room's log (a stream), for tools and tests that
+// look at it from outside.
+func LogKey(namespace, room string) string { return keyspace{prefix: namespace}.room("log", room) }
+
+// LiveChannel is the Redis channel of what is published in a room, for tools and
+// tests that listen or publish from outside.
+func LiveChannel(namespace string, database int, room string) string {
+	return keyspace{namespace, database}.live(room)
+}
+
+// ChangesKey is the Redis key of the stream of a room's edits, deletions and
+// reactions, for tools and tests as LogKey is.
+func ChangesKey(namespace, room string) string {
+	return keyspace{prefix: namespace}.room("changes", room)
+}
+
+// log returns the keys of a room's log as the scripts take them (scripts/room.lua).
+func (k keyspace) log(room string) []string {
+	return []string{k.room("log", room), k.room("changes", room), k.room("gone", room), k.room("stand", room)}
+}
+
+// mainTag is the hash tag of all that is not of one room.
+const mainTag = "cluster"
+
+// cluster returns the name of a key that is not of one room.
+func (k keyspace) cluster(name string) string { return k.tagged(mainTag, name) }
+
+// channel returns the name of a channel with a hash tag.
+func (k keyspace) channel(tag, name string) string {
+	return k.tagged(tag, strconv.Itoa(k.database)+":"+name)
+}
+
+// nothing returns a key that never exists, with a hash tag, by which scripts ask
+// Redis for room without changing anything.
+func (k keyspace) nothing(tag string) string { return k.tagged(tag, "nothing") }
+
+// live returns the channel of what is published in a room.
+func (k keyspace) live(room string) string { return k.channel(partition(room), "live:"+room) }
+
+// news returns the channel of what concerns the whole cluster.
+func (k keyspace) news() string { return k.channel(mainTag, "news") }
+
+// probe returns the channel by which a node hears itself through the
+// subscription of a hash tag; whatever instance it has, it is its alone.
+func (k keyspace) probe(tag, node string) string { return k.channel(tag, "probe:"+node) }
+
+// tagOf returns the hash tag of a channel of this keyspace.
+func (k keyspace) tagOf(channel string) string {
+	tag, _, _ := strings.Cut(strings.TrimPrefix(channel, k.prefix+":{"), "}")
+	return tag
+}
+
+// liveRoom tells which room a live channel is of; ok is false for others.
+func (k keyspace) liveRoom(channel string) (room string, ok bool) {
+	rest, ok := strings.CutPrefix(channel, k.prefix+":{")
+	if !ok {
+		return "", false
+	}
+	_, rest, _ = strings.Cut(rest, "}:")
+	return strings.CutPrefix(rest, strconv.Itoa(k.database)+":live:")
+}

@@ -1,0 +1,239 @@
+package redisbroker
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/protocol"
+)
+
+func parseMS(s string) int64 {
+	n, _ := strconv.ParseInt(s, 10, 64) // only called on what our scripts print
+	return n
+}
+
+// skip counts an entry of a stream that is not one of ours: put in by hand,
+// without the field or with one that doesn't begin with its id.
+func (b *Broker) skip(id string) {
+	b.counts.skipped.Add(1)
+	b.log.Warn("an entry of a log is not one of ours and is skipped", "id", id)
+}
+
+// reading is what an operator is told that Redis refuses.
+const (
+	reading   = "reading logs"
+	appending = "appending to logs"
+)
+
+// read runs scripts/read.lua. rest are the entries, in rows of the given width.
+func (b *Broker) read(ctx context.Context, room, what string, id protocol.ID, n, width int) (first any, more bool, rest []string, err error) {
+	reply, err := b.run(ctx, readLog, b.keys.log(room), what, id.String(), n).Slice()
+	b.did(reading, room, err)
+	if err != nil {
+		return nil, false, nil, err
+	}
+	if len(reply) < 3 || (len(reply)-3)%width != 0 {
+		return nil, false, nil, errReply
+	}
+	skipped, ok := reply[2].([]any)
+	if !ok {
+		return nil, false, nil, errReply
+	}
+	for _, id := range skipped {
+		if id, ok := id.(string); ok {
+			b.skip(id)
+		}
+	}
+	rest = make([]string, 0, len(reply)-3)
+	for _, v := range reply[3:] {
+		s, ok := v.(string)
+		if !ok {
+			return nil, false, nil, errReply
+		}
+		rest = append(rest, s)
+	}
+	return reply[0], reply[1] == int64(1), rest, nil
+}
+
+// entry makes an entry of what a script returns of it.
+func entry(id, m string) (protocol.Entry, error) {
+	parsed, err := protocol.ParseID(id)
+	if err != nil {
+		return protocol.Entry{}, errReply
+	}
+	return protocol.Entry{ID: parsed, Raw: []byte(m)}, nil
+}
+
+// Messages reads the newest n messages before an id, or of all where that is zero,
+// as they stand. id itself need not be in the log.
+func (b *Broker) Messages(ctx context.Context, room string, before protocol.ID, n int) (protocol.Page, error) {
+	const width = 4
+	head, more, rest, err := b.read(ctx, room, "stand", before, n, width)
+	page := protocol.Page{More: more}
+	if err != nil {
+		return page, err
+	}
+	if text, _ := head.(string); text != "" {
+		id, ok := protocol.EntryID([]byte(text))
+		if !ok {
+			return page, errReply
+		}
+		page.Head = protocol.Entry{ID: id, Raw: []byte(text)}
+	}
+	for i := len(rest) - width; i >= 0; i -= width {
+		e, err := entry(rest[i], rest[i+1])
+		if err != nil {
+			return page, err
+		}
+		s := protocol.Standing{Entry: e}
+		if edits := rest[i+2]; edits != "" {
+			// "MS COUNT ID,ID,… TEXT", as scripts/append.lua keeps it.
+			parts := strings.SplitN(edits, " ", 4)
+			if len(parts) != 4 {
+				return page, errReply
+			}
+			s.Edited, s.Text = parseMS(parts[0]), []byte(parts[3])
+		}
+		if s.Reactions, err = reactions(rest[i+3]); err != nil {
+			return page, err
+		}
+		page.List = append(page.List, s)
+	}
+	return page, nil
+}
+
+// reactions reads what scripts/append.lua keeps of a message's: a line
+// "EMOJI COUNT ID,ID,…" each.
+func reactions(kept string) (list []protocol.Reaction, err error) {
+	if kept == "" {
+		return nil, nil
+	}
+	for line := range strings.SplitSeq(kept, "\n") {
+		parts := strings.Split(line, " ")
+		if len(parts) != 3 {
+			return nil, errReply
+		}
+		count, err := strconv.Atoi(parts[1])
+		if err != nil {
+			return nil, errReply
+		}
+		r := protocol.Reaction{Emoji: parts[0], Count: count}
+		if parts[2] != "" {
+			r.Users = strings.Split(parts[2], ",")
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// After reads up to n entries of any kind after the cursor, oldest first. found is
+// false when the room does not hold the cursor any more, nor remembers it as
+// deleted, or when others than deleted entries are missing after it: then list is
+// empty. The zero cursor is before the first entry. more tells that there are
+// entries after the list.
+func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n int) (list []protocol.Entry, found, more bool, err error) {
+	first, more, rest, err := b.read(ctx, room, "after", cursor, n, 2)
+	if err != nil || first != int64(1) {
+		return nil, false, false, err
+	}
+	list, err = entries(rest)
+	return list, err == nil, more, err
+}
+
+// Before reads up to n entries of any kind that come just before the id, oldest
+// first: nothing but deleted entries is missing between them, nor between them and
+// the id, which itself need not be there. more tells that there are entries before
+// the list which go on so.
+func (b *Broker) Before(ctx context.Context, room string, id protocol.ID, n int) (list []protocol.Entry, more bool, err error) {
+	_, more, rest, err := b.read(ctx, room, "before", id, n, 2)
+	if err != nil {
+		return nil, false, err
+	}
+	list, err = entries(rest)
+	return list, more, err
+}
+
+func entries(rows []string) ([]protocol.Entry, error) {
+	list := make([]protocol.Entry, 0, len(rows)/2)
+	for i := 0; i < len(rows); i += 2 {
+		e, err := entry(rows[i], rows[i+1])
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// Heads reads the id of the newest entry of each room, zero where it has none
+// or it can't be read: that shows when the room itself reads its log.
+func (b *Broker) Heads(ctx context.Context, rooms []string) ([]protocol.ID, error) {
+	pipe := b.rdb.Pipeline()
+	reads := make([]*redis.XMessageSliceCmd, 2*len(rooms))
+	for i, room := range rooms {
+		reads[2*i] = pipe.XRevRangeN(ctx, b.keys.room("log", room), "+", "-", 1)
+		reads[2*i+1] = pipe.XRevRangeN(ctx, b.keys.room("changes", room), "+", "-", 1)
+	}
+	// The key may be of another type, and of a Redis Cluster a part may be
+	// away: that is the trouble of those rooms alone.
+	if _, err := pipe.Exec(ctx); err != nil && allFailed(reads) && !redis.HasErrorPrefix(err, "WRONGTYPE") {
+		return nil, err
+	}
+	heads := make([]protocol.ID, len(rooms))
+	for i, room := range rooms {
+		message, ok1 := newestOf(reads[2*i])
+		change, ok2 := newestOf(reads[2*i+1])
+		switch {
+		case reads[2*i].Err() != nil || reads[2*i+1].Err() != nil:
+			continue
+		case ok1 && ok2 && (!message.IsZero() || change.IsZero()):
+			heads[i] = message
+			if change.Seq > message.Seq {
+				heads[i] = change
+			}
+		default:
+			// Its newest entry is not one of ours, or no messages are left.
+			page, err := b.Messages(ctx, room, protocol.ID{}, 1)
+			if err != nil {
+				return nil, err
+			}
+			heads[i] = page.Head.ID
+		}
+		if !heads[i].IsZero() {
+			b.directory.found(room, heads[i].MS)
+		}
+	}
+	return heads, nil
+}
+
+// newestOf returns the id of the only entry that was read; ok is false where that
+// is not one of ours.
+func newestOf(read *redis.XMessageSliceCmd) (id protocol.ID, ok bool) {
+	for _, x := range read.Val() {
+		m, _ := x.Values["m"].(string)
+		id, ok := protocol.EntryID([]byte(m))
+		return id, ok && id.String() == x.ID
+	}
+	return protocol.ID{}, true
+}
+
+// isReply reports whether err is what Redis answered, and not the failure to
+// get an answer.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
+}
+
+// allFailed reports whether none of a pipeline's commands was carried out.
+func allFailed[C redis.Cmder](list []C) bool {
+	for _, c := range list {
+		if c.Err() == nil {
+			return false
+		}
+	}
+	return true
+}

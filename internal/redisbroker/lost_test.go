@@ -1,0 +1,102 @@
+package redisbroker_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
+	"example.com/chat/internal/redistest"
+)
+
+// The replica that took over lacked the last second. The lease was in what it
+// had, so the node went on; but the name that a user had claimed in that second
+// was free, and another took it while the first was still online.
+func TestAClaimThatAFailoverLostIsNoticed(t *testing.T) {
+	t.Parallel()
+	primary, replica := pair(t)
+	var addr atomic.Pointer[string]
+	addr.Store(&primary.Addr)
+	at := &site{
+		client: func(*testing.T) redis.UniversalClient {
+			return redis.NewClient(&redis.Options{
+				Addr: "primary", Protocol: 2, MaxRetries: -1, DisableIdentity: true, ContextTimeoutEnabled: true,
+				Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, network, *addr.Load())
+				},
+			})
+		},
+		outside: single(replica.URL, nil),
+	}
+	b := openWith(t, at, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
+	other := openWith(t, at, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: "n2", Port: 2}})
+	was := b.Instance()
+	failOver(t, primary, replica, func() {
+		if _, err := b.Claim(t.Context(), protocol.NameClaim{User: "a", Name: "Ann"}); err != nil {
+			t.Fatal(err)
+		}
+		addr.Store(&replica.Addr)
+	})
+	// The hub claims its users' names again when it is told.
+	b.has(t, "the loss", func() bool { return b.lost == 1 })
+	if b.Instance() == was {
+		t.Error("the instance is still the same")
+	}
+	if _, err := b.Claim(t.Context(), protocol.NameClaim{User: "a", Name: "Ann"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := other.Claim(t.Context(), protocol.NameClaim{User: "x", Name: "ann"}); err == nil {
+		t.Error("the name is another's too")
+	}
+}
+
+// failOver makes the replica the primary, without what is done meanwhile, but
+// with all that was done before.
+func failOver(t *testing.T, primary, replica *redistest.Server, meanwhile func()) {
+	t.Helper()
+	poll.Until(t, "the replica to have all", func() bool {
+		return replica.Info("replication", "slave_repl_offset") == primary.Info("replication", "master_repl_offset")
+	})
+	replica.Freeze()
+	primary.Do("CLIENT", "KILL", "TYPE", "replica")
+	meanwhile()
+	primary.Kill()
+	replica.Thaw()
+	replica.Do("REPLICAOF", "NO", "ONE")
+	if role := replica.Info("replication", "role"); !strings.Contains(role, "master") {
+		t.Fatalf("the replica is a %s", role)
+	}
+}
+
+// Redis's clock went forward, a node's lease ended, and the others took away who
+// was at it; then the clock went back, before the node had asked again, and it
+// held a lease that looked good. Who was found dead once has lost it for good.
+func testALeaseFoundDeadIsLost(t *testing.T, at *site) {
+	n1, n2 := open(t, at, "n1", 10), open(t, at, "n2", 10)
+	leases, info := n1.ns+":{cluster}:nodes", n1.ns+":{cluster}:info"
+	past := float64(time.Now().Add(-time.Second).UnixMilli())
+	if err := n1.rdb.ZAdd(t.Context(), leases, redis.Z{Score: past, Member: "n3~dead"}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var mark string
+	poll.Until(t, "the dead one to be marked", func() bool {
+		var err error
+		mark, err = n2.rdb.HGet(t.Context(), info, "n3~dead#").Result()
+		return err == nil
+	})
+	was := n1.Instance()
+	if err := n1.rdb.HSet(t.Context(), info, was+"#", mark).Err(); err != nil {
+		t.Fatal(err)
+	}
+	n1.has(t, "the loss", func() bool { return n1.lost == 1 })
+	if n1.Instance() == was {
+		t.Error("the instance is still the same")
+	}
+}

@@ -1,0 +1,138 @@
+package redisbroker_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/redisbroker"
+	"example.com/chat/internal/redistest"
+)
+
+// muffler makes connections of which some can be made to swallow what Redis
+// says: those that were asked for a certain thing.
+type muffler struct {
+	mu    sync.Mutex // guards the field below
+	conns []*muffled
+}
+
+func (m *muffler) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	own := &muffled{Conn: c, closed: make(chan struct{})}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.conns = append(m.conns, own)
+	return own, nil
+}
+
+// mute has those that were asked for text bring nothing any more, and returns
+// how many they are.
+func (m *muffler) mute(text string) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.conns {
+		c.mu.Lock()
+		if strings.Contains(string(c.asked), text) && !c.over {
+			c.mute = true
+			n++
+		}
+		c.mu.Unlock()
+	}
+	return n
+}
+
+type muffled struct {
+	net.Conn
+	closed chan struct{}
+	once   sync.Once
+
+	mu    sync.Mutex // guards the fields below
+	asked []byte
+	mute  bool
+	over  bool
+}
+
+func (c *muffled) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	if bytes.Contains(b, []byte("subscribe")) && len(c.asked) < 1<<16 {
+		c.asked = append(c.asked, b...)
+	}
+	c.mu.Unlock()
+	return c.Conn.Write(b)
+}
+
+func (c *muffled) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.mu.Lock()
+	mute := c.mute
+	c.mu.Unlock()
+	if mute && err == nil {
+		<-c.closed
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+func (c *muffled) Close() error {
+	c.once.Do(func() {
+		c.mu.Lock()
+		c.over = true
+		c.mu.Unlock()
+		close(c.closed)
+	})
+	return c.Conn.Close()
+}
+
+// A subscription may look alive and bring nothing: it is found out by its own
+// probe, named in the reason why the node is not ready, and made anew, alone.
+func testASilentSubscriptionIsMadeAnewAlone(t *testing.T, cluster *redistest.Cluster, at *site) {
+	m := &muffler{}
+	own := *at
+	own.client = func(*testing.T) redis.UniversalClient {
+		c := clusterClient(cluster, redistest.User, redistest.Password)
+		opts := *c.Options()
+		_ = c.Close()
+		opts.Dialer = m.dial
+		return redis.NewClusterClient(&opts)
+	}
+	b := openWith(t, &own, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
+	rooms := roomsApart(3) // the last two are of the first's partition
+	for _, room := range rooms {
+		b.Follow(room)
+	}
+	b.has(t, "to follow", func() bool { return b.following == 5 })
+	poll.Until(t, "to be ready", func() bool { return b.Ready() == nil })
+	tag := partitionOf(rooms[0])
+	if n := m.mute("{" + tag + "}:0:probe"); n != 1 {
+		t.Fatalf("%d connections are of partition %s", n, tag)
+	}
+	poll.Until(t, "the reason", func() bool {
+		err := b.Ready()
+		return err != nil && strings.Contains(err.Error(), "partition "+tag+":")
+	})
+	b.has(t, "the rooms to be followed anew", func() bool { return b.following == 8 })
+	poll.Until(t, "to be ready again", func() bool { return b.Ready() == nil })
+	b.note(func() {
+		again := slices.Clone(b.followed[5:])
+		slices.Sort(again)
+		want := []string{rooms[0], rooms[3], rooms[4]}
+		slices.Sort(want)
+		if !slices.Equal(again, want) {
+			t.Errorf("%v were made anew, want %v", again, want)
+		}
+	})
+	if err := b.Publish(t.Context(), rooms[0], []byte("tx")); err != nil {
+		t.Fatal(err)
+	}
+	b.has(t, "what is published", func() bool { return slices.Contains(b.live, rooms[0]+" tx") })
+}

@@ -1,0 +1,167 @@
+package redisbroker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// refusedFor is how long a failure counts when nothing of its kind was tried
+	// since: whether it still holds is not known then.
+	refusedFor = 5 * time.Second
+	// trialWithin bounds one trial, and trialsAtOnce how many are made at a beat.
+	trialWithin  = time.Second
+	trialsAtOnce = 8
+	// persistsAfter is how long calls of one kind must have failed, without one
+	// success between, to make the node unready whatever they failed for.
+	persistsAfter = 2 * time.Second
+	// passesWithin is the same for what is known to pass by itself.
+	passesWithin = 10 * time.Second
+)
+
+// refusals are the failures of calls that concern rooms and users: the lease may be
+// renewed, and the probe come back, while Redis takes no message, for another
+// reason or in another part of a Redis Cluster. Whether messages pass decides:
+// a refusal that is known to meet every room counts at once, any other failure
+// once it persists. The number of entries is bounded by the number of
+// partitions.
+type refusals struct {
+	mu   sync.Mutex // guards the field below
+	last map[work]failure
+}
+
+// work is a kind of call, and the partition that it concerns; that is "" outside
+// of a Redis Cluster, where all are one.
+type work struct{ what, tag string }
+
+// failure is what has gone wrong since the last success.
+type failure struct {
+	err       error
+	effect    effect
+	since, at time.Time // the first and the last of them
+}
+
+// counts reports whether a node with this failure is not ready.
+func (f failure) counts() bool {
+	switch f.effect {
+	case general, state:
+		return true
+	case passing:
+		return f.at.Sub(f.since) >= passesWithin
+	}
+	return f.at.Sub(f.since) >= persistsAfter
+}
+
+// note takes the outcome of a call. A call that its own caller gave up says
+// nothing about Redis.
+func (r *refusals) note(w work, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		delete(r.last, w)
+		return
+	}
+	effect := kinds[kind(err)].effect
+	if effect == ownRoom || errors.Is(err, context.Canceled) {
+		return
+	}
+	now := time.Now()
+	f, ok := r.last[w]
+	if !ok || now.Sub(f.at) >= refusedFor {
+		f = failure{since: now}
+	}
+	f.err, f.effect, f.at = err, effect, now
+	if r.last == nil {
+		r.last = make(map[work]failure)
+	}
+	r.last[w] = f
+}
+
+// onTrial returns what is to be tried again, since a trial tells whether its
+// failure still holds.
+func (r *refusals) onTrial() []work {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []work
+	for w, f := range r.last {
+		if (f.effect == state || f.effect == away) && len(list) < trialsAtOnce {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// tryAgain makes a trial of each kind of work that has failed, so that a node is
+// ready again as soon as messages pass, and not before, although clients send none
+// to a node that is not ready. It always tries an append, and notes a refusal.
+func (b *Broker) tryAgain(ctx context.Context) {
+	failed := b.health.refusals.onTrial()
+	for _, w := range failed {
+		b.health.refusals.note(w, b.try(ctx, w))
+	}
+	// A node at which nobody has said anything yet must not be ready where Redis
+	// would refuse it. That this passes says nothing about a real append.
+	w := work{what: appending}
+	if b.cluster != nil {
+		w.tag = mainTag
+	}
+	if slices.Contains(failed, w) {
+		return // it was tried above
+	}
+	if err := b.try(ctx, w); err != nil && isReply(err) {
+		b.health.refusals.note(w, err)
+	}
+}
+
+// notTaken is the answer to an entry with the id 0-0, once Redis has found
+// nothing else to refuse (t_stream.c of R 5.0+, V, D; the embedded broker).
+const notTaken = "must be greater than 0-0"
+
+// try does in the partition what failed there, without changing anything: an entry
+// as large as a batch of messages whose id no log takes, or a read of no log. (The
+// embedded broker keeps an empty log of it.) It ends within trialWithin.
+func (b *Broker) try(ctx context.Context, w work) error {
+	ctx, cancel := context.WithTimeout(ctx, trialWithin)
+	defer cancel()
+	key := b.keys.tagged(cmp.Or(w.tag, mainTag), "trial")
+	if w.what == reading {
+		return b.rdb.XRevRangeN(ctx, key, "+", "-", 1).Err()
+	}
+	err := b.rdb.XAdd(ctx, &redis.XAddArgs{Stream: key, ID: "0-0", Values: []any{"m", padding}}).Err()
+	if err != nil && isReply(err) && strings.Contains(err.Error(), notTaken) {
+		return nil
+	}
+	return err
+}
+
+// reason tells of the failure that still counts, nil when there is none; of
+// several, of the newest.
+func (r *refusals) reason() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var newest work
+	var last failure
+	for w, f := range r.last {
+		if time.Since(f.at) >= refusedFor {
+			delete(r.last, w)
+		} else if f.counts() && f.at.After(last.at) {
+			newest, last = w, f
+		}
+	}
+	if last.err == nil {
+		return nil
+	}
+	where := newest.what
+	if newest.tag != "" {
+		where += " of partition " + newest.tag
+	}
+	return fmt.Errorf("%s: %w", where, explain(last.err))
+}

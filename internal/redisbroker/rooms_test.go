@@ -1,0 +1,170 @@
+package redisbroker_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
+)
+
+// allRooms reads all pages of the list, which must be whole but for the last.
+func (b *testBroker) allRooms(t *testing.T) (list []protocol.RoomCount, pages int) {
+	t.Helper()
+	after := ""
+	for {
+		page, err := b.Rooms(t.Context(), after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, pages = append(list, page.Rooms...), pages+1
+		if page.Next == "" {
+			return list, pages
+		}
+		if len(page.Rooms) > protocol.MaxListed {
+			t.Fatalf("a page of %d", len(page.Rooms))
+		}
+		after = page.Next
+	}
+}
+
+// Rooms without anybody in them were not listed, although they had messages.
+func testRoomsWithEntriesAreListed(t *testing.T, at *site) {
+	dies, b := open(t, at, "n1", 10), open(t, at, "n2", 10)
+	say := func(by *testBroker, room string) int64 {
+		t.Helper()
+		list, err := by.Append(t.Context(), room, []protocol.Draft{draft("a", fmt.Sprint(time.Now().UnixNano()), "x")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list[0].Time
+	}
+	names := func(list []protocol.RoomCount) string {
+		var text []string
+		for _, r := range list {
+			text = append(text, fmt.Sprint(r.Room, r.Count))
+		}
+		return strings.Join(text, " ")
+	}
+	// A node that dies at once after it took a message loses no room.
+	say(dies, "of-the-dead")
+	dies.stop()
+	old := say(b, "old")
+	poll.Until(t, "the clock to go on", func() bool { return say(b, "new") > old })
+	later := say(b, "new")
+	for room, users := range map[string]int{"one": 1, "two": 2, "also-one": 1} {
+		for i := range users {
+			user := protocol.User{ID: fmt.Sprint("u", i), Name: "x"}
+			if _, err := b.Here(t.Context(), b.Instance(), room, []protocol.Change{{User: user, Here: true}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	say(b, "one")
+	poll.Until(t, "all rooms in their order", func() bool {
+		list, _ := b.allRooms(t)
+		if names(list) != "two2 also-one1 one1 new0 old0 of-the-dead0" {
+			t.Log(names(list))
+			return false
+		}
+		return list[0].Last == 0 && list[2].Last >= later && list[3].Last == later && list[4].Last <= later && list[5].Last > 0
+	})
+	// A room whose log is gone leaves the list, and comes back with its next entry.
+	if err := b.rdb.Del(t.Context(), redisbroker.LogKey(b.ns, "old")).Err(); err != nil {
+		t.Fatal(err)
+	}
+	poll.Until(t, "the room to leave", func() bool {
+		list, _ := b.allRooms(t)
+		kept := b.rdb.ZScore(t.Context(), b.ns+":{cluster}:directory", "old").Err()
+		return !strings.Contains(names(list), "old") && errors.Is(kept, redis.Nil)
+	})
+	say(b, "old")
+	poll.Until(t, "the room to be back", func() bool {
+		list, _ := b.allRooms(t)
+		return strings.Contains(names(list), "one1 old0 new0")
+	})
+	// A room that the directory does not know is found by the node that follows it.
+	b.rdb.ZRem(t.Context(), b.ns+":{cluster}:directory", "of-the-dead")
+	poll.Until(t, "the room to be found", func() bool {
+		if _, err := b.Heads(t.Context(), []string{"of-the-dead"}); err != nil {
+			t.Fatal(err)
+		}
+		list, _ := b.allRooms(t)
+		return strings.Contains(names(list), "of-the-dead")
+	})
+	for _, bad := range []string{"x", "u", "t1", "t1-", "t-1-old", "t1-a b", "é1-old", "tx-old", "t1-" + strings.Repeat("x", 65)} {
+		var refused *protocol.Error
+		if _, err := b.Rooms(t.Context(), bad); !errors.As(err, &refused) || refused.Code != protocol.CodeBadField {
+			t.Errorf("after %q: %v", bad, err)
+		}
+	}
+}
+
+// The list comes in pages, none of which misses a room or brings one twice as long as
+// nothing changes, also where many have the same number of users or the same time.
+func testTheListOfRoomsIsPaged(t *testing.T, at *site) {
+	b := open(t, at, "n1", 10)
+	directory := b.ns + ":{cluster}:directory"
+	var want []string
+	pipe := b.rdb.Pipeline()
+	for i := range 1400 {
+		room := fmt.Sprintf("r%04d", i)
+		want = append(want, room)
+		pipe.ZAdd(t.Context(), directory, redis.Z{Score: float64(1000 + i/700), Member: room})
+		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: redisbroker.LogKey(b.ns, room), ID: "1-1", Values: []string{"m", "x"}})
+	}
+	for i := range 600 {
+		room := fmt.Sprintf("b%04d", i)
+		want = append(want, room)
+		pipe.SAdd(t.Context(), b.ns+":{cluster}:rooms:"+b.Instance(), room)
+		pipe.ZAdd(t.Context(), directory, redis.Z{Score: 5000, Member: room})
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 600 {
+		room := fmt.Sprintf("b%04d", i)
+		if _, err := b.Here(t.Context(), b.Instance(), room, []protocol.Change{{User: protocol.User{ID: "u", Name: "x"}, Here: true}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	poll.Until(t, "the list to be whole", func() bool {
+		list, pages := b.allRooms(t)
+		var got []string
+		for i, r := range list {
+			got = append(got, r.Room)
+			if busy := i < 600; busy != (r.Count == 1) || r.Last == 0 {
+				return false
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		return pages == 4 && slices.Equal(got, want)
+	})
+	// However many rooms there are, the directory is bounded: the oldest leave it.
+	for chunk := range 10 {
+		pipe := b.rdb.Pipeline()
+		for i := range 10_000 {
+			pipe.ZAdd(t.Context(), directory, redis.Z{Score: float64(10_000 + chunk), Member: fmt.Sprintf("m%d-%d", chunk, i)})
+		}
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Append(t.Context(), "newest", []protocol.Draft{draft("a", "1", "x")}); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.rdb.ZCard(t.Context(), directory).Val(); n != 100_000 {
+		t.Errorf("%d rooms are kept", n)
+	}
+	if err := b.rdb.ZScore(t.Context(), directory, "newest").Err(); err != nil {
+		t.Errorf("the newest: %v", err)
+	}
+}

@@ -1,0 +1,223 @@
+package redisbroker_test
+
+import (
+	"context"
+	"crypto/tls"
+	"flag"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/embed"
+
+	"example.com/chat/internal/redistest"
+)
+
+var topologies = flag.Bool("redis.topologies", false, "run the long tests with a Redis Cluster, as CI=true does")
+
+// long skips a part of a long test, unless it was asked for.
+func long(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CI") != "true" && !*topologies {
+		t.Skip("takes long: run with -args -redis.topologies, or CI=true")
+	}
+}
+
+// suite is what holds on every kind of Redis.
+var suite = []struct {
+	name string
+	test func(t *testing.T, at *site)
+}{
+	{"AppendTakesEachKeyOnceInOrder", testAppendTakesEachKeyOnceInOrder},
+	{"TheLogIsCappedAndReadFromCursors", testTheLogIsCappedAndReadFromCursors},
+	{"EntriesPutInByHandAreSkipped", testEntriesPutInByHandAreSkipped},
+	{"PresenceIsWorthAsMuchAsItsLease", testPresenceIsWorthAsMuchAsItsLease},
+	{"ALeaseIsNeverLongerThanLeasesAre", testALeaseIsNeverLongerThanLeasesAre},
+	{"NamesAreClaimedRenamedAndReleased", testNamesAreClaimedRenamedAndReleased},
+	{"NamesAreShared", testNamesAreShared},
+	{"RoomsWithEntriesAreListed", testRoomsWithEntriesAreListed},
+	{"TheListOfRoomsIsPaged", testTheListOfRoomsIsPaged},
+	{"ALostLeaseIsNoticed", testALostLeaseIsNoticed},
+	{"ALeaseFoundDeadIsLost", testALeaseFoundDeadIsLost},
+	{"AKilledSubscriptionIsMadeAnew", testAKilledSubscriptionIsMadeAnew},
+	{"ARoomsRulesAreKeptAndTold", testARoomsRulesAreKeptAndTold},
+	{"ADeletedMessageIsGoneWithItsEdits", testADeletedMessageIsGoneWithItsEdits},
+	{"OnlyMessagesOfOnesOwnAreChanged", testOnlyMessagesOfOnesOwnAreChanged},
+	{"ADeletedCursorEndsWithWhatFollowsIt", testADeletedCursorEndsWithWhatFollowsIt},
+	{"WhatWasDeletedIsRememberedWithinBounds", testWhatWasDeletedIsRememberedWithinBounds},
+	{"MessagesStandAsTheirEntriesSay", testMessagesStandAsTheirEntriesSay},
+	{"SupersededChangesLeaveAGapThatIsTold", testSupersededChangesLeaveAGapThatIsTold},
+	{"EditsLeaveWithTheirMessage", testEditsLeaveWithTheirMessage},
+}
+
+// site is one Redis, of whatever kind.
+type site struct {
+	// client makes a client as a node has it, outside one that may do all; on
+	// a Redis Cluster they are clients of it.
+	client, outside func(t *testing.T) redis.UniversalClient
+	// servers are the processes; none for the embedded broker.
+	servers []*redistest.Server
+	// alone is false where tests share the Redis.
+	alone bool
+	// database is the number of the one that client uses; outside uses 0.
+	database int
+	// namespace is the brokers'; "" for one of the test's own.
+	namespace string
+}
+
+// each runs a test on the embedded broker and on a Redis.
+func each(t *testing.T, test func(t *testing.T, at *site)) {
+	t.Parallel()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		b, err := embed.StartBroker(embed.BrokerConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.Close)
+		client := single(b.URL(), nil)
+		test(t, &site{client: client, outside: client, alone: true})
+	})
+	t.Run("redis-server", func(t *testing.T) {
+		t.Parallel()
+		test(t, at(redistest.Start(t)))
+	})
+}
+
+// at is the site of one server.
+func at(s *redistest.Server) *site {
+	client := single(s.URL, nil)
+	return &site{client: client, outside: client, servers: []*redistest.Server{s}, alone: true}
+}
+
+func TestOnTheEmbeddedBroker(t *testing.T) {
+	t.Parallel()
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, err := embed.StartBroker(embed.BrokerConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(b.Close)
+			client := single(b.URL(), nil)
+			c.test(t, &site{client: client, outside: client, alone: true})
+		})
+	}
+}
+
+func TestOnARedis(t *testing.T) {
+	t.Parallel()
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, at(redistest.Start(t)))
+		})
+	}
+}
+
+// The user is the one that the README recommends.
+func TestOverTLSAsTheRecommendedUser(t *testing.T) {
+	t.Parallel()
+	for _, c := range suite {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ca := redistest.NewCA(t)
+			s := redistest.StartTLS(t, ca)
+			redistest.SetUser(s)
+			c.test(t, &site{
+				client:  single("rediss://"+redistest.User+":"+redistest.Password+"@"+s.Addr, ca.Trusting),
+				outside: single(s.URL, ca.Trusting), servers: []*redistest.Server{s}, alone: true,
+			})
+		})
+	}
+}
+
+// The user is the one that the README recommends.
+func TestOnARedisCluster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, nil)
+	redistest.SetUser(cluster.Servers[:]...)
+	at := &site{
+		client: func(*testing.T) redis.UniversalClient {
+			return clusterClient(cluster, redistest.User, redistest.Password)
+		},
+		outside: func(t *testing.T) redis.UniversalClient { return cluster.Client() },
+		servers: cluster.Servers[:],
+	}
+	t.Run("suite", func(t *testing.T) {
+		for _, c := range suite {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				c.test(t, at)
+			})
+		}
+	})
+	own := *at
+	own.alone = true
+	t.Run("AKilledSubscriptionIsMadeAnew", func(t *testing.T) { testAKilledSubscriptionIsMadeAnew(t, &own) })
+	t.Run("OneSubscriptionAPartition", func(t *testing.T) { testOneSubscriptionAPartition(t, &own) })
+	t.Run("ASlotIsMoved", func(t *testing.T) { testASlotIsMoved(t, cluster, &own) })
+	t.Run("ASilentSubscriptionIsMadeAnewAlone", func(t *testing.T) {
+		long(t)
+		testASilentSubscriptionIsMadeAnewAlone(t, cluster, &own)
+	})
+	t.Run("APrimaryDies", func(t *testing.T) {
+		long(t)
+		testAPrimaryDies(t, cluster, &own)
+	})
+}
+
+// clusterClient makes a client as a node has it.
+func clusterClient(c *redistest.Cluster, user, password string) *redis.ClusterClient {
+	return redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: []string{c.Servers[0].Addr, c.Servers[1].Addr}, Username: user, Password: password, Protocol: 2, DisableIdentity: true,
+		DisableRoutingPolicies: true, ClusterStateReloadInterval: time.Second, ContextTimeoutEnabled: true, PipelinePoolSize: -1,
+		DialTimeout: time.Second, ReadTimeout: 2 * time.Second, DialerRetries: 1,
+	})
+}
+
+// single makes clients of one server.
+func single(url string, trusting *tls.Config) func(t *testing.T) redis.UniversalClient {
+	return func(t *testing.T) redis.UniversalClient { return newSingle(t, url, trusting) }
+}
+
+func newSingle(t testing.TB, url string, trusting *tls.Config) *redis.Client {
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if trusting != nil {
+		opts.TLSConfig = trusting
+	}
+	opts.MaxRetries, opts.Protocol, opts.DisableIdentity, opts.ContextTimeoutEnabled = -1, 2, true, true // as the program has it
+	opts.PoolSize, opts.PipelinePoolSize = 48, -1
+	return redis.NewClient(opts)
+}
+
+// find lists the keys of the test that fit a pattern, wherever they are.
+func (b *testBroker) find(t *testing.T, pattern string) []string {
+	t.Helper()
+	var mu sync.Mutex // guards found
+	var found []string
+	look := func(ctx context.Context, c *redis.Client) error {
+		list, err := c.Keys(ctx, b.ns+pattern).Result()
+		mu.Lock()
+		defer mu.Unlock()
+		found = append(found, list...)
+		return err
+	}
+	var err error
+	if c, ok := b.rdb.(*redis.ClusterClient); ok {
+		err = c.ForEachMaster(t.Context(), look)
+	} else {
+		err = look(t.Context(), b.rdb.(*redis.Client))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}

@@ -1,0 +1,112 @@
+package redisbroker_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/poll"
+	"example.com/chat/internal/redisbroker"
+)
+
+// openVital opens a broker whose node has as many users as given.
+func openVital(t *testing.T, at *site, id string, users *atomic.Int64) *testBroker {
+	t.Helper()
+	return openWith(t, at, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: id, Port: 1}, Vitals: func() redisbroker.Vitals {
+		return redisbroker.Vitals{State: redisbroker.StateReady, Users: int(users.Load())}
+	}})
+}
+
+func TestNodesKnowHowTheOthersAre(t *testing.T) {
+	each(t, func(t *testing.T, at *site) {
+		var users atomic.Int64
+		users.Store(7)
+		one, two, silent := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users), open(t, at, "n3", 10)
+		for _, b := range []*testBroker{one, two, silent} {
+			poll.Until(t, "the others", func() bool {
+				all := b.Vitals()
+				return len(all) == 2 && all["n1"].Users == 7 && all["n2"].Users == 7 && all["n1"].State == redisbroker.StateReady
+			})
+		}
+		poll.Until(t, "the nodes to be told of", func() bool {
+			one.mu.Lock()
+			defer one.mu.Unlock()
+			return len(one.nodes) == 3
+		})
+		// A change shows, and is no news of the cluster.
+		one.note(func() { one.nodes = nil })
+		users.Store(8)
+		two.Hurry()
+		poll.Until(t, "the change", func() bool { s := one.Vitals()["n2"]; return s.Users == 8 && s.Ago < 5*time.Second })
+		one.note(func() {
+			if one.nodes != nil {
+				t.Error("a change of how a node is was told as one of the cluster")
+			}
+		})
+		// What stopped writing gets old, and goes when it takes its leave.
+		two.stop()
+		poll.Until(t, "the age to grow", func() bool { return one.Vitals()["n2"].Ago > 1500*time.Millisecond })
+	})
+}
+
+// What a node wrote of how it is goes with it: when it takes its leave, and when
+// it is forgotten.
+func TestNothingIsLeftOfHowANodeWas(t *testing.T) {
+	each(t, func(t *testing.T, at *site) {
+		var users atomic.Int64
+		one, two := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users)
+		info := one.ns + ":{cluster}:info"
+		left := func() string {
+			return fmt.Sprint(one.rdb.HKeys(t.Context(), info).Val())
+		}
+		poll.Until(t, "both to be written", func() bool { return strings.Count(left(), "@") == 2 })
+		two.stop() // or its next beat would write it anew
+		if err := two.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		now := one.rdb.Time(t.Context()).Val()
+		fields := []string{"n3~x", `{"id":"n3"}`, "n3~x#", "1", "n3~x@", `1 {"state":"ready"}`}
+		if err := one.rdb.HSet(t.Context(), info, fields).Err(); err != nil {
+			t.Fatal(err)
+		}
+		long := redis.Z{Score: float64(now.Add(-time.Hour).UnixMilli()), Member: "n3~x"}
+		if err := one.rdb.ZAdd(t.Context(), one.ns+":{cluster}:nodes", long).Err(); err != nil {
+			t.Fatal(err)
+		}
+		poll.Until(t, "only one to be left", func() bool { return strings.Count(left(), "@") == 1 && !strings.Contains(left(), "n3") })
+		poll.Until(t, "only itself to be known", func() bool { return len(one.Vitals()) == 1 })
+	})
+}
+
+// A node that was killed and started again has two instances, until the lease of
+// the first ends. What the first had said of itself was taken for the second's, so
+// that requests for the second's sessions were answered as unknown.
+func TestWhatANodeSaysSinceItWasStartedAgainCounts(t *testing.T) {
+	each(t, func(t *testing.T, at *site) {
+		var users atomic.Int64
+		users.Store(2)
+		one, two := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users)
+		poll.Until(t, "the other", func() bool { return one.Vitals()["n2"].Users == 2 })
+		ends := float64(one.rdb.Time(t.Context()).Val().Add(4 * time.Second).UnixMilli())
+		pipe := one.rdb.TxPipeline()
+		pipe.HSet(t.Context(), one.ns+":{cluster}:info", "n2~before", `{"id":"n2","port":9}`, "n2~before@", `1 {"state":"ready","users":1}`,
+			"n3~x", `{"id":"n3"}`)
+		pipe.ZAdd(t.Context(), one.ns+":{cluster}:nodes", redis.Z{Score: ends, Member: "n2~before"}, redis.Z{Score: ends, Member: "n3~x"})
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range []*testBroker{one, two} {
+			b.Hurry()
+			b.has(t, "a third node, and the second as it is now", func() bool {
+				return len(b.nodes) == 3 && b.nodes[1].ID == "n2" && b.nodes[1].Port == 1 && b.nodes[2].ID == "n3"
+			})
+			if n := b.Vitals()["n2"].Users; n != 2 {
+				t.Errorf("the second has %d users", n)
+			}
+		}
+	})
+}
