@@ -192,7 +192,7 @@ func TestFloodsAreLimitedAndThenClosed(t *testing.T) {
 		}
 	}
 	p.closes(4009)
-	shows(t, n, map[string]float64{"chat_connections_abusive_total": 1, "chat_rate_limited_total": 10})
+	shows(t, n, map[string]float64{"chat_connections_closed_abusive_total": 1, "chat_rate_limited_total": 10})
 	// Other commands have their bucket too.
 	q := enter(t, n.url, "Bob", "lobby")
 	for range 200 {
@@ -230,7 +230,7 @@ func TestASlowReaderIsClosedAndOthersDoNotFeelIt(t *testing.T) {
 		}
 		quick.say("busy", text, strconv.Itoa(i)) // waits for its sent each time
 	}
-	shows(t, n, map[string]float64{"chat_connections_slow_total": 1})
+	shows(t, n, map[string]float64{"chat_connections_closed_slow_total": 1})
 	for f := quick.next("presence"); f.Count != 1; f = quick.next("presence") {
 	}
 }

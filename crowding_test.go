@@ -168,7 +168,7 @@ func TestAnAddressIsBounded(t *testing.T) {
 	if s := n.door.Stats(); s.UnderWay != held || s.Refused != 3 || held != doorPlaces()/2 {
 		t.Errorf("%+v", s)
 	}
-	shows(t, n, map[string]float64{"chat_arrivals": float64(held), "chat_arrivals_refused_total": 3})
+	shows(t, n, map[string]float64{"chat_handshakes_in_flight": float64(held), "chat_handshakes_refused_total": 3})
 }
 
 // Behind a trusted proxy each user counts by the own address, and the proxy by none.

@@ -52,7 +52,7 @@ type metric struct {
 	kind  prometheus.ValueType
 	name  string
 	help  string
-	label string // its name and value, as "why=probe"; "" for none
+	label string // its name and value, as "reason=probe"; "" for none
 	value func(*counted) int64
 }
 
@@ -69,57 +69,57 @@ const (
 // metrics are the numbers that a node shows beside those of the Go runtime and
 // of its process. They are shown by name, so each help stands for itself.
 var metrics = []metric{
-	{gauge, "ready", "1 while this node takes users, as /readyz tells.", "", func(c *counted) int64 { return truth(c.ready) }},
-	{gauge, "redis_up", "1 while Redis is within reach and every room has caught up, as users are told.", "", func(c *counted) int64 { return truth(c.up) }},
+	{gauge, "ready", "1 while this node accepts users; the state that /readyz reports.", "", func(c *counted) int64 { return truth(c.ready) }},
+	{gauge, "redis_up", "1 while Redis is reachable and every room has caught up; the state that the status event reports.", "", func(c *counted) int64 { return truth(c.up) }},
 	{gauge, "rooms", "Rooms that this node follows.", "", func(c *counted) int64 { return int64(c.room.Rooms) }},
 	{gauge, "users", "Users with a connection to this node.", "", func(c *counted) int64 { return int64(c.room.Users) }},
 
-	{gauge, "connections", "Connections that are open.", "", func(c *counted) int64 { return int64(c.conn.Open + c.io.Engine.Open) }},
+	{gauge, "connections", "Open connections, on all transports.", "", func(c *counted) int64 { return int64(c.conn.Open + c.io.Engine.Open) }},
 	{counter, "connections_opened_total", "Connections opened.", "", func(c *counted) int64 { return int64(c.conn.Opened + c.io.Engine.Opened) }},
-	{counter, "connections_closed_total", "Connections that have ended.", "", func(c *counted) int64 {
+	{counter, "connections_closed_total", "Connections closed.", "", func(c *counted) int64 {
 		return int64(c.conn.Opened - c.conn.Open + c.io.Engine.Opened - c.io.Engine.Open)
 	}},
-	{counter, "connections_slow_total", "Connections closed (4008) because their client read too slowly.", "", func(c *counted) int64 { return int64(c.conn.Slow + c.io.Engine.Slow) }},
-	{counter, "connections_abusive_total", "Connections closed (4009) because their client kept on past rate_limited.", "", func(c *counted) int64 { return c.node.Abuse }},
-	{gauge, "arrivals", "Visitors on their way in, who have not been welcomed yet.", "", func(c *counted) int64 { return int64(c.door.UnderWay) }},
-	{counter, "arrivals_refused_total", "Visitors told (503) to come again later, because too many were on their way in.", "", func(c *counted) int64 { return int64(c.door.Refused) }},
-	{counter, "arrivals_evicted_total", "Visitors that had to go before others because they did not say hello.", "", func(c *counted) int64 { return int64(c.door.Evicted) }},
+	{counter, "connections_closed_slow_total", "Connections closed with 4008 because the client read too slowly.", "", func(c *counted) int64 { return int64(c.conn.Slow + c.io.Engine.Slow) }},
+	{counter, "connections_closed_abusive_total", "Connections closed with 4009 because the client ignored rate_limited.", "", func(c *counted) int64 { return c.node.Abuse }},
+	{gauge, "handshakes_in_flight", "Handshakes in flight: from the request to the welcome.", "", func(c *counted) int64 { return int64(c.door.UnderWay) }},
+	{counter, "handshakes_refused_total", "Handshakes refused with 503 because too many were in flight.", "", func(c *counted) int64 { return int64(c.door.Refused) }},
+	{counter, "handshakes_evicted_total", "Silent handshakes closed to make room for new ones.", "", func(c *counted) int64 { return int64(c.door.Evicted) }},
 	{counter, "requests_refused_total", refusedHelp, "reason=origin", func(c *counted) int64 { return c.refused(ingress.ReasonOrigin) }},
 	{counter, "requests_refused_total", refusedHelp, "reason=host", func(c *counted) int64 { return c.refused(ingress.ReasonHost) }},
 	{counter, "requests_refused_total", refusedHelp, "reason=upgrade", func(c *counted) int64 { return c.refused(ingress.ReasonUpgrade) }},
-	{counter, "connection_panics_total", "Connections that ended by a panic: a bug of this program, whose log tells more.", "", func(c *counted) int64 { return int64(c.conn.Panics + c.io.Engine.Panics) }},
-	{gauge, "socketio_sessions", "Connections of Socket.IO that are open.", "over=polling", func(c *counted) int64 { return int64(max(0, c.io.Engine.Open-c.io.Engine.WebSockets)) }},
-	{gauge, "socketio_sessions", "Connections of Socket.IO that are open.", "over=websocket", func(c *counted) int64 { return int64(c.io.Engine.WebSockets) }},
-	{counter, "socketio_broken_total", "Connections of Socket.IO closed because they broke the protocol.", "", func(c *counted) int64 { return int64(c.io.Broken) }},
-	{gauge, "passing_on", "Requests that are being passed on to the nodes that hold their sessions.", "", func(c *counted) int64 { return int64(c.relay.Open) }},
-	{counter, "passed_on_total", "Requests passed on to the nodes that hold their sessions.", "", func(c *counted) int64 { return c.relay.Passed }},
-	{counter, "passed_on_failed_total", "Requests passed on that the other node did not answer.", "", func(c *counted) int64 { return c.relay.Failed }},
-	{counter, "passed_on_refused_total", "Requests that came as if passed on by another node, and were not.", "", func(c *counted) int64 { return c.relay.Refused }},
-	{counter, "rate_limited_total", "Commands refused because their user was too fast.", "", func(c *counted) int64 { return c.node.Limited }},
-	{counter, "delivered_events_total", "Events handed to members' connections.", "", func(c *counted) int64 { return c.room.Frames }},
-	{counter, "delivered_bytes_total", "Bytes of the events handed to members' connections.", "", func(c *counted) int64 { return c.room.Bytes }},
+	{counter, "connection_panics_total", "Connections closed by a panic, which is a bug in this program; its log has the stack.", "", func(c *counted) int64 { return int64(c.conn.Panics + c.io.Engine.Panics) }},
+	{gauge, "socketio_sessions", "Open Socket.IO sessions by their current transport.", "transport=polling", func(c *counted) int64 { return int64(max(0, c.io.Engine.Open-c.io.Engine.WebSockets)) }},
+	{gauge, "socketio_sessions", "Open Socket.IO sessions by their current transport.", "transport=websocket", func(c *counted) int64 { return int64(c.io.Engine.WebSockets) }},
+	{counter, "socketio_protocol_errors_total", "Socket.IO sessions closed because of a protocol error.", "", func(c *counted) int64 { return int64(c.io.Broken) }},
+	{gauge, "relay_requests_in_flight", "Requests in flight to the nodes that own their Socket.IO sessions.", "", func(c *counted) int64 { return int64(c.relay.Open) }},
+	{counter, "relay_requests_total", "Requests relayed to the nodes that own their Socket.IO sessions.", "", func(c *counted) int64 { return c.relay.Passed }},
+	{counter, "relay_requests_failed_total", "Relayed requests that the owning node did not answer.", "", func(c *counted) int64 { return c.relay.Failed }},
+	{counter, "relay_requests_refused_total", "Requests on the relay route that carried no valid seal of another node.", "", func(c *counted) int64 { return c.relay.Refused }},
+	{counter, "rate_limited_total", "Commands refused with rate_limited.", "", func(c *counted) int64 { return c.node.Limited }},
+	{counter, "delivered_events_total", "Events written to the outboxes of members.", "", func(c *counted) int64 { return c.room.Frames }},
+	{counter, "delivered_bytes_total", "Bytes of the events written to the outboxes of members.", "", func(c *counted) int64 { return c.room.Bytes }},
 
-	{counter, "caught_up_total", "Readings of a room's log that found entries which had not come live.", "", func(c *counted) int64 { return c.room.CaughtUp }},
-	{counter, "missed_entries_total", "Entries that had not come live and were read from a room's log.", "", func(c *counted) int64 { return c.room.Missed }},
-	{counter, "holes_total", "Live entries that came although one before them had not.", "", func(c *counted) int64 { return c.room.Holes }},
-	{counter, "room_resets_total", "Rooms whose log had become another one: wiped, rolled back, or trimmed past what was followed.", "", func(c *counted) int64 { return c.room.Resets }},
-	{counter, "resets_told_total", "Members that were told such a reset.", "", func(c *counted) int64 { return c.room.ResetsTold }},
-	{counter, "duplicates_total", "Messages sent again whose key had been accepted before.", "", func(c *counted) int64 { return c.room.Duplicates }},
-	{counter, "joins_recovered_total", "Joins that brought all after the client's cursor.", "from=memory", func(c *counted) int64 { return c.room.FromMemory }},
-	{counter, "joins_recovered_total", "Joins that brought all after the client's cursor.", "from=log", func(c *counted) int64 { return c.room.FromLog }},
-	{counter, "joins_gap_total", "Joins with a cursor that could not be recovered from: the client was told of a gap.", "", func(c *counted) int64 { return c.room.Gaps }},
-	{counter, "subscriptions_remade_total", "Subscriptions to Redis that were made anew, because no probe came back or because of an error.", "why=probe", func(c *counted) int64 { return c.broker.Silent }},
-	{counter, "subscriptions_remade_total", "Subscriptions to Redis that were made anew, because no probe came back or because of an error.", "why=error", func(c *counted) int64 { return c.broker.Remade }},
-	{counter, "leases_lost_total", "Leases of this node that ended before they were renewed.", "", func(c *counted) int64 { return c.broker.LeasesLost }},
-	{counter, "skipped_entries_total", "Entries of logs that are not the chat's, at each reading.", "", func(c *counted) int64 { return c.broker.Skipped }},
+	{counter, "catch_ups_total", "Catch-ups: reads of a room's log that found entries which did not arrive on the live channel.", "", func(c *counted) int64 { return c.room.CaughtUp }},
+	{counter, "catch_up_entries_total", "Entries that did not arrive on the live channel and were read from a room's log.", "", func(c *counted) int64 { return c.room.Missed }},
+	{counter, "log_gaps_total", "Gaps in the live channel: entries that arrived before one of their predecessors.", "", func(c *counted) int64 { return c.room.Holes }},
+	{counter, "room_resets_total", "Rooms reset because their log was wiped, rolled back, or trimmed past the head.", "", func(c *counted) int64 { return c.room.Resets }},
+	{counter, "member_resets_total", "Reset events sent to members.", "", func(c *counted) int64 { return c.room.ResetsTold }},
+	{counter, "duplicate_sends_total", "Sends acknowledged as duplicates because their key had been accepted before.", "", func(c *counted) int64 { return c.room.Duplicates }},
+	{counter, "joins_recovered_total", "Joins that recovered every entry after the client's cursor.", "source=memory", func(c *counted) int64 { return c.room.FromMemory }},
+	{counter, "joins_recovered_total", "Joins that recovered every entry after the client's cursor.", "source=log", func(c *counted) int64 { return c.room.FromLog }},
+	{counter, "joins_not_recovered_total", "Joins whose cursor could not be recovered from (recovered: false).", "", func(c *counted) int64 { return c.room.Gaps }},
+	{counter, "subscription_reconnects_total", "Subscriptions to Redis that were reopened, by reason: a missing probe or an error.", "reason=probe", func(c *counted) int64 { return c.broker.Silent }},
+	{counter, "subscription_reconnects_total", "Subscriptions to Redis that were reopened, by reason: a missing probe or an error.", "reason=error", func(c *counted) int64 { return c.broker.Remade }},
+	{counter, "leases_lost_total", "Leases of this node that expired before they were renewed.", "", func(c *counted) int64 { return c.broker.LeasesLost }},
+	{counter, "foreign_entries_skipped_total", "Entries skipped while reading a log because chat did not write them; counted at each read.", "", func(c *counted) int64 { return c.broker.Skipped }},
 
-	{counter, "append_batches_total", "Calls to Redis that put messages into a log.", "", func(c *counted) int64 { return c.broker.Batches }},
-	{counter, "append_entries_total", "Messages put into a log.", "", func(c *counted) int64 { return c.broker.Entries }},
-	{counter, "append_retries_total", "Calls to Redis that put messages into a log and were tried again, under the same keys, because no answer came.", "", func(c *counted) int64 { return c.room.Retried }},
-	{counter, "sends_unavailable_total", "Messages whose senders were told unavailable.", "", func(c *counted) int64 { return c.room.Unavailable }},
+	{counter, "append_batches_total", "Append calls to Redis.", "", func(c *counted) int64 { return c.broker.Batches }},
+	{counter, "append_entries_total", "Entries appended to logs.", "", func(c *counted) int64 { return c.broker.Entries }},
+	{counter, "append_retries_total", "Append calls that were retried under the same keys because Redis did not answer.", "", func(c *counted) int64 { return c.room.Retried }},
+	{counter, "sends_unavailable_total", "Sends answered with unavailable.", "", func(c *counted) int64 { return c.room.Unavailable }},
 }
 
-const refusedHelp = "Requests refused: a page's origin that may not connect, a Host that is not this node's, or a WebSocket whose Upgrade line a proxy did not pass on."
+const refusedHelp = "Requests refused, by reason: an origin that may not connect, a Host that is not a name of this node, or a WebSocket request without an Upgrade header."
 
 func truth(b bool) int64 {
 	if b {
@@ -130,10 +130,10 @@ func truth(b bool) int64 {
 
 // The others have more than one number, or none at times.
 var (
-	failedDesc  = describe("append_failures_total", "Calls to put messages into a log that failed, by what Redis or the network said.", "kind")
-	appendDesc  = describe("append_seconds", "What a call that put messages into a log took.")
-	tripDesc    = describe("probe_rtt_seconds", "Round trips of the node's own probe through Redis.")
-	probeDesc   = describe("probe_age_seconds", "How long ago the node's own probe came back last; absent before the first.")
+	failedDesc  = describe("append_failures_total", "Append calls that failed, by kind of error.", "kind")
+	appendDesc  = describe("append_duration_seconds", "Duration of append calls to Redis.")
+	tripDesc    = describe("probe_rtt_seconds", "Round-trip times of the node's probe through Redis.")
+	probeDesc   = describe("probe_age_seconds", "Time since the node last received its own probe; absent before the first.")
 	metricDescs = describeAll()
 )
 

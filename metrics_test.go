@@ -138,8 +138,8 @@ func TestMetricsShowWhatANodeDoes(t *testing.T) {
 		"chat_ready": 1, "chat_redis_up": 1, "chat_rooms": 1, "chat_users": 2, "chat_connections": 3,
 		"chat_connections_opened_total": 4, "chat_connections_closed_total": 1, "chat_rate_limited_total": 1,
 		"chat_delivered_events_total": 2, "chat_delivered_bytes_total": 100,
-		"chat_duplicates_total": 1, "chat_joins_recovered_total{from=memory}": 1, "chat_joins_gap_total": 1,
-		"chat_append_batches_total": 2, "chat_append_entries_total": 2, "chat_append_seconds": 2, "chat_probe_rtt_seconds": 1,
+		"chat_duplicate_sends_total": 1, "chat_joins_recovered_total{source=memory}": 1, "chat_joins_not_recovered_total": 1,
+		"chat_append_batches_total": 2, "chat_append_entries_total": 2, "chat_append_duration_seconds": 2, "chat_probe_rtt_seconds": 1,
 	})
 	_, text := scrape(t, n.url)
 	for _, secret := range []string{room, name, "Bob", ann.me.ID, n.opts.NodeID + "~"} {
@@ -170,7 +170,7 @@ func TestMetricsShowRecoveries(t *testing.T) {
 	must(t, rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err())
 	poll.Until(t, "the subscription to be away", func() bool { status, _ := readyz(t, n); return status == 503 })
 	ann.say("lobby", "two", "2")
-	shows(t, n, map[string]float64{"chat_caught_up_total": 1, "chat_missed_entries_total": 1, "chat_subscriptions_remade_total{why=error}": 1})
+	shows(t, n, map[string]float64{"chat_catch_ups_total": 1, "chat_catch_up_entries_total": 1, "chat_subscription_reconnects_total{reason=error}": 1})
 	must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "+subscribe").Err())
 	bob.message("two")
 	becomesReady(t, n)
@@ -190,7 +190,7 @@ func TestMetricsShowRecoveries(t *testing.T) {
 	must(t, rdb.FlushAll(t.Context()).Err())
 	for ann.next("reset").Room != "lobby" {
 	}
-	shows(t, n, map[string]float64{"chat_room_resets_total": 1, "chat_resets_told_total": 1, "chat_leases_lost_total": 1})
+	shows(t, n, map[string]float64{"chat_room_resets_total": 1, "chat_member_resets_total": 1, "chat_leases_lost_total": 1})
 }
 
 func TestTheDebugListener(t *testing.T) {

@@ -410,8 +410,8 @@ func TestSocketIOIsCountedWithTheOthers(t *testing.T) {
 	poll.Until(t, "the one too many to be gone", func() bool { return n.connections() == 2 })
 	families, _ := scrape(t, n.url)
 	got := values(families)
-	if got["chat_connections"] != 2 || got["chat_socketio_sessions{over=websocket}"] != 1 {
-		t.Errorf("%v connections, %v of them on Socket.IO", got["chat_connections"], got["chat_socketio_sessions{over=websocket}"])
+	if got["chat_connections"] != 2 || got["chat_socketio_sessions{transport=websocket}"] != 1 {
+		t.Errorf("%v connections, %v of them on Socket.IO", got["chat_connections"], got["chat_socketio_sessions{transport=websocket}"])
 	}
 	_ = bob.Close()
 	_ = ann.ws.Close()
