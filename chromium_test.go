@@ -15,7 +15,7 @@ import (
 
 	"example.com/chat/internal/need"
 	"example.com/chat/internal/poll"
-	"example.com/chat/internal/socketio/clienttest"
+	"example.com/chat/test/socketio/clienttest"
 )
 
 // drive is what a person would do at the example's page, and tells the test what

@@ -8,8 +8,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/relay"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 // Balancers keep idle connections for 60 s. A node that did so too closed some of them in

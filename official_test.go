@@ -23,7 +23,7 @@ import (
 	"example.com/chat/internal/poll"
 	"example.com/chat/internal/proc"
 	"example.com/chat/internal/race"
-	"example.com/chat/internal/socketio/clienttest"
+	"example.com/chat/test/socketio/clienttest"
 )
 
 // crowdFlag asks for the whole crowd of TestACrowdOfOfficialClients.

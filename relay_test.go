@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 const unknownSession = `{"code":1,"message":"Session ID unknown"}`

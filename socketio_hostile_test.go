@@ -11,9 +11,9 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
 	"example.com/chat/internal/race"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 // ioOpen opens a polling session, connected or not, and returns its URL.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 // secondsClient polls as the .NET client does: each request is marked by Unix time in

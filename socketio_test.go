@@ -11,9 +11,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 // ioBase is a node's address for wiretest, up to the transport.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 // warningsOf are those of a node's /readyz, which must be 200.

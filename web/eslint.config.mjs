@@ -18,6 +18,5 @@ export default [
 	},
 	{ files: ["assets/**/*.js", "*.js"], languageOptions: { globals: globals.browser } },
 	{ files: ["test/**/*.mjs", "*.mjs"], languageOptions: { globals: { ...globals.node, CustomEvent: "readonly", document: "readonly" } } },
-	{ files: ["browser/**/*.js"], languageOptions: { globals: globals.browser } },
 	{ ignores: ["node_modules/"] },
 ];

@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 const (

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 // A proxy may repeat a GET when the connection breaks by which it asked: one node in

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 // mirror sends back what it gets, and keeps how its session ended.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 func TestHandshakeByWebSocket(t *testing.T) {

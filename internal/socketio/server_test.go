@@ -12,8 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"example.com/chat/internal/engineio"
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 func TestConnect(t *testing.T) {

@@ -1,7 +1,7 @@
 // Echo is a server of Engine.IO and Socket.IO that sends back what it gets: what
 // the public conformance suites of the two protocols are run against.
 //
-//	go run ./internal/socketio/echo --addr :3000
+//	go run ./test/socketio/echo --addr :3000
 package main
 
 import (

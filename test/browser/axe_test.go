@@ -14,7 +14,7 @@ import (
 func axe(t *testing.T) string {
 	t.Helper()
 	chromium(t)
-	script, err := os.ReadFile(filepath.Join("..", "node_modules", "axe-core", "axe.min.js"))
+	script, err := os.ReadFile(filepath.Join("..", "..", "web", "node_modules", "axe-core", "axe.min.js"))
 	need.Nil(t, err, "axe-core is not installed: run npm ci in web")
 	return string(script)
 }

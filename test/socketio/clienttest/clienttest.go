@@ -1,5 +1,5 @@
 // Package clienttest runs scripts with the official client, socket.io-client from
-// npm, which is installed by "npm ci" in internal/socketio/testdata.
+// npm, which is installed by "npm ci" in test/socketio/testdata.
 package clienttest
 
 import (
@@ -22,7 +22,7 @@ func Dir(t testing.TB) string {
 	_, here, _, _ := runtime.Caller(0)
 	dir := filepath.Join(filepath.Dir(here), "..", "testdata")
 	_, err := os.Stat(filepath.Join(dir, "node_modules", "socket.io-client"))
-	need.Nil(t, err, "socket.io-client is not installed: run npm ci in internal/socketio/testdata")
+	need.Nil(t, err, "socket.io-client is not installed: run npm ci in test/socketio/testdata")
 	return dir
 }
 

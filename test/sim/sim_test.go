@@ -18,7 +18,7 @@ import (
 
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/race"
-	"example.com/chat/internal/sim"
+	"example.com/chat/test/sim"
 )
 
 var (
@@ -134,11 +134,11 @@ func once(t *testing.T, seed uint64) *check.Report {
 				failed++
 			}
 		}
-		t.Errorf("seed %d (go test ./internal/sim -sim.seed=%d), which failed %d times in %d more: %v\n%s",
+		t.Errorf("seed %d (go test ./test/sim -sim.seed=%d), which failed %d times in %d more: %v\n%s",
 			seed, seed, failed, again, report.Violations, strings.Join(result.Story, "\n"))
 	}
 	if result.Presence != "" {
-		t.Errorf("seed %d (go test ./internal/sim -sim.seed=%d): %s\n%s", seed, seed, result.Presence, strings.Join(result.Story, "\n"))
+		t.Errorf("seed %d (go test ./test/sim -sim.seed=%d): %s\n%s", seed, seed, result.Presence, strings.Join(result.Story, "\n"))
 	}
 	if report.Acknowledged == 0 {
 		t.Errorf("seed %d: nothing was said", seed)

@@ -33,7 +33,7 @@ var allDefences = []defence{
 	{
 		"a hole is seen, and read from the log", "internal/room/follow.go",
 		"return e.after == head && e.ID.Seq == head.Seq+1 && e.ID.MS >= head.MS", "return e.ID.Seq > head.Seq",
-		"internal/sim", "TestWhateverBreaks", seeds,
+		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
 		"what follows by its seq alone is not believed", "internal/room/follow.go",
@@ -48,7 +48,7 @@ var allDefences = []defence{
 	{
 		"a key is entered once", "internal/redisbroker/scripts/append.lua",
 		"  elseif d.score then", "  elseif false then",
-		"internal/sim", "TestWhateverBreaks", seeds,
+		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
 		"what is missing after a cursor is counted", "internal/redisbroker/scripts/read.lua",
@@ -63,7 +63,7 @@ var allDefences = []defence{
 	{
 		"the probe finds a dead subscription", "internal/redisbroker/probe.go",
 		"return probeLost - time.Since(last)", "return probeLost + 0*time.Since(last)",
-		"internal/sim", "TestTheProbeFindsADeafSubscription", nil,
+		"test/sim", "TestTheProbeFindsADeafSubscription", nil,
 	},
 	{
 		"the last thing published is missed by the audit", "internal/room/hub.go",
@@ -78,7 +78,7 @@ var allDefences = []defence{
 	{
 		"a lost lease is noticed", "internal/redisbroker/scripts/lease.lua",
 		"if not lost() then", "if true then",
-		"internal/sim", "TestWhateverBreaks", seeds,
+		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
 		"what a frozen node writes late is found", "internal/redisbroker/presence.go",
@@ -88,7 +88,7 @@ var allDefences = []defence{
 	{
 		"a lost log is told", "internal/room/follow.go",
 		"r.broadcastLocked(protocol.Reset(r.name, f.head), nil)", "",
-		"internal/sim", "TestWhateverBreaks", seeds,
+		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
 		"an answer is matched to its call", "internal/redisbroker/broker.go",

@@ -6,7 +6,7 @@
 // It is all tests. A quick choice of the faults runs always, all of them with
 // -faults.all. Each adds a row to a table, which is printed at the end.
 //
-//	go test ./internal/faults -faults.all -v -run 'TestNodeKilled'
-//	go test ./internal/faults -faults.all -faults.seed 17 -faults.table table.md
-//	go test ./internal/faults -faults.all -run TestAtRandom -faults.for 30m -timeout 40m
+//	go test ./test/faults -faults.all -v -run 'TestNodeKilled'
+//	go test ./test/faults -faults.all -faults.seed 17 -faults.table table.md
+//	go test ./test/faults -faults.all -run TestAtRandom -faults.for 30m -timeout 40m
 package faults

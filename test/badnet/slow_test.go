@@ -14,7 +14,7 @@ import (
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/need"
 	"example.com/chat/internal/poll"
-	"example.com/chat/internal/socketio/clienttest"
+	"example.com/chat/test/socketio/clienttest"
 )
 
 // slow is a mobile line where it is bad: 20 kB/s, 400 ms there and back.

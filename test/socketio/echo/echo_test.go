@@ -11,9 +11,9 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/engineio/wiretest"
 	"example.com/chat/internal/poll"
-	"example.com/chat/internal/socketio/clienttest"
+	"example.com/chat/test/socketio/clienttest"
+	"example.com/chat/test/socketio/wiretest"
 )
 
 // start runs the program until the end of the test, and returns its URL.
