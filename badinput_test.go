@@ -13,7 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 func TestBadCommandsGetTheirCode(t *testing.T) {
@@ -185,7 +185,7 @@ func TestFloodsAreLimitedAndThenClosed(t *testing.T) {
 	if f.Key != "5" || f.Retry < 1 || f.Retry > 1000 {
 		t.Errorf("error: %s", f.raw)
 	}
-	deadline := time.Now().Add(poll.Patience)
+	deadline := time.Now().Add(chattest.Patience)
 	for i := 0; p.ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"send","room":"lobby","text":"x","key":"f`+strconv.Itoa(i)+`"}`)) == nil; i++ {
 		if time.Now().After(deadline) {
 			t.Fatal("it goes on for ever")
@@ -250,7 +250,7 @@ func TestOrigins(t *testing.T) {
 	b := startTestBroker(t)
 	n1 := startNode(t, b.URL(), "--origin=https://app.example.org")
 	n2 := startNode(t, b.URL())
-	poll.Until(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x")) == 2 })
+	chattest.Eventually(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x")) == 2 })
 	for origin, allowed := range map[string]bool{
 		n1.url:                                   true,
 		n2.url:                                   true, // a page of another node goes on here
@@ -398,7 +398,7 @@ func TestModeratorsAndTheirDecisions(t *testing.T) {
 	again.send("hello", "auth", token(t, key, jwt.MapClaims{"sub": "a"}))
 	again.error("forbidden")
 	act("action", "unban", "user", "a")
-	poll.Until(t, "the ban to end", func() bool {
+	chattest.Eventually(t, "the ban to end", func() bool {
 		again.send("hello", "auth", token(t, key, jwt.MapClaims{"sub": "a"}))
 		return again.next("welcome", "error").Type == "welcome"
 	})

@@ -25,7 +25,7 @@ import (
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/cli"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // bench runs `chat bench` with small numbers.
@@ -46,7 +46,7 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	var err error
 	var running sync.WaitGroup
 	running.Go(func() { stdout, stderr, err = bench(t.Context(), nodes[0].url, "--out="+file) })
-	poll.Until(t, "the load to flow", func() bool { return nodes[2].hub.Stats().Frames > 10 })
+	chattest.Eventually(t, "the load to flow", func() bool { return nodes[2].hub.Stats().Frames > 10 })
 	nodes[2].Close(0)
 	running.Wait()
 	if strings.Count(stderr, "\n") > 4 {
@@ -92,7 +92,7 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	if strings.Contains(stdout, "\nleft ") || len(rooms) != 2 {
 		t.Errorf("%d rooms, printed:\n%s", len(rooms), stdout)
 	}
-	poll.Until(t, "the rooms to be gone", func() bool {
+	chattest.Eventually(t, "the rooms to be gone", func() bool {
 		var answer struct{ Rooms []struct{ Room string } }
 		getJSON(t, nodes[0].url+"/api/rooms", &answer)
 		return !slices.ContainsFunc(answer.Rooms, func(r struct{ Room string }) bool { return strings.HasPrefix(r.Room, "bench-") })
@@ -244,7 +244,7 @@ func TestBenchTellsWhatRedisLost(t *testing.T) {
 	var err error
 	var running sync.WaitGroup
 	running.Go(func() { stdout, stderr, err = bench(t.Context(), nodes[0].url, "--for=3s", "--out="+file) })
-	poll.Until(t, "the load to flow", func() bool { return nodes[1].hub.Stats().Frames > 100 })
+	chattest.Eventually(t, "the load to flow", func() bool { return nodes[1].hub.Stats().Frames > 100 })
 	opts, err1 := redis.ParseURL(b.URL())
 	must(t, err1)
 	rdb := redis.NewClient(opts)
@@ -270,7 +270,7 @@ func TestBenchTellsWhoWasNeverLetIn(t *testing.T) {
 	var err error
 	var running sync.WaitGroup
 	running.Go(func() { stdout, _, err = bench(ctx, n.url, "--churn=0", "--for=1m") })
-	poll.Until(t, "the load to flow", func() bool { return n.hub.Stats().Frames > 100 })
+	chattest.Eventually(t, "the load to flow", func() bool { return n.hub.Stats().Frames > 100 })
 	cancel() // it then has less patience for those who are outside
 	running.Wait()
 	if err == nil || !strings.HasPrefix(err.Error(), "7 of 12 clients were never let in: ") || !strings.Contains(err.Error(), "full") {
@@ -287,7 +287,7 @@ func TestBenchEndsEarlyWithItsResult(t *testing.T) {
 	b := startTestBroker(t)
 	n := startNode(t, b.URL())
 	p := startProgram(t, []string{"CHAT_URL=" + n.url}, "bench", "--clients=4", "--rooms=1", "--rate=20", "--for=1h")
-	poll.Until(t, "the load to flow", func() bool { return n.hub.Stats().Frames > 20 })
+	chattest.Eventually(t, "the load to flow", func() bool { return n.hub.Stats().Frames > 20 })
 	p.signal(syscall.SIGINT)
 	if status := p.wait(); status != 0 || !strings.HasPrefix(p.out(), "interrupted") || !strings.Contains(p.out(), "every promise was kept") {
 		t.Errorf("status %d\n%s%s", status, p.out(), p.errs())
@@ -314,7 +314,7 @@ func TestBenchOfANodeThatTakesNothing(t *testing.T) {
 	var err error
 	var running sync.WaitGroup
 	running.Go(func() { _, _, err = bench(benching, open.url, "--for=1m") })
-	poll.Until(t, "the load to flow", func() bool { return open.hub.Stats().Frames > 10 })
+	chattest.Eventually(t, "the load to flow", func() bool { return open.hub.Stats().Frames > 10 })
 	open.Close(0)
 	cancelBench()
 	running.Wait()

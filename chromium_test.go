@@ -13,8 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"example.com/chat/internal/need"
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/clienttest"
 )
 
@@ -43,7 +42,7 @@ socket.on("welcome", () => limit = Infinity); // as of a client that does not lo
 // browse opens a page in a browser without a window, until the end of the test.
 func browse(t *testing.T, url string) {
 	t.Helper()
-	path := need.Program(t, "chromium", "the tests with a browser are skipped")
+	path := chattest.NeedProgram(t, "chromium", "the tests with a browser are skipped")
 	profile, err := os.MkdirTemp("", "chat-chromium-")
 	if err != nil {
 		t.Fatal(err)
@@ -105,15 +104,15 @@ func TestTheExampleInABrowser(t *testing.T) {
 		t.Errorf("message: %s", m.raw)
 	}
 	ann.say("lobby", "from /ws", "1")
-	poll.Until(t, "the page to show both", func() bool {
+	chattest.Eventually(t, "the page to show both", func() bool {
 		return shows("Bob: from the <b>browser</b>") && shows("Ann: from /ws")
 	})
 	// What no node takes is given up, and what was said behind it goes on: too long, so
 	// long that it ends the connection, and half an emoji.
 	ann.message("half \ufffd")
 	ann.message("after all")
-	poll.Until(t, "the page to tell what it gave up", func() bool {
+	chattest.Eventually(t, "the page to tell what it gave up", func() bool {
 		return shows("Too long: 200 bytes at most.") && shows("This could not be sent: “yyyy") && shows("200 at most “xxx")
 	})
-	poll.Until(t, "the upgrade", func() bool { return one.io.Stats().Engine.Upgraded >= 1 })
+	chattest.Eventually(t, "the upgrade", func() bool { return one.io.Stats().Engine.Upgraded >= 1 })
 }

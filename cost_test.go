@@ -15,8 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/race"
+	"example.com/chat/internal/chattest"
 )
 
 // costRounds asks for more rounds of TestADeliveryCostsTheSameOnBothTransports,
@@ -51,7 +50,7 @@ func hearAt(t *testing.T, url, path string, heard *atomic.Int64, say ...[2]strin
 	for _, s := range say {
 		l.say(s[0])
 		for {
-			_ = c.SetReadDeadline(time.Now().Add(poll.Patience))
+			_ = c.SetReadDeadline(time.Now().Add(chattest.Patience))
 			frame, err := readFrame(in)
 			if err != nil {
 				t.Fatalf("no %s: %v", s[1], err)
@@ -130,7 +129,7 @@ func cpuTime(t *testing.T, pid int) time.Duration {
 // room of a hundred is delivered to one room on /ws, and to another on Socket.IO,
 // by turns, while the node's own time is measured.
 func TestADeliveryCostsTheSameOnBothTransports(t *testing.T) {
-	if race.Enabled {
+	if chattest.Race {
 		t.Skip("the race detector's own work would be measured")
 	}
 	rounds := 1
@@ -159,7 +158,7 @@ func TestADeliveryCostsTheSameOnBothTransports(t *testing.T) {
 			for i := range messages {
 				due += members
 				sender[way].say(fmt.Sprintf(command, round, i))
-				poll.Until(t, "all to have heard it", func() bool { return heard[way].Load() == due })
+				chattest.Eventually(t, "all to have heard it", func() bool { return heard[way].Load() == due })
 			}
 			if round > 0 { // the first warms up
 				spent[way] += cpuTime(t, node.cmd.Process.Pid) - before

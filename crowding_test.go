@@ -18,10 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/door"
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/race"
 )
 
 // knock opens a WebSocket and says nothing. It returns how that ends: the status
@@ -32,7 +31,7 @@ func knock(url string, began time.Time) (end int, at time.Duration, err error) {
 		return 0, 0, err
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(poll.Patience))
+	_ = c.SetDeadline(time.Now().Add(chattest.Patience))
 	fmt.Fprintf(c, "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
 		base64.StdEncoding.EncodeToString(make([]byte, 16)))
 	in := bufio.NewReaderSize(c, 512)
@@ -60,7 +59,7 @@ func knock(url string, began time.Time) (end int, at time.Duration, err error) {
 // them for longer than five seconds, a newcomer gets in between them, and those
 // who talk notice nothing. It measures time, so it runs while no other test does.
 func TestThousandsThatNeverSayHello(t *testing.T) {
-	if race.Enabled {
+	if chattest.Race {
 		t.Skip("the race detector multiplies time: measured without it")
 	}
 	n := 2000
@@ -117,7 +116,7 @@ func TestThousandsThatNeverSayHello(t *testing.T) {
 	if felt.Median > feltAtMost {
 		t.Errorf("others felt it: %s", felt)
 	}
-	poll.Until(t, "the node to be rid of them", func() bool {
+	chattest.Eventually(t, "the node to be rid of them", func() bool {
 		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", node.cmd.Process.Pid))
 		return err != nil || len(files) < 200
 	})
@@ -215,24 +214,24 @@ func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 		t.Error("one whom nobody welcomed has no place")
 	}
 	p.hello()
-	poll.Until(t, "the place of one who is welcome", free)
+	chattest.Eventually(t, "the place of one who is welcome", free)
 	gone := dial(t, n.url)
 	_ = gone.ws.Close()
-	poll.Until(t, "the place of one who went", free)
+	chattest.Eventually(t, "the place of one who went", free)
 	silent := dial(t, n.url)
 	silent.closes(4001)
-	poll.Until(t, "the place of one who was silent", free)
+	chattest.Eventually(t, "the place of one who was silent", free)
 	res, err := http.Get(n.url + "/ws") // no upgrade
 	if err != nil || res.StatusCode != 400 {
 		t.Fatalf("%v %v", res, err)
 	}
 	_ = res.Body.Close()
-	poll.Until(t, "the place of one who asked for nothing", free)
+	chattest.Eventually(t, "the place of one who asked for nothing", free)
 	// Two who say nothing give way to one who comes.
 	first := dial(t, n.url)
 	dial(t, n.url)
 	var third *peer
-	poll.Until(t, "a place", func() bool {
+	chattest.Eventually(t, "a place", func() bool {
 		third, err = tryDial(t, n.url, nil)
 		return err == nil
 	})
@@ -276,14 +275,14 @@ func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 			t.Error("it was never cut off")
 		})
 	}
-	poll.Until(t, "all to knock", func() bool { return n.web.Count() >= 50 })
+	chattest.Eventually(t, "all to knock", func() bool { return n.web.Count() >= 50 })
 	enter(t, n.url, "", "lobby").say("lobby", "Nobody is in the way.", "1")
 	c, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(poll.Patience))
+	_ = c.SetDeadline(time.Now().Add(chattest.Patience))
 	go func() { // ends with the connection, which the node closes
 		_, _ = fmt.Fprintf(c, "GET /ws HTTP/1.1\r\nHost: localhost\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 1<<20))
 	}()
@@ -292,7 +291,7 @@ func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 		t.Errorf("a header of 1 MiB: %v %v", res, err)
 	}
 	all.Wait()
-	poll.Until(t, "the connections to end", func() bool { return n.web.Count() < 50 })
+	chattest.Eventually(t, "the connections to end", func() bool { return n.web.Count() < 50 })
 }
 
 // A node that runs out of descriptors goes on with the users whom it has, does
@@ -327,9 +326,9 @@ func TestANodeOutOfDescriptorsGoesOn(t *testing.T) {
 		defer mu.Unlock()
 		return len(in)
 	}
-	poll.Until(t, "many to be in", func() bool { return count() >= 200 })
+	chattest.Eventually(t, "many to be in", func() bool { return count() >= 200 })
 	files := func() int { return usage(t, []int{p.cmd.Process.Pid}).files }
-	poll.Until(t, "the descriptors to be used up", func() bool { return files() >= 395 })
+	chattest.Eventually(t, "the descriptors to be used up", func() bool { return files() >= 395 })
 	began, worked := time.Now(), cpu(t, p.cmd.Process.Pid)
 	pace := time.NewTicker(20 * time.Millisecond) // of one who talks
 	defer pace.Stop()
@@ -347,7 +346,7 @@ func TestANodeOutOfDescriptorsGoesOn(t *testing.T) {
 	}
 	in = nil
 	mu.Unlock()
-	poll.Until(t, "others to get in", func() bool { return count() > 50 })
+	chattest.Eventually(t, "others to get in", func() bool { return count() > 50 })
 	stop()
 	all.Wait()
 	for _, c := range in {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // A client that joined an empty room went away, missed everything, and was not told
@@ -39,7 +39,7 @@ func TestAnEmptyRoomsHeadIsACursor(t *testing.T) {
 	check := func(head frame, recovered bool, want string) {
 		t.Helper()
 		var ofAnn, ofBob frame
-		poll.Until(t, "both nodes to have it all", func() bool {
+		chattest.Eventually(t, "both nodes to have it all", func() bool {
 			ofAnn = ann.join("lobby", "after", "0-0")
 			ofBob = bob.ask("join", `{"room":"lobby","after":"0-0"}`)
 			return ofAnn.Head == head.ID && ofBob.Head == head.ID

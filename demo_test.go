@@ -11,8 +11,7 @@ import (
 	"testing"
 
 	"example.com/chat/embed"
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
 )
 
 // demoAnswer is what /cluster/state and /cluster/control answer.
@@ -93,7 +92,7 @@ func (d *aDemo) order(t *testing.T, by int, action string, node int) demoAnswer 
 // becomes waits until a node is in a state.
 func (d *aDemo) becomes(t *testing.T, node int, state string) {
 	t.Helper()
-	poll.Until(t, fmt.Sprintf("node %d to be %s", node, state), func() bool {
+	chattest.Eventually(t, fmt.Sprintf("node %d to be %s", node, state), func() bool {
 		a := askDemo(t, "GET", d.urls[0]+"/cluster/state", "", "")
 		return a.status == 200 && a.Nodes[node-1].State == state && a.Nodes[node-1].URL == d.urls[node-1]
 	})
@@ -123,24 +122,24 @@ func TestADemoIsControlled(t *testing.T) {
 	if a := d.order(t, 2, "kill", 2); a.Nodes[1].State != embed.NodeStarting {
 		t.Errorf("%+v", a)
 	}
-	poll.Until(t, "its end", func() bool { return proc.State(t, was) == "" })
+	chattest.Eventually(t, "its end", func() bool { return chattest.ProcessState(t, was) == "" })
 	d.becomes(t, 2, embed.NodeRunning)
-	poll.Until(t, "it to be back", func() bool { return ready(t, d.urls[1]) })
+	chattest.Eventually(t, "it to be back", func() bool { return ready(t, d.urls[1]) })
 	ann = enterAs(t, d.urls[1], ann.token, "lobby", last.ID)
 
 	// Frozen, and woken.
 	was = processOn(t, d.urls[2])
 	d.order(t, 1, "freeze", 3)
-	poll.Until(t, "it to stand still", func() bool { return proc.State(t, was) == "T" })
+	chattest.Eventually(t, "it to stand still", func() bool { return chattest.ProcessState(t, was) == "T" })
 	d.becomes(t, 3, embed.NodeFrozen)
 	d.order(t, 2, "wake", 3)
-	poll.Until(t, "it to go on", func() bool { return ready(t, d.urls[2]) })
+	chattest.Eventually(t, "it to go on", func() bool { return ready(t, d.urls[2]) })
 
 	// Drained: users are sent away.
 	was = processOn(t, d.urls[1])
 	d.order(t, 1, "drain", 2)
 	ann.closes(1012)
-	poll.Until(t, "its end", func() bool { return proc.State(t, was) == "" })
+	chattest.Eventually(t, "its end", func() bool { return chattest.ProcessState(t, was) == "" })
 	d.becomes(t, 2, embed.NodeRunning)
 
 	// The broker is away and comes back with all it had. A node that was killed
@@ -148,14 +147,14 @@ func TestADemoIsControlled(t *testing.T) {
 	if a := d.order(t, 1, "stop", 0); a.Broker != embed.BrokerStopped {
 		t.Errorf("%+v", a)
 	}
-	poll.Until(t, "node 1 to notice", func() bool { return !ready(t, d.urls[0]) })
+	chattest.Eventually(t, "node 1 to notice", func() bool { return !ready(t, d.urls[0]) })
 	if bob.next("status").Broker != "down" {
 		t.Error("users are told that the broker is there")
 	}
 	d.order(t, 1, "kill", 3)
-	poll.Until(t, "node 3 to wait in vain", func() bool { return strings.Contains(d.errs(), "waiting for it") })
+	chattest.Eventually(t, "node 3 to wait in vain", func() bool { return strings.Contains(d.errs(), "waiting for it") })
 	d.order(t, 1, "start", 0)
-	poll.Until(t, "all to be back", func() bool { return ready(t, d.urls[0]) && ready(t, d.urls[1]) && ready(t, d.urls[2]) })
+	chattest.Eventually(t, "all to be back", func() bool { return ready(t, d.urls[0]) && ready(t, d.urls[1]) && ready(t, d.urls[2]) })
 	ann = enterAs(t, d.urls[2], ann.token, "lobby", last.ID)
 	ann.say("lobby", "two", "2")
 	bob.message("two")

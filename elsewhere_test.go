@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // cable passes connections on to an address until it is cut.
@@ -94,7 +94,7 @@ func TestANodeWithoutRedisTellsWhoIsReady(t *testing.T) {
 	two, three := startNode(t, b.URL(), "--node-id=two"), startNode(t, b.URL(), "--node-id=three")
 	three.draining.Store(true)
 	three.broker.Hurry()
-	poll.Until(t, "the others to be known as they are", func() bool {
+	chattest.Eventually(t, "the others to be known as they are", func() bool {
 		one.broker.Hurry()
 		all := one.broker.Vitals()
 		return all["two"].State == "ready" && all["three"].State == "draining"
@@ -124,7 +124,7 @@ func TestANodeWithoutRedisTellsWhoIsReady(t *testing.T) {
 	}
 	// Where Redis itself is away, no other node is any better.
 	b.Close()
-	poll.Until(t, "the other node to notice", func() bool { return two.ready() != nil })
+	chattest.Eventually(t, "the other node to notice", func() bool { return two.ready() != nil })
 	if ready := one.askOthers(t.Context()); len(ready) != 0 {
 		t.Errorf("without any Redis: %v", ready)
 	}

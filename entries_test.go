@@ -7,7 +7,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // Edits, deletions and reactions reach the members on all nodes, live and at
@@ -38,7 +38,7 @@ func TestMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 	if f := do(bob, "react", "k3", "emoji", "👍", "on", true); f.Type != "sent" {
 		t.Fatalf("the reaction got %s", f.raw)
 	}
-	poll.Until(t, "the reaction", func() bool { return strings.Contains(ann.next("message").raw, `"emoji":"👍","on":true`) })
+	chattest.Eventually(t, "the reaction", func() bool { return strings.Contains(ann.next("message").raw, `"emoji":"👍","on":true`) })
 
 	// Not another's; and nothing that is no message.
 	for _, c := range []struct {
@@ -60,7 +60,7 @@ func TestMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 	if deleted.Type != "sent" || deleted.seq() != 4 {
 		t.Fatalf("the deletion got %s", deleted.raw)
 	}
-	poll.Until(t, "the deletion", func() bool {
+	chattest.Eventually(t, "the deletion", func() bool {
 		return strings.Contains(bob.next("message").raw, `"kind":"delete","target":"`+id+`"`)
 	})
 	if again := do(ann, "delete", "k4"); !again.Duplicate || again.ID != deleted.ID {

@@ -11,10 +11,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/redistest"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // checked is a load whose every message is followed from its sender to every
@@ -90,7 +90,7 @@ func (c *checked) run(n int, fault func(stop <-chan struct{})) {
 // id, in the order of the log, and nothing else.
 func (c *checked) verify() {
 	c.t.Helper()
-	poll.Until(c.t, "every member to have all", func() bool {
+	chattest.Eventually(c.t, "every member to have all", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, list := range c.got {
@@ -181,7 +181,7 @@ func TestNothingIsLostWhenRedisIsKilled(t *testing.T) {
 		defer close(again)
 		c.run(40, nil) // under keys that were taken: each a duplicate
 	}()
-	poll.Until(t, "the node to notice", func() bool {
+	chattest.Eventually(t, "the node to notice", func() bool {
 		var answer frame
 		return getJSON(t, urls[0]+"/readyz", &answer) == 503
 	})
@@ -201,7 +201,7 @@ func TestNothingIsLostWhenANodeIsKilledUnderLoad(t *testing.T) {
 	}
 	c := startChecked(t, urls)
 	c.run(100, func(stop <-chan struct{}) {
-		poll.Until(t, "the load to flow", func() bool {
+		chattest.Eventually(t, "the load to flow", func() bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return len(c.accepted) > 60
@@ -247,7 +247,7 @@ func TestNothingIsLostWhileNodesAreReplaced(t *testing.T) {
 	c := startChecked(t, []string{nodes[0].url(1), nodes[1].url(1)})
 	c.run(200, func(<-chan struct{}) {
 		for round, old := range nodes {
-			poll.Until(t, "the load to flow", func() bool {
+			chattest.Eventually(t, "the load to flow", func() bool {
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				return len(c.accepted) > 100*(round+1)

@@ -9,7 +9,7 @@ import (
 
 	"example.com/chat/embed"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 func TestWelcomeTellsWhatAClientNeeds(t *testing.T) {
@@ -18,7 +18,7 @@ func TestWelcomeTellsWhatAClientNeeds(t *testing.T) {
 	n1 := startNode(t, b.URL(), "--node-id=one", "--text-limit=123")
 	n2 := startNode(t, b.URL(), "--node-id=two", "--advertise=https://two.example.org")
 	p := dial(t, n1.url)
-	poll.Until(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x")) == 2 })
+	chattest.Eventually(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x")) == 2 })
 	w := p.hello("ref", "r1")
 	if w.Ref != "r1" || w.User.ID == "" || !strings.HasPrefix(w.User.Name, "guest-") || w.Token == "" || w.Version != 1 {
 		t.Errorf("welcome: %s", w.raw)
@@ -211,7 +211,7 @@ func TestRoomsAndNodesAreListed(t *testing.T) {
 	enter(t, n.url, "Ann", "busy")
 	bob := enter(t, n.url, "Bob", "busy")
 	bob.join("quiet")
-	poll.Until(t, "the rooms", func() bool {
+	chattest.Eventually(t, "the rooms", func() bool {
 		bob.send("rooms")
 		f := bob.next("rooms")
 		var api frame
@@ -309,7 +309,7 @@ func TestWhoWaitsAsToldIsNotClosed(t *testing.T) {
 			}
 			refused++
 			waited := time.Now().Add(time.Duration(reply.Retry) * time.Millisecond)
-			poll.Until(t, "as long as it was told to wait", func() bool { return time.Now().After(waited) })
+			chattest.Eventually(t, "as long as it was told to wait", func() bool { return time.Now().After(waited) })
 		}
 	}
 }

@@ -22,8 +22,7 @@ import (
 	"example.com/chat/embed"
 	"example.com/chat/internal/cli"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
 )
 
 // asProgram makes the test binary be the program itself, so that tests can
@@ -136,7 +135,7 @@ type process struct {
 	t              *testing.T
 	cmd            *exec.Cmd
 	stdin          io.WriteCloser
-	stdout, stderr proc.Output
+	stdout, stderr chattest.Output
 	done           chan struct{}
 	err            error
 }
@@ -184,8 +183,8 @@ func (p *process) wait() int {
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(poll.Patience):
-		p.t.Fatalf("the program did not end within %s", poll.Patience)
+	case <-time.After(chattest.Patience):
+		p.t.Fatalf("the program did not end within %s", chattest.Patience)
 		return -1
 	}
 }
@@ -194,7 +193,7 @@ func (p *process) wait() int {
 func (p *process) url(k int) string {
 	p.t.Helper()
 	var url string
-	poll.Until(p.t, "the line of node "+strconv.Itoa(k), func() bool {
+	chattest.Eventually(p.t, "the line of node "+strconv.Itoa(k), func() bool {
 		for line := range strings.Lines(p.out()) {
 			if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "node "+strconv.Itoa(k)+"  "); ok {
 				url = rest
@@ -344,7 +343,7 @@ func (p *peer) next(types ...string) frame {
 			return f
 		}
 	}
-	timer := time.NewTimer(poll.Patience)
+	timer := time.NewTimer(chattest.Patience)
 	defer timer.Stop()
 	for {
 		select {
@@ -360,7 +359,7 @@ func (p *peer) next(types ...string) frame {
 			}
 			p.passed = append(p.passed, f)
 		case <-timer.C:
-			p.t.Fatalf("no %v within %s", types, poll.Patience)
+			p.t.Fatalf("no %v within %s", types, chattest.Patience)
 		}
 	}
 }
@@ -378,7 +377,7 @@ func (p *peer) error(code string) frame {
 // closes waits for the close, which must have the code.
 func (p *peer) closes(code int) {
 	p.t.Helper()
-	timer := time.NewTimer(poll.Patience)
+	timer := time.NewTimer(chattest.Patience)
 	defer timer.Stop()
 	for {
 		select {
@@ -391,7 +390,7 @@ func (p *peer) closes(code int) {
 			}
 			return
 		case <-timer.C:
-			p.t.Fatalf("no close within %s", poll.Patience)
+			p.t.Fatalf("no close within %s", chattest.Patience)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // askAs sends a request under another Host, with headers in pairs, and returns its
@@ -93,7 +93,7 @@ func TestBehindATrustedTLSProxyNodesAnnounceHTTPS(t *testing.T) {
 	n1 := startNode(t, b.URL(), append(flags, "--node-id=one")...)
 	n2 := startNode(t, b.URL(), append(flags, "--node-id=two", "--advertise=none")...)
 	n3 := startNode(t, b.URL(), append(flags, "--node-id=three", "--advertise=https://three.example.org")...)
-	poll.Until(t, "all nodes to be known", func() bool { return len(n1.peers.list("http://x")) == 3 })
+	chattest.Eventually(t, "all nodes to be known", func() bool { return len(n1.peers.list("http://x")) == 3 })
 	want := map[string]string{
 		"one":   fmt.Sprintf("https://chat.example.org:%d", n1.peers.self.Port),
 		"two":   "https://chat.example.org:8443",
@@ -243,7 +243,7 @@ func TestNoCacheKeepsWhatANodeAnswers(t *testing.T) {
 	b := startTestBroker(t)
 	debug := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	n1, n2 := startNode(t, b.URL(), "--node-id=one", "--debug-addr="+debug), startNode(t, b.URL(), "--node-id=two")
-	poll.Until(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x"))+len(n2.peers.list("http://x")) == 4 })
+	chattest.Eventually(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x"))+len(n2.peers.list("http://x")) == 4 })
 	_, opened := askAs(t, "GET", n1.url+"/socket.io/?EIO=4&transport=polling", "localhost")
 	_, sid, _ := strings.Cut(opened, `"sid":"`)
 	sid, _, _ = strings.Cut(sid, `"`)

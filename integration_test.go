@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 func TestHelloFromNode1ToNode2(t *testing.T) {
@@ -193,7 +193,7 @@ func TestANameIsHeldOnce(t *testing.T) {
 		bob.next("renamed")
 		// The name is free once its user is gone.
 		_ = ann.ws.Close()
-		poll.Until(t, "the name to be free", func() bool {
+		chattest.Eventually(t, "the name to be free", func() bool {
 			p := dial(t, n2.url)
 			defer p.ws.Close()
 			p.send("hello", "name", "ännchen")

@@ -8,7 +8,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/protocol"
 )
 
@@ -122,7 +122,7 @@ func TestTheRoomsOfAHelloAreCounted(t *testing.T) {
 	q := dial(t, n.url)
 	q.write(websocket.TextMessage, list(900))
 	q.closes(protocol.CloseAbuse)
-	poll.Until(t, "nobody to be left", func() bool {
+	chattest.Eventually(t, "nobody to be left", func() bool {
 		_ = p.ws.Close()
 		users, _ := n.hub.Size()
 		return users == 0

@@ -7,7 +7,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // Two users of a directory with the same name locked each other out, and one whose name
@@ -33,7 +33,7 @@ func TestUsersWithAJWTShareNames(t *testing.T) {
 		t.Errorf("they are %v and %v", ann.me, other.me)
 	}
 	ann.join("lobby")
-	poll.Until(t, "Redis to know who is there", func() bool {
+	chattest.Eventually(t, "Redis to know who is there", func() bool {
 		list, err := one.broker.Present(t.Context(), "lobby")
 		return err == nil && len(list) == 1
 	})

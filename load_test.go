@@ -11,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/race"
+	"example.com/chat/internal/chattest"
 )
 
 // slim is a client that costs this process little: a socket and no goroutine.
@@ -55,7 +54,7 @@ func (s *slim) command(text string) error {
 
 // until reads up to and with the text, which no other frame holds.
 func (s *slim) until(text string) (int, error) {
-	_ = s.SetReadDeadline(time.Now().Add(poll.Patience))
+	_ = s.SetReadDeadline(time.Now().Add(chattest.Patience))
 	var tail []byte
 	for n := 1; ; n++ {
 		b, err := s.in.ReadByte()
@@ -140,7 +139,7 @@ const mostPerConnection = 10
 
 // It measures memory, so it runs while no other test does.
 func TestAnIdleConnectionIsSlim(t *testing.T) {
-	if race.Enabled {
+	if chattest.Race {
 		t.Skip("the race detector multiplies memory: measured without it")
 	}
 	p := startProgram(t, nil, "--addr=127.0.0.1:0", "--rate=0")
@@ -149,7 +148,7 @@ func TestAnIdleConnectionIsSlim(t *testing.T) {
 	const n = 2000
 	crowd(t, url, "idle", n)
 	var each float64
-	poll.Until(t, fmt.Sprintf("%d KiB a connection", mostPerConnection), func() bool {
+	chattest.Eventually(t, fmt.Sprintf("%d KiB a connection", mostPerConnection), func() bool {
 		each = float64(resident(t, p.cmd.Process.Pid)-before) / n
 		return each <= mostPerConnection
 	})

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // scrape reads an address as Prometheus does.
@@ -77,7 +77,7 @@ func shows(t *testing.T, n *testNode, want map[string]float64) {
 			}
 		}
 	}()
-	poll.Until(t, fmt.Sprintf("metrics %v", want), func() bool {
+	chattest.Eventually(t, fmt.Sprintf("metrics %v", want), func() bool {
 		families, _ := scrape(t, n.url)
 		got = values(families)
 		for name, v := range want {
@@ -168,7 +168,7 @@ func TestMetricsShowRecoveries(t *testing.T) {
 	// What is said while a subscription is away has to be read.
 	must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "-subscribe").Err())
 	must(t, rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err())
-	poll.Until(t, "the subscription to be away", func() bool { status, _ := readyz(t, n); return status == 503 })
+	chattest.Eventually(t, "the subscription to be away", func() bool { status, _ := readyz(t, n); return status == 503 })
 	ann.say("lobby", "two", "2")
 	shows(t, n, map[string]float64{"chat_catch_ups_total": 1, "chat_catch_up_entries_total": 1, "chat_subscription_reconnects_total{reason=error}": 1})
 	must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "+subscribe").Err())

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/poll"
 )
 
 // A user of the Go client goes from a node that is cut off from Redis to one that is
@@ -22,7 +22,7 @@ func TestAClientLeavesANodeWithoutRedis(t *testing.T) {
 	c := lay(t, u.Host)
 	u.Host = c.listener.Addr().String()
 	one, two := startNode(t, u.String(), "--node-id=one"), startNode(t, b.URL(), "--node-id=two")
-	poll.Until(t, "the nodes to know each other", func() bool {
+	chattest.Eventually(t, "the nodes to know each other", func() bool {
 		one.broker.Hurry()
 		return one.broker.Vitals()["two"].State == "ready"
 	})
@@ -52,7 +52,7 @@ func TestAClientLeavesANodeWithoutRedis(t *testing.T) {
 	if err != nil || sent.ID == "" {
 		t.Errorf("sent %+v, %v", sent, err)
 	}
-	poll.Until(t, "all messages", func() bool { return heard.Load() == 21 })
+	chattest.Eventually(t, "all messages", func() bool { return heard.Load() == 21 })
 	if s.Node().ID != "two" || s.User() != me || odd.Load() > 0 {
 		t.Errorf("at %s as %v, who was %v, with %d gaps", s.Node().ID, s.User(), me, odd.Load())
 	}

@@ -20,9 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
-	"example.com/chat/internal/race"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/clienttest"
 )
 
@@ -93,7 +91,7 @@ func startThree(t *testing.T, args ...string) (urls []string, control string) {
 		byPort[at[strings.LastIndexByte(at, ':')+1:]] = p
 	}
 	for _, at := range urls {
-		poll.Until(t, "the nodes to know each other", func() bool {
+		chattest.Eventually(t, "the nodes to know each other", func() bool {
 			var list struct{ Nodes []node }
 			return getJSON(t, at+"/api/nodes", &list) == 200 && len(list.Nodes) == 3
 		})
@@ -153,7 +151,7 @@ func TestTheOfficialClientBehindARoundRobinProxy(t *testing.T) {
 func TestACrowdOfOfficialClients(t *testing.T) {
 	clienttest.Dir(t)
 	clients, seconds := 40, 6
-	if *crowdFlag || os.Getenv("CI") == "true" && !race.Enabled {
+	if *crowdFlag || os.Getenv("CI") == "true" && !chattest.Race {
 		clients, seconds = 200, 60
 	} else {
 		t.Parallel()
@@ -187,12 +185,12 @@ func TestTheOfficialClientWithReadmesLines(t *testing.T) {
 	first := startProgram(t, nil, addr)
 	cmd := exec.CommandContext(t.Context(), "node", append(paths, first.url(1))...)
 	cmd.Dir = dir
-	var out, errs proc.Output
+	var out, errs chattest.Output
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	poll.Until(t, "something to be said", func() bool { return strings.Contains(out.String(), "said") })
+	chattest.Eventually(t, "something to be said", func() bool { return strings.Contains(out.String(), "said") })
 	first.signal(syscall.SIGKILL)
 	first.wait()
 	startProgram(t, nil, addr).url(1)

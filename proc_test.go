@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
 )
 
 // established counts the connections that the node at a URL holds.
@@ -20,7 +20,7 @@ func established(t *testing.T, url string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return proc.Established(t, port)
+	return chattest.Established(t, port)
 }
 
 // serveFake speaks just enough of RESP to answer each command.

@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
 )
 
 // It measures time, so it runs while no other test does.
@@ -33,8 +32,8 @@ func TestClusterOfThreeProcesses(t *testing.T) {
 	t.Logf("the killed node's user was elsewhere after %s", time.Since(began).Round(time.Millisecond))
 	ann.say("lobby", "Still there?", "2")
 	again.message("Still there?")
-	poll.Until(t, "the report", func() bool { return strings.Contains(c.errs(), "node 2 ended (signal: killed)") })
-	poll.Until(t, "the node to be back", func() bool {
+	chattest.Eventually(t, "the report", func() bool { return strings.Contains(c.errs(), "node 2 ended (signal: killed)") })
+	chattest.Eventually(t, "the node to be back", func() bool {
 		res, err := http.Get(urls[1] + "/readyz")
 		if err != nil {
 			return false
@@ -71,8 +70,8 @@ func processOn(t *testing.T, url string) int {
 		t.Fatal(err)
 	}
 	var pid int
-	poll.Until(t, "the process on port "+port, func() bool {
-		pid = proc.Listener(t, port)
+	chattest.Eventually(t, "the process on port "+port, func() bool {
+		pid = chattest.Listener(t, port)
 		return pid != 0
 	})
 	return pid
@@ -84,7 +83,7 @@ func TestEndOfTheParentEndsTheNodes(t *testing.T) {
 	pids := []int{processOn(t, c.url(1)), processOn(t, c.url(2))}
 	c.signal(syscall.SIGKILL)
 	for _, pid := range pids {
-		poll.Until(t, "the end of process "+strconv.Itoa(pid), func() bool { return syscall.Kill(pid, 0) != nil })
+		chattest.Eventually(t, "the end of process "+strconv.Itoa(pid), func() bool { return syscall.Kill(pid, 0) != nil })
 	}
 }
 
@@ -146,7 +145,7 @@ func TestAStoppingNodeAnswersUntilBalancersHaveNoticed(t *testing.T) {
 	ann := enter(t, url, "Ann", "lobby")
 	began := time.Now()
 	n.signal(syscall.SIGTERM)
-	poll.Until(t, "/readyz to be 503", func() bool { return check("GET", "/readyz") == 503 })
+	chattest.Eventually(t, "/readyz to be 503", func() bool { return check("GET", "/readyz") == 503 })
 	if got := check("OPTIONS", "/"); got != 503 {
 		t.Errorf("HAProxy's check of a stopping node: %d", got)
 	}
@@ -172,7 +171,7 @@ func TestASecondSignalCutsTheDelayShort(t *testing.T) {
 		n := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--addr=127.0.0.1:0", "--drain-delay=1h")
 		url := n.url(1)
 		n.signal(syscall.SIGTERM)
-		poll.Until(t, "/readyz to be 503", func() bool {
+		chattest.Eventually(t, "/readyz to be 503", func() bool {
 			res, _ := askAs(t, "GET", url+"/readyz", "localhost")
 			return res.StatusCode == 503
 		})
@@ -310,7 +309,7 @@ func TestAStartLogsHowTheNodeIsSetUp(t *testing.T) {
 	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL(), "CHAT_JWT_KEY_FILE="}, "--addr=127.0.0.1:0", "--jwt-secret="+secret, "--secret="+secret,
 		"--origin=https://www.example.org", "--trust-proxy=10.0.0.0/8", "--trust-proxy=0.0.0.0/0", "--text-limit=77")
 	p.url(1)
-	poll.Until(t, "the line", func() bool { return strings.Contains(p.errs(), "msg=started") })
+	chattest.Eventually(t, "the line", func() bool { return strings.Contains(p.errs(), "msg=started") })
 	log := p.errs()
 	if strings.Count(log, "msg=started") != 1 || strings.Contains(log, secret) || strings.Contains(log, strings.Split(b.URL(), "@")[0]) {
 		t.Errorf("logged: %s", log)

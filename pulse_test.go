@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/poll"
 )
 
 // pulse is the life of others while a storm passes: a few users who talk, and
@@ -59,7 +59,7 @@ func (p pulse) lap(least int) lap {
 	if _, err := fmt.Fprintln(p.stdin, max(1, least)); err != nil {
 		p.t.Fatalf("the pulse ended: %v: %s", err, p.errs())
 	}
-	poll.Until(p.t, "the pulse", func() bool { return strings.Count(p.out(), "\n") > seen })
+	chattest.Eventually(p.t, "the pulse", func() bool { return strings.Count(p.out(), "\n") > seen })
 	lines := strings.Split(strings.TrimSpace(p.out()), "\n")
 	var l lap
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &l); err != nil {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest/redistest"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // readyAnswer is what /readyz answers.
@@ -41,7 +41,7 @@ func becomesUnready(t *testing.T, n *testNode, words string) readyAnswer {
 			t.Logf("the last answer: %d %+v", status, answer)
 		}
 	}()
-	poll.Until(t, "/readyz to say "+words, func() bool {
+	chattest.Eventually(t, "/readyz to say "+words, func() bool {
 		status, answer = readyz(t, n)
 		return status == 503 && strings.Contains(answer.Error.Message, words)
 	})
@@ -54,7 +54,7 @@ func becomesUnready(t *testing.T, n *testNode, words string) readyAnswer {
 func becomesReady(t *testing.T, n *testNode) readyAnswer {
 	t.Helper()
 	var answer readyAnswer
-	poll.Until(t, "/readyz to be 200", func() bool {
+	chattest.Eventually(t, "/readyz to be 200", func() bool {
 		var status int
 		status, answer = readyz(t, n)
 		return status == 200 && answer.Ready
@@ -75,12 +75,12 @@ func TestReadyzTellsHowTheProbeFares(t *testing.T) {
 	}
 	server.Kill()
 	answer = becomesUnready(t, n, "connection refused")
-	poll.Until(t, "the probe to age", func() bool {
+	chattest.Eventually(t, "the probe to age", func() bool {
 		_, answer = readyz(t, n)
 		return *answer.Probe.Age > 1500
 	})
 	server.Restart()
-	poll.Until(t, "a young probe", func() bool {
+	chattest.Eventually(t, "a young probe", func() bool {
 		status, answer := readyz(t, n)
 		return status == 200 && *answer.Probe.Age < 1500
 	})
@@ -190,7 +190,7 @@ func TestReadyzTellsThatNamesAreRefused(t *testing.T) {
 	c := dial(t, n.url)
 	// On a starved machine a hello may give up before Redis refuses it, and that says
 	// nothing about Redis: so it is said again.
-	poll.Until(t, "a hello to be refused, and /readyz to say so", func() bool {
+	chattest.Eventually(t, "a hello to be refused, and /readyz to say so", func() bool {
 		c.send("hello", "name", "Ann")
 		c.error("unavailable")
 		status, answer := readyz(t, n)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // refusal is one way in which a Redis refuses what it is told.
@@ -136,7 +136,7 @@ var waysToRefuse = []refusal{
 			}()
 		},
 		end: func(t *testing.T, s *redistest.Server, admin *redis.Conn) {
-			poll.Until(t, "the script's end", func() bool {
+			chattest.Eventually(t, "the script's end", func() bool {
 				_ = admin.Do(context.Background(), "SCRIPT", "KILL").Err()
 				return admin.Ping(context.Background()).Err() == nil
 			})
@@ -156,7 +156,7 @@ var waysToRefuse = []refusal{
 			}()
 		},
 		end: func(t *testing.T, s *redistest.Server, admin *redis.Conn) {
-			poll.Until(t, "the end of the loading", func() bool { return admin.Ping(context.Background()).Err() == nil })
+			chattest.Eventually(t, "the end of the loading", func() bool { return admin.Ping(context.Background()).Err() == nil })
 		},
 	},
 }
@@ -187,10 +187,10 @@ func TestRefusalsAreToldByTheirKindAndNotHurried(t *testing.T) {
 			before, began := commands(t, admin), time.Now()
 			c.begin(t, s, admin)
 			node := crowd.nodes[0]
-			poll.Until(t, "the reason", func() bool { err := node.ready(); return err != nil && strings.Contains(err.Error(), c.says) })
-			poll.Until(t, "the users to be told", func() bool { return !node.hub.Up() })
+			chattest.Eventually(t, "the reason", func() bool { err := node.ready(); return err != nil && strings.Contains(err.Error(), c.says) })
+			chattest.Eventually(t, "the users to be told", func() bool { return !node.hub.Up() })
 			since := time.Now()
-			poll.Until(t, "two more seconds", func() bool { return time.Since(since) > 2*time.Second })
+			chattest.Eventually(t, "two more seconds", func() bool { return time.Since(since) > 2*time.Second })
 			c.end(t, s, admin)
 			count, during := commands(t, admin)-before, time.Since(began)
 			t.Logf("%d commands in %s", count, during.Round(time.Millisecond))
@@ -198,7 +198,7 @@ func TestRefusalsAreToldByTheirKindAndNotHurried(t *testing.T) {
 				t.Errorf("%d commands in %s: that is no backing off", count, during)
 			}
 			for _, n := range crowd.nodes {
-				poll.Until(t, "the node to be ready", func() bool { return n.ready() == nil })
+				chattest.Eventually(t, "the node to be ready", func() bool { return n.ready() == nil })
 			}
 			crowd.more(100)
 			if lost, r := crowd.finish(); lost > 0 || r.Resets > 0 {

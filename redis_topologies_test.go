@@ -14,12 +14,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/load"
-	"example.com/chat/internal/poll"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 var topologies = flag.Bool("redis.topologies", false, "run the long tests with Sentinel and a Redis Cluster, as CI=true does")
@@ -87,7 +87,7 @@ func (c *throng) more(n int64) {
 		return sum
 	}
 	before := length()
-	poll.Until(c.t, fmt.Sprintf("%d more messages", n), func() bool { return length() >= before+n })
+	chattest.Eventually(c.t, fmt.Sprintf("%d more messages", n), func() bool { return length() >= before+n })
 }
 
 // everywhere waits until each room has got n more entries.
@@ -96,7 +96,7 @@ func (c *throng) everywhere(n int64) {
 	for _, room := range c.rooms {
 		length := func() int64 { return c.rdb.XLen(c.t.Context(), redisbroker.LogKey("chat", room)).Val() }
 		before := length()
-		poll.Until(c.t, "messages in "+room, func() bool { return length() >= before+n })
+		chattest.Eventually(c.t, "messages in "+room, func() bool { return length() >= before+n })
 	}
 }
 
@@ -107,7 +107,7 @@ func (c *throng) wiped() { c.fleet.History.Add(check.Record{Op: check.OpWiped}) 
 // acknowledged messages are not where the acknowledgement said.
 func (c *throng) finish() (lost int, r *check.Report) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*poll.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*chattest.Patience)
 	defer cancel()
 	list, err := c.fleet.Finish(ctx, c.rdb, "chat")
 	if err != nil {
@@ -274,7 +274,7 @@ func TestSlotsOfARedisClusterAreMovedWhileInUse(t *testing.T) {
 		t.Errorf("%d lost, %d resets", lost, r.Resets)
 	}
 	for _, n := range crowd.nodes {
-		poll.Until(t, "the node to be ready", func() bool { return n.ready() == nil })
+		chattest.Eventually(t, "the node to be ready", func() bool { return n.ready() == nil })
 	}
 }
 
@@ -287,13 +287,13 @@ func TestAPrimaryOfARedisClusterDiesUnderLoad(t *testing.T) {
 	crowd := assemble(t, cluster.URL, cluster.Client(), everybody, "--wait-replicas=1")
 	crowd.everywhere(5)
 	cluster.Servers[4].Do("CLUSTER", "FAILOVER")
-	poll.Until(t, "the replica to be a primary", func() bool { return cluster.Servers[4].Info("replication", "role") == "master" })
+	chattest.Eventually(t, "the replica to be a primary", func() bool { return cluster.Servers[4].Info("replication", "role") == "master" })
 	crowd.everywhere(5)
 	dead := cluster.Owner(cluster.Servers[4], cluster.Slot(redisbroker.LogKey("chat", crowd.rooms[0])))
 	crowd.wiped()
 	dead.Kill()
 	crowd.wiped()
-	poll.Until(t, "its replica to take over", func() bool {
+	chattest.Eventually(t, "its replica to take over", func() bool {
 		for _, s := range cluster.Servers {
 			if s != dead {
 				owner := cluster.Owner(s, cluster.Slot(redisbroker.LogKey("chat", crowd.rooms[0])))
@@ -309,6 +309,6 @@ func TestAPrimaryOfARedisClusterDiesUnderLoad(t *testing.T) {
 		t.Errorf("%d acknowledged messages were lost", lost)
 	}
 	for _, n := range crowd.nodes {
-		poll.Until(t, "the node to be ready", func() bool { return n.ready() == nil })
+		chattest.Eventually(t, "the node to be ready", func() bool { return n.ready() == nil })
 	}
 }

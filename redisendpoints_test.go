@@ -7,9 +7,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 // Clusters behind NAT or a balancer tell no hosts, only ports: nodes ended with
@@ -39,7 +39,7 @@ func TestARedisClusterMayTellNoHosts(t *testing.T) {
 				cluster.Move(slot, from, to) // who asks the old owner is redirected
 				from, to = to, from
 				said("2")
-				poll.Until(t, "the nodes to be ready", func() bool { return one.ready() == nil && two.ready() == nil })
+				chattest.Eventually(t, "the nodes to be ready", func() bool { return one.ready() == nil && two.ready() == nil })
 				said("3")
 			}
 		})

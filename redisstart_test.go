@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // A node that was started before its Redis ended at once. It waits, and says so
@@ -21,9 +21,9 @@ func TestAStartWaitsForRedis(t *testing.T) {
 			server := redistest.Start(t, "--requirepass", "SECRET")
 			server.Kill()
 			p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis=redis://:SECRET@"+server.Addr, flag)
-			poll.Until(t, "a line about the wait", func() bool { return strings.Contains(p.errs(), "waiting for it") })
+			chattest.Eventually(t, "a line about the wait", func() bool { return strings.Contains(p.errs(), "waiting for it") })
 			began := time.Now()
-			poll.Until(t, "a few tries", func() bool { return time.Since(began) > 500*time.Millisecond })
+			chattest.Eventually(t, "a few tries", func() bool { return time.Since(began) > 500*time.Millisecond })
 			server.Restart()
 			enter(t, p.url(1), "Ann", "lobby").say("lobby", "it came", "k")
 			errs := p.errs()
@@ -43,7 +43,7 @@ func TestAStartDoesNotWaitForWhatStaysWrong(t *testing.T) {
 	primary := redistest.Start(t)
 	_, port, _ := net.SplitHostPort(primary.Addr)
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+port)
-	poll.Until(t, "the replica to follow", func() bool { return replica.Info("replication", "master_link_status") == "up" })
+	chattest.Eventually(t, "the replica to follow", func() bool { return replica.Info("replication", "master_link_status") == "up" })
 	full := redistest.Start(t, "--maxmemory", "1")
 	sentinel := redistest.StartSentinel(t, nil)
 	web := startNode(t, primary.URL)
@@ -84,7 +84,7 @@ func TestAWaitForRedisEndsWithASignal(t *testing.T) {
 	server.Kill()
 	for _, flag := range []string{"--nodes=1", "--nodes=2"} {
 		p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis="+server.Addr, flag)
-		poll.Until(t, "a line about the wait", func() bool { return strings.Contains(p.errs(), "waiting for it") })
+		chattest.Eventually(t, "a line about the wait", func() bool { return strings.Contains(p.errs(), "waiting for it") })
 		p.signal(syscall.SIGTERM)
 		if code := p.wait(); code != 0 {
 			t.Errorf("%s: status %d: %s", flag, code, p.errs())
@@ -98,7 +98,7 @@ func TestAStartWaitsForARedisThatIsNotReadyYet(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--min-replicas-to-write", "1")
 	p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis="+server.Addr)
-	poll.Until(t, "a line about the wait", func() bool { return strings.Contains(p.errs(), "NOREPLICAS") })
+	chattest.Eventually(t, "a line about the wait", func() bool { return strings.Contains(p.errs(), "NOREPLICAS") })
 	server.Do("CONFIG", "SET", "min-replicas-to-write", "0")
 	enter(t, p.url(1), "Ann", "lobby").say("lobby", "it came", "k")
 }

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 func TestWhatRedisTakes(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -18,7 +18,7 @@ func through(url string, from, to *testNode) string { return strings.Replace(url
 // knowEachOther waits until the nodes know of all of them.
 func knowEachOther(t *testing.T, nodes ...*testNode) {
 	t.Helper()
-	poll.Until(t, "the nodes to know each other", func() bool {
+	chattest.Eventually(t, "the nodes to know each other", func() bool {
 		for _, n := range nodes {
 			for _, other := range nodes {
 				if _, ok := n.peers.find(other.peers.self.Tag); !ok {
@@ -71,7 +71,7 @@ func TestRequestsReachTheOwnerOfTheirSession(t *testing.T) {
 		t.Error("the session is at the wrong node")
 	}
 	_ = c.Close()
-	poll.Until(t, "nothing to be left", func() bool { return two.relay.Stats().Open == 0 && one.connections() == 0 })
+	chattest.Eventually(t, "nothing to be left", func() bool { return two.relay.Stats().Open == 0 && one.connections() == 0 })
 }
 
 // Other nodes reach a node where it listens, or as it was told; where it listens
@@ -139,7 +139,7 @@ func TestSessionsOfOtherNodesThatAreGone(t *testing.T) {
 	wiretest.Wants(t, "GET", other, "", 400, unknownSession)
 	wiretest.Wants(t, "POST", other, "40", 400, unknownSession)
 	two.Close(0)
-	poll.Until(t, "the node to be known as gone", func() bool { _, ok := one.peers.find(info.Tag); return !ok })
+	chattest.Eventually(t, "the node to be known as gone", func() bool { _, ok := one.peers.find(info.Tag); return !ok })
 	wiretest.Wants(t, "GET", other, "", 400, unknownSession)
 }
 
@@ -183,8 +183,8 @@ func TestADrainedNodeLetsThePollsOfOthersGo(t *testing.T) {
 		status, body, err := wiretest.Try(t.Context(), "GET", through(url, one, two), "")
 		answered <- answer{status, body, err}
 	}()
-	poll.Until(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
-	two.Drain(poll.Patience)
+	chattest.Eventually(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
+	two.Drain(chattest.Patience)
 	if got := <-answered; got.status != 200 || got.body != "6" || got.err != nil {
 		t.Errorf("the poll got %+v", got)
 	}
@@ -234,7 +234,7 @@ func TestASessionOutlivesWhatFailsBetweenNodes(t *testing.T) {
 		_, body, _ := wiretest.Try(t.Context(), "GET", other+"&t=a", "")
 		first <- body
 	}()
-	poll.Until(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
+	chattest.Eventually(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
 	wiretest.Wants(t, "POST", url, `421["ping"]`, 200, "ok")
 	if got := <-first; got != "431[{}]" {
 		t.Errorf("the poll got %q", got)
@@ -243,7 +243,7 @@ func TestASessionOutlivesWhatFailsBetweenNodes(t *testing.T) {
 		_, body, _ := wiretest.Try(t.Context(), "GET", other+"&t=b", "")
 		first <- body
 	}()
-	poll.Until(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
+	chattest.Eventually(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
 	second := make(chan string, 1)
 	go func() { // ends with the poll
 		_, body, _ := wiretest.Try(t.Context(), "GET", url+"&t=c", "")
@@ -262,7 +262,7 @@ func TestASessionOutlivesWhatFailsBetweenNodes(t *testing.T) {
 		_, body, _ := wiretest.Try(t.Context(), "GET", other+"&t=d", "")
 		first <- body
 	}()
-	poll.Until(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
+	chattest.Eventually(t, "the poll to wait", func() bool { return two.relay.Stats().Open == 1 })
 	_ = two.http.Close()
 	two.relay.Close()
 	<-first

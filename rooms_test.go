@@ -8,7 +8,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // A room that everybody has left vanished from the list although it had messages.
@@ -27,7 +27,7 @@ func TestRoomsWithoutAnybodyAreListed(t *testing.T) {
 		return len(f.Rooms) == 2 && f.Rooms[0].Room == "busy" && f.Rooms[0].Count == 1 && f.Rooms[0].Last == 0 &&
 			f.Rooms[1].Room == "quiet" && f.Rooms[1].Count == 0 && f.Rooms[1].Last == said.Time
 	}
-	poll.Until(t, "both rooms, on each node and in each way", func() bool {
+	chattest.Eventually(t, "both rooms, on each node and in each way", func() bool {
 		ann.send("rooms")
 		var page frame
 		getJSON(t, two.url+"/api/rooms", &page)
@@ -59,7 +59,7 @@ func TestTheListHoldsOnlyRoomsThatATokenOpens(t *testing.T) {
 	bob.hello("auth", some)
 	ann.join("open")
 	ann.join("closed")
-	poll.Until(t, "both rooms", func() bool {
+	chattest.Eventually(t, "both rooms", func() bool {
 		ann.send("rooms")
 		return len(ann.next("rooms").Rooms) == 2
 	})

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // chat runs the program to its end, and returns what it printed and its exit status.
@@ -58,11 +58,11 @@ func TestATokenFileKeepsTheUser(t *testing.T) {
 	}
 	// While one call listens another speaks.
 	tail := startProgram(t, []string{"CHAT_TOKEN_FILE=" + file, "CHAT_URL=" + urls[1]}, "tail", "lobby")
-	poll.Until(t, "the tail", func() bool { return strings.Count(tail.out(), "build") == 6 })
+	chattest.Eventually(t, "the tail", func() bool { return strings.Count(tail.out(), "build") == 6 })
 	if _, status, stderr := chat(t, "send", "lobby", "done", "--token-file="+file, "--url="+urls[0]); status != 0 {
 		t.Errorf("status %d: %s", status, stderr)
 	}
-	poll.Until(t, "the last one", func() bool { return strings.Contains(tail.out(), "  deploybot  done\n") })
+	chattest.Eventually(t, "the last one", func() bool { return strings.Contains(tail.out(), "  deploybot  done\n") })
 	tail.signal(syscall.SIGINT)
 	if status := tail.wait(); status != 0 {
 		t.Errorf("tail ended with %d", status)
@@ -100,7 +100,7 @@ func TestTailEndsWithItsReader(t *testing.T) {
 	if err := tail.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stuck := time.AfterFunc(poll.Patience, func() { _ = tail.Process.Kill() })
+	stuck := time.AfterFunc(chattest.Patience, func() { _ = tail.Process.Kill() })
 	defer stuck.Stop()
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.HasSuffix(line, "Ann  line 0\n") {
 		t.Errorf("read %q, %v", line, err)

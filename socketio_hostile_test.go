@@ -11,8 +11,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/race"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -93,7 +92,7 @@ func TestSocketIOBrokenSessions(t *testing.T) {
 		if status != c.status || status == 400 && body != bad {
 			t.Errorf("%s: %d %s", what, status, body)
 		}
-		poll.Until(t, "the end after "+what, func() bool {
+		chattest.Eventually(t, "the end after "+what, func() bool {
 			status, _ := wiretest.Do(t, "POST", url, "3")
 			return status == 400
 		})
@@ -105,14 +104,14 @@ func TestSocketIOBrokenSessions(t *testing.T) {
 		status, _, _ := wiretest.Try(t.Context(), "GET", url, "")
 		first <- status
 	}()
-	poll.Until(t, "one of two polls to be refused", func() bool {
+	chattest.Eventually(t, "one of two polls to be refused", func() bool {
 		status, _ := wiretest.Do(t, "GET", url, "")
 		return status == 400
 	})
 	<-first
 	good.Sends(`42["ping"]`)
 	good.next("pong")
-	poll.Until(t, "all but one to be gone", func() bool { return n.connections() == 1 })
+	chattest.Eventually(t, "all but one to be gone", func() bool { return n.connections() == 1 })
 }
 
 // Attachments that never come are waited for as long as the deadline, in bounded
@@ -164,11 +163,11 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 	if most := 128 * runtime.GOMAXPROCS(0); door.UnderWay > most {
 		t.Errorf("%d are under way", door.UnderWay)
 	}
-	if !race.Enabled && cost > 16<<20 {
+	if !chattest.Race && cost > 16<<20 {
 		t.Errorf("they cost %d bytes, with this test's side of it", cost)
 	}
 	// Who speaks gets in all the same.
-	poll.Until(t, "a place for who speaks", func() bool {
+	chattest.Eventually(t, "a place for who speaks", func() bool {
 		status, body := wiretest.Do(t, "GET", ioBase(n.url)+"polling", "")
 		if status != 200 {
 			return false
@@ -177,13 +176,13 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 		return status == 200
 	})
 	began := time.Now()
-	poll.Until(t, "all to be gone", func() bool { return n.connections() <= 1 && n.door.Stats().UnderWay == 0 })
+	chattest.Eventually(t, "all to be gone", func() bool { return n.connections() <= 1 && n.door.Stats().UnderWay == 0 })
 	t.Logf("gone %s later", time.Since(began).Round(time.Millisecond))
 }
 
 // A WebSocket that one node passes on to another costs little, as it stays.
 func TestAWebSocketThatIsPassedOnIsSlim(t *testing.T) {
-	if race.Enabled {
+	if chattest.Race {
 		t.Skip("the race detector's own memory would be measured")
 	}
 	b := startTestBroker(t)
@@ -200,9 +199,9 @@ func TestAWebSocketThatIsPassedOnIsSlim(t *testing.T) {
 		c := hearAt(t, two.url, "/socket.io/?"+query, new(atomic.Int64), [2]string{"2probe", "3probe"})
 		c.say("5")
 	}
-	poll.Until(t, "the upgrades", func() bool { return one.io.Stats().Engine.WebSockets == count })
+	chattest.Eventually(t, "the upgrades", func() bool { return one.io.Stats().Engine.WebSockets == count })
 	// The owner's reader, this test's, and one for each direction.
-	poll.Until(t, "few goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+4*count+count/2 })
+	chattest.Eventually(t, "few goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+4*count+count/2 })
 	each := (heldMemory() - before) / count
 	t.Logf("a WebSocket that is passed on costs %d bytes, with both nodes' and this test's side of it", each)
 	if each > 32<<10 {
@@ -215,7 +214,7 @@ func TestAWebSocketThatIsPassedOnIsSlim(t *testing.T) {
 	for _, end := range ends {
 		end()
 	}
-	poll.Until(t, "all to have ended", func() bool { return two.relay.Stats().Open == 0 && one.connections() == 0 })
+	chattest.Eventually(t, "all to have ended", func() bool { return two.relay.Stats().Open == 0 && one.connections() == 0 })
 }
 
 // heldMemory is what is in use after a collection.

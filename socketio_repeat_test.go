@@ -10,7 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -73,7 +73,7 @@ func TestSocketIOClientsWhoseMarksRepeat(t *testing.T) {
 			c.post(fmt.Sprintf(`42%d["send",{"room":"%s","text":"%d","key":"k%d"}]`, i+2, room, i, i))
 		}
 		polls := 0
-		for start := time.Now(); len(c.got) < 3+2*5 && time.Since(start) < poll.Patience; polls++ {
+		for start := time.Now(); len(c.got) < 3+2*5 && time.Since(start) < chattest.Patience; polls++ {
 			c.poll(t.Context())
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -145,7 +145,7 @@ func TestSocketIOCommandsThatComeTwiceDoNoHarm(t *testing.T) {
 	}
 	// The same mark and body is a repeat, and even CONNECT does no harm then.
 	wiretest.Wants(t, "POST", url+"&t=a", `40{"auth":"x"}`, 200, "ok") // this one ends the session, as a second CONNECT
-	poll.Until(t, "the end", func() bool { status, _ := wiretest.Do(t, "POST", url, "3"); return status == 400 })
+	chattest.Eventually(t, "the end", func() bool { status, _ := wiretest.Do(t, "POST", url, "3"); return status == 400 })
 	url = wiretest.Open(t, ioBase(n.url))
 	for range 3 {
 		wiretest.Wants(t, "POST", url+"&t=a", `40{"auth":"`+auth+`"}`, 200, "ok")

@@ -11,7 +11,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/test/socketio/wiretest"
 )
@@ -193,7 +193,7 @@ func TestSocketIOComesBackWhereItWas(t *testing.T) {
 	token := bob.connect(`{"name":"Bob"}`).Token
 	_ = bob.Close()
 	for i := range 60 {
-		poll.Until(t, "a message to be taken", func() bool {
+		chattest.Eventually(t, "a message to be taken", func() bool {
 			ann.send("send", "room", "lobby", "text", "x", "key", fmt.Sprint("m", i))
 			f := ann.next("sent", "error")
 			for f.Type == "error" {
@@ -253,7 +253,7 @@ func TestSocketIOHelloRefused(t *testing.T) {
 	left.Sends("41")
 	p.Closes()
 	left.Closes()
-	poll.Until(t, "all places to be free", func() bool { return n.door.Stats().UnderWay == 0 && n.io.Stats().Engine.Open == 1 })
+	chattest.Eventually(t, "all places to be free", func() bool { return n.door.Stats().UnderWay == 0 && n.io.Stats().Engine.Open == 1 })
 }
 
 // Who comes while Redis is away is not refused for good: official clients try again
@@ -407,7 +407,7 @@ func TestSocketIOIsCountedWithTheOthers(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 	dial(t, n.url).closes(protocol.CloseFull)
-	poll.Until(t, "the one too many to be gone", func() bool { return n.connections() == 2 })
+	chattest.Eventually(t, "the one too many to be gone", func() bool { return n.connections() == 2 })
 	families, _ := scrape(t, n.url)
 	got := values(families)
 	if got["chat_connections"] != 2 || got["chat_socketio_sessions{transport=websocket}"] != 1 {
@@ -415,7 +415,7 @@ func TestSocketIOIsCountedWithTheOthers(t *testing.T) {
 	}
 	_ = bob.Close()
 	_ = ann.ws.Close()
-	poll.Until(t, "the places", func() bool { return n.connections() == 0 })
+	chattest.Eventually(t, "the places", func() bool { return n.connections() == 0 })
 	if n.door.Stats().UnderWay != 0 || n.io.Stats().Engine.Opened != 1 {
 		t.Errorf("%+v, %+v", n.door.Stats(), n.io.Stats())
 	}

@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/race"
+	"example.com/chat/internal/chattest"
 )
 
 // What the others in a room may feel of readers that stall: twice the 99th
@@ -48,7 +47,7 @@ func stall(t *testing.T, url, room string, n int) []*slim {
 // median of the rounds, so that a machine that is busy for a while with other
 // things burdens both. It measures time, so it runs while no other test does.
 func TestReadersThatStallAreNotFelt(t *testing.T) {
-	if race.Enabled {
+	if chattest.Race {
 		t.Skip("the race detector multiplies time: measured without it")
 	}
 	const stalled, heard = 20, 300
@@ -70,7 +69,7 @@ func TestReadersThatStallAreNotFelt(t *testing.T) {
 		p.lap(0) // without their joining
 		with = append(with, p.lap(heard*3/2).P99)
 		if round == rounds-1 {
-			poll.Until(t, "the stalled to be closed", func() bool { return established(t, url) <= before })
+			chattest.Eventually(t, "the stalled to be closed", func() bool { return established(t, url) <= before })
 			closed = time.Since(began)
 		}
 		for _, c := range list {

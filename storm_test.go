@@ -17,9 +17,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/race"
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 var stormFlag = flag.Int("storm", 0, "how many clients come back at once (default 300, under CI=true 5000)")
@@ -154,7 +153,7 @@ const (
 // client, and who was there before goes on talking. It measures time and
 // memory, so it runs while no other test does.
 func TestAStormOfThoseWhoseNodeDied(t *testing.T) {
-	if race.Enabled {
+	if chattest.Race {
 		t.Skip("the race detector multiplies time and memory: measured without it")
 	}
 	n := stormSize(t)
@@ -224,17 +223,17 @@ func TestAStormOfThoseWhoseNodeDied(t *testing.T) {
 func (s *storm) leaveNothing(rdb *redis.Client, pids []int, before use) {
 	s.t.Helper()
 	const others = 4 // the voice, and the pulse's three
-	poll.Until(s.t, "Redis to forget who is gone", func() bool {
+	chattest.Eventually(s.t, "Redis to forget who is gone", func() bool {
 		names, err := rdb.HLen(s.t.Context(), "chat:{cluster}:names").Result()
 		return err == nil && names == others
 	})
 	for _, room := range s.rooms {
-		poll.Until(s.t, room+" to be empty again", func() bool {
+		chattest.Eventually(s.t, room+" to be empty again", func() bool {
 			s.voice.send("members", "room", room)
 			return s.voice.next("members").Count == 1
 		})
 	}
-	poll.Until(s.t, "the nodes to close what is over", func() bool { return usage(s.t, pids).files <= before.files+len(pids)*redisPool })
+	chattest.Eventually(s.t, "the nodes to close what is over", func() bool { return usage(s.t, pids).files <= before.files+len(pids)*redisPool })
 	now := usage(s.t, pids)
 	s.t.Logf("two nodes had %d files and %d MiB before, %d and %d when all were gone", before.files, before.memory>>10, now.files, now.memory>>10)
 }
@@ -252,7 +251,7 @@ func TestCrowdsLeaveNothingBehind(t *testing.T) {
 		for _, c := range list {
 			_ = c.Close()
 		}
-		poll.Until(t, "the connections to end", func() bool { return n.sockets.Stats().Open == 0 && n.web.Count() == 0 })
+		chattest.Eventually(t, "the connections to end", func() bool { return n.sockets.Stats().Open == 0 && n.web.Count() == 0 })
 		if under := n.door.Stats().UnderWay; under != 0 {
 			t.Errorf("%d are still on their way in", under)
 		}
@@ -262,9 +261,9 @@ func TestCrowdsLeaveNothingBehind(t *testing.T) {
 			continue
 		}
 		// Some workers wait for more, more or fewer of them.
-		poll.Until(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines+members/5 })
+		chattest.Eventually(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines+members/5 })
 		// A leak of 1 KiB a connection would be seen.
-		poll.Until(t, "the memory to be free", func() bool { return liveHeap() <= heap+members*uint64(round)<<10 })
+		chattest.Eventually(t, "the memory to be free", func() bool { return liveHeap() <= heap+members*uint64(round)<<10 })
 	}
 	t.Logf("%d goroutines and %d KiB after the first crowd, %d and %d after the fourth", goroutines, heap>>10, runtime.NumGoroutine(), liveHeap()>>10)
 }

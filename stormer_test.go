@@ -18,7 +18,7 @@ import (
 	"strings"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // stormer is a client that costs little and comes back as clients should: at
@@ -52,7 +52,7 @@ func (s *stormer) enter(ctx context.Context, url string) (wait time.Duration, er
 		return 0, err
 	}
 	s.in = bufio.NewReaderSize(s.conn, 2048)
-	_ = s.conn.SetDeadline(time.Now().Add(poll.Patience))
+	_ = s.conn.SetDeadline(time.Now().Add(chattest.Patience))
 	fmt.Fprintf(s.conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
 		addr, base64.StdEncoding.EncodeToString(make([]byte, 16)))
 	res, err := http.ReadResponse(s.in, nil)
@@ -228,7 +228,7 @@ func (s *stormer) until(ctx context.Context, urls func() []string, heads map[str
 			if s.has(heads) {
 				return nil
 			}
-			_ = s.conn.SetReadDeadline(time.Now().Add(poll.Patience))
+			_ = s.conn.SetReadDeadline(time.Now().Add(chattest.Patience))
 			var err error
 			if buf, err = s.read(buf); err == nil {
 				continue

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // nodeLine is one node in the answer of /api/nodes.
@@ -48,25 +48,25 @@ func TestEachNodeTellsHowAllAre(t *testing.T) {
 	}
 	ways := map[string]string{"itself": one.url, "the other": two.url}
 	for from, url := range ways {
-		poll.Until(t, "what "+from+" says of one", func() bool {
+		chattest.Eventually(t, "what "+from+" says of one", func() bool {
 			n := nodeLines(t, url)["one"]
 			return n.State == "ready" && n.URL == one.url && n.Users == 2 && n.Connections == 2 && n.Rooms == 2 && n.Rate >= 1 &&
 				n.RTT != nil && *n.RTT > 0 && n.Age != nil && *n.Age < 3000 && n.Seen != nil && *n.Seen < 3000
 		})
 	}
-	poll.Until(t, "two, which has nobody", func() bool { // its first beat comes before it is ready
+	chattest.Eventually(t, "two, which has nobody", func() bool { // its first beat comes before it is ready
 		n := nodeLines(t, one.url)["two"]
 		return n.State == "ready" && n.Users == 0 && n.Rooms == 0 && n.Rate == 0
 	})
-	poll.Until(t, "the rate to go", func() bool { return nodeLines(t, two.url)["one"].Rate == 0 })
+	chattest.Eventually(t, "the rate to go", func() bool { return nodeLines(t, two.url)["one"].Rate == 0 })
 
 	two.draining.Store(true)
 	two.broker.Hurry()
-	poll.Until(t, "two to drain", func() bool { return nodeLines(t, one.url)["two"].State == "draining" })
+	chattest.Eventually(t, "two to drain", func() bool { return nodeLines(t, one.url)["two"].State == "draining" })
 
 	// Without Redis a node knows itself, and that it has heard nothing of others.
 	b.Close()
-	poll.Until(t, "one to be away", func() bool {
+	chattest.Eventually(t, "one to be away", func() bool {
 		all := nodeLines(t, one.url)
 		return all["one"].State == "away" && all["two"].Seen != nil && *all["two"].Seen > 1500
 	})
@@ -85,7 +85,7 @@ func TestANodeThatTellsNothingIsListedByIDAndURL(t *testing.T) {
 	must(t, rdb.ZAdd(ctx, "chat:{cluster}:nodes", redis.Z{
 		Score: float64(time.Now().Add(5 * time.Second).UnixMilli()), Member: "old~1",
 	}).Err())
-	poll.Until(t, "the old node", func() bool { return nodeLines(t, one.url)["old"].ID != "" })
+	chattest.Eventually(t, "the old node", func() bool { return nodeLines(t, one.url)["old"].ID != "" })
 	if n := nodeLines(t, one.url)["old"]; n != (nodeLine{ID: "old", URL: "http://127.0.0.1:9"}) {
 		t.Errorf("%+v", n)
 	}
@@ -96,7 +96,7 @@ func TestPagesThatMayConnectMayReadTheAPI(t *testing.T) {
 	b := startTestBroker(t)
 	n := startNode(t, b.URL(), "--origin=https://friend.example")
 	other := startNode(t, b.URL())
-	poll.Until(t, "both", func() bool { return len(nodeLines(t, n.url)) == 2 })
+	chattest.Eventually(t, "both", func() bool { return len(nodeLines(t, n.url)) == 2 })
 	for _, path := range []string{"/api/nodes", "/api/rooms", "/api/rooms/lobby/messages", "/api/trace?key=trace-x", "/api/nothing"} {
 		for origin, want := range map[string]string{
 			"":                       "",
@@ -181,14 +181,14 @@ func TestAMessageIsTracedThroughTheNodes(t *testing.T) {
 	bob.message("two")
 
 	var said, heard traceLine
-	poll.Until(t, "the trace at the first node", func() bool {
+	chattest.Eventually(t, "the trace at the first node", func() bool {
 		return getJSON(t, one.url+"/api/trace?key=trace-1", &said) == 200 && said.Handed != 0 && said.AppendEnded != 0
 	})
 	if said.Node != "one" || !(began <= said.Received && said.Received <= said.AppendBegan && said.AppendBegan < said.AppendEnded && said.AppendEnded <= said.Now) ||
 		!(said.AppendBegan < said.Heard && said.Heard <= said.Handed && said.Handed <= said.Now) {
 		t.Errorf("at the first node: %+v, from %d on", said, began)
 	}
-	poll.Until(t, "the trace at the second node", func() bool {
+	chattest.Eventually(t, "the trace at the second node", func() bool {
 		return getJSON(t, two.url+"/api/trace?key=trace-1", &heard) == 200 && heard.Handed != 0
 	})
 	if heard.Node != "two" || heard.Received+heard.AppendBegan+heard.AppendEnded != 0 || !(said.AppendBegan < heard.Heard && heard.Heard <= heard.Handed) {

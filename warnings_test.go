@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -34,14 +34,14 @@ func TestTwoNodesWithOneID(t *testing.T) {
 	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--addr=127.0.0.1:0", "--node-id=a")
 	two := p.url(1)
 	const same = "another node has the id of this one, a:"
-	poll.Until(t, "the second to warn", func() bool { return strings.Contains(p.errs(), same) })
+	chattest.Eventually(t, "the second to warn", func() bool { return strings.Contains(p.errs(), same) })
 	for _, url := range []string{one.url, two} {
-		poll.Until(t, "a warning", func() bool { return strings.Contains(warningsOf(t, url), same) })
+		chattest.Eventually(t, "a warning", func() bool { return strings.Contains(warningsOf(t, url), same) })
 	}
 	if got := warningsOf(t, three.url); got != "" {
 		t.Errorf("the third warns: %s", got)
 	}
-	poll.Until(t, "the nodes to know each other", func() bool { return len(three.peers.others()) == 2 && len(one.peers.others()) == 1 })
+	chattest.Eventually(t, "the nodes to know each other", func() bool { return len(three.peers.others()) == 2 && len(one.peers.others()) == 1 })
 	for _, owner := range []string{one.url, two} {
 		for _, at := range []string{one.url, two, three.url} {
 			url := strings.Replace(wiretest.Open(t, ioBase(owner)), owner, at, 1)
@@ -93,11 +93,11 @@ func TestALoopbackAddressIsForOneMachine(t *testing.T) {
 		"the same address":          `{"id":"far","tag":"t","peer":"` + n.peers.self.Peer + `"}`,
 	} {
 		says(info)
-		poll.Until(t, what, func() bool { return strings.Contains(warningsOf(t, n.url), loopback) })
+		chattest.Eventually(t, what, func() bool { return strings.Contains(warningsOf(t, n.url), loopback) })
 		if got := warningsOf(t, given.url); got != "" {
 			t.Errorf("%s: one with an address warns: %s", what, got)
 		}
 		says(`{"id":"far","tag":"t","peer":"127.0.0.1:1","machine":"` + machine() + `"}`)
-		poll.Until(t, "its end", func() bool { return warningsOf(t, n.url) == "" })
+		chattest.Eventually(t, "its end", func() bool { return warningsOf(t, n.url) == "" })
 	}
 }

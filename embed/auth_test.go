@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // raw is a connection to the broker that nobody has spoken on.
@@ -21,7 +21,7 @@ func raw(t *testing.T, b *Broker) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(poll.Patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(chattest.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return c

@@ -13,7 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 func start(t *testing.T, cfg BrokerConfig) *Broker {
@@ -69,7 +69,7 @@ func TestAFrozenSubscriberIsNotFelt(t *testing.T) {
 	reading := rdb.Subscribe(t.Context(), "news")
 	t.Cleanup(func() { _ = reading.Close() })
 	subscribers := func() int64 { return rdb.PubSubNumSub(t.Context(), "news").Val()["news"] }
-	poll.Until(t, "the subscriptions", func() bool { return subscribers() == 2 })
+	chattest.Eventually(t, "the subscriptions", func() bool { return subscribers() == 2 })
 
 	const pieces = 640 // of 64 KiB: 40 MiB
 	payload := func(i int) string { return fmt.Sprintf("%08d", i) + strings.Repeat("x", 64<<10-8) }
@@ -95,13 +95,13 @@ func TestAFrozenSubscriberIsNotFelt(t *testing.T) {
 	if err := <-heard; err != nil {
 		t.Errorf("the subscriber that reads: %v", err)
 	}
-	poll.Until(t, "only the frozen one to be cut off", func() bool { return subscribers() == 1 })
+	chattest.Eventually(t, "only the frozen one to be cut off", func() bool { return subscribers() == 1 })
 }
 
 // hearAll wants n messages, each as payload makes it, in their order.
 func hearAll(s *redis.PubSub, n int, payload func(i int) string) error {
 	for i := 0; i < n; {
-		got, err := s.ReceiveTimeout(context.Background(), poll.Patience)
+		got, err := s.ReceiveTimeout(context.Background(), chattest.Patience)
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func TestCloseDoesNotWaitForAFrozenClient(t *testing.T) {
 	}()
 	select {
 	case <-ended:
-	case <-time.After(poll.Patience):
+	case <-time.After(chattest.Patience):
 		t.Error("Close hangs")
 	}
 }
@@ -149,7 +149,7 @@ func TestTooManyClientsAreTurnedAway(t *testing.T) {
 		t.Errorf("the third heard %q", got)
 	}
 	_ = first.Close()
-	poll.Until(t, "the place that is free again", func() bool {
+	chattest.Eventually(t, "the place that is free again", func() bool {
 		return client(t, b.URL()).Ping(t.Context()).Err() == nil
 	})
 }
@@ -184,5 +184,5 @@ func TestCloseEndsAllThatTheBrokerBegan(t *testing.T) {
 	_ = stranger.Close()
 	_ = sub.Close()
 	_ = c.Close()
-	poll.Until(t, "all goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
+	chattest.Eventually(t, "all goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
 }

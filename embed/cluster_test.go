@@ -18,8 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
 )
 
 // fakeEnv makes this test's binary a node as a cluster starts it; its value is
@@ -119,7 +118,7 @@ func tellAbout(l net.Listener) {
 // running is a cluster of fake nodes.
 type running struct {
 	t        *testing.T
-	out, err proc.Output
+	out, err chattest.Output
 	signals  chan os.Signal
 	ended    chan error
 }
@@ -154,14 +153,14 @@ func runFakes(t *testing.T, way string, cfg ClusterConfig) *running {
 // lines waits until n nodes are ready, and returns what the cluster has said.
 func (r *running) lines(n int) []string {
 	r.t.Helper()
-	poll.Until(r.t, strconv.Itoa(n)+" nodes", func() bool { return strings.Count(r.out.String(), "\n") >= n })
+	chattest.Eventually(r.t, strconv.Itoa(n)+" nodes", func() bool { return strings.Count(r.out.String(), "\n") >= n })
 	return strings.Split(strings.TrimSpace(r.out.String()), "\n")
 }
 
 // stderr waits until the cluster has reported a line.
 func (r *running) stderr(line string) {
 	r.t.Helper()
-	poll.Until(r.t, strconv.Quote(line), func() bool { return strings.Contains(r.err.String(), line+"\n") })
+	chattest.Eventually(r.t, strconv.Quote(line), func() bool { return strings.Contains(r.err.String(), line+"\n") })
 }
 
 // end waits for the end of the cluster.
@@ -170,7 +169,7 @@ func (r *running) end() error {
 	select {
 	case err := <-r.ended:
 		return err
-	case <-time.After(poll.Patience):
+	case <-time.After(chattest.Patience):
 		r.t.Fatal("the cluster does not end")
 		return nil
 	}
@@ -245,7 +244,7 @@ func TestNodesAreShownInTheirOrder(t *testing.T) {
 
 func TestAReadyNodeIsHeldBackForOneThatIsLateAndThenShown(t *testing.T) {
 	t.Parallel()
-	var out proc.Output
+	var out chattest.Output
 	c := &cluster{cfg: ClusterConfig{Stdout: &out}, nodes: newNodes(3), lines: make([]string, 3), held: true}
 	for _, step := range []struct {
 		do   func()
@@ -293,7 +292,7 @@ func TestAKilledNodeComesBackOnItsPort(t *testing.T) {
 	before := r.pids(lines)
 	_ = syscall.Kill(before[1], syscall.SIGKILL)
 	r.stderr("node 2 ended (signal: killed); starting it again in 1s")
-	poll.Until(t, "the node to be back", func() bool {
+	chattest.Eventually(t, "the node to be back", func() bool {
 		a, err := ask(lines[1])
 		return err == nil && a.PID != before[1]
 	})
@@ -416,7 +415,7 @@ func TestParentGone(t *testing.T) {
 	_ = parent.Close()
 	select {
 	case <-gone:
-	case <-time.After(poll.Patience):
+	case <-time.After(chattest.Patience):
 		t.Error("its end is not noticed")
 	}
 }

@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
 )
 
 // controlled starts a cluster of fake nodes with controls, and finds these as a
@@ -64,7 +63,7 @@ func refused(t *testing.T, r *Remote, o Order, status int, words string) {
 // becomes waits until a node is in a state.
 func becomes(t *testing.T, r *Remote, node int, want string) {
 	t.Helper()
-	poll.Until(t, "a node to be "+want, func() bool {
+	chattest.Eventually(t, "a node to be "+want, func() bool {
 		s, err := r.State(t.Context())
 		return err == nil && s.Nodes[node-1].State == want
 	})
@@ -73,7 +72,7 @@ func becomes(t *testing.T, r *Remote, node int, want string) {
 // stopped tells whether a process is stopped by a signal (proc(5), stat).
 func stopped(t *testing.T, pid int) bool {
 	t.Helper()
-	return proc.State(t, pid) == "T"
+	return chattest.ProcessState(t, pid) == "T"
 }
 
 func TestAKilledNodeIsStartedAgain(t *testing.T) {
@@ -108,7 +107,7 @@ func TestANodeIsFrozenAndWoken(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
-	poll.Until(t, "it to stand still", func() bool { return stopped(t, pids[1]) })
+	chattest.Eventually(t, "it to stand still", func() bool { return stopped(t, pids[1]) })
 	refused(t, remote, Order{Action: Drain, Node: 2}, 409, "wake it first")
 	do(t, remote, Freeze, 1)
 	refused(t, remote, Order{Action: Freeze, Node: 3}, 409, "One node must stay awake to hear you.")
@@ -117,7 +116,7 @@ func TestANodeIsFrozenAndWoken(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
-	poll.Until(t, "it to go on", func() bool { return !stopped(t, pids[1]) })
+	chattest.Eventually(t, "it to go on", func() bool { return !stopped(t, pids[1]) })
 	do(t, remote, Freeze, 3)
 	do(t, remote, Kill, 3) // what is frozen can be killed
 	becomes(t, remote, 3, NodeRunning)
@@ -169,13 +168,13 @@ func TestANodeHearsWhatIsDoneToItself(t *testing.T) {
 			if s.Nodes[0].State != NodeFrozen {
 				t.Errorf("%+v", s)
 			}
-			poll.Until(t, "it to stand still", func() bool { return stopped(t, pids[0]) })
+			chattest.Eventually(t, "it to stand still", func() bool { return stopped(t, pids[0]) })
 			continue
 		}
 		if s.Nodes[0].State != NodeStarting {
 			t.Errorf("%+v", s)
 		}
-		poll.Until(t, "its end", func() bool { return errors.Is(syscall.Kill(pids[0], 0), syscall.ESRCH) })
+		chattest.Eventually(t, "its end", func() bool { return errors.Is(syscall.Kill(pids[0], 0), syscall.ESRCH) })
 		becomes(t, remote, 1, NodeRunning)
 	}
 	// What is taken back before it was done is not done.
@@ -246,7 +245,7 @@ func TestTheBrokerIsStoppedAndStarted(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
-	poll.Until(t, "it to answer", func() bool { return rdb.Get(t.Context(), "key").Val() == "kept" })
+	chattest.Eventually(t, "it to answer", func() bool { return rdb.Get(t.Context(), "key").Val() == "kept" })
 	if b.Addr() != addr {
 		t.Errorf("it is at %s, was at %s", b.Addr(), addr)
 	}
@@ -262,7 +261,7 @@ func TestStopCutsOffThoseWhoListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Stop()
-	if _, err := s.ReceiveTimeout(t.Context(), poll.Patience); err == nil || os.IsTimeout(err) {
+	if _, err := s.ReceiveTimeout(t.Context(), chattest.Patience); err == nil || os.IsTimeout(err) {
 		t.Errorf("the subscriber: %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"example.com/chat/internal/need"
+	"example.com/chat/internal/chattest"
 )
 
 // handler is the one that the tests share.
@@ -339,7 +339,7 @@ func TestModulesKeepApart(t *testing.T) {
 // TestClientModule runs the scripts' own tests, which need node.
 func TestClientModule(t *testing.T) {
 	t.Parallel()
-	node := need.Program(t, "node", "the tests of the scripts are skipped")
+	node := chattest.NeedProgram(t, "node", "the tests of the scripts are skipped")
 	tests, err := filepath.Glob("test/*.test.mjs")
 	if err != nil || len(tests) == 0 {
 		t.Fatalf("no tests of the scripts: %v", err)

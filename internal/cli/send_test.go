@@ -14,8 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"example.com/chat/internal/client/fakenode"
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/fakenode"
 	"example.com/chat/internal/protocol"
 )
 
@@ -188,7 +188,7 @@ func TestInterruptedSend(t *testing.T) {
 	if _, err := out.Write([]byte("one\n")); err != nil {
 		t.Fatal(err)
 	}
-	poll.Until(t, "the line", func() bool { return slices.Contains(c.Texts("lobby"), "one") })
+	chattest.Eventually(t, "the line", func() bool { return slices.Contains(c.Texts("lobby"), "one") })
 	cancel()
 	if err := <-ended; err != nil && !strings.HasPrefix(err.Error(), "line 1: interrupted") {
 		t.Errorf("got %v", err)

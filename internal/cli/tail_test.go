@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest/fakenode"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/client/fakenode"
 	"example.com/chat/internal/protocol"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // output is a writer that can be read while it is written to.
@@ -83,7 +83,7 @@ func (p *tailing) texts() []string {
 
 func (p *tailing) wants(t *testing.T, want ...string) {
 	t.Helper()
-	poll.Until(t, fmt.Sprintf("%d lines", len(want)), func() bool { return len(p.texts()) >= len(want) })
+	chattest.Eventually(t, fmt.Sprintf("%d lines", len(want)), func() bool { return len(p.texts()) >= len(want) })
 	if got := p.texts(); !slices.Equal(got, want) {
 		t.Fatalf("printed %q, want %q", got, want)
 	}
@@ -174,9 +174,9 @@ func TestTailJSON(t *testing.T) {
 	n := c.Start(t)
 	c.Say("lobby", "old")
 	p := tail(t, "--json", "lobby", "--url", n.URL)
-	poll.Until(t, "the old one", func() bool { return strings.Contains(p.stdout.String(), "old") })
+	chattest.Eventually(t, "the old one", func() bool { return strings.Contains(p.stdout.String(), "old") })
 	c.Say("lobby", "<b>\u202e\u009b31m\x1b[31m\n é")
-	poll.Until(t, "the new one", func() bool { return strings.Count(p.stdout.String(), "\n") == 2 })
+	chattest.Eventually(t, "the new one", func() bool { return strings.Count(p.stdout.String(), "\n") == 2 })
 	for i, l := range p.stdout.lines() {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(l), &fields); err != nil {
@@ -201,15 +201,15 @@ func TestTailEnds(t *testing.T) {
 		p.stdout.mu.Lock()
 		p.stdout.err = broken
 		p.stdout.mu.Unlock()
-		poll.Until(t, "the join", func() bool { return n.Peers() == 1 && len(n.Heard("join")) > 0 })
-		poll.Until(t, "the end", func() bool { c.Say("lobby", "x"); return len(p.ended) == 1 })
+		chattest.Eventually(t, "the join", func() bool { return n.Peers() == 1 && len(n.Heard("join")) > 0 })
+		chattest.Eventually(t, "the end", func() bool { c.Say("lobby", "x"); return len(p.ended) == 1 })
 		if err := <-p.ended; err != nil {
 			t.Errorf("%v: %v", broken, err)
 		}
-		poll.Until(t, "the leave", func() bool { return n.Peers() == 0 })
+		chattest.Eventually(t, "the leave", func() bool { return n.Peers() == 0 })
 	}
 	p := tail(t, "lobby", "--url", n.URL, "-n", "0")
-	poll.Until(t, "the join", func() bool { return len(n.Heard("join")) == 3 })
+	chattest.Eventually(t, "the join", func() bool { return len(n.Heard("join")) == 3 })
 	n.Close(4003, "for \x1b[31mspam")
 	if err := <-p.ended; err == nil || err.Error() != "removed by a moderator: for spam" {
 		t.Errorf("kicked: %v", err)

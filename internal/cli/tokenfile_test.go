@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/client/fakenode"
+	"example.com/chat/internal/chattest/fakenode"
 )
 
 func read(t *testing.T, path string) string {

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/client/fakenode"
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/fakenode"
 )
 
 // jwt makes what looks like one.
@@ -34,7 +34,7 @@ func TestAJWTIsRenewedBeforeItExpires(t *testing.T) {
 	f := open(t, Options{URL: n.URL, AuthFrom: func(context.Context) (string, error) {
 		return jwt(calls.Add(1), time.Now().Add(200*time.Millisecond)), nil
 	}})
-	poll.Until(t, "two renewals", func() bool { return len(auths(n)) >= 3 })
+	chattest.Eventually(t, "two renewals", func() bool { return len(auths(n)) >= 3 })
 	seen := make(map[string]bool)
 	for _, auth := range auths(n) {
 		if auth == "" || seen[auth] {
@@ -69,7 +69,7 @@ func TestARefusedJWTIsReplacedWhereThereIsAnother(t *testing.T) {
 	// Where there is no source for a moment, it is asked again.
 	now.Store(2)
 	n.Cut()
-	poll.Until(t, "a try without a JWT", func() bool { return f.last().Err != nil })
+	chattest.Eventually(t, "a try without a JWT", func() bool { return f.last().Err != nil })
 	now.Store(3)
 	c.Say("lobby", "2")
 	f.wants(t, "1", "2")

@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"example.com/chat/internal/client/fakenode"
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/fakenode"
 	"example.com/chat/internal/protocol"
 )
 
@@ -44,7 +44,7 @@ func TestNeverFromTLSToPlainText(t *testing.T) {
 			f.follow(t, "lobby", 0)
 			before := len(n.Heard("hello"))
 			n.Close(1012, "restart")
-			poll.Until(t, "the client to be back", func() bool { return len(n.Heard("hello")) > before })
+			chattest.Eventually(t, "the client to be back", func() bool { return len(n.Heard("hello")) > before })
 			f.say(t, "lobby", "through TLS")
 			if at := f.Node().URL; at != base {
 				t.Errorf("announced %s: went from %s to %s", announced, base, at)

@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/client/fakenode"
+	"example.com/chat/internal/chattest/fakenode"
 	"example.com/chat/internal/protocol"
 )
 

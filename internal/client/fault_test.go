@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"example.com/chat/internal/client/fakenode"
+	"example.com/chat/internal/chattest/fakenode"
 	"example.com/chat/internal/protocol"
 )
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // quick are timings for tests; Ping < Gone holds as in the defaults.
@@ -63,7 +63,7 @@ func (f *follower) last() Notice {
 
 func (f *follower) wants(t *testing.T, want ...string) {
 	t.Helper()
-	poll.Until(t, fmt.Sprintf("%d updates", len(want)), func() bool { return len(f.seen()) >= len(want) })
+	chattest.Eventually(t, fmt.Sprintf("%d updates", len(want)), func() bool { return len(f.seen()) >= len(want) })
 	if got := f.seen(); !slices.Equal(got, want) {
 		t.Fatalf("told %q, want %q", got, want)
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/client/fakenode"
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/fakenode"
 )
 
 // A node whose answers were missing was left after 15 s, while others' messages
@@ -44,7 +44,7 @@ func TestAStalledCommandFindsAnotherConnection(t *testing.T) {
 	if f.Node().ID != "n2" || !strings.Contains(f.losses(), "does not answer") {
 		t.Errorf("at %s: %s", f.Node().ID, f.losses())
 	}
-	poll.Until(t, "the end of the old connection", func() bool { return n1.Peers() == 0 })
+	chattest.Eventually(t, "the end of the old connection", func() bool { return n1.Peers() == 0 })
 }
 
 // While there is no better connection the old one is kept, and its answer is taken.
@@ -96,12 +96,12 @@ func TestANodeCutOffFromRedisIsLeft(t *testing.T) {
 	f.wants(t, "1")
 	n1.Push(down(n1, n2)) // its own name is no way out
 	c.Say("lobby", "2")
-	poll.Until(t, "the move", func() bool { return f.Node().ID == "n2" && n2.Peers() == 1 && n1.Peers() == 0 })
+	chattest.Eventually(t, "the move", func() bool { return f.Node().ID == "n2" && n2.Peers() == 1 && n1.Peers() == 0 })
 	f.wants(t, "1", "2")
 
 	// All are cut off: each is tried once, and none a second time.
 	n2.Push(down(n1, n3))
-	poll.Until(t, "the second move", func() bool { return f.Node().ID == "n3" && n3.Peers() == 1 })
+	chattest.Eventually(t, "the second move", func() bool { return f.Node().ID == "n3" && n3.Peers() == 1 })
 	n3.Push(down(n1, n2))
 	c.Say("lobby", "3")
 	f.wants(t, "1", "2", "3")
@@ -113,7 +113,7 @@ func TestANodeCutOffFromRedisIsLeft(t *testing.T) {
 	n3.Push(`{"type":"status","broker":"down"}`)
 	n4 := c.Start(t)
 	n3.Push(down(n4))
-	poll.Until(t, "the third move", func() bool { return f.Node().ID == "n4" })
+	chattest.Eventually(t, "the third move", func() bool { return f.Node().ID == "n4" })
 }
 
 // The silence of a slow line was counted by whole frames.
@@ -168,7 +168,7 @@ func TestWhatArrivedOfAJoinedIsKept(t *testing.T) {
 	f.opts.Timing.Rest = time.Minute // the rest never comes, however slow this test is
 	cut := func(joins int, done func() bool) {
 		t.Helper()
-		poll.Until(t, "all pieces", func() bool {
+		chattest.Eventually(t, "all pieces", func() bool {
 			if done() {
 				return true
 			}
@@ -296,7 +296,7 @@ func TestRoomsAreJoinedByTheHello(t *testing.T) {
 	n.Cut()
 	c.Say("one", "1")
 	c.Say("three", "3")
-	poll.Until(t, "all rooms", func() bool { return len(f.seen()) == 3 })
+	chattest.Eventually(t, "all rooms", func() bool { return len(f.seen()) == 3 })
 	joins := n.Heard("join")[before:]
 	slices.SortStableFunc(joins, func(a, b fakenode.Command) int { return strings.Compare(string(a.Ref), string(b.Ref)) })
 	for i, cmd := range joins {
@@ -324,7 +324,7 @@ func TestARecoveryIsNotCompleteBeforeItsHead(t *testing.T) {
 	go func() { followed <- f.Follow(t.Context(), "lobby", Follow{After: "0-0", Handle: f.update}) }() // ends below
 	f.wants(t, "one")
 	pings := len(n.Heard("ping"))
-	poll.Until(t, "a time longer than Timing.Rest", func() bool { return len(n.Heard("ping")) >= pings+int(2*quick.Rest/quick.Ping)+1 })
+	chattest.Eventually(t, "a time longer than Timing.Rest", func() bool { return len(n.Heard("ping")) >= pings+int(2*quick.Rest/quick.Ping)+1 })
 	n.Push(`{"type":"message","room":"lobby","id":"5-2","text":"two"}`)
 	f.wants(t, "one", "two")
 	if len(followed) > 0 {

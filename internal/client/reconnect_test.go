@@ -15,8 +15,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/client/fakenode"
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/fakenode"
 	"example.com/chat/internal/protocol"
 )
 
@@ -223,7 +223,7 @@ func TestASilentNodeIsLeftWithinTenSeconds(t *testing.T) {
 		if took := time.Since(began); !errors.Is(err, ErrLost) || took < timing.Gone/faster {
 			t.Errorf("left after %s: %v", took, err)
 		}
-	case <-time.After(poll.Patience):
+	case <-time.After(chattest.Patience):
 		t.Fatal("it was not left")
 	}
 }

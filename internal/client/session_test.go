@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/client/fakenode"
+	"example.com/chat/internal/chattest/fakenode"
 	"example.com/chat/internal/protocol"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 func TestFollowGoesOnAtAnotherNode(t *testing.T) {
@@ -120,7 +120,7 @@ func TestGapAndReset(t *testing.T) {
 		return nil
 	})
 	n1.Cut()
-	poll.Until(t, "a try to come back", func() bool { return len(n1.Heard("hello")) > 1 })
+	chattest.Eventually(t, "a try to come back", func() bool { return len(n1.Heard("hello")) > 1 })
 	for i := 2; i <= 100; i++ {
 		c.Say("lobby", fmt.Sprint(i))
 	}
@@ -423,7 +423,7 @@ func TestSlowHandlerIsNoSilence(t *testing.T) {
 	}
 	c.Say("lobby", "1")
 	before := pings()
-	poll.Until(t, "more silence than is allowed", func() bool {
+	chattest.Eventually(t, "more silence than is allowed", func() bool {
 		return pings() > before+int(quick.Gone/quick.Ping)+1
 	})
 	c.Say("lobby", "2")
@@ -441,7 +441,7 @@ func TestCloseWhileLookingForANode(t *testing.T) {
 	f := open(t, Options{URL: n.URL})
 	f.follow(t, "lobby", 50)
 	n.Kill()
-	poll.Until(t, "a failed try", func() bool { return strings.Contains(f.losses(), "refused") })
+	chattest.Eventually(t, "a failed try", func() bool { return strings.Contains(f.losses(), "refused") })
 	waiting := make(chan error)
 	go func() { // ends with the Session, and is waited for below
 		_, err := f.Send(context.Background(), "lobby", "text", "k")

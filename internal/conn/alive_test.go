@@ -8,7 +8,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // A part of a frame is a sign of life as a pong is.
@@ -65,7 +65,7 @@ func TestASlowLinkIsNotTakenForAVanishedClient(t *testing.T) {
 	if len(s.closed) != 0 {
 		t.Fatal("it was given up while it was reading")
 	}
-	poll.Until(t, "the end", func() bool { return len(s.closed) == 1 })
+	chattest.Eventually(t, "the end", func() bool { return len(s.closed) == 1 })
 }
 
 // A client that offers subprotocols ends a connection that answers none of them (RFC

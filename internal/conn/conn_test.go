@@ -18,7 +18,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // echo sends back what it gets, and tells how it was closed.
@@ -112,7 +112,7 @@ func masked(head byte, payload string) []byte {
 
 // frame reads one frame of the server.
 func (r *raw) frame() (head byte, payload []byte, err error) {
-	_ = r.SetReadDeadline(time.Now().Add(poll.Patience))
+	_ = r.SetReadDeadline(time.Now().Add(chattest.Patience))
 	var b [2]byte
 	if _, err := io.ReadFull(r.in, b[:]); err != nil {
 		return 0, nil, err
@@ -263,7 +263,7 @@ func TestAMessageWithoutAnEndIsCutOff(t *testing.T) {
 			_, _ = r.Write(masked(0x01, "begun"))
 			began := time.Now()
 			go func() { _, _ = io.Copy(io.Discard, r.in) }() // ends with the connection
-			poll.Until(t, "the end", func() bool {
+			chattest.Eventually(t, "the end", func() bool {
 				if again != nil {
 					_ = r.SetWriteDeadline(time.Now().Add(time.Second))
 				}
@@ -278,7 +278,7 @@ func TestAMessageWithoutAnEndIsCutOff(t *testing.T) {
 	// A header that stops in the middle.
 	r := s.raw(t)
 	_, _ = r.Write([]byte{0x81})
-	_ = r.SetReadDeadline(time.Now().Add(poll.Patience))
+	_ = r.SetReadDeadline(time.Now().Add(chattest.Patience))
 	if _, err := io.ReadAll(r.in); err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("half a header: %v", err)
 	}
@@ -329,7 +329,7 @@ func TestASlowReaderIsClosedAndOthersAreServed(t *testing.T) {
 			t.Fatal("it was never closed")
 		}
 		c.Send(big)
-		poll.Until(t, "the try to write it", c.tried)
+		chattest.Eventually(t, "the try to write it", c.tried)
 		if c.Pending() > 256<<10+20_000 {
 			t.Fatalf("%d bytes wait", c.Pending())
 		}
@@ -387,7 +387,7 @@ func TestLargeAnswersAreNoSlowReading(t *testing.T) {
 	c := <-s.conns
 	const size = 16 << 20
 	c.Answer(Text(make([]byte, size)))
-	poll.Until(t, "the socket to be full", func() bool { return c.Pending() > 1<<20 })
+	chattest.Eventually(t, "the socket to be full", func() bool { return c.Pending() > 1<<20 })
 	for range 10 {
 		c.Send(Text([]byte("live")))
 	}
@@ -419,7 +419,7 @@ func TestFramesNeverMixNorChangeTheirPlaces(t *testing.T) {
 	}()
 	for i := range frames {
 		if i == 0 {
-			poll.Until(t, "the socket to be full", func() bool { return c.Pending() > 1<<20 })
+			chattest.Eventually(t, "the socket to be full", func() bool { return c.Pending() > 1<<20 })
 		}
 		if i%97 == 0 {
 			_, _ = r.Write(masked(0x89, "ping")) // its pong comes between
@@ -522,12 +522,12 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 			}
 		})
 	}
-	poll.Until(t, "the connections", func() bool { return s.Stats().Open == 50 })
+	chattest.Eventually(t, "the connections", func() bool { return s.Stats().Open == 50 })
 	s.Close()
 	clients.Wait()
 	web.Close()
 	if s.Stats().Open != 0 {
 		t.Errorf("open: %d", s.Stats().Open)
 	}
-	poll.Until(t, "all goroutines to end", func() bool { return runtime.NumGoroutine() <= before+1 })
+	chattest.Eventually(t, "all goroutines to end", func() bool { return runtime.NumGoroutine() <= before+1 })
 }

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // fed is a connection that is fed by hand.
@@ -295,7 +295,7 @@ func TestStalledReadersCostABoundedBuffer(t *testing.T) {
 			}
 		}
 		for _, c := range conns {
-			poll.Until(t, "the try to write it", c.tried)
+			chattest.Eventually(t, "the try to write it", c.tried)
 			if waits := c.Pending(); waits > limit+8<<10+20 {
 				t.Fatalf("%d bytes wait for one", waits)
 			}
@@ -310,7 +310,7 @@ func TestStalledReadersCostABoundedBuffer(t *testing.T) {
 	if bound := int64(limit + blockingChunk + 32<<10); each > bound {
 		t.Errorf("%d bytes each, the bound is %d", each, bound)
 	}
-	poll.Until(t, "their end", func() bool { return s.Stats().Open == 0 })
+	chattest.Eventually(t, "their end", func() bool { return s.Stats().Open == 0 })
 	for range stalled {
 		if got := <-s.closed; got[0] != CloseSlow {
 			t.Errorf("closed with %v", got)

@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"testing"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // The system takes megabytes for a client that reads nothing: who sends as fast
@@ -25,7 +25,7 @@ func TestWhatTheSystemHasNotSentCounts(t *testing.T) {
 	for range frames {
 		c.Answer(f)
 	}
-	poll.Until(t, "the socket to be tried", c.tried)
+	chattest.Eventually(t, "the socket to be tried", c.tried)
 	// What the client's system has received counts as sent.
 	if left := c.Unsent(); left < frames*size-400<<10 || left < c.Pending() {
 		t.Errorf("%d bytes wait of %d, %d in the outbox", left, frames*size, c.Pending())
@@ -35,7 +35,7 @@ func TestWhatTheSystemHasNotSentCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	poll.Until(t, "nothing to wait", func() bool { return c.Unsent() == 0 })
+	chattest.Eventually(t, "nothing to wait", func() bool { return c.Unsent() == 0 })
 	_ = c.net.Close()
 	if n := c.Unsent(); n != 0 {
 		t.Errorf("%d bytes wait on a closed connection", n)

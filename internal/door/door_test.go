@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 var (
@@ -155,18 +155,18 @@ func TestWebClosesWhoComesBeyond(t *testing.T) {
 		defer c.Close()
 		held = append(held, c)
 	}
-	poll.Until(t, "the connections", func() bool { return w.Count() == 4 })
+	chattest.Eventually(t, "the connections", func() bool { return w.Count() == 4 })
 	beyond, err := net.Dial("tcp", site.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer beyond.Close()
-	_ = beyond.SetReadDeadline(time.Now().Add(poll.Patience))
+	_ = beyond.SetReadDeadline(time.Now().Add(chattest.Patience))
 	if _, err := io.ReadAll(beyond); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("it was not closed: %v", err)
 	}
 	_ = held[0].Close()
-	poll.Until(t, "a place", func() bool { return w.Count() == 3 })
+	chattest.Eventually(t, "a place", func() bool { return w.Count() == 3 })
 	res, err := http.Get(site.URL)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 const page = "https://page.example"
@@ -162,7 +162,7 @@ func TestTheNumberOfSessionsIsBounded(t *testing.T) {
 	}
 	s.takes(s.polls(t, url)) // an upgrade takes no place
 	_ = c.Close()
-	poll.Until(t, "the place", func() bool { return s.Stats().Open == 2 })
+	chattest.Eventually(t, "the place", func() bool { return s.Stats().Open == 2 })
 	s.polling()
 	if s.Stats().Full != 2 {
 		t.Errorf("stats %+v", s.Stats())
@@ -195,7 +195,7 @@ func TestSessionsThatOnlyOpenCostLittle(t *testing.T) {
 		s.polling()
 	}
 	http.DefaultClient.CloseIdleConnections()
-	poll.Until(t, "the goroutines to be gone", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
+	chattest.Eventually(t, "the goroutines to be gone", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
 	each := (int64(heap()) - int64(before)) / count
 	t.Logf("a session that only opened costs %d bytes, and no goroutine", each)
 	if each > 4096 {

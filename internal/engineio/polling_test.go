@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -198,7 +198,7 @@ func TestTwoPostsAtOnceCloseTheSession(t *testing.T) {
 		first <- answer.StatusCode
 	}()
 	_, _ = io.WriteString(more, "4a")
-	poll.Until(t, "the first POST", func() bool {
+	chattest.Eventually(t, "the first POST", func() bool {
 		session.mu.Lock()
 		defer session.mu.Unlock()
 		return session.posting
@@ -345,7 +345,7 @@ func TestACloseThatOvertookItsPoll(t *testing.T) {
 			_, body, _ := wiretest.Try(context.Background(), "POST", url, "1")
 			posted <- body
 		}()
-		poll.Until(t, "the close", func() bool {
+		chattest.Eventually(t, "the close", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
 			return session.polled != nil || session.over
@@ -386,7 +386,7 @@ func TestTheServerClosesAfterWhatItSent(t *testing.T) {
 	// Nobody comes for it.
 	s.polling()
 	s.session().Close(4003, "kicked")
-	poll.Until(t, "the end of the linger", func() bool { return s.Stats().Open == 0 })
+	chattest.Eventually(t, "the end of the linger", func() bool { return s.Stats().Open == 0 })
 }
 
 func TestASlowPollerIsClosed(t *testing.T) {

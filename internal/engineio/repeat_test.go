@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -241,13 +241,13 @@ func TestAPostThatIsRepeatedAtOnceIsHandledOnce(t *testing.T) {
 			answers <- body
 		}
 		go send() // ends with the request
-		poll.Until(t, "the first to be handled", func() bool {
+		chattest.Eventually(t, "the first to be handled", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
 			return session.handling
 		})
 		go send() // ends with the request
-		poll.Until(t, "the second", func() bool {
+		chattest.Eventually(t, "the second", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
 			return session.second
@@ -284,14 +284,14 @@ func TestASessionOutlivesAPostThatBreaksOff(t *testing.T) {
 		path := url[strings.Index(url, "/engine.io"):]
 		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n4a", path)
 		session := s.session()
-		poll.Until(t, "the POST", func() bool {
+		chattest.Eventually(t, "the POST", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
 			return session.posting
 		})
 		end(c)
 		_ = c.Close()
-		poll.Until(t, "its end", func() bool {
+		chattest.Eventually(t, "its end", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
 			return !session.posting

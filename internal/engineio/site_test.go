@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -107,7 +107,7 @@ func (s *site) polled(ctx context.Context, url string) <-chan string {
 		}
 		got <- http.StatusText(status) + " " + body
 	}()
-	poll.Until(s.t, "the poll to wait", func() bool {
+	chattest.Eventually(s.t, "the poll to wait", func() bool {
 		session.mu.Lock()
 		defer session.mu.Unlock()
 		return session.poll != nil
@@ -129,7 +129,7 @@ func (s *site) takes(url string) *wiretest.Socket {
 	c.Wants("3probe")
 	c.Sends("5")
 	session := s.session()
-	poll.Until(s.t, "the upgrade", session.upgraded)
+	chattest.Eventually(s.t, "the upgrade", session.upgraded)
 	return c
 }
 
@@ -141,7 +141,7 @@ func (s *site) ends(want Reason) {
 		if got != want {
 			s.t.Fatalf("want the end %q, got %q", want, got)
 		}
-	case <-time.After(poll.Patience):
+	case <-time.After(chattest.Patience):
 		s.t.Fatalf("the session did not end")
 	}
 }

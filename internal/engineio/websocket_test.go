@@ -12,7 +12,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -156,7 +156,7 @@ func TestASecondWebSocketIsClosedAndTheFirstIsNot(t *testing.T) {
 	first.Wants("3probe")
 	s.dial(url).Closes() // while the first takes over
 	first.Sends("5")
-	poll.Until(t, "the upgrade", s.session().upgraded)
+	chattest.Eventually(t, "the upgrade", s.session().upgraded)
 	s.dial(url).Closes()
 	first.Sends("4a")
 	first.Wants("4a")
@@ -175,7 +175,7 @@ func TestAWebSocketThatDoesNotTakeOverLeavesThePollingAlone(t *testing.T) {
 	url := s.polling()
 	alive := func() {
 		t.Helper()
-		poll.Until(t, "the WebSocket to be gone", func() bool {
+		chattest.Eventually(t, "the WebSocket to be gone", func() bool {
 			s.session().mu.Lock()
 			defer s.session().mu.Unlock()
 			return s.session().probe == nil
@@ -222,7 +222,7 @@ func TestAProbeWaitsForThePostThatIsHandled(t *testing.T) {
 	hold <- struct{}{}
 	c := s.dial(url)
 	c.Sends("2probe")
-	poll.Until(t, "the probe", func() bool {
+	chattest.Eventually(t, "the probe", func() bool {
 		s.session().mu.Lock()
 		defer s.session().mu.Unlock()
 		return s.session().answer

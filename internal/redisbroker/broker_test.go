@@ -16,7 +16,7 @@ import (
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // heard is a listener that keeps what it is told.
@@ -51,7 +51,7 @@ func (h *heard) Reachable(up bool)                 { h.note(func() { h.up = up }
 // has polls a condition on what was heard.
 func (h *heard) has(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	poll.Until(t, what, func() bool {
+	chattest.Eventually(t, what, func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return ok()
@@ -318,11 +318,11 @@ func testPresenceIsWorthAsMuchAsItsLease(t *testing.T, at *site) {
 	n1.stop()
 	n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby p1\n-b Bob") })
 	n2.has(t, "one node", func() bool { return len(n2.nodes) == 1 })
-	poll.Until(t, "the name to be free", func() bool {
+	chattest.Eventually(t, "the name to be free", func() bool {
 		_, err := n2.Claim(t.Context(), protocol.NameClaim{User: "x", Name: "BOB"})
 		return err == nil
 	})
-	poll.Until(t, "nothing to be left of the dead node", func() bool {
+	chattest.Eventually(t, "nothing to be left of the dead node", func() bool {
 		return len(n2.find(t, ":*n1~*")) == 0
 	})
 }
@@ -397,7 +397,7 @@ func testALostLeaseIsNoticed(t *testing.T, at *site) {
 		t.Error("the instance is still the same")
 	}
 	// The secret is put back, so that tokens hold.
-	poll.Until(t, "the secret", func() bool {
+	chattest.Eventually(t, "the secret", func() bool {
 		n, err := b.rdb.Exists(t.Context(), b.ns+":{cluster}:secret").Result()
 		return err == nil && n == 1
 	})

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 // partitionOf is the hash tag of a room.
@@ -50,7 +50,7 @@ func subscribers(at *site) int {
 }
 
 func testOneSubscriptionAPartition(t *testing.T, at *site) {
-	poll.Until(t, "the tests before to end", func() bool { return subscribers(at) == 0 })
+	chattest.Eventually(t, "the tests before to end", func() bool { return subscribers(at) == 0 })
 	b := open(t, at, "n1", 10)
 	rooms := roomsApart(5)
 	for _, room := range rooms {
@@ -69,7 +69,7 @@ func testOneSubscriptionAPartition(t *testing.T, at *site) {
 	for _, room := range rooms[1:] {
 		b.Unfollow(room)
 	}
-	poll.Until(t, "two subscriptions to be left", func() bool { return subscribers(at) == 2 })
+	chattest.Eventually(t, "two subscriptions to be left", func() bool { return subscribers(at) == 2 })
 	if err := b.Publish(t.Context(), rooms[0], []byte("tx")); err != nil {
 		t.Fatal(err)
 	}
@@ -78,14 +78,14 @@ func testOneSubscriptionAPartition(t *testing.T, at *site) {
 	b.Unfollow(rooms[0])
 	b.Follow(rooms[0])
 	b.has(t, "to follow again", func() bool { return b.following == 8 })
-	poll.Until(t, "no third subscription", func() bool { return subscribers(at) == 2 })
+	chattest.Eventually(t, "no third subscription", func() bool { return subscribers(at) == 2 })
 }
 
 // talk appends to a room until it works, and returns the entry's id.
 func talk(t *testing.T, b *testBroker, room, key string) protocol.ID {
 	t.Helper()
 	var id protocol.ID
-	poll.Until(t, "an append to "+room, func() bool {
+	chattest.Eventually(t, "an append to "+room, func() bool {
 		r, err := b.Append(t.Context(), room, []protocol.Draft{draft("a", key, "x")})
 		if err == nil {
 			id = r[0].ID
@@ -120,7 +120,7 @@ func testASlotIsMoved(t *testing.T, cluster *redistest.Cluster, at *site) {
 	if err != nil || len(list) != 2 || list[0].ID != first || list[1].ID != second {
 		t.Errorf("%s %v", ids(list), err)
 	}
-	poll.Until(t, "to be ready", func() bool { return b.Ready() == nil })
+	chattest.Eventually(t, "to be ready", func() bool { return b.Ready() == nil })
 	if again, err := b.Append(t.Context(), room, []protocol.Draft{draft("a", "1", "x")}); err != nil || !again[0].Duplicate || again[0].ID != first {
 		t.Errorf("a key from before the move: %+v %v", again, err)
 	}
@@ -155,13 +155,13 @@ func testAPrimaryDies(t *testing.T, cluster *redistest.Cluster, at *site) {
 		})
 	}
 	t.Logf("all rooms, %d of them of the dead primary, were back after %s", len(away), time.Since(began).Round(time.Millisecond))
-	poll.Until(t, "to be ready", func() bool { return b.Ready() == nil })
+	chattest.Eventually(t, "to be ready", func() bool { return b.Ready() == nil })
 	list, _, err := b.newest(t, rooms[0], 10)
 	if err != nil || ids(list) != "1 2" {
 		t.Errorf("%s %v", ids(list), err)
 	}
 	dead.Restart()
-	poll.Until(t, "the dead one to follow", func() bool {
+	chattest.Eventually(t, "the dead one to follow", func() bool {
 		return dead.Info("replication", "role") == "slave" && dead.Info("replication", "master_link_status") == "up"
 	})
 }

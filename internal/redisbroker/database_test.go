@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 // Pub/Sub knows no databases: two chats in two databases of one Redis, with one
@@ -73,7 +73,7 @@ func TestNodesHearEachOtherAfterAFlush(t *testing.T) {
 	if err := n1.rdb.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	poll.Until(t, "what the other says", func() bool {
+	chattest.Eventually(t, "what the other says", func() bool {
 		if _, err := n1.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "after the flush")}); err != nil {
 			t.Fatal(err)
 		}

@@ -10,10 +10,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 func change(kind, user, key string, target protocol.ID, text string) protocol.Draft {
@@ -291,7 +291,7 @@ func TestADeletionIsConfirmedByReplicas(t *testing.T) {
 		t.Errorf("without a replica it got %+v", got)
 	}
 	replica.Thaw()
-	poll.Until(t, "the deletion's repeat", func() bool {
+	chattest.Eventually(t, "the deletion's repeat", func() bool {
 		got, err := b.Append(t.Context(), "lobby", late)
 		return err == nil && got[0].Duplicate && got[0].Refused == nil && !got[0].ID.IsZero()
 	})

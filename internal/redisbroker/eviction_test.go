@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 // A Redis that evicts loses logs, and the keys by which a resend is known: an

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/embed"
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/protocol"
 )
 
@@ -65,14 +65,14 @@ func TestWhatAFrozenNodeWritesLateIsFound(t *testing.T) {
 			t.Error(err)
 		}
 		began := time.Now()
-		poll.Until(t, "some time", func() bool { return time.Since(began) > 100*time.Millisecond })
+		chattest.Eventually(t, "some time", func() bool { return time.Since(began) > 100*time.Millisecond })
 	}
 	hook.what.Store(&thawed)
 	if _, err := b.Here(t.Context(), instance, "lobby", []protocol.Change{{User: protocol.User{ID: "a", Name: "Ann"}, Here: true}}); err != nil {
 		t.Fatal(err)
 	}
 	b.stop() // and is dead
-	poll.Until(t, "the room to be empty", func() bool {
+	chattest.Eventually(t, "the room to be empty", func() bool {
 		users, err := other.Present(t.Context(), "lobby")
 		return err == nil && len(users) == 0
 	})

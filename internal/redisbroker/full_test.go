@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redistest"
 )
 
 // A script that began with a write that only deletes, or changes nothing, ended
@@ -30,7 +30,7 @@ func TestAFullRedisGrowsByNoScriptAndLetsUsersGo(t *testing.T) {
 		}
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "1")
-	poll.Until(t, "the beat to be refused", func() bool { return b.Ready() != nil })
+	chattest.Eventually(t, "the beat to be refused", func() bool { return b.Ready() != nil })
 	refused := func(what string, err error) {
 		t.Helper()
 		if err == nil || !strings.Contains(err.Error(), "OOM") {
@@ -83,7 +83,7 @@ func TestAFullRedisGrowsByNoScriptAndLetsUsersGo(t *testing.T) {
 		t.Errorf("redis holds\n%s", all)
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "0")
-	poll.Until(t, "to be ready again", func() bool { return b.Ready() == nil })
+	chattest.Eventually(t, "to be ready again", func() bool { return b.Ready() == nil })
 	if _, err := b.Claim(t.Context(), protocol.NameClaim{User: "d", Name: user("a").Name}); err != nil {
 		t.Error(err)
 	}

@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 // Redis checks its memory before the first write of a script only. A trial deletion

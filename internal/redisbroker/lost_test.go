@@ -10,10 +10,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 // The replica that took over lacked the last second. The lease was in what it
@@ -61,7 +61,7 @@ func TestAClaimThatAFailoverLostIsNoticed(t *testing.T) {
 // with all that was done before.
 func failOver(t *testing.T, primary, replica *redistest.Server, meanwhile func()) {
 	t.Helper()
-	poll.Until(t, "the replica to have all", func() bool {
+	chattest.Eventually(t, "the replica to have all", func() bool {
 		return replica.Info("replication", "slave_repl_offset") == primary.Info("replication", "master_repl_offset")
 	})
 	replica.Freeze()
@@ -86,7 +86,7 @@ func testALeaseFoundDeadIsLost(t *testing.T, at *site) {
 		t.Fatal(err)
 	}
 	var mark string
-	poll.Until(t, "the dead one to be marked", func() bool {
+	chattest.Eventually(t, "the dead one to be marked", func() bool {
 		var err error
 		mark, err = n2.rdb.HGet(t.Context(), info, "n3~dead#").Result()
 		return err == nil

@@ -11,9 +11,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 // muffler makes connections of which some can be made to swallow what Redis
@@ -111,17 +111,17 @@ func testASilentSubscriptionIsMadeAnewAlone(t *testing.T, cluster *redistest.Clu
 		b.Follow(room)
 	}
 	b.has(t, "to follow", func() bool { return b.following == 5 })
-	poll.Until(t, "to be ready", func() bool { return b.Ready() == nil })
+	chattest.Eventually(t, "to be ready", func() bool { return b.Ready() == nil })
 	tag := partitionOf(rooms[0])
 	if n := m.mute("{" + tag + "}:0:probe"); n != 1 {
 		t.Fatalf("%d connections are of partition %s", n, tag)
 	}
-	poll.Until(t, "the reason", func() bool {
+	chattest.Eventually(t, "the reason", func() bool {
 		err := b.Ready()
 		return err != nil && strings.Contains(err.Error(), "partition "+tag+":")
 	})
 	b.has(t, "the rooms to be followed anew", func() bool { return b.following == 8 })
-	poll.Until(t, "to be ready again", func() bool { return b.Ready() == nil })
+	chattest.Eventually(t, "to be ready again", func() bool { return b.Ready() == nil })
 	b.note(func() {
 		again := slices.Clone(b.followed[5:])
 		slices.Sort(again)

@@ -8,14 +8,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 // lines are those of a log.
-func lines(log *proc.Output) []string {
+func lines(log *chattest.Output) []string {
 	return strings.Split(strings.TrimSpace(log.String()), "\n")
 }
 
@@ -23,19 +22,19 @@ func lines(log *proc.Output) []string {
 func TestAnOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes")
-	log := &proc.Output{}
+	log := &chattest.Output{}
 	b := openWith(t, at(server), redisbroker.Config{
 		History: 10, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
-	poll.Until(t, "to be ready", func() bool { return b.Ready() == nil })
+	chattest.Eventually(t, "to be ready", func() bool { return b.Ready() == nil })
 	for i := range 2 {
 		began := time.Now()
 		server.Kill()
 		b.has(t, "the outage", func() bool { return !b.up })
-		poll.Until(t, "its lease to end", func() bool { return i == 0 || time.Since(began) > 7*time.Second })
+		chattest.Eventually(t, "its lease to end", func() bool { return i == 0 || time.Since(began) > 7*time.Second })
 		server.Restart()
 		b.has(t, "its end", func() bool { return b.up })
-		poll.Until(t, "a line about its end", func() bool { return len(lines(log)) >= 2*i+2 })
+		chattest.Eventually(t, "a line about its end", func() bool { return len(lines(log)) >= 2*i+2 })
 		got := lines(log)
 		if len(got) != 2*i+2 || !strings.Contains(got[2*i], "this node can't use redis") || !strings.Contains(got[2*i], "level=ERROR") ||
 			!strings.Contains(got[2*i+1], "this node can use redis again") || !strings.Contains(got[2*i+1], "after=") {
@@ -49,7 +48,7 @@ func TestAnOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	if err := b.rdb.(*redis.Client).ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
 		t.Fatal(err)
 	}
-	poll.Until(t, "a line about the subscription", func() bool { return strings.Contains(log.String(), "was made anew") })
+	chattest.Eventually(t, "a line about the subscription", func() bool { return strings.Contains(log.String(), "was made anew") })
 	if got := lines(log); len(got) != 5 {
 		t.Errorf("%s", log.String())
 	}

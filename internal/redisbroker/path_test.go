@@ -6,9 +6,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redistest"
 )
 
 // A node by which no large packet reached Redis, or came from it, said that it
@@ -27,7 +27,7 @@ func TestAPathThatSwallowsLargePacketsIsNotReady(t *testing.T) {
 			own := at(server)
 			own.client = func(t *testing.T) redis.UniversalClient { return newSingle(t, "redis://"+path.Addr, nil) }
 			b := open(t, own, "n1", 10)
-			poll.Until(t, "to be ready", func() bool { return b.Ready() == nil })
+			chattest.Eventually(t, "to be ready", func() bool { return b.Ready() == nil })
 			path.Narrow(c.to, c.from)
 			text := strings.Repeat("x", 2000)
 			talking := make(chan struct{})
@@ -47,7 +47,7 @@ func TestAPathThatSwallowsLargePacketsIsNotReady(t *testing.T) {
 				t.Error("it is ready again")
 			}
 			path.Narrow(false, false)
-			poll.Until(t, "to be ready again", func() bool { return b.Ready() == nil })
+			chattest.Eventually(t, "to be ready again", func() bool { return b.Ready() == nil })
 			b.has(t, "to be told so", func() bool { return b.up })
 			if _, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "2", text)}); err != nil {
 				t.Error(err)

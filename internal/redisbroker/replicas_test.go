@@ -8,11 +8,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
-	"example.com/chat/internal/redistest"
 )
 
 // pair is a primary and its replica.
@@ -21,7 +20,7 @@ func pair(t testing.TB) (primary, replica *redistest.Server) {
 	primary = redistest.Start(t)
 	_, port, _ := strings.Cut(primary.Addr, ":")
 	replica = redistest.Start(t, "--replicaof", "127.0.0.1 "+port)
-	poll.Until(t, "the replica to follow", func() bool { return replica.Info("replication", "master_link_status") == "up" })
+	chattest.Eventually(t, "the replica to follow", func() bool { return replica.Info("replication", "master_link_status") == "up" })
 	return primary, replica
 }
 
@@ -33,7 +32,7 @@ func TestReplicasConfirmWhatIsAcknowledged(t *testing.T) {
 		client:  single("redis://"+redistest.User+":"+redistest.Password+"@"+primary.Addr, nil),
 		outside: single(primary.URL, nil),
 	}
-	log := &proc.Output{}
+	log := &chattest.Output{}
 	b := openWith(t, at, redisbroker.Config{
 		History: 100, Replicas: 1, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
@@ -67,16 +66,16 @@ func TestReplicasConfirmWhatIsAcknowledged(t *testing.T) {
 	if r, err := say(b, "3"); err == nil {
 		t.Errorf("a repeat is acknowledged: %+v", r)
 	}
-	poll.Until(t, "the reason", func() bool { return b.Ready() != nil && strings.Contains(b.Ready().Error(), "replicas") })
+	chattest.Eventually(t, "the reason", func() bool { return b.Ready() != nil && strings.Contains(b.Ready().Error(), "replicas") })
 	if err := b.Ready(); err != nil && !strings.Contains(err.Error(), "with --wait-replicas 1 nothing can be sent until a second Redis server is back") {
 		t.Errorf("/readyz says %v", err)
 	}
 	replica.Thaw()
-	poll.Until(t, "the repeat", func() bool {
+	chattest.Eventually(t, "the repeat", func() bool {
 		r, err := say(b, "3")
 		return err == nil && r.Duplicate && r.ID.Seq == 3
 	})
-	poll.Until(t, "to be ready again", func() bool { return b.Ready() == nil })
+	chattest.Eventually(t, "to be ready again", func() bool { return b.Ready() == nil })
 	// What a repeat finds, others have written: from Redis 7.2 on WAIT waits for
 	// what its own connection wrote alone. So a repeat writes something.
 	plain := openWith(t, at, redisbroker.Config{History: 100, Node: redisbroker.NodeInfo{ID: "n2", Port: 2}})
@@ -126,7 +125,7 @@ func propagates(t *testing.T, b *testBroker, primary *redistest.Server, key stri
 func TestARedisWithoutReplicasIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	log := &proc.Output{}
+	log := &chattest.Output{}
 	_, err := redisbroker.New(t.Context(), redisbroker.Config{
 		Client: single(s.URL, nil)(t), Namespace: "chat", History: 10, Replicas: 2, Node: redisbroker.NodeInfo{ID: "n1"},
 		Log: slog.New(slog.NewTextHandler(log, nil)),

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -57,7 +57,7 @@ func testRoomsWithEntriesAreListed(t *testing.T, at *site) {
 	say(dies, "of-the-dead")
 	dies.stop()
 	old := say(b, "old")
-	poll.Until(t, "the clock to go on", func() bool { return say(b, "new") > old })
+	chattest.Eventually(t, "the clock to go on", func() bool { return say(b, "new") > old })
 	later := say(b, "new")
 	for room, users := range map[string]int{"one": 1, "two": 2, "also-one": 1} {
 		for i := range users {
@@ -68,7 +68,7 @@ func testRoomsWithEntriesAreListed(t *testing.T, at *site) {
 		}
 	}
 	say(b, "one")
-	poll.Until(t, "all rooms in their order", func() bool {
+	chattest.Eventually(t, "all rooms in their order", func() bool {
 		list, _ := b.allRooms(t)
 		if names(list) != "two2 also-one1 one1 new0 old0 of-the-dead0" {
 			t.Log(names(list))
@@ -80,19 +80,19 @@ func testRoomsWithEntriesAreListed(t *testing.T, at *site) {
 	if err := b.rdb.Del(t.Context(), redisbroker.LogKey(b.ns, "old")).Err(); err != nil {
 		t.Fatal(err)
 	}
-	poll.Until(t, "the room to leave", func() bool {
+	chattest.Eventually(t, "the room to leave", func() bool {
 		list, _ := b.allRooms(t)
 		kept := b.rdb.ZScore(t.Context(), b.ns+":{cluster}:directory", "old").Err()
 		return !strings.Contains(names(list), "old") && errors.Is(kept, redis.Nil)
 	})
 	say(b, "old")
-	poll.Until(t, "the room to be back", func() bool {
+	chattest.Eventually(t, "the room to be back", func() bool {
 		list, _ := b.allRooms(t)
 		return strings.Contains(names(list), "one1 old0 new0")
 	})
 	// A room that the directory does not know is found by the node that follows it.
 	b.rdb.ZRem(t.Context(), b.ns+":{cluster}:directory", "of-the-dead")
-	poll.Until(t, "the room to be found", func() bool {
+	chattest.Eventually(t, "the room to be found", func() bool {
 		if _, err := b.Heads(t.Context(), []string{"of-the-dead"}); err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +135,7 @@ func testTheListOfRoomsIsPaged(t *testing.T, at *site) {
 			t.Fatal(err)
 		}
 	}
-	poll.Until(t, "the list to be whole", func() bool {
+	chattest.Eventually(t, "the list to be whole", func() bool {
 		list, pages := b.allRooms(t)
 		var got []string
 		for i, r := range list {

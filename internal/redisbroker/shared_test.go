@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/protocol"
 )
 
@@ -57,7 +57,7 @@ func testNamesAreShared(t *testing.T, at *site) {
 	claim(n1, "guest3", "Many", false, false)
 	// A node that dies gives back what its users shared.
 	n2.stop()
-	poll.Until(t, "the name to be free", func() bool {
+	chattest.Eventually(t, "the name to be free", func() bool {
 		_, err := n1.Claim(t.Context(), protocol.NameClaim{User: "guest3", Name: "Many"})
 		return err == nil
 	})

@@ -13,7 +13,7 @@ import (
 
 	"example.com/chat/embed"
 
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 var topologies = flag.Bool("redis.topologies", false, "run the long tests with a Redis Cluster, as CI=true does")

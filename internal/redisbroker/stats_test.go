@@ -13,8 +13,8 @@ import (
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 func counted(t *testing.T, b *redisbroker.Broker, what string, ok func(redisbroker.Stats) bool) {
@@ -25,7 +25,7 @@ func counted(t *testing.T, b *redisbroker.Broker, what string, ok func(redisbrok
 			t.Logf("the last counts: %+v", last)
 		}
 	}()
-	poll.Until(t, what+" to be counted", func() bool {
+	chattest.Eventually(t, what+" to be counted", func() bool {
 		last = b.Stats()
 		return ok(last)
 	})

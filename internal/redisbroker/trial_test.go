@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/embed"
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // Clients send nothing to a node that is not ready, so only a trial shows that

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/redisbroker"
 )
 
@@ -27,12 +27,12 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 		users.Store(7)
 		one, two, silent := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users), open(t, at, "n3", 10)
 		for _, b := range []*testBroker{one, two, silent} {
-			poll.Until(t, "the others", func() bool {
+			chattest.Eventually(t, "the others", func() bool {
 				all := b.Vitals()
 				return len(all) == 2 && all["n1"].Users == 7 && all["n2"].Users == 7 && all["n1"].State == redisbroker.StateReady
 			})
 		}
-		poll.Until(t, "the nodes to be told of", func() bool {
+		chattest.Eventually(t, "the nodes to be told of", func() bool {
 			one.mu.Lock()
 			defer one.mu.Unlock()
 			return len(one.nodes) == 3
@@ -41,7 +41,7 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 		one.note(func() { one.nodes = nil })
 		users.Store(8)
 		two.Hurry()
-		poll.Until(t, "the change", func() bool { s := one.Vitals()["n2"]; return s.Users == 8 && s.Ago < 5*time.Second })
+		chattest.Eventually(t, "the change", func() bool { s := one.Vitals()["n2"]; return s.Users == 8 && s.Ago < 5*time.Second })
 		one.note(func() {
 			if one.nodes != nil {
 				t.Error("a change of how a node is was told as one of the cluster")
@@ -49,7 +49,7 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 		})
 		// What stopped writing gets old, and goes when it takes its leave.
 		two.stop()
-		poll.Until(t, "the age to grow", func() bool { return one.Vitals()["n2"].Ago > 1500*time.Millisecond })
+		chattest.Eventually(t, "the age to grow", func() bool { return one.Vitals()["n2"].Ago > 1500*time.Millisecond })
 	})
 }
 
@@ -63,7 +63,7 @@ func TestNothingIsLeftOfHowANodeWas(t *testing.T) {
 		left := func() string {
 			return fmt.Sprint(one.rdb.HKeys(t.Context(), info).Val())
 		}
-		poll.Until(t, "both to be written", func() bool { return strings.Count(left(), "@") == 2 })
+		chattest.Eventually(t, "both to be written", func() bool { return strings.Count(left(), "@") == 2 })
 		two.stop() // or its next beat would write it anew
 		if err := two.Leave(t.Context()); err != nil {
 			t.Fatal(err)
@@ -77,8 +77,8 @@ func TestNothingIsLeftOfHowANodeWas(t *testing.T) {
 		if err := one.rdb.ZAdd(t.Context(), one.ns+":{cluster}:nodes", long).Err(); err != nil {
 			t.Fatal(err)
 		}
-		poll.Until(t, "only one to be left", func() bool { return strings.Count(left(), "@") == 1 && !strings.Contains(left(), "n3") })
-		poll.Until(t, "only itself to be known", func() bool { return len(one.Vitals()) == 1 })
+		chattest.Eventually(t, "only one to be left", func() bool { return strings.Count(left(), "@") == 1 && !strings.Contains(left(), "n3") })
+		chattest.Eventually(t, "only itself to be known", func() bool { return len(one.Vitals()) == 1 })
 	})
 }
 
@@ -90,7 +90,7 @@ func TestWhatANodeSaysSinceItWasStartedAgainCounts(t *testing.T) {
 		var users atomic.Int64
 		users.Store(2)
 		one, two := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users)
-		poll.Until(t, "the other", func() bool { return one.Vitals()["n2"].Users == 2 })
+		chattest.Eventually(t, "the other", func() bool { return one.Vitals()["n2"].Users == 2 })
 		ends := float64(one.rdb.Time(t.Context()).Val().Add(4 * time.Second).UnixMilli())
 		pipe := one.rdb.TxPipeline()
 		pipe.HSet(t.Context(), one.ns+":{cluster}:info", "n2~before", `{"id":"n2","port":9}`, "n2~before@", `1 {"state":"ready","users":1}`,

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 const path = "/inside/"
@@ -111,7 +111,7 @@ func TestAWebSocketIsPassedOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.Close() })
-		_ = c.SetDeadline(time.Now().Add(poll.Patience))
+		_ = c.SetDeadline(time.Now().Add(chattest.Patience))
 		_, _ = io.WriteString(c, "GET /socket.io/?sid="+sid+" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"+early)
 		return c
 	}
@@ -127,14 +127,14 @@ func TestAWebSocketIsPassedOn(t *testing.T) {
 	if all, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 400 ") || !strings.Contains(string(all), "no such session") {
 		t.Errorf("%q, %v", all, err)
 	}
-	poll.Until(t, "the end of those before", func() bool { return other.Stats().Open == 0 })
+	chattest.Eventually(t, "the end of those before", func() bool { return other.Stats().Open == 0 })
 	c = ask("x", "")
-	poll.Until(t, "it to be passed on", func() bool { return len(other.Breaks()) == 1 })
+	chattest.Eventually(t, "it to be passed on", func() bool { return len(other.Breaks()) == 1 })
 	for _, end := range other.Breaks() {
 		end()
 	}
 	_, _ = io.Copy(io.Discard, c) // ends
-	poll.Until(t, "the end", func() bool { return other.Stats().Open == 0 })
+	chattest.Eventually(t, "the end", func() bool { return other.Stats().Open == 0 })
 }
 
 // A seal is good for one request to one node, and once.

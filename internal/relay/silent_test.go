@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // counter counts log lines.
@@ -241,7 +241,7 @@ func TestAPollMayWait(t *testing.T) {
 	_, _ = io.WriteString(c, "GET /socket.io/?sid=x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	<-time.After(acceptWithin + time.Second)
 	close(let)
-	_ = c.SetReadDeadline(time.Now().Add(poll.Patience))
+	_ = c.SetReadDeadline(time.Now().Add(chattest.Patience))
 	if all, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 200 OK") || !strings.HasSuffix(string(all), "late") {
 		t.Errorf("got %q, %v", all, err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/protocol"
 )
 
@@ -155,7 +155,7 @@ func TestASmallJoinComesWhole(t *testing.T) {
 		t.Errorf("joined again with %d messages, more %v", len(j.Messages), j.More)
 	}
 	r.other(1)
-	poll.Until(t, "the next", func() bool { return m.last() == 61 })
+	chattest.Eventually(t, "the next", func() bool { return m.last() == 61 })
 }
 
 // One message may be longer than a piece.
@@ -198,9 +198,9 @@ func TestABacklogThatTheLogHasDroppedEndsWithAReset(t *testing.T) {
 	m.mu.Lock()
 	m.rate = 20 << 10
 	m.mu.Unlock()
-	poll.Until(t, "a reset", func() bool { return slices.Contains(m.seqs(), -1) })
+	chattest.Eventually(t, "a reset", func() bool { return slices.Contains(m.seqs(), -1) })
 	r.other(1)
-	poll.Until(t, "what comes live", func() bool { return m.last() == 3901 })
+	chattest.Eventually(t, "what comes live", func() bool { return m.last() == 3901 })
 	seqs := m.seqs()
 	at := slices.Index(seqs, -1)
 	if !slices.Equal(seqs[:at], count(2, seqs[at-1])) || !slices.Equal(seqs[at+1:], []int64{3901}) {
@@ -220,7 +220,7 @@ func TestABacklogOutlivesAnOutage(t *testing.T) {
 	m.mu.Lock()
 	m.rate = 20 << 10
 	m.mu.Unlock()
-	poll.Until(t, "what was kept", func() bool { return m.last() > 500 })
+	chattest.Eventually(t, "what was kept", func() bool { return m.last() > 500 })
 	r.set(func() { r.away = false })
 	m.got(t, count(2, 3900))
 }
@@ -253,7 +253,7 @@ func TestBacklogsOfManyRoomsComeByTurns(t *testing.T) {
 			t.Errorf("%s: joined with %d messages, although replies wait", name, len(j.Messages))
 		}
 	}
-	poll.Until(t, "all messages", func() bool { return len(m.seqs()) == 50*len(rooms) })
+	chattest.Eventually(t, "all messages", func() bool { return len(m.seqs()) == 50*len(rooms) })
 	if peak := m.peakWaiting(); peak > 160<<10 {
 		t.Errorf("%d bytes waited", peak)
 	}
@@ -310,7 +310,7 @@ func TestAResetEndsABacklog(t *testing.T) {
 	u.join("lobby", protocol.ID{MS: 1001, Seq: 1})
 	r.set(func() { r.logs, r.seqs, r.base = map[string][]protocol.Entry{}, map[string]int64{}, 1e6 })
 	r.long(40, 1500)
-	poll.Until(t, "the reset", func() bool { return slices.Contains(m.seqs(), -1) })
+	chattest.Eventually(t, "the reset", func() bool { return slices.Contains(m.seqs(), -1) })
 	m.mu.Lock()
 	m.rate = 20 << 10
 	m.mu.Unlock()
@@ -318,7 +318,7 @@ func TestAResetEndsABacklog(t *testing.T) {
 	if j := u.join("lobby", protocol.ID{}); !j.More || j.Recovered {
 		t.Errorf("joined with more %v, recovered %v", j.More, j.Recovered)
 	}
-	poll.Until(t, "the new log", func() bool { return m.last() == 40 })
+	chattest.Eventually(t, "the new log", func() bool { return m.last() == 40 })
 	if now := m.seqs()[had:]; !slices.Equal(now, count(1, 40)) {
 		t.Errorf("after the reset: %v", now)
 	}
@@ -351,7 +351,7 @@ func TestAMemberThatTakesNothingOfItsBacklogIsClosed(t *testing.T) {
 	slow, su := r.slow("slow", 8)
 	u.join("lobby", protocol.ID{MS: 1001, Seq: 1})
 	su.join("lobby", protocol.ID{MS: 1001, Seq: 1})
-	poll.Until(t, "the end of the one that takes nothing", stuck.isClosed)
+	chattest.Eventually(t, "the end of the one that takes nothing", stuck.isClosed)
 	slow.got(t, count(2, 100))
 	if slow.isClosed() {
 		t.Error("the one that is slow was closed")

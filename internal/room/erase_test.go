@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/protocol"
 )
 
@@ -105,7 +105,7 @@ func TestDeletedEntriesLeaveANodesMemory(t *testing.T) {
 				continue
 			}
 			r.hub.Following("lobby") // as after an interruption
-			poll.Until(t, "the member to be told of all", func() bool { return m.last() == got[0].ID.Seq })
+			chattest.Eventually(t, "the member to be told of all", func() bool { return m.last() == got[0].ID.Seq })
 			log, _ := r.read("lobby")
 			after := all[rng.IntN(len(all))]
 			j, body := r.joinedWith(fmt.Sprint("x", i), after)

@@ -14,7 +14,7 @@ import (
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 var errAway = errors.New("redis is away")
@@ -261,7 +261,7 @@ func (m *fakeMember) last() int64 {
 // got polls until the messages are exactly these.
 func (m *fakeMember) got(t *testing.T, want []int64) {
 	t.Helper()
-	poll.Until(t, fmt.Sprintf("%d messages up to %d", len(want), want[len(want)-1]), func() bool {
+	chattest.Eventually(t, fmt.Sprintf("%d messages up to %d", len(want), want[len(want)-1]), func() bool {
 		return slices.Equal(m.seqs(), want)
 	})
 }
@@ -333,7 +333,7 @@ func (r *rig) sayKey(m *fakeMember, key string) (protocol.Receipt, *protocol.Err
 	select {
 	case o := <-done:
 		return o.r, o.err
-	case <-time.After(poll.Patience):
+	case <-time.After(chattest.Patience):
 		r.t.Fatal("no receipt")
 		return protocol.Receipt{}, nil
 	}

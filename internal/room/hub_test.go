@@ -10,7 +10,7 @@ import (
 
 	"example.com/chat/internal/protocol"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // What is published may be lost, late, twice or rubbish; members must not notice
@@ -101,7 +101,7 @@ func TestAWipedOrRolledBackLogIsTold(t *testing.T) {
 			r.other(10)
 			m.got(t, count(1, 10))
 			r.set(func() { change(r.fakeBroker) })
-			poll.Until(t, "the reset", func() bool { s := m.seqs(); return s[len(s)-1] == -1 })
+			chattest.Eventually(t, "the reset", func() bool { s := m.seqs(); return s[len(s)-1] == -1 })
 			var head int64
 			r.set(func() { head = r.seqs["lobby"] })
 			r.other(3)
@@ -125,14 +125,14 @@ func TestALogThatIsWipedTwiceIsToldTwice(t *testing.T) {
 		had := len(m.seqs())
 		r.set(func() { r.logs["lobby"], r.seqs["lobby"], r.base = nil, 0, int64(i+1)*1000 })
 		r.other(int(m.last()) + 2) // the last of them would follow by its seq
-		poll.Until(t, "something new", func() bool { return len(m.seqs()) > had })
+		chattest.Eventually(t, "something new", func() bool { return len(m.seqs()) > had })
 		if s := m.seqs()[had:]; s[0] != -1 {
 			t.Fatalf("after the log was wiped for time %d, members were handed %v, and not a reset first", i+1, s)
 		}
 		var head int64
 		r.set(func() { head = r.seqs["lobby"] })
 		r.other(1)
-		poll.Until(t, "the room to go on", func() bool { return m.last() == head+1 })
+		chattest.Eventually(t, "the room to go on", func() bool { return m.last() == head+1 })
 	}
 }
 
@@ -217,14 +217,14 @@ func TestJoiningWhileMessagesFlowLeavesNoHole(t *testing.T) {
 		r.join(m, u, protocol.ID{MS: 1001, Seq: 1}) // which may not have been said yet
 		members[i] = m
 	}
-	poll.Until(t, "some messages", func() bool { return len(first.seqs()) > 500 })
+	chattest.Eventually(t, "some messages", func() bool { return len(first.seqs()) > 500 })
 	close(stop)
 	flow.Wait()
 	var last int64
 	r.set(func() { last = r.seqs["lobby"] })
-	poll.Until(t, "the last message", func() bool { s := first.seqs(); return s[len(s)-1] == last })
+	chattest.Eventually(t, "the last message", func() bool { s := first.seqs(); return s[len(s)-1] == last })
 	for i, m := range members {
-		poll.Until(t, "the last message", func() bool { return m.last() == last })
+		chattest.Eventually(t, "the last message", func() bool { return m.last() == last })
 		next := int64(0)
 		m.mu.Lock()
 		for _, e := range m.events {

@@ -9,7 +9,7 @@ import (
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // counted polls until a count of the hub's has a value, and shows all if not.
@@ -21,7 +21,7 @@ func (r *rig) counted(what string, want int64, count func(room.Stats) int64) {
 			r.t.Logf("the last counts: %+v", last)
 		}
 	}()
-	poll.Until(r.t, fmt.Sprintf("%s to be %d", what, want), func() bool {
+	chattest.Eventually(r.t, fmt.Sprintf("%s to be %d", what, want), func() bool {
 		last = r.hub.Stats()
 		return count(last) == want
 	})
@@ -61,7 +61,7 @@ func TestRecoveriesAreCounted(t *testing.T) {
 	// A reading that finds nothing is no recovery.
 	r.hub.Following("lobby")
 	r.set(func() { r.reads = 0 })
-	poll.Until(t, "an audit", func() bool { reads := 0; r.set(func() { reads = r.reads }); return reads > 0 })
+	chattest.Eventually(t, "an audit", func() bool { reads := 0; r.set(func() { reads = r.reads }); return reads > 0 })
 	r.counted("rooms caught up", 2, func(s room.Stats) int64 { return s.CaughtUp })
 
 	// The same key twice, and an answer that got lost.

@@ -14,10 +14,9 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/engineio"
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/race"
 )
 
 // bare opens a WebSocket of which the client's side costs next to nothing here,
@@ -53,7 +52,7 @@ func bare(t testing.TB, url string, packets ...string) net.Conn {
 // TestAWebSocketAtRestIsSlim: a connected client that says nothing costs one small
 // goroutine, as it does without Socket.IO.
 func TestAWebSocketAtRestIsSlim(t *testing.T) {
-	if race.Enabled {
+	if chattest.Race {
 		t.Skip("the race detector's own memory would be measured")
 	}
 	s := serve(t, Config{})
@@ -69,8 +68,8 @@ func TestAWebSocketAtRestIsSlim(t *testing.T) {
 	for range count {
 		bare(t, s.url+"websocket", "40")
 	}
-	poll.Until(t, "all to be connected", func() bool { return s.Stats().Sockets == count })
-	poll.Until(t, "one goroutine for each", func() bool { return runtime.NumGoroutine() <= goroutines+count+70 }) // workers
+	chattest.Eventually(t, "all to be connected", func() bool { return s.Stats().Sockets == count })
+	chattest.Eventually(t, "one goroutine for each", func() bool { return runtime.NumGoroutine() <= goroutines+count+70 }) // workers
 	each := (int64(memory()) - int64(before)) / count
 	t.Logf("a WebSocket at rest costs %d bytes, with this test's side of it", each)
 	if each > 8<<10 {

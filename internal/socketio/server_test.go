@@ -11,8 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/engineio"
-	"example.com/chat/internal/poll"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -48,7 +48,7 @@ func TestConnect(t *testing.T) {
 	_ = c.Close()
 	s.told("/ gone: transport close")
 	s.told("/named gone: transport close")
-	poll.Until(t, "no sockets", func() bool { return s.Stats().Sockets == 0 })
+	chattest.Eventually(t, "no sockets", func() bool { return s.Stats().Sockets == 0 })
 }
 
 func TestEventsAndAcknowledgementsOfClients(t *testing.T) {
@@ -233,7 +233,7 @@ func TestAConnectionThatConnectsToNothingIsClosed(t *testing.T) {
 	c.Sends("40/nowhere", "40/named,{}") // refusals don't count
 	url := wiretest.Open(t, s.url)
 	c.Closes()
-	poll.Until(t, "the end of the polling one", func() bool { return s.Stats().Engine.Open == 0 })
+	chattest.Eventually(t, "the end of the polling one", func() bool { return s.Stats().Engine.Open == 0 })
 	if status, _ := wiretest.Do(t, "GET", url, ""); status != 400 {
 		t.Errorf("got %d", status)
 	}
@@ -349,13 +349,13 @@ func TestConnectionsThatNeverConnectCostLittle(t *testing.T) {
 		wiretest.Open(t, s.url)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	poll.Until(t, "the goroutines to be gone", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
+	chattest.Eventually(t, "the goroutines to be gone", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
 	each := (int64(heap()) - int64(before)) / count
 	t.Logf("a connection that only opened costs %d bytes, and no goroutine", each)
 	if each > 4096 {
 		t.Errorf("a connection costs %d bytes", each)
 	}
-	poll.Until(t, "all to be closed", func() bool { return s.Stats().Engine.Open == 0 })
+	chattest.Eventually(t, "all to be closed", func() bool { return s.Stats().Engine.Open == 0 })
 }
 
 func heap() uint64 {

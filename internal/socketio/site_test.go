@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -79,7 +79,7 @@ func (s *site) told(want string) {
 		if got != want {
 			s.t.Fatalf("want %q, a handler was told %q", want, got)
 		}
-	case <-time.After(poll.Patience):
+	case <-time.After(chattest.Patience):
 		s.t.Fatalf("no handler was told %q", want)
 	}
 }

@@ -16,8 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
 )
 
 // mtu is that of all lines, in bytes.
@@ -158,7 +157,7 @@ func (h *host) dial(ctx context.Context, network, addr string) (c net.Conn, err 
 // process is a program that runs on a host.
 type process struct {
 	cmd *exec.Cmd
-	out proc.Output
+	out chattest.Output
 	end chan struct{} // closed when it has ended
 }
 
@@ -200,7 +199,7 @@ func (p *process) ended() bool {
 // await waits until something listens at an address of the host.
 func (h *host) await(p *process, addr string) {
 	h.t.Helper()
-	poll.Until(h.t, h.name+" to listen at "+addr, func() bool {
+	chattest.Eventually(h.t, h.name+" to listen at "+addr, func() bool {
 		if p.ended() {
 			h.t.Fatalf("%s has ended: %s", p.cmd.Path, p.out.String())
 		}

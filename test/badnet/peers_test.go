@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // refusedWithin is how long a node may take to say that a session's node can't be
@@ -26,7 +26,7 @@ func TestNodesThatCannotReachEachOther(t *testing.T) {
 	r := newRig(t)
 	web := &http.Client{Transport: &http.Transport{DialContext: r.host("client").dial}}
 	ask := func(method, url, body string) (int, string, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), poll.Patience)
+		ctx, cancel := context.WithTimeout(t.Context(), chattest.Patience)
 		defer cancel()
 		req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 		if err != nil {
@@ -85,7 +85,7 @@ func TestNodesThatCannotReachEachOther(t *testing.T) {
 			r.net.part(a, b, false)
 		}
 	}
-	poll.Until(t, "requests to be passed on again", func() bool {
+	chattest.Eventually(t, "requests to be passed on again", func() bool {
 		status, _, err := ask(http.MethodPost, r.urls[1]+open(), "40")
 		return err == nil && status == http.StatusOK
 	})

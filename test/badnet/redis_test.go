@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/poll"
 )
 
 // noticedWithin is how long a node may take to see that it can't use Redis, and to
@@ -66,8 +66,8 @@ func TestLargePacketsToRedisVanish(t *testing.T) {
 	r.net.between(r.redis, r.nodes[0], narrow)
 	began := time.Now()
 	unready := func() bool { code, _ := r.get(0, "/readyz"); return code == http.StatusServiceUnavailable }
-	poll.Within(t, noticedWithin, "n1 to be unready", unready)
-	poll.Within(t, noticedWithin, "n1 to tell its users", func() bool { return status() == "down" })
+	chattest.EventuallyWithin(t, noticedWithin, "n1 to be unready", unready)
+	chattest.EventuallyWithin(t, noticedWithin, "n1 to tell its users", func() bool { return status() == "down" })
 	t.Logf("seen within %s", time.Since(began).Round(100*time.Millisecond))
 	for began = time.Now(); time.Since(began) < 5*time.Second; r.hold(200 * time.Millisecond) {
 		if !unready() {
@@ -81,8 +81,8 @@ func TestLargePacketsToRedisVanish(t *testing.T) {
 	}
 	r.net.between(r.nodes[0], r.redis, way{})
 	r.net.between(r.redis, r.nodes[0], way{})
-	poll.Within(t, noticedWithin, "n1 to be ready again", func() bool { code, _ := r.get(0, "/readyz"); return code == http.StatusOK })
-	poll.Within(t, noticedWithin, "n1 to tell its users", func() bool { return status() == "up" })
+	chattest.EventuallyWithin(t, noticedWithin, "n1 to be ready again", func() bool { code, _ := r.get(0, "/readyz"); return code == http.StatusOK })
+	chattest.EventuallyWithin(t, noticedWithin, "n1 to tell its users", func() bool { return status() == "up" })
 	r.finish()
 }
 
@@ -99,13 +99,13 @@ func TestUsersLeaveANodeThatIsCutOff(t *testing.T) {
 	v, s := r.session(clients, r.urls[0], "side")
 	r.net.part(r.nodes[0], r.redis, true)
 	began := time.Now()
-	poll.Within(t, 20*time.Second, "the user to be at another node", func() bool { return s.Node().ID != "n1" })
+	chattest.EventuallyWithin(t, 20*time.Second, "the user to be at another node", func() bool { return s.Node().ID != "n1" })
 	moved := time.Since(began)
 	if _, err := s.Send(t.Context(), "side", "elsewhere", client.NewKey()); err != nil {
 		t.Error(err)
 	}
 	t.Logf("it went to %s after %s", s.Node().ID, moved.Round(100*time.Millisecond))
-	poll.Until(t, "its message", func() bool { return v.count() == 1 })
+	chattest.Eventually(t, "its message", func() bool { return v.count() == 1 })
 	r.net.part(r.nodes[0], r.redis, false)
 	r.ready(0)
 	r.finish()
@@ -123,7 +123,7 @@ func TestAnUplinkStalls(t *testing.T) {
 		r.talker(others, fmt.Sprintf("talker%d", i), 100*time.Millisecond, "lobby")
 	}
 	v, s := r.session(mover, r.urls[0], "lobby")
-	poll.Until(t, "others to talk", func() bool { return v.count() > 10 })
+	chattest.Eventually(t, "others to talk", func() bool { return v.count() > 10 })
 	// Acknowledgements of TCP pass, and nothing that has a payload of a command.
 	const bare = 72
 	r.net.between(mover, r.nodes[0], way{larger: bare})

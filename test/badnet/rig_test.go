@@ -21,13 +21,11 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/load"
-	"example.com/chat/internal/need"
-	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/race"
 )
 
 var (
@@ -81,7 +79,7 @@ func build(t *testing.T) string {
 			return
 		}
 		args := []string{"build", "-o", filepath.Join(program.dir, "chat")}
-		if race.Enabled {
+		if chattest.Race {
 			args = append(args, "-race")
 		}
 		if out, err := exec.Command("go", append(args, "example.com/chat")...).CombinedOutput(); err != nil {
@@ -118,7 +116,7 @@ type rig struct {
 // skipped.
 func newRig(t *testing.T, args ...string) *rig {
 	t.Helper()
-	server := need.Program(t, "redis-server", "bad networks are tried with a real Redis")
+	server := chattest.NeedProgram(t, "redis-server", "bad networks are tried with a real Redis")
 	r := &rig{t: t, fleet: load.NewFleet()}
 	var salt uint64
 	for _, b := range []byte(t.Name()) {
@@ -183,7 +181,7 @@ func (r *rig) get(i int, path string) (status int, body string) {
 // ready waits until a node is ready, and knows that the others are.
 func (r *rig) ready(i int) {
 	r.t.Helper()
-	poll.Until(r.t, r.nodes[i].name+" to be ready", func() bool {
+	chattest.Eventually(r.t, r.nodes[i].name+" to be ready", func() bool {
 		if status, _ := r.get(i, "/readyz"); status != http.StatusOK {
 			return false
 		}
@@ -219,7 +217,7 @@ func (r *rig) talker(h *host, name string, every time.Duration, rooms ...string)
 // fill has a user say n texts of a size in a room, as the history tells.
 func (r *rig) fill(h *host, name, room string, n, size int) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), poll.Patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), chattest.Patience)
 	defer cancel()
 	c, err := client.Dial(ctx, client.Options{URL: r.urls[0], Name: name, DialContext: h.dial})
 	if err != nil {

@@ -11,9 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/need"
-	"example.com/chat/internal/poll"
 	"example.com/chat/test/socketio/clienttest"
 )
 
@@ -63,7 +62,7 @@ func (v *view) count() int {
 // whole checks that the client has all that the log holds, each once and in order.
 func (v *view) whole(t *testing.T, log []string) {
 	t.Helper()
-	poll.Until(t, "the newest message", func() bool { return v.count() >= len(log) })
+	chattest.Eventually(t, "the newest message", func() bool { return v.count() >= len(log) })
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !slices.Equal(v.ids, log) || v.gaps > 0 {
@@ -88,7 +87,7 @@ func TestALongBacklogOnASlowLink(t *testing.T) {
 	// One is in the room when all comes at once: more than waits for a slow client,
 	// so that it is closed (4008) and recovers.
 	r.talker(r.slowHost(t), "overrun", 0, "long")
-	poll.Until(t, "both to have joined", func() bool { return r.fleet.Clients[0].In() && r.fleet.Clients[1].In() })
+	chattest.Eventually(t, "both to have joined", func() bool { return r.fleet.Clients[0].In() && r.fleet.Clients[1].In() })
 	r.fill(quick, "Ann", "long", 51, 100)
 	cursor := r.log("long")[50]
 	r.fill(quick, "Ben", "long", 300, 1500)
@@ -186,7 +185,7 @@ func (r *rig) slowHost(t *testing.T) *host {
 // it has as many messages as it should, and checks them and how often it connected.
 func (r *rig) page(t *testing.T, h *host, room string, count int) (got func(want []string, connects int)) {
 	t.Helper()
-	node := need.Program(t, "node", "the tests with the page's client are skipped")
+	node := chattest.NeedProgram(t, "node", "the tests with the page's client are skipped")
 	paths := []string{filepath.Join("testdata", "page.mjs"), filepath.Join("..", "..", "web", "assets", "client.js")}
 	for i, path := range paths {
 		var err error
@@ -196,10 +195,10 @@ func (r *rig) page(t *testing.T, h *host, room string, count int) (got func(want
 	}
 	began := time.Now()
 	p := h.start(clienttest.Dir(t), nil, node, paths[0], paths[1], r.urls[0], room, fmt.Sprint(count), fmt.Sprint(slowPatience.Milliseconds()))
-	poll.Until(t, "the page's client to join", func() bool { return strings.HasPrefix(p.out.String(), "joined\n") })
+	chattest.Eventually(t, "the page's client to join", func() bool { return strings.HasPrefix(p.out.String(), "joined\n") })
 	return func(want []string, connects int) {
 		t.Helper()
-		poll.Within(t, slowPatience+10*time.Second, "the script's end", p.ended)
+		chattest.EventuallyWithin(t, slowPatience+10*time.Second, "the script's end", p.ended)
 		var got struct {
 			IDs            []string
 			Connects, Gaps int
@@ -220,7 +219,7 @@ func (r *rig) page(t *testing.T, h *host, room string, count int) (got func(want
 func (r *rig) official(t *testing.T, room, after, transports string, want []string) {
 	t.Helper()
 	dir := clienttest.Dir(t)
-	node := need.Program(t, "node", "the tests with the official client are skipped")
+	node := chattest.NeedProgram(t, "node", "the tests with the official client are skipped")
 	script, err := filepath.Abs(filepath.Join("testdata", "follow.mjs"))
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +227,7 @@ func (r *rig) official(t *testing.T, room, after, transports string, want []stri
 	h := r.slowHost(t)
 	began := time.Now()
 	p := h.start(dir, nil, node, script, r.urls[2], room, after, fmt.Sprint(len(want)), fmt.Sprint(slowPatience.Milliseconds()), transports)
-	poll.Within(t, slowPatience+10*time.Second, "the script's end", p.ended)
+	chattest.EventuallyWithin(t, slowPatience+10*time.Second, "the script's end", p.ended)
 	var got struct {
 		IDs       []string
 		Recovered bool

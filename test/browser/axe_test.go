@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"example.com/chat/internal/need"
+	"example.com/chat/internal/chattest"
 )
 
 // axe is the checker of accessibility, from npm; it is part of no page. Where it
@@ -15,7 +15,7 @@ func axe(t *testing.T) string {
 	t.Helper()
 	chromium(t)
 	script, err := os.ReadFile(filepath.Join("..", "..", "web", "node_modules", "axe-core", "axe.min.js"))
-	need.Nil(t, err, "axe-core is not installed: run npm ci in web")
+	chattest.Need(t, err, "axe-core is not installed: run npm ci in web")
 	return string(script)
 }
 

@@ -20,8 +20,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
-	"example.com/chat/internal/need"
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // atOnce is how many tests run at once: more, and a small machine is too slow
@@ -70,7 +69,7 @@ func runAll(m *testing.M) int {
 // chromium is the browser's path.
 func chromium(t *testing.T) string {
 	t.Helper()
-	return need.Program(t, "chromium", "tests of the pages in a browser are skipped")
+	return chattest.NeedProgram(t, "chromium", "tests of the pages in a browser are skipped")
 }
 
 // theBrowser is the one process of all tests.
@@ -204,7 +203,7 @@ func (p *tab) run(script string) {
 // replaced answers nothing, and is asked again.
 func (p *tab) until(what, condition string) {
 	p.t.Helper()
-	p.within(poll.Patience, what, condition)
+	p.within(chattest.Patience, what, condition)
 }
 
 // within is until with a patience of its own.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 const jwtKey = "a key of thirty-two bytes or more, for tests"
@@ -74,7 +74,7 @@ func TestAFrameGetsItsJWTsFromTheEmbeddingPage(t *testing.T) {
 	frame := open(t, host.URL)
 	began := time.Now()
 	bob.until("the frame's user", `[...document.querySelectorAll("#people-list .person-name")].some((e) => e.textContent === "Ann")`)
-	poll.Until(t, "the first JWT to be past its end", func() bool { return given.Load() >= 3 && time.Since(began) > 7*time.Second })
+	chattest.Eventually(t, "the first JWT to be past its end", func() bool { return given.Load() >= 3 && time.Since(began) > 7*time.Second })
 	frame.clicks(ask[[2]float64](frame, `(() => {
 		const { left, top, width, height } = document.querySelector("iframe").getBoundingClientRect();
 		return [left + width / 2, top + height - 62];

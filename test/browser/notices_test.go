@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // unseen makes a page one that nobody looks at, and its notifications ones that a
@@ -45,7 +45,7 @@ func TestNotificationsOfMentions(t *testing.T) {
 		one.title("(@1) #lobby")
 		one.until("a tab to have seen to it", `(localStorage.getItem("chat.told") ?? "").includes("`+e.ID+`")`)
 	}
-	poll.Until(t, "a tab to tell", func() bool { return told(p)+told(second) > 0 })
+	chattest.Eventually(t, "a tab to tell", func() bool { return told(p)+told(second) > 0 })
 	teller := p
 	if told(second) > 0 {
 		teller = second

@@ -17,8 +17,7 @@ import (
 	"testing"
 
 	"example.com/chat/embed"
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
 )
 
 // build builds the program once for all tests.
@@ -36,7 +35,7 @@ type program struct {
 
 	done chan struct{} // closed when it has ended
 
-	stdout, stderr proc.Output
+	stdout, stderr chattest.Output
 }
 
 // start starts the built program on free ports; it ends with the test.
@@ -78,7 +77,7 @@ func (p *program) kill() {
 func (p *program) url(k int) string {
 	p.t.Helper()
 	found := ""
-	poll.Until(p.t, "node "+strconv.Itoa(k), func() bool {
+	chattest.Eventually(p.t, "node "+strconv.Itoa(k), func() bool {
 		for line := range strings.Lines(p.stdout.String()) {
 			if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "node "+strconv.Itoa(k)+"  "); ok {
 				found = strings.TrimSpace(rest)
@@ -86,7 +85,7 @@ func (p *program) url(k int) string {
 		}
 		return found != ""
 	})
-	poll.Until(p.t, found+" to be ready", func() bool {
+	chattest.Eventually(p.t, found+" to be ready", func() bool {
 		res, err := http.Get(strings.Replace(found, lan, "127.0.0.1", 1) + "/readyz")
 		if err != nil {
 			return false
@@ -100,7 +99,7 @@ func (p *program) url(k int) string {
 // killNode kills the process that listens at a node's URL.
 func (p *program) killNode(at string) {
 	p.t.Helper()
-	pid := proc.Listener(p.t, port(p.t, at))
+	pid := chattest.Listener(p.t, port(p.t, at))
 	if pid == 0 {
 		p.t.Fatalf("no process listens at %s", at)
 	}

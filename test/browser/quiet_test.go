@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"example.com/chat/embed"
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // listen notes from now on whatever the bar above the field says.

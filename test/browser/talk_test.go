@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/chat/internal/redistest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 func TestTwoBrowsersOnTwoNodesTalk(t *testing.T) {

@@ -13,9 +13,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/load"
-	"example.com/chat/internal/poll"
 )
 
 // newCluster starts a chat of one call with --nodes 3 and the embedded broker.
@@ -30,7 +30,7 @@ func newCluster(t *testing.T, f fault) *rig {
 	}, &parent.errs)
 	parent.live, r.parent = p, parent
 	line := func(label string) (text string) {
-		poll.Until(t, "the line of "+label, func() bool {
+		chattest.Eventually(t, "the line of "+label, func() bool {
 			_, rest, ok := strings.Cut(p.out.String(), label+"  ")
 			text, _, _ = strings.Cut(rest, "\n")
 			return ok && strings.Contains(rest, "\n")

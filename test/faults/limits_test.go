@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
 )
 
@@ -107,7 +107,7 @@ func TestConnectionsComeAndGo(t *testing.T) {
 	r.hold(15 * time.Second)
 	var files, grown int
 	var left int64
-	poll.Until(t, "all to be given back", func() bool {
+	chattest.Eventually(t, "all to be given back", func() bool {
 		files, grown, left = n.descriptors(t)-descriptors, n.resident(t)-memory, r.ask("DBSIZE").(int64)-keys
 		return files <= descriptorsLeft && grown <= memoryLeft && left <= 0
 	})

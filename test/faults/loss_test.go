@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -156,7 +156,7 @@ func TestLogDeletedOrCut(t *testing.T) {
 		before := time.Now()
 		r.inject("delete the log")
 		r.wiped("lobby", func() { r.ask("DEL", redisbroker.LogKey("chat", "lobby")) })
-		poll.Until(t, "all to be told", func() bool { return r.toldOfReset(before, "lobby") == len(r.fleet.Clients) })
+		chattest.Eventually(t, "all to be told", func() bool { return r.toldOfReset(before, "lobby") == len(r.fleet.Clients) })
 		r.flow(leastSaid)
 	}
 	speaker := watch(t, r.nodes[0], client.Options{})

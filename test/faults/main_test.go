@@ -16,7 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/race"
+	"example.com/chat/internal/chattest"
 )
 
 var (
@@ -121,7 +121,7 @@ func (p *program) build(t *testing.T, name string, args func(dir string) ([]stri
 			}
 		}
 		line := append([]string{"build", "-o", p.path}, more...)
-		if race.Enabled {
+		if chattest.Race {
 			line = append(line, "-race")
 		}
 		if out, err := exec.Command("go", append(line, "example.com/chat")...).CombinedOutput(); err != nil {

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
 )
 
@@ -197,7 +197,7 @@ func TestPublishedSwallowed(t *testing.T) {
 // settled returns the history once nobody has anything more to hear.
 func (r *rig) settled() (list []check.Record) {
 	r.t.Helper()
-	poll.Until(r.t, "the clients to come to rest", func() bool {
+	chattest.Eventually(r.t, "the clients to come to rest", func() bool {
 		before := len(r.fleet.History.Records())
 		r.hold(200 * time.Millisecond)
 		list = r.fleet.History.Records()

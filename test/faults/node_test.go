@@ -14,8 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/poll"
-	"example.com/chat/internal/proc"
+	"example.com/chat/internal/chattest"
 )
 
 // node is one node of a rig: a process, and the next one under the same name
@@ -29,7 +28,7 @@ type node struct {
 	// proxy stands between the node and Redis; nil where nothing does.
 	proxy *proxy
 
-	errs proc.Output // what all of them logged
+	errs chattest.Output // what all of them logged
 
 	mu   sync.Mutex // guards the fields below
 	live *process
@@ -39,7 +38,7 @@ type node struct {
 // process is one life of a node.
 type process struct {
 	cmd  *exec.Cmd
-	out  proc.Output
+	out  chattest.Output
 	done chan struct{} // closed when it has ended
 }
 
@@ -71,7 +70,7 @@ func (n *node) start() {
 	n.live = p
 	n.mu.Unlock()
 	var url string
-	poll.Until(n.t, "node "+n.id, func() bool {
+	chattest.Eventually(n.t, "node "+n.id, func() bool {
 		select {
 		case <-p.done:
 			n.t.Fatalf("node %s ended: %s", n.id, n.log())
@@ -95,7 +94,7 @@ func (n *node) said(words string) int { return strings.Count(n.log(), words) }
 // what it logs arrives a moment after what it does.
 func (n *node) awaitSaid(words string, before int) {
 	n.t.Helper()
-	poll.Until(n.t, "node "+n.id+" to log "+words, func() bool { return n.said(words) > before })
+	chattest.Eventually(n.t, "node "+n.id+" to log "+words, func() bool { return n.said(words) > before })
 }
 
 func (n *node) process() *process {
@@ -126,8 +125,8 @@ func (n *node) stop() (status int, took time.Duration) {
 	n.signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
-	case <-time.After(poll.Patience):
-		n.t.Fatalf("node %s did not end within %s", n.id, poll.Patience)
+	case <-time.After(chattest.Patience):
+		n.t.Fatalf("node %s did not end within %s", n.id, chattest.Patience)
 	}
 	return p.cmd.ProcessState.ExitCode(), time.Since(began)
 }
@@ -155,7 +154,7 @@ func (n *node) awaitReady(want bool, since time.Time) (took time.Duration, reaso
 	if !want {
 		what = "node " + n.id + " not to be ready"
 	}
-	poll.Until(n.t, what, func() bool {
+	chattest.Eventually(n.t, what, func() bool {
 		var ok bool
 		ok, reason = n.ready()
 		return ok == want

@@ -14,12 +14,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/load"
-	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redistest"
 )
 
 // Sizes of a chat that is broken.
@@ -242,7 +242,7 @@ func (r *rig) acknowledged() int {
 func (r *rig) flow(n int) {
 	r.t.Helper()
 	from := r.acknowledged()
-	poll.Until(r.t, fmt.Sprintf("%d more messages to be acknowledged", n), func() bool { return r.acknowledged() >= from+n })
+	chattest.Eventually(r.t, fmt.Sprintf("%d more messages to be acknowledged", n), func() bool { return r.acknowledged() >= from+n })
 }
 
 // wiped has the checker know that Redis loses entries while f runs: of the

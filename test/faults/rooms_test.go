@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/load"
-	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -166,7 +166,7 @@ func TestLogWrittenByHand(t *testing.T) {
 			r.hold(r.between(500*time.Millisecond, 2*time.Second))
 			r.ask("DEL", log)
 		})
-		poll.Until(t, "all to be told", func() bool { return r.toldOfReset(from, "lobby") == len(r.fleet.Clients) })
+		chattest.Eventually(t, "all to be told", func() bool { return r.toldOfReset(from, "lobby") == len(r.fleet.Clients) })
 		r.flow(leastSaid)
 	}
 	r.readByHand()

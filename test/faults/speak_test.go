@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
 )
 
@@ -34,7 +34,7 @@ func (r *rig) burst(n *node, name, room string, count, size int) {
 		}
 	}
 	seen, answered := 0, 0
-	poll.Until(r.t, "the answers to a burst", func() bool {
+	chattest.Eventually(r.t, "the answers to a burst", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for ; seen < len(w.told); seen++ {

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/poll"
 	"example.com/chat/internal/protocol"
 )
 
@@ -38,7 +38,7 @@ type told struct {
 func watch(t *testing.T, n *node, opts client.Options) *watcher {
 	t.Helper()
 	opts.URL = n.address()
-	ctx, cancel := context.WithTimeout(t.Context(), poll.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), chattest.Patience)
 	defer cancel()
 	conn, err := client.Dial(ctx, opts)
 	if err != nil {
@@ -86,7 +86,7 @@ func (w *watcher) find(kind string, after time.Time, fits func(told) bool) (told
 // await waits for such an event.
 func (w *watcher) await(what, kind string, after time.Time, fits func(told) bool) (e told) {
 	w.t.Helper()
-	poll.Until(w.t, what, func() bool {
+	chattest.Eventually(w.t, what, func() bool {
 		var ok bool
 		e, ok = w.find(kind, after, fits)
 		return ok
@@ -123,7 +123,7 @@ func left(user string) func(told) bool {
 // the node gave none, and when that was.
 func (w *watcher) awaitEnd() (code int, at time.Time) {
 	w.t.Helper()
-	poll.Until(w.t, "the end of a connection", func() bool {
+	chattest.Eventually(w.t, "the end of a connection", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.ended != nil
@@ -147,7 +147,7 @@ func (w *watcher) alive() bool {
 // call asks the node for something and decodes its answer.
 func (w *watcher) call(cmd client.Command, into any) *protocol.Error {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), poll.Patience)
+	ctx, cancel := context.WithTimeout(w.t.Context(), chattest.Patience)
 	defer cancel()
 	e, err := w.conn.Call(ctx, cmd)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/chat/internal/race"
+	"example.com/chat/internal/chattest"
 )
 
 var defences = flag.Bool("sim.defences", false, "take the defences away one by one, and see the tests fail")
@@ -101,7 +101,7 @@ var allDefences = []defence{
 // tests bite, and none of the defences is for show.
 func TestWithoutADefenceItsTestFails(t *testing.T) {
 	switch {
-	case race.Enabled:
+	case chattest.Race:
 		t.Skip("the race detector finds nothing here, and builds all for each defence")
 	case !*defences:
 		t.Skip("taking the defences away takes minutes: -sim.defences does it")

@@ -9,9 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/race"
 	"example.com/chat/internal/room"
 )
 
@@ -130,7 +130,7 @@ func TestWhicheverCallFails(t *testing.T) {
 	for _, kind := range []string{"refused", "its answer is lost", "it comes late, after its answer was given up", "it is lost"} {
 		t.Run(kind, func(t *testing.T) {
 			step := 4
-			if race.Enabled {
+			if chattest.Race {
 				step = 20 // each takes ten times as long
 			}
 			for n := 1; n <= 85; n += step {

@@ -16,8 +16,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/check"
-	"example.com/chat/internal/race"
 	"example.com/chat/test/sim"
 )
 
@@ -50,7 +50,7 @@ func runs() int {
 		return *count
 	case *first > 0:
 		return 1
-	case race.Enabled, testing.Short():
+	case chattest.Race, testing.Short():
 		return 10
 	}
 	return 40
@@ -86,7 +86,7 @@ func TestASeedRepeatsItsRun(t *testing.T) {
 	common := 0.0
 	for seed := range uint64(seeds) {
 		a, b := run(t, seed+1), run(t, seed+1)
-		if race.Enabled { // when all is mended hangs on what is scheduled
+		if chattest.Race { // when all is mended hangs on what is scheduled
 			a.Story, b.Story = a.Story[:len(a.Story)-1], b.Story[:len(b.Story)-1]
 		}
 		if !slices.Equal(a.Story, b.Story) {
@@ -99,7 +99,7 @@ func TestASeedRepeatsItsRun(t *testing.T) {
 		common += float64(same) / float64(max(len(a.History), len(b.History))) / seeds
 	}
 	t.Logf("two runs of a seed are the same for %.0f %% of their histories, in the mean", 100*common)
-	if common < 0.2 && !race.Enabled { // which mixes up what is scheduled on purpose
+	if common < 0.2 && !chattest.Race { // which mixes up what is scheduled on purpose
 		t.Errorf("two runs of a seed have only %.0f %% in common", 100*common)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/internal/need"
+	"example.com/chat/internal/chattest"
 )
 
 // Dir returns the folder that the client is installed in: its browser bundles lie
@@ -22,7 +22,7 @@ func Dir(t testing.TB) string {
 	_, here, _, _ := runtime.Caller(0)
 	dir := filepath.Join(filepath.Dir(here), "..", "testdata")
 	_, err := os.Stat(filepath.Join(dir, "node_modules", "socket.io-client"))
-	need.Nil(t, err, "socket.io-client is not installed: run npm ci in test/socketio/testdata")
+	chattest.Need(t, err, "socket.io-client is not installed: run npm ci in test/socketio/testdata")
 	return dir
 }
 
@@ -34,7 +34,7 @@ const patience = 2 * time.Minute
 func Run(t testing.TB, script string, args ...string) {
 	t.Helper()
 	dir := Dir(t)
-	node := need.Program(t, "node", "the tests with the official client are skipped")
+	node := chattest.NeedProgram(t, "node", "the tests with the official client are skipped")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, append([]string{script}, args...)...)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/test/socketio/clienttest"
 	"example.com/chat/test/socketio/wiretest"
 )
@@ -307,7 +307,7 @@ func TestNoConnectWithinASecond(t *testing.T) {
 	c.Next()
 	began := time.Now()
 	for {
-		_ = c.SetReadDeadline(time.Now().Add(poll.Patience))
+		_ = c.SetReadDeadline(time.Now().Add(chattest.Patience))
 		_, data, err := c.ReadMessage()
 		if err != nil {
 			break

@@ -14,7 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/gorilla/websocket"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // Hello is what an open packet says; anything else in it fails.
@@ -42,7 +42,7 @@ func ParseHello(t testing.TB, packet string) Hello {
 // Try sends a request with headers in pairs, and returns the answer's status and
 // body.
 func Try(ctx context.Context, method, url, body string, headers ...string) (int, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, poll.Patience)
+	ctx, cancel := context.WithTimeout(ctx, chattest.Patience)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -134,7 +134,7 @@ func (c *Socket) SendsBinary(messages ...string) {
 // Next returns the next message; a binary one begins with "b:".
 func (c *Socket) Next() string {
 	c.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(poll.Patience))
+	_ = c.SetReadDeadline(time.Now().Add(chattest.Patience))
 	kind, data, err := c.ReadMessage()
 	if err != nil {
 		c.t.Fatal(err)
@@ -170,7 +170,7 @@ func (c *Socket) Wants(packets ...string) {
 // Closes reads until the close frame.
 func (c *Socket) Closes() *websocket.CloseError {
 	c.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(poll.Patience))
+	_ = c.SetReadDeadline(time.Now().Add(chattest.Patience))
 	for {
 		_, _, err := c.ReadMessage()
 		if closed := new(websocket.CloseError); errors.As(err, &closed) {

@@ -10,7 +10,7 @@ import (
 // The tests run under the rules that readers are told to set.
 func TestTheReadmeHasTheRulesOfTheUser(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

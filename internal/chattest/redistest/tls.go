@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"example.com/chat/internal/chattest"
 )
 
 // CA is a certificate authority that a test makes, and a certificate of its
@@ -98,7 +100,7 @@ func (s *Server) secure(ca *CA) {
 func StartTLS(t testing.TB, ca *CA, args ...string) *Server {
 	t.Helper()
 	program(t)
-	s := newServer(t, freePorts(t, 1)[0], args...)
+	s := newServer(t, chattest.FreePorts(t, 1)[0], args...)
 	s.secure(ca)
 	s.Restart()
 	return s

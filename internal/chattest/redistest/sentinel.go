@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // MasterName is the name by which the sentinels know the primary.
@@ -33,7 +33,7 @@ type Sentinel struct {
 func StartSentinel(t testing.TB, ca *CA, args ...string) *Sentinel {
 	t.Helper()
 	program(t)
-	ports := freePorts(t, 5)
+	ports := chattest.FreePorts(t, 5)
 	s := &Sentinel{t: t}
 	for i := range s.Servers {
 		s.Servers[i] = newServer(t, ports[i], args...)
@@ -45,7 +45,7 @@ func StartSentinel(t testing.TB, ca *CA, args ...string) *Sentinel {
 	s.Servers[1].args = append(s.Servers[1].args, "--replicaof", "127.0.0.1 "+strconv.Itoa(ports[0]))
 	s.Servers[0].Restart()
 	s.Servers[1].Restart()
-	poll.Until(t, "the replica to follow", func() bool { return s.Servers[1].Info("replication", "master_link_status") == "up" })
+	chattest.Eventually(t, "the replica to follow", func() bool { return s.Servers[1].Info("replication", "master_link_status") == "up" })
 	var addrs []string
 	for i := range s.Sentinels {
 		s.Sentinels[i] = s.sentinel(ca, ports[2+i], ports[0])
@@ -54,7 +54,7 @@ func StartSentinel(t testing.TB, ca *CA, args ...string) *Sentinel {
 	scheme, _, _ := strings.Cut(s.Servers[0].URL, "://")
 	s.URL = scheme + "+sentinel://" + strings.Join(addrs, ",") + "/" + MasterName
 	for _, one := range s.Sentinels {
-		poll.Until(t, "the sentinels to know each other", func() bool {
+		chattest.Eventually(t, "the sentinels to know each other", func() bool {
 			others, _ := one.Do("SENTINEL", "SENTINELS", MasterName).([]any)
 			replicas, _ := one.Do("SENTINEL", "REPLICAS", MasterName).([]any)
 			return len(others) == 2 && len(replicas) == 1 && one.Info("sentinel", "master0") != "" &&
@@ -101,7 +101,7 @@ func (s *Sentinel) Primary() (primary, other *Server) {
 // Await waits until the sentinels call the server the primary.
 func (s *Sentinel) Await(want *Server) {
 	s.t.Helper()
-	poll.Until(s.t, "the failover", func() bool {
+	chattest.Eventually(s.t, "the failover", func() bool {
 		now, _ := s.Primary()
 		return now == want && now.Info("replication", "role") == "master"
 	})

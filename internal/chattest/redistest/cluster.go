@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // Cluster is a Redis Cluster of three primaries, each with one replica.
@@ -30,7 +30,7 @@ func StartCluster(t testing.TB, ca *CA, args ...string) *Cluster {
 	t.Helper()
 	program(t)
 	c := &Cluster{t: t}
-	ports := freePorts(t, 2*len(c.Servers))
+	ports := chattest.FreePorts(t, 2*len(c.Servers))
 	var addrs []string
 	for i := range c.Servers {
 		own := []string{
@@ -45,7 +45,7 @@ func StartCluster(t testing.TB, ca *CA, args ...string) *Cluster {
 		addrs = append(addrs, c.Servers[i].Addr)
 	}
 	for i, s := range c.Servers {
-		poll.Until(t, "redis-server", func() bool { return s.try("PING") == nil })
+		chattest.Eventually(t, "redis-server", func() bool { return s.try("PING") == nil })
 		s.Do("CLUSTER", "SET-CONFIG-EPOCH", i+1)
 	}
 	c.URL = strings.SplitAfter(c.Servers[0].URL, "://")[0] + strings.Join(addrs, ",")
@@ -71,7 +71,7 @@ func (c *Cluster) join(ports []int) {
 		c.Servers[0].Do("CLUSTER", "MEET", "127.0.0.1", ports[i], ports[len(c.Servers)+i])
 	}
 	for _, s := range c.Servers {
-		poll.Until(c.t, "the cluster's nodes to know each other", func() bool {
+		chattest.Eventually(c.t, "the cluster's nodes to know each other", func() bool {
 			text, _ := s.Do("CLUSTER", "NODES").(string)
 			return strings.Count(text, "connected\n")+strings.Count(text, "connected ") >= len(c.Servers) &&
 				!strings.Contains(text, "handshake") && !strings.Contains(text, "disconnected")
@@ -79,10 +79,10 @@ func (c *Cluster) join(ports []int) {
 	}
 	for i := range primaries {
 		id := c.Servers[i].Do("CLUSTER", "MYID")
-		poll.Until(c.t, "the replica to be one", func() bool { return c.Servers[i+primaries].try("CLUSTER", "REPLICATE", id) == nil })
+		chattest.Eventually(c.t, "the replica to be one", func() bool { return c.Servers[i+primaries].try("CLUSTER", "REPLICATE", id) == nil })
 	}
 	for i, s := range c.Servers {
-		poll.Until(c.t, "the cluster to be whole", func() bool {
+		chattest.Eventually(c.t, "the cluster to be whole", func() bool {
 			text, _ := s.Do("CLUSTER", "NODES").(string)
 			state, _ := s.Do("CLUSTER", "INFO").(string)
 			return strings.Contains(state, "cluster_state:ok") && strings.Count(text, "slave ") == primaries &&

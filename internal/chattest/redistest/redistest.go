@@ -20,8 +20,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/embed"
-	"example.com/chat/internal/need"
-	"example.com/chat/internal/poll"
+	"example.com/chat/internal/chattest"
 )
 
 // Server is a running redis-server of one test.
@@ -41,7 +40,7 @@ type Server struct {
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	program(t)
-	s := newServer(t, freePorts(t, 1)[0], args...)
+	s := newServer(t, chattest.FreePorts(t, 1)[0], args...)
 	s.Restart()
 	return s
 }
@@ -50,18 +49,9 @@ func Start(t testing.TB, args ...string) *Server {
 func program(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv("CHAT_REDIS_SERVER"); path != "" {
-		return need.Program(t, path, "it is what CHAT_REDIS_SERVER names")
+		return chattest.NeedProgram(t, path, "it is what CHAT_REDIS_SERVER names")
 	}
-	return need.Program(t, "redis-server", "tests with a real Redis are skipped")
-}
-
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	ports, err := embed.FreePorts("127.0.0.1", n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ports
+	return chattest.NeedProgram(t, "redis-server", "tests with a real Redis are skipped")
 }
 
 // newServer prepares a server that does not run yet.
@@ -107,7 +97,7 @@ func (s *Server) Restart() {
 	s.Launch()
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1})
 	defer c.Close()
-	poll.Until(s.t, "redis-server", func() bool {
+	chattest.Eventually(s.t, "redis-server", func() bool {
 		err := c.Ping(s.t.Context()).Err()
 		return err == nil || strings.Contains(err.Error(), "NOAUTH") || strings.Contains(err.Error(), "MASTERDOWN")
 	})
@@ -143,4 +133,16 @@ func (s *Server) Info(section, field string) string {
 		}
 	}
 	return ""
+}
+
+// Embedded starts an embedded broker, the stand-in for a Redis, which ends with the
+// test.
+func Embedded(t testing.TB) *embed.Broker {
+	t.Helper()
+	b, err := embed.StartBroker(embed.BrokerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
 }

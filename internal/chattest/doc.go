@@ -1,0 +1,8 @@
+// Package chattest is what tests start and wait for: processes of the program,
+// clients of its protocol, conditions, and programs that may not be installed.
+// Sub-packages hold what needs more of the chat: redistest starts Redis servers,
+// and fakenode starts nodes that misbehave on command.
+//
+// Only tests import it. It imports no other package of the chat, so that tests of
+// every package can use it.
+package chattest
