@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/admission"
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/door"
 )
 
 // knock opens a WebSocket and says nothing. It returns how that ends: the status
@@ -140,11 +140,11 @@ func TestAnAddressIsBounded(t *testing.T) {
 	}
 	held := 0
 	for {
-		v, _ := n.door.Knock(door.FromString("192.0.2.1:1000"))
+		v, _ := n.limiter.Acquire(admission.ParseAddr("192.0.2.1:1000"))
 		if v == nil {
 			break
 		}
-		v.Speak()
+		v.Activate()
 		held++
 	}
 	w := ask("192.0.2.1:2000")
@@ -164,7 +164,7 @@ func TestAnAddressIsBounded(t *testing.T) {
 	if w := ask("192.0.2.2:1000"); w.Code != 400 {
 		t.Errorf("another: %d %s", w.Code, w.Body)
 	}
-	if s := n.door.Stats(); s.UnderWay != held || s.Refused != 3 || held != doorPlaces()/2 {
+	if s := n.limiter.Stats(); s.InFlight != held || s.Refused != 3 || held != doorPlaces()/2 {
 		t.Errorf("%+v", s)
 	}
 	shows(t, n, map[string]float64{"chat_handshakes_in_flight": float64(held), "chat_handshakes_refused_total": 3})
@@ -184,8 +184,8 @@ func TestBehindATrustedProxyEachUserCountsByTheOwnAddress(t *testing.T) {
 		return w.Code
 	}
 	for range doorPlaces() / 2 {
-		v, _ := n.door.Knock(door.FromString("203.0.113.9:0"))
-		v.Speak()
+		v, _ := n.limiter.Acquire(admission.ParseAddr("203.0.113.9:0"))
+		v.Activate()
 	}
 	// Who gets as far as the upgrade, which this is not, gets 400.
 	if got := ask("203.0.113.9"); got != 503 {
@@ -203,10 +203,10 @@ func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 	n := startNode(t, b.URL())
 	const left = 2 // places: all others are taken
 	for range doorPlaces() - left {
-		v, _ := n.door.Knock(door.FromString("127.0.0.1:1000"))
-		v.Speak()
+		v, _ := n.limiter.Acquire(admission.ParseAddr("127.0.0.1:1000"))
+		v.Activate()
 	}
-	free := func() bool { return n.door.Stats().UnderWay == doorPlaces()-left }
+	free := func() bool { return n.limiter.Stats().InFlight == doorPlaces()-left }
 	p := dial(t, n.url)
 	p.send("hello", "name", "<b>")
 	p.error("bad_name")

@@ -45,7 +45,7 @@ func (s *server) debugServer() *http.Server {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	return &http.Server{
-		Handler:           s.ingress.Guard(noStore(mux)),
+		Handler:           s.policy.Guard(noStore(mux)),
 		ReadHeaderTimeout: headerWithin,
 		ReadTimeout:       answerWithin,
 		WriteTimeout:      profileWithin,

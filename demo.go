@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"example.com/chat/embed"
-	"example.com/chat/internal/ingress"
+	"example.com/chat/internal/admission"
 )
 
 // demo is what a node of --nodes serves beside the chat: how the demo stands,
@@ -154,7 +154,7 @@ func (d *demo) refusal(r *http.Request, needsOrigin bool) *embed.Refusal {
 // knows it.
 func (d *demo) isOwn(origin string) bool {
 	u, err := url.Parse(origin)
-	if err != nil || origin != u.Scheme+"://"+u.Host || u.Scheme != "http" || !d.parent.IsPort(ingress.Port(u)) {
+	if err != nil || origin != u.Scheme+"://"+u.Host || u.Scheme != "http" || !d.parent.IsPort(admission.Port(u)) {
 		return false
 	}
 	switch u.Hostname() {

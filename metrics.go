@@ -9,9 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"example.com/chat/internal/admission"
 	"example.com/chat/internal/conn"
-	"example.com/chat/internal/door"
-	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
@@ -39,12 +38,12 @@ type counted struct {
 	broker redisbroker.Stats
 	room   room.Stats
 	conn   conn.Stats
-	door   door.Stats
+	slots  admission.LimiterStats
 	io     socketio.Stats
 	relay  relay.Stats
 	node   session.Stats
 	// refused are requests by the reason of their refusal.
-	refused func(ingress.Reason) int64
+	refused func(admission.Reason) int64
 }
 
 // metric is one number of counted.
@@ -81,12 +80,12 @@ var metrics = []metric{
 	}},
 	{counter, "connections_closed_slow_total", "Connections closed with 4008 because the client read too slowly.", "", func(c *counted) int64 { return int64(c.conn.Slow + c.io.Engine.Slow) }},
 	{counter, "connections_closed_abusive_total", "Connections closed with 4009 because the client ignored rate_limited.", "", func(c *counted) int64 { return c.node.Abuse }},
-	{gauge, "handshakes_in_flight", "Handshakes in flight: from the request to the welcome.", "", func(c *counted) int64 { return int64(c.door.UnderWay) }},
-	{counter, "handshakes_refused_total", "Handshakes refused with 503 because too many were in flight.", "", func(c *counted) int64 { return int64(c.door.Refused) }},
-	{counter, "handshakes_evicted_total", "Silent handshakes closed to make room for new ones.", "", func(c *counted) int64 { return int64(c.door.Evicted) }},
-	{counter, "requests_refused_total", refusedHelp, "reason=origin", func(c *counted) int64 { return c.refused(ingress.ReasonOrigin) }},
-	{counter, "requests_refused_total", refusedHelp, "reason=host", func(c *counted) int64 { return c.refused(ingress.ReasonHost) }},
-	{counter, "requests_refused_total", refusedHelp, "reason=upgrade", func(c *counted) int64 { return c.refused(ingress.ReasonUpgrade) }},
+	{gauge, "handshakes_in_flight", "Handshakes in flight: from the request to the welcome.", "", func(c *counted) int64 { return int64(c.slots.InFlight) }},
+	{counter, "handshakes_refused_total", "Handshakes refused with 503 because too many were in flight.", "", func(c *counted) int64 { return int64(c.slots.Refused) }},
+	{counter, "handshakes_evicted_total", "Silent handshakes closed to make room for new ones.", "", func(c *counted) int64 { return int64(c.slots.Evicted) }},
+	{counter, "requests_refused_total", refusedHelp, "reason=origin", func(c *counted) int64 { return c.refused(admission.ReasonOrigin) }},
+	{counter, "requests_refused_total", refusedHelp, "reason=host", func(c *counted) int64 { return c.refused(admission.ReasonHost) }},
+	{counter, "requests_refused_total", refusedHelp, "reason=upgrade", func(c *counted) int64 { return c.refused(admission.ReasonUpgrade) }},
 	{counter, "connection_panics_total", "Connections closed by a panic, which is a bug in this program; its log has the stack.", "", func(c *counted) int64 { return int64(c.conn.Panics + c.io.Engine.Panics) }},
 	{gauge, "socketio_sessions", "Open Socket.IO sessions by their current transport.", "transport=polling", func(c *counted) int64 { return int64(max(0, c.io.Engine.Open-c.io.Engine.WebSockets)) }},
 	{gauge, "socketio_sessions", "Open Socket.IO sessions by their current transport.", "transport=websocket", func(c *counted) int64 { return int64(c.io.Engine.WebSockets) }},
@@ -170,8 +169,8 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	n := &counted{
 		ready: c.s.ready() == nil, up: c.s.hub.Up(), probe: c.s.broker.Probe(),
-		broker: c.s.broker.Stats(), room: c.s.hub.Stats(), conn: c.s.sockets.Stats(), door: c.s.door.Stats(), node: c.s.node.Stats(),
-		io: c.s.io.Stats(), relay: c.s.relay.Stats(), refused: c.s.ingress.Count,
+		broker: c.s.broker.Stats(), room: c.s.hub.Stats(), conn: c.s.sockets.Stats(), slots: c.s.limiter.Stats(), node: c.s.node.Stats(),
+		io: c.s.io.Stats(), relay: c.s.relay.Stats(), refused: c.s.policy.Count,
 	}
 	for i, m := range metrics {
 		var values []string

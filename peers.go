@@ -10,8 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"example.com/chat/internal/admission"
 	"example.com/chat/internal/cli"
-	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -112,7 +112,7 @@ func (p *peers) knows(page *url.URL, origin string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, n := range p.seen {
-		if ingress.SameOrigin(page, nodeURL(n, origin)) {
+		if admission.SameOrigin(page, nodeURL(n, origin)) {
 			return true
 		}
 	}
@@ -121,7 +121,7 @@ func (p *peers) knows(page *url.URL, origin string) bool {
 
 // newPolicy makes what judges requests' Host and Origin. known tells of pages that
 // other nodes served.
-func newPolicy(opts cli.NodeOptions, known func(page *url.URL, origin string) bool, log *slog.Logger) *ingress.Policy {
+func newPolicy(opts cli.NodeOptions, known func(page *url.URL, origin string) bool, log *slog.Logger) *admission.Policy {
 	hosts := append(machineNames(), opts.Hosts...)
 	for _, addr := range []string{opts.Addr, opts.DebugAddr, opts.PeerAddr} {
 		if name, _, err := net.SplitHostPort(addr); err == nil && name != "" {
@@ -131,7 +131,7 @@ func newPolicy(opts cli.NodeOptions, known func(page *url.URL, origin string) bo
 	if u, err := url.Parse(opts.Advertise); err == nil && u.Host != "" {
 		hosts = append(hosts, u.Hostname())
 	}
-	return ingress.New(ingress.Config{
+	return admission.NewPolicy(admission.PolicyConfig{
 		Proxies: opts.TrustProxy, Hosts: hosts, Origins: opts.Origins, Known: known, Sealed: []string{peerPath, letGoPath}, Log: log,
 	})
 }

@@ -13,10 +13,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/websocket"
 
+	"example.com/chat/internal/admission"
 	"example.com/chat/internal/cli"
-	"example.com/chat/internal/conn"
 	"example.com/chat/internal/identity"
-	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/web"
 )
@@ -69,7 +68,7 @@ func noStore(next http.Handler) http.Handler {
 }
 
 func (s *server) pages() http.Handler {
-	return web.Handler(web.Access{UI: s.opts.UI, Allowed: s.ingress.Allowed, Framers: framers(s.opts.Origins), Control: s.demo.token})
+	return web.Handler(web.Access{UI: s.opts.UI, Allowed: s.policy.Allowed, Framers: framers(s.opts.Origins), Control: s.demo.token})
 }
 
 // get lets GET and HEAD through.
@@ -89,45 +88,33 @@ func (s *server) serveWS(w http.ResponseWriter, r *http.Request) {
 		writeError(w, protocol.Errorf(protocol.CodeForbidden, "pages of this origin may not connect: see --origin"))
 		return
 	}
-	visit := s.knock(w, r)
-	if visit == nil {
+	slot := s.acquire(w, r)
+	if slot == nil {
 		return
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
-		visit.End()
+		slot.Release()
 		writeError(w, protocol.Errorf(protocol.CodeBadField,
 			"this is the address of a WebSocket, and the request has no Upgrade line: a proxy in between has to pass it on"))
 		return
 	}
 	if s.connections() >= s.maxConns {
-		visit.End()
-		_ = s.sockets.Accept(w, r, func(c *conn.Conn) conn.Handler {
-			c.Close(protocol.CloseFull, "this node is full")
-			return deaf{}
-		})
+		slot.Release()
+		s.ws.Refuse(w, r, protocol.CloseFull, "this node is full")
 		return
 	}
-	_ = s.node.ServeWebSocket(s.sockets, w, r, ingress.Origin(r), visit) // it has answered by itself
+	_ = s.ws.Serve(w, r, admission.Origin(r), slot) // it has answered by itself
 }
 
 // admitOrigin reports whether a page of a request's origin may connect. A refusal is
 // counted and logged.
 func (s *server) admitOrigin(r *http.Request) bool {
-	ok := s.ingress.Allowed(r)
+	ok := s.policy.Allowed(r)
 	if !ok {
-		s.ingress.Refused(r, ingress.ReasonOrigin)
+		s.policy.Refused(r, admission.ReasonOrigin)
 	}
 	return ok
 }
-
-// deaf is the handler of a connection that is closed as soon as it is made.
-type deaf struct{}
-
-// Message heeds nothing (conn.Handler).
-func (deaf) Message([]byte) {}
-
-// Closed has nothing to end (conn.Handler).
-func (deaf) Closed(int, string) {}
 
 // framer is an origin that may stand in a Content-Security-Policy as it is
 // (https://www.w3.org/TR/CSP3/#grammardef-host-source): no address of IPv6, and no
@@ -171,12 +158,12 @@ type probeReport struct {
 // Pages of any origin may read the answer, so that they can tell a refusal from a
 // node that is away; those that may not connect learn nothing else from it.
 func (s *server) serveReady(w http.ResponseWriter, r *http.Request) {
-	status, answer := http.StatusOK, readiness{Ready: true, Allowed: s.ingress.MayConnect(r)}
+	status, answer := http.StatusOK, readiness{Ready: true, Allowed: s.policy.MayConnect(r)}
 	err := s.ready()
 	w.Header().Add("Vary", "Origin")
 	if origin := r.Header.Get("Origin"); origin != "" {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
-		if !s.ingress.Allowed(r) {
+		if !s.policy.Allowed(r) {
 			s.writeReadyOnly(w, err == nil)
 			return
 		}
@@ -225,7 +212,7 @@ func (s *server) shared(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Add("Vary", "Origin")
-		if origin := r.Header.Get("Origin"); origin != "" && s.ingress.Allowed(r) {
+		if origin := r.Header.Get("Origin"); origin != "" && s.policy.Allowed(r) {
 			h.Set("Access-Control-Allow-Origin", origin)
 			if r.Method == http.MethodOptions {
 				h.Set("Access-Control-Allow-Methods", "GET, HEAD")

@@ -15,18 +15,18 @@ import (
 	"time"
 
 	"example.com/chat/embed"
+	"example.com/chat/internal/admission"
 	"example.com/chat/internal/cli"
 	"example.com/chat/internal/conn"
-	"example.com/chat/internal/door"
 	"example.com/chat/internal/engineio"
 	"example.com/chat/internal/identity"
-	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
 	"example.com/chat/internal/socketio"
+	"example.com/chat/internal/transport/websocket"
 )
 
 // Timings and bounds of a node's HTTP server.
@@ -58,16 +58,17 @@ type server struct {
 	hub      *room.Hub
 	node     *session.Node
 	sockets  *conn.Server
+	ws       *websocket.Server
 	io       *socketio.Server
 	relay    *relay.Relay
-	door     *door.Door
-	web      *door.Web
+	limiter  *admission.Limiter
+	web      *admission.Connections
 	http     *http.Server
 	debug    *http.Server // nil without --debug-addr
 	listener net.Listener
 	peers    peers
 	warned   warned
-	ingress  *ingress.Policy
+	policy   *admission.Policy
 	meter    meter
 	demo     *demo // nil outside of one
 	maxConns int
@@ -177,8 +178,8 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 	s.peers.self = self
 	s.sockets = conn.NewServer(conn.Config{ReadLimit: s.opts.Limits().FrameLimit(), Log: s.log})
 	users, web := shareFiles(fileLimit())
-	s.ingress = newPolicy(s.opts, s.peers.knows, s.log)
-	s.door, s.web = door.New(door.Config{}), door.NewWeb(web, s.ingress.Trusted)
+	s.policy = newPolicy(s.opts, s.peers.knows, s.log)
+	s.limiter, s.web = admission.NewLimiter(admission.LimiterConfig{}), admission.NewConnections(web, s.policy.Trusted)
 	s.maxConns = s.opts.MaxConns
 	if s.maxConns == 0 {
 		s.maxConns = users
@@ -186,12 +187,13 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 	s.node = &session.Node{
 		ID: self.ID, Hub: s.hub, Cluster: s, Limits: s.opts.Limits(), Secret: secret, JWT: verifier, Log: s.log,
 	}
+	s.ws = websocket.NewServer(s.node, s.sockets)
 	if err := s.buildSocketIO(secret); err != nil {
 		closeRedis()
 		return err
 	}
 	s.http = &http.Server{
-		Handler:           s.ingress.Guard(s.routes()),
+		Handler:           s.policy.Guard(s.routes()),
 		ReadHeaderTimeout: headerWithin,
 		ReadTimeout:       answerWithin,
 		WriteTimeout:      answerWithin,

@@ -7,12 +7,11 @@ import (
 	"strconv"
 	"time"
 
-	"example.com/chat/internal/door"
+	"example.com/chat/internal/admission"
 	"example.com/chat/internal/engineio"
-	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/relay"
-	"example.com/chat/internal/session"
+	"example.com/chat/internal/transport/socketio"
 )
 
 // socketIOPath is where clients of Socket.IO come, and peerPath where other nodes
@@ -47,9 +46,9 @@ func (s *server) buildSocketIO(secret []byte) error {
 	if err != nil {
 		return err
 	}
-	s.io = s.node.NewSocketIO(engineio.Config{
+	s.io = socketio.NewServer(s.node, engineio.Config{
 		Allow:        s.admitOrigin,
-		AnyOrigin:    s.ingress.AnyOrigin(),
+		AnyOrigin:    s.policy.AnyOrigin(),
 		Admit:        s.admitSocketIO,
 		Owner:        s.peers.self.Tag,
 		Elsewhere:    s.passOn,
@@ -66,16 +65,16 @@ func (s *server) buildSocketIO(secret []byte) error {
 
 // admitSocketIO lets a new session in, or answers why not.
 func (s *server) admitSocketIO(w http.ResponseWriter, r *http.Request) (any, bool) {
-	visit := s.knock(w, r)
-	if visit == nil {
+	slot := s.acquire(w, r)
+	if slot == nil {
 		return nil, false
 	}
 	if s.connections() >= s.maxConns {
-		visit.End()
+		slot.Release()
 		writeFull(w)
 		return nil, false
 	}
-	return session.NewArrival(ingress.Origin(r), visit), true
+	return socketio.NewHandshake(admission.Origin(r), slot), true
 }
 
 // passOn passes a request on to the node that holds its session.
@@ -104,22 +103,23 @@ func (s *server) connections() int {
 	return s.sockets.Stats().Open + s.io.Stats().Engine.Open + 2*s.relay.Stats().Open
 }
 
-// knock asks to be let in; nil where that was refused, and answered.
-func (s *server) knock(w http.ResponseWriter, r *http.Request) *door.Visit {
+// acquire returns a handshake slot for a request, or nil when it has answered why
+// there is none.
+func (s *server) acquire(w http.ResponseWriter, r *http.Request) *admission.Slot {
 	if s.draining.Load() {
 		stopping := protocol.Errorf(protocol.CodeUnavailable, "%v: use another one", errDraining)
 		stopping.RetryAfter = time.Second.Milliseconds()
 		writeError(w, stopping)
 		return nil
 	}
-	visit, wait := s.door.Knock(door.FromString(r.RemoteAddr))
-	if visit == nil {
+	slot, wait := s.limiter.Acquire(admission.ParseAddr(r.RemoteAddr))
+	if slot == nil {
 		busy := protocol.Errorf(protocol.CodeUnavailable, "too many come at once: try another node, or this one after retry_after")
 		busy.RetryAfter = max(1, wait.Milliseconds())
 		w.Header().Set("Connection", "close")
 		writeError(w, busy)
 	}
-	return visit
+	return slot
 }
 
 // peerAddr is the address by which other nodes reach this one: as it was given;

@@ -158,10 +158,10 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 			t.Fatalf("%d %s", status, body)
 		}
 	}
-	cost, door := heldMemory()-before, n.door.Stats()
-	t.Logf("%d sessions opened by polling, %d told to come later, %d under way, %d KiB", opened, refused, door.UnderWay, cost>>10)
-	if most := 128 * runtime.GOMAXPROCS(0); door.UnderWay > most {
-		t.Errorf("%d are under way", door.UnderWay)
+	cost, door := heldMemory()-before, n.limiter.Stats()
+	t.Logf("%d sessions opened by polling, %d told to come later, %d under way, %d KiB", opened, refused, door.InFlight, cost>>10)
+	if most := 128 * runtime.GOMAXPROCS(0); door.InFlight > most {
+		t.Errorf("%d are under way", door.InFlight)
 	}
 	if !chattest.Race && cost > 16<<20 {
 		t.Errorf("they cost %d bytes, with this test's side of it", cost)
@@ -176,7 +176,7 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 		return status == 200
 	})
 	began := time.Now()
-	chattest.Eventually(t, "all to be gone", func() bool { return n.connections() <= 1 && n.door.Stats().UnderWay == 0 })
+	chattest.Eventually(t, "all to be gone", func() bool { return n.connections() <= 1 && n.limiter.Stats().InFlight == 0 })
 	t.Logf("gone %s later", time.Since(began).Round(time.Millisecond))
 }
 

@@ -253,7 +253,7 @@ func TestSocketIOHelloRefused(t *testing.T) {
 	left.Sends("41")
 	p.Closes()
 	left.Closes()
-	chattest.Eventually(t, "all places to be free", func() bool { return n.door.Stats().UnderWay == 0 && n.io.Stats().Engine.Open == 1 })
+	chattest.Eventually(t, "all places to be free", func() bool { return n.limiter.Stats().InFlight == 0 && n.io.Stats().Engine.Open == 1 })
 }
 
 // Who comes while Redis is away is not refused for good: official clients try again
@@ -416,8 +416,8 @@ func TestSocketIOIsCountedWithTheOthers(t *testing.T) {
 	_ = bob.Close()
 	_ = ann.ws.Close()
 	chattest.Eventually(t, "the places", func() bool { return n.connections() == 0 })
-	if n.door.Stats().UnderWay != 0 || n.io.Stats().Engine.Opened != 1 {
-		t.Errorf("%+v, %+v", n.door.Stats(), n.io.Stats())
+	if n.limiter.Stats().InFlight != 0 || n.io.Stats().Engine.Opened != 1 {
+		t.Errorf("%+v, %+v", n.limiter.Stats(), n.io.Stats())
 	}
 	n.draining.Store(true)
 	r, err := http.Get(ioBase(n.url) + "polling")

@@ -252,7 +252,7 @@ func TestCrowdsLeaveNothingBehind(t *testing.T) {
 			_ = c.Close()
 		}
 		chattest.Eventually(t, "the connections to end", func() bool { return n.sockets.Stats().Open == 0 && n.web.Count() == 0 })
-		if under := n.door.Stats().UnderWay; under != 0 {
+		if under := n.limiter.Stats().InFlight; under != 0 {
 			t.Errorf("%d are still on their way in", under)
 		}
 		if round == 0 { // what is made once is there now: workers, connections to Redis, maps

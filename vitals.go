@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"example.com/chat/internal/admission"
 	"example.com/chat/internal/cli"
-	"example.com/chat/internal/ingress"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
@@ -105,7 +105,7 @@ type nodeReport struct {
 // this is a demo.
 func (s *server) serveNodes(w http.ResponseWriter, r *http.Request) {
 	if s.opts.UI == cli.UIPlain && !fromThisMachine(r) {
-		writeJSON(w, http.StatusOK, map[string][]protocol.Node{"nodes": s.NodesFor(ingress.Origin(r))})
+		writeJSON(w, http.StatusOK, map[string][]protocol.Node{"nodes": s.NodesFor(admission.Origin(r))})
 		return
 	}
 	s.serveNodeReports(w, r)
@@ -134,7 +134,7 @@ func (s *server) serveNodeReports(w http.ResponseWriter, r *http.Request) {
 		Nodes []nodeReport `json:"nodes"`
 	}
 	others := s.broker.Vitals()
-	for _, n := range s.NodesFor(ingress.Origin(r)) {
+	for _, n := range s.NodesFor(admission.Origin(r)) {
 		answer.Nodes = append(answer.Nodes, s.report(n, others))
 	}
 	writeJSON(w, http.StatusOK, answer)

@@ -30,20 +30,20 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 	if !s.deadline.Stop() {
 		return nil // it is too late: the close is on its way
 	}
-	s.visit.Speak()
+	s.slot.Activate()
 	w, err := s.identify(c)
 	if err == nil {
 		s.user, err = s.enter(ctx, w)
 	}
 	if err != nil {
-		s.deadline.Reset(helloWithin) // to try again
-		s.visit.Hush()
+		s.deadline.Reset(HelloTimeout) // to try again
+		s.slot.Deactivate()
 		return err
 	}
 	s.deadline = nil
 	s.expire()
 	s.welcome(c, w.renewed)
-	s.visit.End()
+	s.slot.Release()
 	if !s.node.Hub.Up() {
 		s.transport.Deliver(room.NewBroadcast(s.node.Cluster.Status(s.origin)))
 	}

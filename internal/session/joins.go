@@ -12,11 +12,11 @@ import (
 // wait for a read of its log.
 const joinsAtOnce = 8
 
-// joinAll joins the rooms that a hello names, as that many commands would: each
+// JoinAll joins the rooms that a hello names, like that many join commands: each
 // costs as much and is answered by joined or error, without a ref. It returns when
-// all are answered, after callTimeout at the latest, so that whatever the client
-// sends next finds them joined.
-func (s *Session) joinAll(list []protocol.Joining) {
+// all are answered, after callTimeout at the latest, so that the client's next
+// command finds them joined. Only the connection's reader calls it.
+func (s *Session) JoinAll(list []protocol.Joining) {
 	if len(list) == 0 || s.user == nil {
 		return
 	}

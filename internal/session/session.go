@@ -1,6 +1,5 @@
-// Package session carries out the commands of one connection, whatever
-// transport they come by: who it is, what it may, how much of it, and what it
-// gets for an answer.
+// Package session executes the commands of one connection, independent of its
+// transport: identity, permissions, rate limits and answers.
 package session
 
 import (
@@ -13,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.com/chat/internal/door"
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
@@ -75,11 +73,11 @@ func (n *Node) Stats() Stats { return Stats{Limited: n.limited.Load(), Abuse: n.
 
 // Timings and bounds of one session.
 const (
-	// helloWithin is how long a connection may take to say hello, and how long
-	// it has to try again after one that was refused.
-	helloWithin = 5 * time.Second
-	// maxRefusals is how many commands may be refused before hello succeeds.
-	maxRefusals = 20
+	// HelloTimeout is how long a connection may take to send hello, and to send
+	// another after a refusal.
+	HelloTimeout = 5 * time.Second
+	// MaxRefusals is how many commands may be refused before hello succeeds.
+	MaxRefusals = 20
 	// callTimeout bounds what one command waits for Redis.
 	callTimeout = 4 * time.Second
 	// maxPending is how many sends of one connection may be under way before
@@ -107,7 +105,7 @@ type Session struct {
 	abusive  bool        // they were too many
 	deadline *time.Timer // for hello; nil after it
 	expiry   *time.Timer // of the JWT; nil where none is to come
-	visit    *door.Visit // until the welcome; nil where nobody counts
+	slot     Slot        // of the handshake, until the welcome
 
 	mark atomic.Pointer[string] // of the last rename
 
@@ -116,10 +114,38 @@ type Session struct {
 	freed   *sync.Cond // told when pending falls; nil until somebody waits
 }
 
-// New begins a session. The client came by origin, as "http://host:port".
-func New(node *Node, transport Transport, origin string) *Session {
-	s := &Session{node: node, transport: transport, origin: origin}
-	s.deadline = time.AfterFunc(helloWithin, s.late)
+// Slot is the handshake slot that a connection holds until its welcome
+// (admission.Slot). Its methods do not block.
+type Slot interface {
+	// Activate protects the slot from eviction: the client has sent hello.
+	Activate()
+	// Deactivate ends that protection: the hello was refused.
+	Deactivate()
+	// Release gives the slot back. Only the first call counts.
+	Release()
+}
+
+// noSlot is the slot of connections that are not counted.
+type noSlot struct{}
+
+// Activate does nothing (Slot).
+func (noSlot) Activate() {}
+
+// Deactivate does nothing (Slot).
+func (noSlot) Deactivate() {}
+
+// Release does nothing (Slot).
+func (noSlot) Release() {}
+
+// New begins a session. The client reached this node by origin, as
+// "http://host:port". slot is the connection's handshake slot, which the session
+// releases; nil if handshakes are not counted.
+func New(node *Node, transport Transport, origin string, slot Slot) *Session {
+	if slot == nil {
+		slot = noSlot{}
+	}
+	s := &Session{node: node, transport: transport, origin: origin, slot: slot}
+	s.deadline = time.AfterFunc(HelloTimeout, s.late)
 	return s
 }
 
@@ -169,7 +195,7 @@ func (s *Session) End() {
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
-	s.visit.End()
+	s.slot.Release()
 	if s.user == nil {
 		return
 	}
@@ -179,8 +205,7 @@ func (s *Session) End() {
 	s.node.Hub.Exit(s)
 }
 
-// Command carries out what was decoded of one frame, or answers the error that
-// decoding met.
+// Command executes the command of one frame, or answers the error of its decoding.
 func (s *Session) Command(c protocol.Command, bad *protocol.Error) {
 	if err := s.limit(c.Type); err != nil {
 		s.refuse(c, err)
@@ -196,21 +221,25 @@ func (s *Session) Command(c protocol.Command, bad *protocol.Error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	if err := s.obey(ctx, c); err != nil {
+	if err := s.dispatch(ctx, c); err != nil {
 		s.refuse(c, err)
 	}
 }
 
-// Hello says hello where the handshake of the transport brings it: a refusal is
-// the transport's to answer. The rooms that it names are left to
-// joinAll.
+// Hello executes the hello that is part of a transport's own handshake. The
+// transport answers the error it returns, after which the session must not be used,
+// and calls JoinAll for the rooms that the hello names.
 func (s *Session) Hello(c protocol.Command, bad *protocol.Error) *protocol.Error {
-	if bad != nil {
-		return bad
+	err := bad
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+		defer cancel()
+		err = s.hello(ctx, c)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	defer cancel()
-	return s.hello(ctx, c)
+	if err != nil {
+		s.deadline.Stop() // the transport's handshake has one of its own
+	}
+	return err
 }
 
 // refuse answers an error, and names what the command was about.
@@ -223,19 +252,20 @@ func (s *Session) refuse(c protocol.Command, err *protocol.Error) {
 		if err.Code == protocol.CodeUnauthorized && s.node.JWT != nil {
 			s.transport.Close(protocol.CloseNoHello, "auth refused")
 		}
-		if s.refusals > maxRefusals {
+		if s.refusals > MaxRefusals {
 			s.transport.Close(protocol.CloseAbuse, "too many refused commands before hello")
 		}
 	}
 }
 
-func (s *Session) obey(ctx context.Context, c protocol.Command) *protocol.Error {
+// dispatch executes a command that passed the checks of Command.
+func (s *Session) dispatch(ctx context.Context, c protocol.Command) *protocol.Error {
 	switch c.Type {
 	case protocol.Hello:
 		if err := s.hello(ctx, c); err != nil {
 			return err
 		}
-		s.joinAll(c.Joins)
+		s.JoinAll(c.Joins)
 	case protocol.Join:
 		return s.join(ctx, c)
 	case protocol.Leave:

@@ -221,7 +221,7 @@ func (n *node) connect(ctx context.Context, random *rand.Rand, name, token strin
 		up:   newQueue(random.Uint64(), usual),
 		down: newQueue(random.Uint64(), usual),
 	}
-	w.session = session.New(l.session, transport{w}, "http://sim")
+	w.session = session.New(l.session, transport{w}, "http://sim", nil)
 	l.mu.Lock()
 	l.wires = append(l.wires, w)
 	l.mu.Unlock()

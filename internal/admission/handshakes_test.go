@@ -1,4 +1,4 @@
-package door
+package admission
 
 import (
 	"errors"
@@ -24,48 +24,48 @@ var (
 	proxy = netip.MustParseAddr("127.0.0.1")
 )
 
-// in knocks, and ends the test when it is not let in.
-func in(t *testing.T, d *Door, from netip.Addr) *Visit {
+// in acquires a slot, and ends the test if there is none.
+func in(t *testing.T, d *Limiter, from netip.Addr) *Slot {
 	t.Helper()
-	v, wait := d.Knock(from)
+	v, wait := d.Acquire(from)
 	if v == nil {
 		t.Fatalf("%s was told to wait for %s", from, wait)
 	}
 	return v
 }
 
-func refused(t *testing.T, d *Door, from netip.Addr) {
+func refused(t *testing.T, d *Limiter, from netip.Addr) {
 	t.Helper()
-	v, wait := d.Knock(from)
-	if v != nil || wait <= 0 || wait > retryMost {
+	v, wait := d.Acquire(from)
+	if v != nil || wait <= 0 || wait > maxRetryAfter {
 		t.Fatalf("%s: let in %t, to wait for %s", from, v != nil, wait)
 	}
 }
 
-func TestOnlySoManyAreUnderWay(t *testing.T) {
+func TestOnlySoManyAreInFlight(t *testing.T) {
 	t.Parallel()
-	d := New(Config{Most: 3})
+	d := NewLimiter(LimiterConfig{MaxSlots: 3})
 	first := in(t, d, proxy)
 	in(t, d, proxy)
 	in(t, d, proxy)
 	refused(t, d, proxy)
-	first.End()
-	first.End() // only the first counts
+	first.Release()
+	first.Release() // only the first counts
 	in(t, d, proxy)
 	refused(t, d, ann)
-	if s := d.Stats(); s != (Stats{UnderWay: 3, Refused: 2}) {
+	if s := d.Stats(); s != (LimiterStats{InFlight: 3, Refused: 2}) {
 		t.Errorf("%+v", s)
 	}
 }
 
 func TestAnAddressHoldsOnlyAPart(t *testing.T) {
 	t.Parallel()
-	d := New(Config{Most: 10, ByAddress: 2})
+	d := NewLimiter(LimiterConfig{MaxSlots: 10, MaxPerAddress: 2})
 	in(t, d, ann)
 	v := in(t, d, netip.MustParseAddr("::ffff:192.0.2.1"))
 	refused(t, d, ann)
 	in(t, d, bob)
-	v.End()
+	v.Release()
 	in(t, d, ann)
 	// Of IPv6, a customer has a whole network.
 	in(t, d, netip.MustParseAddr("2001:db8:0:1::1"))
@@ -82,22 +82,22 @@ func TestAnAddressHoldsOnlyAPart(t *testing.T) {
 func TestTheSilentGiveWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := New(Config{Most: 3, Patience: time.Second})
+		d := NewLimiter(LimiterConfig{MaxSlots: 3, SilentFor: time.Second})
 		var order []string
-		enter := func(name string) *Visit {
+		enter := func(name string) *Slot {
 			t.Helper()
 			v := in(t, d, proxy)
 			v.OnEvict(func() { order = append(order, name) })
 			return v
 		}
 		speaks := enter("speaks")
-		speaks.Speak()
+		speaks.Activate()
 		enter("silent")
 		again := enter("again")
-		again.Speak()
+		again.Activate()
 		time.Sleep(time.Second - time.Nanosecond)
 		refused(t, d, proxy)
-		again.Hush() // refused: it has to say hello anew
+		again.Deactivate() // refused: it has to say hello anew
 		time.Sleep(time.Nanosecond)
 		enter("next") // in place of silent
 		refused(t, d, proxy)
@@ -106,7 +106,7 @@ func TestTheSilentGiveWay(t *testing.T) {
 		if len(order) != 2 || order[0] != "silent" || order[1] != "again" {
 			t.Errorf("gone: %v", order)
 		}
-		if s := d.Stats(); s.UnderWay != 3 || s.Evicted != 2 {
+		if s := d.Stats(); s.InFlight != 3 || s.Evicted != 2 {
 			t.Errorf("%+v", s)
 		}
 		called := false
@@ -119,29 +119,29 @@ func TestTheSilentGiveWay(t *testing.T) {
 
 func TestNothingIsLeftOfThoseWhoWent(t *testing.T) {
 	t.Parallel()
-	d := New(Config{Most: 8})
+	d := NewLimiter(LimiterConfig{MaxSlots: 8})
 	var all sync.WaitGroup
 	for i := range 16 {
 		from := netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 3)})
 		all.Go(func() {
 			for range 500 {
-				v, _ := d.Knock(from)
+				v, _ := d.Acquire(from)
 				v.OnEvict(func() {})
-				v.Speak()
-				v.Hush()
-				v.End()
+				v.Activate()
+				v.Deactivate()
+				v.Release()
 			}
 		})
 	}
 	all.Wait()
-	if d.count != 0 || len(d.address) != 0 || d.silent != (list{}) {
-		t.Errorf("left: %d, %v, %v", d.count, d.address, d.silent)
+	if d.count != 0 || len(d.byAddress) != 0 || d.inactive != (slotList{}) {
+		t.Errorf("left: %d, %v, %v", d.count, d.byAddress, d.inactive)
 	}
 }
 
 func TestWebClosesWhoComesBeyond(t *testing.T) {
 	t.Parallel()
-	w := NewWeb(4, nil)
+	w := NewConnections(4, nil)
 	site := httptest.NewUnstartedServer(http.NotFoundHandler())
 	site.Config.ConnState = w.State
 	site.Start()
@@ -179,16 +179,16 @@ func TestWebClosesWhoComesBeyond(t *testing.T) {
 func TestTheSilentOfAnAddressGiveWayToIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := New(Config{Most: 8, ByAddress: 3, Patience: time.Second})
+		d := NewLimiter(LimiterConfig{MaxSlots: 8, MaxPerAddress: 3, SilentFor: time.Second})
 		var gone []string
-		enter := func(name string, from netip.Addr) *Visit {
+		enter := func(name string, from netip.Addr) *Slot {
 			t.Helper()
 			v := in(t, d, from)
 			v.OnEvict(func() { gone = append(gone, name) })
 			return v
 		}
 		enter("bob", bob) // silent for longest, but of another address
-		enter("speaks", ann).Speak()
+		enter("speaks", ann).Activate()
 		enter("first", ann)
 		enter("second", ann)
 		refused(t, d, ann)
@@ -204,7 +204,7 @@ func TestTheSilentOfAnAddressGiveWayToIt(t *testing.T) {
 		for range 3 {
 			enter("proxy", proxy)
 		}
-		if s := d.Stats(); s.UnderWay != 8 {
+		if s := d.Stats(); s.InFlight != 8 {
 			t.Fatalf("%+v", s)
 		}
 		time.Sleep(time.Second)
@@ -213,7 +213,7 @@ func TestTheSilentOfAnAddressGiveWayToIt(t *testing.T) {
 		if want := []string{"first", "second", "third", "bob"}; !slices.Equal(gone, want) {
 			t.Errorf("gone: %v, want %v", gone, want)
 		}
-		if s := d.Stats(); s.UnderWay != 8 || s.Evicted != 4 {
+		if s := d.Stats(); s.InFlight != 8 || s.Evicted != 4 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -224,16 +224,16 @@ func TestTheSilentOfAnAddressGiveWayToIt(t *testing.T) {
 func TestWhoRenewsSilentVisitsLocksNobodyOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := New(Config{Most: 256, ByAddress: 128})
+		d := NewLimiter(LimiterConfig{MaxSlots: 256, MaxPerAddress: 128})
 		var held atomic.Int64
 		hold := func() {
-			if v, _ := d.Knock(ann); v != nil {
+			if v, _ := d.Acquire(ann); v != nil {
 				held.Add(1)
 				var once sync.Once
 				ended := func() { once.Do(func() { held.Add(-1) }) }
 				v.OnEvict(ended)
 				time.AfterFunc(5*time.Second, func() { // no hello in time
-					v.End()
+					v.Release()
 					ended()
 				})
 			}
@@ -247,9 +247,9 @@ func TestWhoRenewsSilentVisitsLocksNobodyOut(t *testing.T) {
 			if held.Load() < 128 {
 				hold()
 			}
-			if v, _ := d.Knock(ann); v != nil {
-				v.Speak()
-				v.End()
+			if v, _ := d.Acquire(ann); v != nil {
+				v.Activate()
+				v.Release()
 				in++
 			} else {
 				out++

@@ -1,14 +1,4 @@
-// Package ingress decides where a request comes from and whether a node may
-// answer it: by its Host, by its Origin, and by the headers of proxies that the
-// operator trusts. It stands before everything else that a node's listeners
-// serve.
-//
-// A browser sends pages' requests to whatever address a name leads to at the
-// moment. So a foreign page whose name leads to this node for a while (DNS
-// rebinding) is of the node's own origin; only the Host header still shows the
-// foreign name. That is why a node answers under names that its operator gave, and
-// why the URLs that it hands to clients are made of these names alone.
-package ingress
+package admission
 
 import (
 	"log/slog"
@@ -23,30 +13,30 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Config says whom a Policy believes and lets in.
-type Config struct {
-	// Proxies are the networks of proxies whose forwarding headers are believed.
+// PolicyConfig configures a Policy.
+type PolicyConfig struct {
+	// Proxies are the networks of the proxies whose forwarding headers are trusted.
 	Proxies []netip.Prefix
-	// Hosts are the names, without a port, by which the node may be asked, beside IP
+	// Hosts are the names, without a port, that a Host header may have, besides IP
 	// addresses, localhost, and the hosts of Origins.
 	Hosts []string
 	// Origins are those whose pages may connect, as "https://www.example.org"; "*" is
 	// all of them.
 	Origins []string
 	// Known reports whether a page's origin is that of a node of the cluster, for a
-	// client that came to this one by origin. nil knows none.
+	// client that reached this node by origin. It may be nil.
 	Known func(page *url.URL, origin string) bool
-	// Sealed are the paths at which other nodes pass on requests of their clients.
-	// Whoever serves them checks that; they are neither judged nor changed here.
+	// Sealed are the paths at which other nodes relay requests of their clients.
+	// Their handler authenticates them; Guard neither judges nor changes them.
 	Sealed []string
-	// Log gets a warning about what is refused, once a minute for each reason; nil
-	// for none.
+	// Log gets a warning about refusals, once a minute for each reason. It may be
+	// nil.
 	Log *slog.Logger
 }
 
-// Policy is one node's. It may be used by any number of goroutines.
+// Policy judges the requests of one node. It may be used by any number of goroutines.
 type Policy struct {
-	cfg     Config
+	cfg     PolicyConfig
 	hosts   map[string]bool
 	origins []*url.URL
 	any     bool
@@ -54,9 +44,9 @@ type Policy struct {
 	refusals refusals
 }
 
-// New makes a Policy. Origins that are no URLs are ignored; whoever reads the
-// command line refuses them.
-func New(cfg Config) *Policy {
+// NewPolicy returns a Policy. It ignores origins that are no URLs: the command line's
+// reader refuses them.
+func NewPolicy(cfg PolicyConfig) *Policy {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

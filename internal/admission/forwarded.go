@@ -1,4 +1,4 @@
-package ingress
+package admission
 
 import (
 	"net/http"
@@ -58,7 +58,7 @@ func (p *Policy) client(h http.Header) hop {
 	if has(h, "X-Forwarded-For") || has(h, "X-Forwarded-Proto") || has(h, "X-Forwarded-Host") {
 		return p.xForwarded(h)
 	}
-	hops := parseForwarded(list(h, "Forwarded"))
+	hops := parseForwarded(elements(h, "Forwarded"))
 	var client hop
 	for i := len(hops) - 1; i >= 0; i-- {
 		from := client.from
@@ -76,7 +76,7 @@ func (p *Policy) client(h http.Header) hop {
 // xForwarded reads three lists, whose ends belong together. One that is shorter was
 // not appended to but set: then its first element is the client's.
 func (p *Policy) xForwarded(h http.Header) hop {
-	addresses := list(h, "X-Forwarded-For")
+	addresses := elements(h, "X-Forwarded-For")
 	var client hop
 	back := 0 // hops from the end
 	for i := len(addresses) - 1; i >= 0; i-- {
@@ -89,8 +89,8 @@ func (p *Policy) xForwarded(h http.Header) hop {
 			break
 		}
 	}
-	client.scheme = parseScheme(at(list(h, "X-Forwarded-Proto"), back))
-	client.host = at(list(h, "X-Forwarded-Host"), back)
+	client.scheme = parseScheme(at(elements(h, "X-Forwarded-Proto"), back))
+	client.host = at(elements(h, "X-Forwarded-Host"), back)
 	return client
 }
 
@@ -104,17 +104,17 @@ func at(list []string, back int) string {
 
 func has(h http.Header, name string) bool { return len(h.Values(name)) > 0 }
 
-// list returns the elements of a header, on however many lines.
-func list(h http.Header, name string) []string {
+// elements returns the elements of a header, on however many lines.
+func elements(h http.Header, name string) []string {
 	values := h.Values(name)
 	if len(values) == 0 {
 		return nil
 	}
-	elements := split(strings.Join(values, ","), ',')
-	for i, e := range elements {
-		elements[i] = strings.TrimSpace(e)
+	parts := split(strings.Join(values, ","), ',')
+	for i, part := range parts {
+		parts[i] = strings.TrimSpace(part)
 	}
-	return elements
+	return parts
 }
 
 // split cuts at a separator that does not stand in a quoted string.

@@ -1,4 +1,4 @@
-package ingress
+package admission
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ func ask(p *Policy, change func(*http.Request)) (status int, seen string) {
 // speaks for its visitor, unless the node knows its own names.
 func TestANodeAnswersUnderItsOwnNamesOnly(t *testing.T) {
 	t.Parallel()
-	p := New(Config{
+	p := NewPolicy(PolicyConfig{
 		Hosts:   []string{"Chat.Example.org", "my_container"},
 		Origins: []string{"https://www.example.org:8443", "capacitor://app", "*"},
 		Sealed:  []string{"/peer/"},
@@ -91,7 +91,7 @@ func TestANodeAnswersUnderItsOwnNamesOnly(t *testing.T) {
 
 func TestWhatTrustedProxiesSayIsBelieved(t *testing.T) {
 	t.Parallel()
-	p := New(Config{
+	p := NewPolicy(PolicyConfig{
 		Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")},
 		Hosts:   []string{"chat.example.org", "inner.example"},
 	})
@@ -150,7 +150,7 @@ func TestWhatTrustedProxiesSayIsBelieved(t *testing.T) {
 
 func TestOwnTLSIsKnown(t *testing.T) {
 	t.Parallel()
-	if _, got := ask(New(Config{}), func(r *http.Request) { r.TLS = &tls.ConnectionState{} }); got != "192.0.2.1:4711 https://localhost:8080" {
+	if _, got := ask(NewPolicy(PolicyConfig{}), func(r *http.Request) { r.TLS = &tls.ConnectionState{} }); got != "192.0.2.1:4711 https://localhost:8080" {
 		t.Error(got)
 	}
 }
@@ -160,7 +160,7 @@ func TestPagesThatMayConnect(t *testing.T) {
 	known := func(page *url.URL, origin string) bool {
 		return SameOrigin(page, strings.TrimSuffix(origin, ":8080")+":8081")
 	}
-	p := New(Config{
+	p := NewPolicy(PolicyConfig{
 		Origins: []string{"https://www.example.org", "capacitor://localhost", "chrome-extension://AbC"},
 		Known:   known,
 		Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
@@ -224,7 +224,7 @@ func TestPagesThatMayConnect(t *testing.T) {
 	if p.Allowed(r) || p.MayConnect(r) {
 		t.Error("with two")
 	}
-	if any := New(Config{Origins: []string{"*"}}); !any.AnyOrigin() || any.Allowed(r) {
+	if any := NewPolicy(PolicyConfig{Origins: []string{"*"}}); !any.AnyOrigin() || any.Allowed(r) {
 		t.Error("with two, where all are allowed")
 	}
 }
@@ -238,7 +238,7 @@ func TestTheOriginThatAClientIsTold(t *testing.T) {
 		"http://chat.example.org":   "http://chat.example.org",
 		"https://other.example.org": "http://chat.example.org",
 	} {
-		_, got := ask(New(Config{Hosts: []string{"chat.example.org"}}), func(r *http.Request) {
+		_, got := ask(NewPolicy(PolicyConfig{Hosts: []string{"chat.example.org"}}), func(r *http.Request) {
 			r.Host = "chat.example.org"
 			if origin != "" {
 				r.Header.Set("Origin", origin)
@@ -256,7 +256,7 @@ func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := New(Config{Log: slog.New(slog.NewTextHandler(&out, nil))})
+		p := NewPolicy(PolicyConfig{Log: slog.New(slog.NewTextHandler(&out, nil))})
 		evil := func(r *http.Request) {
 			r.Host = "evil.example"
 			r.Header.Set("Origin", "http://evil.example\nlevel=ERROR msg=forged "+strings.Repeat("x", 1000))
@@ -302,7 +302,7 @@ func TestRequestsThatLostTheirUpgrade(t *testing.T) {
 
 func FuzzForwarded(f *testing.F) {
 	f.Add(`for=192.0.2.1;proto=https, for="[::1]:1";host="a\"b"`, "1.2.3.4, x", "https,http", "a, b")
-	p := New(Config{Proxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}})
+	p := NewPolicy(PolicyConfig{Proxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}})
 	f.Fuzz(func(t *testing.T, forwarded, addresses, protos, hosts string) {
 		for _, h := range []http.Header{{"Forwarded": {forwarded}}, {"X-Forwarded-For": {addresses}, "X-Forwarded-Proto": {protos}, "X-Forwarded-Host": {hosts}}} {
 			if got := p.client(h); got.scheme != "" && !isWeb(got.scheme) {
