@@ -14,13 +14,14 @@ import (
 	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 func TestBadCommandsGetTheirCode(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--text-limit=20", "--rate=0")
-	p := enter(t, n.url, "Ann", "lobby")
+	p := chattest.Enter(t, n.url, "Ann", "lobby")
 	long := strings.Repeat("x", 65)
 	for _, c := range []struct{ frame, code string }{
 		{`not JSON`, "bad_json"},
@@ -95,63 +96,63 @@ func TestBadCommandsGetTheirCode(t *testing.T) {
 		{`{"type":"moderate","action":"ban"}`, "bad_field"},
 		{`{"type":"hello"}`, "forbidden"},
 	} {
-		p.write(websocket.TextMessage, c.frame)
-		if f := p.next("error"); f.Code != c.code || f.Message == "" {
-			t.Errorf("%.80s: want %s, got %s", c.frame, c.code, f.raw)
+		p.Write(websocket.TextMessage, c.frame)
+		if f := p.Next("error"); f.Code != c.code || f.Message == "" {
+			t.Errorf("%.80s: want %s, got %s", c.frame, c.code, f.Raw)
 		}
 	}
 	// Unknown fields are ignored, and so are those that a client can't set.
-	p.write(websocket.TextMessage, `{"type":"send","room":"LOBBY","key":"good","text":"a\n\tb","id":"1-1","user":{"id":"x"},"time":1,"node":"x"}`)
-	if f := p.next("sent"); f.Room != "lobby" || f.Key != "good" {
-		t.Errorf("sent: %s", f.raw)
+	p.Write(websocket.TextMessage, `{"type":"send","room":"LOBBY","key":"good","text":"a\n\tb","id":"1-1","user":{"id":"x"},"time":1,"node":"x"}`)
+	if f := p.Next("sent"); f.Room != "lobby" || f.Key != "good" {
+		t.Errorf("sent: %s", f.Raw)
 	}
-	if m := p.message("a\n\tb"); m.User != p.me || m.Time < 1e12 || m.Node == "x" {
-		t.Errorf("message: %s", m.raw)
+	if m := p.Message("a\n\tb"); m.User != p.Me || m.Time < 1e12 || m.Node == "x" {
+		t.Errorf("message: %s", m.Raw)
 	}
 }
 
 func TestHelloComesFirst(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
-	p := dial(t, n.url)
-	p.send("ping", "ref", "r")
-	if f := p.error("hello_first"); f.Ref != "r" {
-		t.Errorf("error: %s", f.raw)
+	p := chattest.Dial(t, n.url)
+	p.Send("ping", "ref", "r")
+	if f := p.Error("hello_first"); f.Ref != "r" {
+		t.Errorf("error: %s", f.Raw)
 	}
-	p.send("hello", "name", "a\nb")
-	p.error("bad_name")
-	p.hello("name", "Ann")
-	p.send("ping", "ref", 1<<53)
-	if f := p.next("pong"); f.Ref != float64(1<<53) {
-		t.Errorf("pong: %s", f.raw)
+	p.Send("hello", "name", "a\nb")
+	p.Error("bad_name")
+	p.Hello("name", "Ann")
+	p.Send("ping", "ref", 1<<53)
+	if f := p.Next("pong"); f.Ref != float64(1<<53) {
+		t.Errorf("pong: %s", f.Raw)
 	}
-	silent := dial(t, n.url)
-	silent.closes(4001)
+	silent := chattest.Dial(t, n.url)
+	silent.Closes(4001)
 }
 
 func TestTheHundredAndFirstRoom(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
-	p := dial(t, n.url)
-	p.hello()
+	p := chattest.Dial(t, n.url)
+	p.Hello()
 	for i := range 100 {
-		p.join("room-" + strconv.Itoa(i))
+		p.Join("room-" + strconv.Itoa(i))
 	}
-	p.send("join", "room", "room-100")
-	if f := p.error("too_many_rooms"); f.Room != "room-100" {
-		t.Errorf("error: %s", f.raw)
+	p.Send("join", "room", "room-100")
+	if f := p.Error("too_many_rooms"); f.Room != "room-100" {
+		t.Errorf("error: %s", f.Raw)
 	}
-	p.join("room-5") // again is no more
-	p.send("leave", "room", "room-7")
-	p.next("left")
-	p.join("room-100")
+	p.Join("room-5") // again is no more
+	p.Send("leave", "room", "room-7")
+	p.Next("left")
+	p.Join("room-100")
 }
 
 func TestFramesOutsideTheRulesAreClosed(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--text-limit=100")
 	for _, c := range []struct {
 		name string
@@ -163,49 +164,49 @@ func TestFramesOutsideTheRulesAreClosed(t *testing.T) {
 		{"not UTF-8", websocket.TextMessage, "{\"type\":\"p\xff\"}", 1007},
 		{"too large", websocket.TextMessage, `{"type":"ping","x":"` + strings.Repeat("x", 6*100+4096) + `"}`, 1009},
 	} {
-		p := enter(t, n.url, "", "lobby")
-		p.write(c.kind, c.data)
-		p.closes(c.code)
+		p := chattest.Enter(t, n.url, "", "lobby")
+		p.Write(c.kind, c.data)
+		p.Closes(c.code)
 	}
 	// What is as large as it may be is taken: JSON's longest escapes.
-	p := enter(t, n.url, "", "lobby")
-	p.write(websocket.TextMessage, `{"type":"send","room":"lobby","key":"k","text":"`+strings.Repeat(`\u0041`, 100)+`"}`)
-	p.message(strings.Repeat("A", 100))
+	p := chattest.Enter(t, n.url, "", "lobby")
+	p.Write(websocket.TextMessage, `{"type":"send","room":"lobby","key":"k","text":"`+strings.Repeat(`\u0041`, 100)+`"}`)
+	p.Message(strings.Repeat("A", 100))
 }
 
 func TestFloodsAreLimitedAndThenClosed(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=5", "--burst=5")
-	p := enter(t, n.url, "Ann", "lobby")
+	p := chattest.Enter(t, n.url, "Ann", "lobby")
 	for i := range 6 {
-		p.send("send", "room", "lobby", "text", "x", "key", strconv.Itoa(i))
+		p.Send("send", "room", "lobby", "text", "x", "key", strconv.Itoa(i))
 	}
-	f := p.error("rate_limited")
+	f := p.Error("rate_limited")
 	if f.Key != "5" || f.Retry < 1 || f.Retry > 1000 {
-		t.Errorf("error: %s", f.raw)
+		t.Errorf("error: %s", f.Raw)
 	}
 	deadline := time.Now().Add(chattest.Patience)
-	for i := 0; p.ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"send","room":"lobby","text":"x","key":"f`+strconv.Itoa(i)+`"}`)) == nil; i++ {
+	for i := 0; p.Conn.WriteMessage(websocket.TextMessage, []byte(`{"type":"send","room":"lobby","text":"x","key":"f`+strconv.Itoa(i)+`"}`)) == nil; i++ {
 		if time.Now().After(deadline) {
 			t.Fatal("it goes on for ever")
 		}
 	}
-	p.closes(4009)
+	p.Closes(4009)
 	shows(t, n, map[string]float64{"chat_connections_closed_abusive_total": 1, "chat_rate_limited_total": 10})
 	// Other commands have their bucket too.
-	q := enter(t, n.url, "Bob", "lobby")
+	q := chattest.Enter(t, n.url, "Bob", "lobby")
 	for range 200 {
-		q.send("history", "room", "lobby")
+		q.Send("history", "room", "lobby")
 	}
-	q.error("rate_limited")
+	q.Error("rate_limited")
 }
 
 func TestASlowReaderIsClosedAndOthersDoNotFeelIt(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=0")
-	quick := enter(t, n.url, "Quick", "busy")
+	quick := chattest.Enter(t, n.url, "Quick", "busy")
 	slow, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -221,33 +222,33 @@ func TestASlowReaderIsClosedAndOthersDoNotFeelIt(t *testing.T) {
 	for _, command := range []string{`{"type":"hello","name":"Slow"}`, `{"type":"join","room":"busy"}`} {
 		_, _ = slow.Write(append([]byte{0x81, 0x80 | byte(len(command)), 0, 0, 0, 0}, command...))
 	}
-	for f := quick.next("presence"); f.Count < 2; f = quick.next("presence") {
+	for f := quick.Next("presence"); f.Count < 2; f = quick.Next("presence") {
 	}
 	text := strings.Repeat("x", 4000)
 	for i := 0; n.sockets.Stats().Slow == 0; i++ {
 		if i > 5000 {
 			t.Fatal("the slow reader was never closed")
 		}
-		quick.say("busy", text, strconv.Itoa(i)) // waits for its sent each time
+		quick.Say("busy", text, strconv.Itoa(i)) // waits for its sent each time
 	}
 	shows(t, n, map[string]float64{"chat_connections_closed_slow_total": 1})
-	for f := quick.next("presence"); f.Count != 1; f = quick.next("presence") {
+	for f := quick.Next("presence"); f.Count != 1; f = quick.Next("presence") {
 	}
 }
 
 func TestAFullNodeSaysSo(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--max-conns=2")
 	// Which of connections that come at once is one too many, nobody promises.
-	dial(t, n.url).hello()
-	dial(t, n.url).hello()
-	dial(t, n.url).closes(1013)
+	chattest.Dial(t, n.url).Hello()
+	chattest.Dial(t, n.url).Hello()
+	chattest.Dial(t, n.url).Closes(1013)
 }
 
 func TestOrigins(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n1 := startNode(t, b.URL(), "--origin=https://app.example.org")
 	n2 := startNode(t, b.URL())
 	chattest.Eventually(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x")) == 2 })
@@ -266,12 +267,12 @@ func TestOrigins(t *testing.T) {
 		"http://127.0.0.1":                       false,
 		"file://":                                false,
 	} {
-		p, err := tryDial(t, n1.url, http.Header{"Origin": {origin}})
+		p, err := chattest.TryDial(t, n1.url, http.Header{"Origin": {origin}})
 		if (err == nil) != allowed {
 			t.Errorf("origin %q: %v", origin, err)
 		}
 		if err == nil {
-			p.hello()
+			p.Hello()
 		}
 		r, _ := http.NewRequest("GET", n1.url+"/client.js", nil)
 		r.Header.Set("Origin", origin)
@@ -288,7 +289,7 @@ func TestOrigins(t *testing.T) {
 
 func TestHTTPErrorsAreJSON(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	for path, want := range map[string]string{
 		"/api/rooms/a%20b/messages":                "400 bad_room",
@@ -308,7 +309,7 @@ func TestHTTPErrorsAreJSON(t *testing.T) {
 			}
 			continue
 		}
-		status := getJSON(t, n.url+path, &answer)
+		status := chattest.GetJSON(t, n.url+path, &answer)
 		if got := fmt.Sprint(status, " ", answer.Error.Code); got != want || answer.Error.Message == "" {
 			t.Errorf("%s: %s", path, got)
 		}
@@ -331,85 +332,85 @@ func token(t *testing.T, key string, claims jwt.MapClaims) string {
 
 func TestModeratorsAndTheirDecisions(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	key := strings.Repeat("k", 32)
 	n1, n2 := startNode(t, b.URL(), "--jwt-secret="+key), startNode(t, b.URL(), "--jwt-secret="+key)
-	enterAs := func(url string, claims jwt.MapClaims) *peer {
-		p := dial(t, url)
-		p.hello("auth", token(t, key, claims))
-		p.join("lobby")
+	enterAs := func(url string, claims jwt.MapClaims) *chattest.Client {
+		p := chattest.Dial(t, url)
+		p.Hello("auth", token(t, key, claims))
+		p.Join("lobby")
 		return p
 	}
 	mod := enterAs(n1.url, jwt.MapClaims{"sub": "m", "name": "Mod", "mod": true})
 	ann := enterAs(n2.url, jwt.MapClaims{"sub": "a", "name": "Ann", "rooms": []string{"lobby"}})
-	if ann.me != (user{"a", "Ann"}) {
-		t.Errorf("she is %v", ann.me)
+	if ann.Me != (chattest.User{ID: "a", Name: "Ann"}) {
+		t.Errorf("she is %v", ann.Me)
 	}
-	ann.send("join", "room", "secret")
-	ann.error("forbidden")
-	ann.send("moderate", "action", "lock", "room", "lobby")
-	ann.error("forbidden")
+	ann.Send("join", "room", "secret")
+	ann.Error("forbidden")
+	ann.Send("moderate", "action", "lock", "room", "lobby")
+	ann.Error("forbidden")
 
-	act := func(fields ...any) frame {
+	act := func(fields ...any) chattest.Frame {
 		t.Helper()
-		mod.send("moderate", append(fields, "ref", "r")...)
+		mod.Send("moderate", append(fields, "ref", "r")...)
 		for {
-			if f := mod.next("moderated"); f.Ref == "r" {
+			if f := mod.Next("moderated"); f.Ref == "r" {
 				return f
 			}
 		}
 	}
-	say := func(code string) frame {
+	say := func(code string) chattest.Frame {
 		t.Helper()
-		ann.send("send", "room", "lobby", "text", "x", "key", "k-"+code)
-		return ann.error(code)
+		ann.Send("send", "room", "lobby", "text", "x", "key", "k-"+code)
+		return ann.Error(code)
 	}
 	act("action", "mute", "room", "lobby", "user", "a", "seconds", 60, "reason", "too loud")
-	if f := ann.next("moderated"); f.Action != "mute" || f.User.ID != "a" || f.Reason != "too loud" || f.Until == 0 {
-		t.Errorf("moderated: %s", f.raw)
+	if f := ann.Next("moderated"); f.Action != "mute" || f.User.ID != "a" || f.Reason != "too loud" || f.Until == 0 {
+		t.Errorf("moderated: %s", f.Raw)
 	}
 	if f := say("muted"); f.Retry < 1 || f.Retry > 60_000 {
-		t.Errorf("error: %s", f.raw)
+		t.Errorf("error: %s", f.Raw)
 	}
 	act("action", "unmute", "room", "lobby", "user", "a")
-	ann.next("moderated")
-	ann.say("lobby", "I'm back", "k1")
+	ann.Next("moderated")
+	ann.Say("lobby", "I'm back", "k1")
 	act("action", "lock", "room", "lobby")
-	ann.next("moderated")
+	ann.Next("moderated")
 	say("locked")
-	mod.say("lobby", "moderators speak", "k1")
+	mod.Say("lobby", "moderators speak", "k1")
 	act("action", "unlock", "room", "lobby")
 	act("action", "slow", "room", "lobby", "seconds", 60)
-	ann.next("moderated")
-	ann.next("moderated")
-	ann.say("lobby", "one", "k2")
+	ann.Next("moderated")
+	ann.Next("moderated")
+	ann.Say("lobby", "one", "k2")
 	if f := say("slow_mode"); f.Retry < 1 || f.Retry > 60_000 {
-		t.Errorf("error: %s", f.raw)
+		t.Errorf("error: %s", f.Raw)
 	}
 	act("action", "slow", "room", "lobby", "seconds", 0)
-	ann.next("moderated")
-	ann.say("lobby", "two", "k3")
+	ann.Next("moderated")
+	ann.Say("lobby", "two", "k3")
 	act("action", "ban", "user", "a", "reason", "enough")
-	ann.closes(4003)
-	if ann.closed.Text != "enough" {
-		t.Errorf("reason %q", ann.closed.Text)
+	ann.Closes(4003)
+	if ann.Closed.Text != "enough" {
+		t.Errorf("reason %q", ann.Closed.Text)
 	}
-	again := dial(t, n1.url)
-	again.send("hello", "auth", token(t, key, jwt.MapClaims{"sub": "a"}))
-	again.error("forbidden")
+	again := chattest.Dial(t, n1.url)
+	again.Send("hello", "auth", token(t, key, jwt.MapClaims{"sub": "a"}))
+	again.Error("forbidden")
 	act("action", "unban", "user", "a")
 	chattest.Eventually(t, "the ban to end", func() bool {
-		again.send("hello", "auth", token(t, key, jwt.MapClaims{"sub": "a"}))
-		return again.next("welcome", "error").Type == "welcome"
+		again.Send("hello", "auth", token(t, key, jwt.MapClaims{"sub": "a"}))
+		return again.Next("welcome", "error").Type == "welcome"
 	})
-	again.join("lobby")
+	again.Join("lobby")
 	act("action", "kick", "room", "lobby", "user", "a")
-	again.closes(4003)
+	again.Closes(4003)
 }
 
 func TestANodeThatDemandsAJWT(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	key := strings.Repeat("k", 32)
 	n := startNode(t, b.URL(), "--jwt-secret="+key)
 	good := jwt.MapClaims{"sub": "a", "exp": time.Now().Add(time.Hour).Unix()}
@@ -426,12 +427,12 @@ func TestANodeThatDemandsAJWT(t *testing.T) {
 		"no subject":    token(t, key, jwt.MapClaims{"name": "a"}),
 		"truncated":     token(t, key, good)[:40],
 	} {
-		p := dial(t, n.url)
-		p.send("hello", "auth", auth)
-		if f := p.next("error"); f.Code != "unauthorized" {
-			t.Errorf("%s: %s", name, f.raw)
+		p := chattest.Dial(t, n.url)
+		p.Send("hello", "auth", auth)
+		if f := p.Next("error"); f.Code != "unauthorized" {
+			t.Errorf("%s: %s", name, f.Raw)
 		}
-		p.closes(4001)
+		p.Closes(4001)
 	}
 	res, err := http.Get(n.url + "/api/rooms")
 	if err != nil || res.StatusCode != 401 {

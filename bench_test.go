@@ -22,6 +22,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/cli"
 
@@ -39,7 +40,7 @@ func bench(ctx context.Context, url string, args ...string) (stdout, stderr stri
 // The nodes have their usual limits, and one of them goes while it runs.
 func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	nodes := []*testNode{startNode(t, b.URL()), startNode(t, b.URL()), startNode(t, b.URL())}
 	file := filepath.Join(t.TempDir(), "history.jsonl")
 	var stdout, stderr string
@@ -84,8 +85,8 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 		}
 	}
 	for room := range rooms {
-		var page struct{ Messages []frame }
-		if status := getJSON(t, nodes[0].url+"/api/rooms/"+room+"/messages", &page); status != 200 || len(page.Messages) > 0 {
+		var page struct{ Messages []chattest.Frame }
+		if status := chattest.GetJSON(t, nodes[0].url+"/api/rooms/"+room+"/messages", &page); status != 200 || len(page.Messages) > 0 {
 			t.Errorf("%s: status %d, %d messages are left", room, status, len(page.Messages))
 		}
 	}
@@ -94,7 +95,7 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	}
 	chattest.Eventually(t, "the rooms to be gone", func() bool {
 		var answer struct{ Rooms []struct{ Room string } }
-		getJSON(t, nodes[0].url+"/api/rooms", &answer)
+		chattest.GetJSON(t, nodes[0].url+"/api/rooms", &answer)
 		return !slices.ContainsFunc(answer.Rooms, func(r struct{ Room string }) bool { return strings.HasPrefix(r.Room, "bench-") })
 	})
 }
@@ -215,7 +216,7 @@ func TestBenchFindsWhatACrookedNodeDoes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			b := startTestBroker(t)
+			b := redistest.Embedded(t)
 			server := httptest.NewServer(c.proxy)
 			defer server.Close()
 			n := startNode(t, b.URL(), "--advertise="+server.URL)
@@ -237,7 +238,7 @@ func TestBenchFindsWhatACrookedNodeDoes(t *testing.T) {
 // What Redis itself loses is no promise of the chat; but no success either.
 func TestBenchTellsWhatRedisLost(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	nodes := []*testNode{startNode(t, b.URL()), startNode(t, b.URL())}
 	file := filepath.Join(t.TempDir(), "history.jsonl")
 	var stdout, stderr string
@@ -263,7 +264,7 @@ func TestBenchTellsWhatRedisLost(t *testing.T) {
 // Whoever was never let in heard nothing, so nothing is proven for them.
 func TestBenchTellsWhoWasNeverLetIn(t *testing.T) {
 	t.Parallel()
-	n := startNode(t, startTestBroker(t).URL(), "--max-conns=5")
+	n := startNode(t, redistest.Embedded(t).URL(), "--max-conns=5")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var stdout string
@@ -284,13 +285,13 @@ func TestBenchTellsWhoWasNeverLetIn(t *testing.T) {
 // Ctrl-C ends a bench early, with what it found until then.
 func TestBenchEndsEarlyWithItsResult(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	p := startProgram(t, []string{"CHAT_URL=" + n.url}, "bench", "--clients=4", "--rooms=1", "--rate=20", "--for=1h")
 	chattest.Eventually(t, "the load to flow", func() bool { return n.hub.Stats().Frames > 20 })
-	p.signal(syscall.SIGINT)
-	if status := p.wait(); status != 0 || !strings.HasPrefix(p.out(), "interrupted") || !strings.Contains(p.out(), "every promise was kept") {
-		t.Errorf("status %d\n%s%s", status, p.out(), p.errs())
+	p.Signal(syscall.SIGINT)
+	if status := p.Wait(); status != 0 || !strings.HasPrefix(p.Out(), "interrupted") || !strings.Contains(p.Out(), "every promise was kept") {
+		t.Errorf("status %d\n%s%s", status, p.Out(), p.Errs())
 	}
 }
 
@@ -298,7 +299,7 @@ func TestBenchEndsEarlyWithItsResult(t *testing.T) {
 // could tell what its rooms hold.
 func TestBenchOfANodeThatTakesNothing(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--jwt-secret=a-key-of-32-bytes-or-more-for-the-tests")
 	if _, _, err := bench(t.Context(), n.url); err == nil || !strings.Contains(err.Error(), "JWT") {
 		t.Errorf("where guests may not in: %v", err)
@@ -310,7 +311,7 @@ func TestBenchOfANodeThatTakesNothing(t *testing.T) {
 	if _, _, err := bench(ctx, n.url); err == nil || err.Error() != "interrupted before it began" {
 		t.Errorf("interrupted: %v", err)
 	}
-	open := startNode(t, startTestBroker(t).URL())
+	open := startNode(t, redistest.Embedded(t).URL())
 	var err error
 	var running sync.WaitGroup
 	running.Go(func() { _, _, err = bench(benching, open.url, "--for=1m") })

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/test/socketio/clienttest"
 )
 
@@ -96,21 +97,21 @@ func TestTheExampleInABrowser(t *testing.T) {
 		defer mu.Unlock()
 		return strings.Contains(shown, text)
 	}
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL(), "--origin="+site.URL, "--text-limit=200"), startNode(t, b.URL())
-	ann := enter(t, two.url, "Ann", "lobby")
+	ann := chattest.Enter(t, two.url, "Ann", "lobby")
 	browse(t, site.URL+"/?name=Bob&chat="+url.QueryEscape(one.url))
-	if m := ann.message("from the <b>browser</b>"); m.User.Name != "Bob" {
-		t.Errorf("message: %s", m.raw)
+	if m := ann.Message("from the <b>browser</b>"); m.User.Name != "Bob" {
+		t.Errorf("message: %s", m.Raw)
 	}
-	ann.say("lobby", "from /ws", "1")
+	ann.Say("lobby", "from /ws", "1")
 	chattest.Eventually(t, "the page to show both", func() bool {
 		return shows("Bob: from the <b>browser</b>") && shows("Ann: from /ws")
 	})
 	// What no node takes is given up, and what was said behind it goes on: too long, so
 	// long that it ends the connection, and half an emoji.
-	ann.message("half \ufffd")
-	ann.message("after all")
+	ann.Message("half \ufffd")
+	ann.Message("after all")
 	chattest.Eventually(t, "the page to tell what it gave up", func() bool {
 		return shows("Too long: 200 bytes at most.") && shows("This could not be sent: “yyyy") && shows("200 at most “xxx")
 	})

@@ -138,7 +138,7 @@ func TestADeliveryCostsTheSameOnBothTransports(t *testing.T) {
 	}
 	const members, messages = 100, 50
 	node := startProgram(t, nil, "--addr=127.0.0.1:0", "--rate=0")
-	url := node.url(1)
+	url := node.URL(1)
 	var heard [2]atomic.Int64
 	var sender [2]*hearer
 	for i := range members {
@@ -154,14 +154,14 @@ func TestADeliveryCostsTheSameOnBothTransports(t *testing.T) {
 			`{"type":"send","room":"plain","text":"` + text + `","key":"%d-%d"}`,
 			`42["send",{"room":"events","text":"` + text + `","key":"%d-%d"}]`,
 		} {
-			before, due := cpuTime(t, node.cmd.Process.Pid), heard[way].Load()
+			before, due := cpuTime(t, node.Cmd.Process.Pid), heard[way].Load()
 			for i := range messages {
 				due += members
 				sender[way].say(fmt.Sprintf(command, round, i))
 				chattest.Eventually(t, "all to have heard it", func() bool { return heard[way].Load() == due })
 			}
 			if round > 0 { // the first warms up
-				spent[way] += cpuTime(t, node.cmd.Process.Pid) - before
+				spent[way] += cpuTime(t, node.Cmd.Process.Pid) - before
 			}
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"example.com/chat/internal/admission"
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/client"
 )
 
@@ -66,9 +67,9 @@ func TestThousandsThatNeverSayHello(t *testing.T) {
 	if os.Getenv("CI") == "true" {
 		n = 10_000
 	}
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	node := startNodes(t, 1, b.URL(), "--rate=0")[0]
-	url := node.url(1)
+	url := node.URL(1)
 	p := startPulse(t, url)
 	p.lap(0)
 	quiet := p.lap(200)
@@ -117,8 +118,7 @@ func TestThousandsThatNeverSayHello(t *testing.T) {
 		t.Errorf("others felt it: %s", felt)
 	}
 	chattest.Eventually(t, "the node to be rid of them", func() bool {
-		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", node.cmd.Process.Pid))
-		return err != nil || len(files) < 200
+		return chattest.UsageOf(t, node.PID()).Files < 200
 	})
 }
 
@@ -129,7 +129,7 @@ func doorPlaces() int { return 128 * runtime.GOMAXPROCS(0) }
 // no session and no upgrade.
 func TestAnAddressIsBounded(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	ask := func(from string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest("GET", n.url+"/ws", nil)
@@ -173,7 +173,7 @@ func TestAnAddressIsBounded(t *testing.T) {
 // Behind a trusted proxy each user counts by the own address, and the proxy by none.
 func TestBehindATrustedProxyEachUserCountsByTheOwnAddress(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--trust-proxy=192.0.2.0/24")
 	ask := func(client string) int {
 		r := httptest.NewRequest("GET", n.url+"/ws", nil)
@@ -199,7 +199,7 @@ func TestBehindATrustedProxyEachUserCountsByTheOwnAddress(t *testing.T) {
 // A place is free again however a visit ends.
 func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	const left = 2 // places: all others are taken
 	for range doorPlaces() - left {
@@ -207,19 +207,19 @@ func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 		v.Activate()
 	}
 	free := func() bool { return n.limiter.Stats().InFlight == doorPlaces()-left }
-	p := dial(t, n.url)
-	p.send("hello", "name", "<b>")
-	p.error("bad_name")
+	p := chattest.Dial(t, n.url)
+	p.Send("hello", "name", "<b>")
+	p.Error("bad_name")
 	if free() {
 		t.Error("one whom nobody welcomed has no place")
 	}
-	p.hello()
+	p.Hello()
 	chattest.Eventually(t, "the place of one who is welcome", free)
-	gone := dial(t, n.url)
-	_ = gone.ws.Close()
+	gone := chattest.Dial(t, n.url)
+	_ = gone.Conn.Close()
 	chattest.Eventually(t, "the place of one who went", free)
-	silent := dial(t, n.url)
-	silent.closes(4001)
+	silent := chattest.Dial(t, n.url)
+	silent.Closes(4001)
 	chattest.Eventually(t, "the place of one who was silent", free)
 	res, err := http.Get(n.url + "/ws") // no upgrade
 	if err != nil || res.StatusCode != 400 {
@@ -228,21 +228,21 @@ func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 	_ = res.Body.Close()
 	chattest.Eventually(t, "the place of one who asked for nothing", free)
 	// Two who say nothing give way to one who comes.
-	first := dial(t, n.url)
-	dial(t, n.url)
-	var third *peer
+	first := chattest.Dial(t, n.url)
+	chattest.Dial(t, n.url)
+	var third *chattest.Client
 	chattest.Eventually(t, "a place", func() bool {
-		third, err = tryDial(t, n.url, nil)
+		third, err = chattest.TryDial(t, n.url, nil)
 		return err == nil
 	})
-	third.hello()
-	first.closes(1013)
+	third.Hello()
+	first.Closes(1013)
 }
 
 // Handshakes that trickle in are cut off by time, and headers by their size.
 func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	began := time.Now()
 	var all sync.WaitGroup
@@ -276,7 +276,7 @@ func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 		})
 	}
 	chattest.Eventually(t, "all to knock", func() bool { return n.web.Count() >= 50 })
-	enter(t, n.url, "", "lobby").say("lobby", "Nobody is in the way.", "1")
+	chattest.Enter(t, n.url, "", "lobby").Say("lobby", "Nobody is in the way.", "1")
 	c, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -298,13 +298,13 @@ func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 // not spin, and takes others when some are free again. It measures processor
 // time, so it runs while no other test does.
 func TestANodeOutOfDescriptorsGoesOn(t *testing.T) {
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	// It is told of more connections than it can have, so that it has to meet
 	// the limit.
 	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL(), withFiles + "=400"}, "--addr=127.0.0.1:0", "--rate=0", "--max-conns=100000")
-	url := p.url(1)
-	ann := enter(t, url, "Ann", "lobby")
-	ann.say("lobby", "before", "1")
+	url := p.URL(1)
+	ann := chattest.Enter(t, url, "Ann", "lobby")
+	ann.Say("lobby", "before", "1")
 	var mu sync.Mutex // guards in
 	var in []*slim
 	var all sync.WaitGroup
@@ -327,16 +327,16 @@ func TestANodeOutOfDescriptorsGoesOn(t *testing.T) {
 		return len(in)
 	}
 	chattest.Eventually(t, "many to be in", func() bool { return count() >= 200 })
-	files := func() int { return usage(t, []int{p.cmd.Process.Pid}).files }
+	files := func() int { return usage(t, []int{p.PID()}).files }
 	chattest.Eventually(t, "the descriptors to be used up", func() bool { return files() >= 395 })
-	began, worked := time.Now(), cpu(t, p.cmd.Process.Pid)
+	began, worked := time.Now(), chattest.UsageOf(t, p.PID()).CPU
 	pace := time.NewTicker(20 * time.Millisecond) // of one who talks
 	defer pace.Stop()
 	for i := 0; time.Since(began) < 2*time.Second; i++ {
-		ann.say("lobby", strconv.Itoa(i), "k"+strconv.Itoa(i))
+		ann.Say("lobby", strconv.Itoa(i), "k"+strconv.Itoa(i))
 		<-pace.C
 	}
-	if worked = cpu(t, p.cmd.Process.Pid) - worked; worked > time.Second {
+	if worked = chattest.UsageOf(t, p.PID()).CPU - worked; worked > time.Second {
 		t.Errorf("it worked %s of two seconds", worked)
 	}
 	t.Logf("%d were in, the node used %d descriptors and %s of two seconds", count(), files(), worked)
@@ -352,6 +352,6 @@ func TestANodeOutOfDescriptorsGoesOn(t *testing.T) {
 	for _, c := range in {
 		_ = c.Close()
 	}
-	enter(t, url, "Bob", "lobby").say("lobby", "after", "1")
-	ann.message("after")
+	chattest.Enter(t, url, "Bob", "lobby").Say("lobby", "after", "1")
+	ann.Message("after")
 }

@@ -12,6 +12,7 @@ import (
 
 	"example.com/chat/embed"
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // demoAnswer is what /cluster/state and /cluster/control answer.
@@ -60,16 +61,16 @@ func controlToken(t *testing.T, url string) string {
 
 // aDemo is a program with --nodes and its controls.
 type aDemo struct {
-	*process
+	*chattest.Process
 	urls  []string
 	token string
 }
 
 func startDemo(t *testing.T, nodes int) *aDemo {
 	t.Helper()
-	d := &aDemo{process: startProgram(t, nil, fmt.Sprintf("--nodes=%d", nodes), "--addr=127.0.0.1:0", "--rate=0")}
+	d := &aDemo{Process: startProgram(t, nil, fmt.Sprintf("--nodes=%d", nodes), "--addr=127.0.0.1:0", "--rate=0")}
 	for k := range nodes {
-		d.urls = append(d.urls, d.url(k+1))
+		d.urls = append(d.urls, d.URL(k+1))
 	}
 	d.token = controlToken(t, d.urls[0])
 	if len(d.token) != 64 || controlToken(t, d.urls[1]) != d.token {
@@ -112,23 +113,23 @@ func ready(t *testing.T, url string) bool {
 func TestADemoIsControlled(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, 3)
-	bob := enter(t, d.urls[0], "Bob", "lobby")
-	ann := enter(t, d.urls[1], "Ann", "lobby")
-	ann.say("lobby", "one", "1")
-	last := bob.message("one")
+	bob := chattest.Enter(t, d.urls[0], "Bob", "lobby")
+	ann := chattest.Enter(t, d.urls[1], "Ann", "lobby")
+	ann.Say("lobby", "one", "1")
+	last := bob.Message("one")
 
 	// Killed, by itself: it answers before.
-	was := processOn(t, d.urls[1])
+	was := chattest.PIDAt(t, d.urls[1])
 	if a := d.order(t, 2, "kill", 2); a.Nodes[1].State != embed.NodeStarting {
 		t.Errorf("%+v", a)
 	}
 	chattest.Eventually(t, "its end", func() bool { return chattest.ProcessState(t, was) == "" })
 	d.becomes(t, 2, embed.NodeRunning)
 	chattest.Eventually(t, "it to be back", func() bool { return ready(t, d.urls[1]) })
-	ann = enterAs(t, d.urls[1], ann.token, "lobby", last.ID)
+	ann = enterAs(t, d.urls[1], ann.Token, "lobby", last.ID)
 
 	// Frozen, and woken.
-	was = processOn(t, d.urls[2])
+	was = chattest.PIDAt(t, d.urls[2])
 	d.order(t, 1, "freeze", 3)
 	chattest.Eventually(t, "it to stand still", func() bool { return chattest.ProcessState(t, was) == "T" })
 	d.becomes(t, 3, embed.NodeFrozen)
@@ -136,9 +137,9 @@ func TestADemoIsControlled(t *testing.T) {
 	chattest.Eventually(t, "it to go on", func() bool { return ready(t, d.urls[2]) })
 
 	// Drained: users are sent away.
-	was = processOn(t, d.urls[1])
+	was = chattest.PIDAt(t, d.urls[1])
 	d.order(t, 1, "drain", 2)
-	ann.closes(1012)
+	ann.Closes(1012)
 	chattest.Eventually(t, "its end", func() bool { return chattest.ProcessState(t, was) == "" })
 	d.becomes(t, 2, embed.NodeRunning)
 
@@ -148,26 +149,26 @@ func TestADemoIsControlled(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	chattest.Eventually(t, "node 1 to notice", func() bool { return !ready(t, d.urls[0]) })
-	if bob.next("status").Broker != "down" {
+	if bob.Next("status").Broker != "down" {
 		t.Error("users are told that the broker is there")
 	}
 	d.order(t, 1, "kill", 3)
-	chattest.Eventually(t, "node 3 to wait in vain", func() bool { return strings.Contains(d.errs(), "waiting for it") })
+	chattest.Eventually(t, "node 3 to wait in vain", func() bool { return strings.Contains(d.Errs(), "waiting for it") })
 	d.order(t, 1, "start", 0)
 	chattest.Eventually(t, "all to be back", func() bool { return ready(t, d.urls[0]) && ready(t, d.urls[1]) && ready(t, d.urls[2]) })
-	ann = enterAs(t, d.urls[2], ann.token, "lobby", last.ID)
-	ann.say("lobby", "two", "2")
-	bob.message("two")
+	ann = enterAs(t, d.urls[2], ann.Token, "lobby", last.ID)
+	ann.Say("lobby", "two", "2")
+	bob.Message("two")
 	d.becomes(t, 3, embed.NodeRunning)
 }
 
 // enterAs comes back to a room, which must be recovered.
-func enterAs(t *testing.T, url, token, room, after string) *peer {
+func enterAs(t *testing.T, url, token, room, after string) *chattest.Client {
 	t.Helper()
-	p := dial(t, url)
-	p.hello("token", token)
-	if j := p.join(room, "after", after); !j.Recovered {
-		t.Errorf("joined: %s", j.raw)
+	p := chattest.Dial(t, url)
+	p.Hello("token", token)
+	if j := p.Join(room, "after", after); !j.Recovered {
+		t.Errorf("joined: %s", j.Raw)
 	}
 	return p
 }
@@ -272,10 +273,10 @@ func withMethod(r *http.Request, method string) *http.Request {
 
 func TestOutsideOfADemoNothingIsControlled(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	lone := startProgram(t, []string{"CHAT_CONTROL=127.0.0.1:1", "CHAT_CONTROL_TOKEN=ab", "CHAT_CONTROL_PORTS=8080"}, "--addr=127.0.0.1:0", "--ui=demo")
 	joined := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--nodes=2", "--addr=127.0.0.1:0")
-	for name, url := range map[string]string{"one node": lone.url(1), "nodes on a Redis": joined.url(2)} {
+	for name, url := range map[string]string{"one node": lone.URL(1), "nodes on a Redis": joined.URL(2)} {
 		if token := controlToken(t, url); token != "" {
 			t.Errorf("%s: a token", name)
 		}

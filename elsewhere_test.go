@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // cable passes connections on to an address until it is cut.
@@ -83,7 +84,7 @@ func (c *cable) set(cut bool) {
 // some seconds it tells which other nodes are ready.
 func TestANodeWithoutRedisTellsWhoIsReady(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	u, err := url.Parse(b.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -99,25 +100,25 @@ func TestANodeWithoutRedisTellsWhoIsReady(t *testing.T) {
 		all := one.broker.Vitals()
 		return all["two"].State == "ready" && all["three"].State == "draining"
 	})
-	ann, bob := enter(t, one.url, "Ann", "lobby"), ioEnter(t, one.url, "Bob", "lobby")
+	ann, bob := chattest.Enter(t, one.url, "Ann", "lobby"), ioEnter(t, one.url, "Bob", "lobby")
 	c.set(true)
-	if f := ann.next("status"); f.Broker != "down" || strings.Contains(f.raw, "nodes") {
-		t.Errorf("at once: %s", f.raw)
+	if f := ann.Next("status"); f.Broker != "down" || strings.Contains(f.Raw, "nodes") {
+		t.Errorf("at once: %s", f.Raw)
 	}
-	if f := bob.next("status"); f.Broker != "down" || strings.Contains(f.raw, "nodes") {
-		t.Errorf("at once: %s", f.raw)
+	if f := bob.next("status"); f.Broker != "down" || strings.Contains(f.Raw, "nodes") {
+		t.Errorf("at once: %s", f.Raw)
 	}
-	for _, f := range []frame{ann.next("status"), bob.next("status")} {
-		if f.Broker != "down" || len(f.Nodes) != 1 || f.Nodes[0] != (node{"two", two.url}) {
-			t.Errorf("after some time: %s", f.raw)
+	for _, f := range []chattest.Frame{ann.Next("status"), bob.next("status")} {
+		if f.Broker != "down" || len(f.Nodes) != 1 || f.Nodes[0] != (chattest.Node{ID: "two", URL: two.url}) {
+			t.Errorf("after some time: %s", f.Raw)
 		}
 	}
 	if e := one.Status(one.url); !strings.Contains(string(e.Body), `"nodes":[{"id":"two"`) {
 		t.Errorf("who comes now: %s", e.Body)
 	}
 	c.set(false)
-	if f := ann.next("status"); f.Broker != "up" {
-		t.Errorf("back: %s", f.raw)
+	if f := ann.Next("status"); f.Broker != "up" {
+		t.Errorf("back: %s", f.Raw)
 	}
 	if e := one.Status(one.url); strings.Contains(string(e.Body), "nodes") {
 		t.Errorf("when it is back: %s", e.Body)

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // A moderator whose token had expired went on moderating for as long as the
@@ -13,7 +16,7 @@ import (
 // further hello brought a fresh one.
 func TestAConnectionEndsWithItsTokenUnlessThatIsRenewed(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	key := strings.Repeat("k", 32)
 	n := startNode(t, b.URL(), "--jwt-secret="+key)
 	exp := time.Now().Unix() + 4
@@ -24,39 +27,39 @@ func TestAConnectionEndsWithItsTokenUnlessThatIsRenewed(t *testing.T) {
 		}
 		return token(t, key, claims)
 	}
-	ends, stays := dial(t, n.url), dial(t, n.url)
-	ends.hello("auth", auth("Ann", exp))
-	ends.join("lobby")
-	stays.hello("auth", auth("Bob", exp))
-	stays.join("lobby")
-	stays.join("attic")
+	ends, stays := chattest.Dial(t, n.url), chattest.Dial(t, n.url)
+	ends.Hello("auth", auth("Ann", exp))
+	ends.Join("lobby")
+	stays.Hello("auth", auth("Bob", exp))
+	stays.Join("lobby")
+	stays.Join("attic")
 	polls := ioDial(t, n.url)
 	polls.connect(`{"auth":"` + auth("Cay", exp) + `"}`)
 	renews := ioDial(t, n.url)
 	renews.connect(`{"auth":"` + auth("Dan", exp) + `"}`)
 
 	// A token that does not hold, or is another user's, changes nothing.
-	stays.send("hello", "auth", auth("Bob", 1), "ref", "old")
-	if f := stays.error("unauthorized"); f.Ref != "old" {
-		t.Errorf("an expired token: %s", f.raw)
+	stays.Send("hello", "auth", auth("Bob", 1), "ref", "old")
+	if f := stays.Error("unauthorized"); f.Ref != "old" {
+		t.Errorf("an expired token: %s", f.Raw)
 	}
-	stays.send("hello", "auth", auth("Ann", exp+100))
-	stays.error("forbidden")
-	stays.send("hello")
-	stays.error("forbidden")
-	stays.send("hello", "auth", auth("Bob", exp+100, "lobby"), "ref", "new")
-	if w := stays.next("welcome"); w.Ref != "new" || w.User != stays.me || len(w.Nodes) != 1 {
-		t.Errorf("the answer to a renewal: %s", w.raw)
+	stays.Send("hello", "auth", auth("Ann", exp+100))
+	stays.Error("forbidden")
+	stays.Send("hello")
+	stays.Error("forbidden")
+	stays.Send("hello", "auth", auth("Bob", exp+100, "lobby"), "ref", "new")
+	if w := stays.Next("welcome"); w.Ref != "new" || w.User != stays.Me || len(w.Nodes) != 1 {
+		t.Errorf("the answer to a renewal: %s", w.Raw)
 	}
-	if f := stays.next("left"); f.Room != "attic" {
-		t.Errorf("a room that the new token does not open: %s", f.raw)
+	if f := stays.Next("left"); f.Room != "attic" {
+		t.Errorf("a room that the new token does not open: %s", f.Raw)
 	}
 	renews.Sends(`42["hello",{"auth":"` + auth("Dan", exp+100) + `"}]`)
 	if got := renews.Event(); !strings.HasPrefix(got, `42["welcome",{`) {
 		t.Errorf("the answer to a renewal over Socket.IO: %q", got)
 	}
 
-	ends.closes(4001)
+	ends.Closes(4001)
 	if late := time.Since(time.Unix(exp, 0)); late < 0 || late > time.Second {
 		t.Errorf("closed %s after the token's end", late)
 	}
@@ -66,7 +69,7 @@ func TestAConnectionEndsWithItsTokenUnlessThatIsRenewed(t *testing.T) {
 	if got := polls.Event(); got != "41" {
 		t.Errorf("after the error: %q", got)
 	}
-	stays.say("lobby", "still here", "1")
+	stays.Say("lobby", "still here", "1")
 	renews.Sends(`42["ping",{}]`)
 	if got := renews.Event(); got != `42["pong",{}]` {
 		t.Errorf("after the first token's end: %q", got)

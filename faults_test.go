@@ -107,7 +107,7 @@ func (c *checked) verify() {
 		last := int64(0)
 		for _, e := range list {
 			id, text := e.ID, e.Text
-			seq := frame{ID: id}.seq()
+			seq := chattest.Frame{ID: id}.Seq()
 			if last != 0 && int64(seq) != last+1 {
 				c.t.Errorf("member %d: %d follows %d", i, seq, last)
 			}
@@ -182,8 +182,8 @@ func TestNothingIsLostWhenRedisIsKilled(t *testing.T) {
 		c.run(40, nil) // under keys that were taken: each a duplicate
 	}()
 	chattest.Eventually(t, "the node to notice", func() bool {
-		var answer frame
-		return getJSON(t, urls[0]+"/readyz", &answer) == 503
+		var answer chattest.Frame
+		return chattest.GetJSON(t, urls[0]+"/readyz", &answer) == 503
 	})
 	server.Restart()
 	<-again
@@ -193,11 +193,11 @@ func TestNothingIsLostWhenRedisIsKilled(t *testing.T) {
 // A node dies in the middle of a load; its member goes on at another.
 func TestNothingIsLostWhenANodeIsKilledUnderLoad(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	nodes := startNodes(t, 3, b.URL(), "--rate=0")
 	var urls []string
 	for _, n := range nodes {
-		urls = append(urls, n.url(1))
+		urls = append(urls, n.URL(1))
 	}
 	c := startChecked(t, urls)
 	c.run(100, func(stop <-chan struct{}) {
@@ -206,7 +206,7 @@ func TestNothingIsLostWhenANodeIsKilledUnderLoad(t *testing.T) {
 			defer c.mu.Unlock()
 			return len(c.accepted) > 60
 		})
-		nodes[0].signal(syscall.SIGKILL)
+		nodes[0].Signal(syscall.SIGKILL)
 		<-stop
 	})
 	c.verify()
@@ -216,25 +216,25 @@ func TestNothingIsLostWhenANodeIsKilledUnderLoad(t *testing.T) {
 // and catches up; its members and their presence are as before.
 func TestAFrozenNodeWakesUp(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	nodes := startNodes(t, 2, b.URL())
-	bob := enter(t, nodes[1].url(1), "Bob", "lobby")
-	ann := enter(t, nodes[0].url(1), "Ann", "lobby")
-	for !seen(bob.next("presence").Joined, ann.me.ID) {
+	bob := chattest.Enter(t, nodes[1].URL(1), "Bob", "lobby")
+	ann := chattest.Enter(t, nodes[0].URL(1), "Ann", "lobby")
+	for !chattest.Seen(bob.Next("presence").Joined, ann.Me.ID) {
 	}
-	nodes[0].signal(syscall.SIGSTOP)
-	for !seen(bob.next("presence").Left, ann.me.ID) {
+	nodes[0].Signal(syscall.SIGSTOP)
+	for !chattest.Seen(bob.Next("presence").Left, ann.Me.ID) {
 	}
-	bob.say("lobby", "said meanwhile", "1")
-	nodes[0].signal(syscall.SIGCONT)
-	ann.message("said meanwhile")
-	for !seen(bob.next("presence").Joined, ann.me.ID) {
+	bob.Say("lobby", "said meanwhile", "1")
+	nodes[0].Signal(syscall.SIGCONT)
+	ann.Message("said meanwhile")
+	for !chattest.Seen(bob.Next("presence").Joined, ann.Me.ID) {
 	}
-	ann.say("lobby", "awake", "1")
-	bob.message("awake")
-	bob.send("members", "room", "lobby")
-	if f := bob.next("members"); f.Count != 2 || !seen(f.Members, ann.me.ID) {
-		t.Errorf("members: %s", f.raw)
+	ann.Say("lobby", "awake", "1")
+	bob.Message("awake")
+	bob.Send("members", "room", "lobby")
+	if f := bob.Next("members"); f.Count != 2 || !chattest.Seen(f.Members, ann.Me.ID) {
+		t.Errorf("members: %s", f.Raw)
 	}
 }
 
@@ -242,9 +242,9 @@ func TestAFrozenNodeWakesUp(t *testing.T) {
 // each drains, and ends with status 0.
 func TestNothingIsLostWhileNodesAreReplaced(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	nodes := startNodes(t, 2, b.URL(), "--rate=0")
-	c := startChecked(t, []string{nodes[0].url(1), nodes[1].url(1)})
+	c := startChecked(t, []string{nodes[0].URL(1), nodes[1].URL(1)})
 	c.run(200, func(<-chan struct{}) {
 		for round, old := range nodes {
 			chattest.Eventually(t, "the load to flow", func() bool {
@@ -253,10 +253,10 @@ func TestNothingIsLostWhileNodesAreReplaced(t *testing.T) {
 				return len(c.accepted) > 100*(round+1)
 			})
 			fresh := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--addr=127.0.0.1:0", "--rate=0", "--node-id="+fmt.Sprintf("new%d", round))
-			fresh.url(1)
-			old.signal(syscall.SIGTERM)
-			if status := old.wait(); status != 0 {
-				t.Errorf("a drained node ended with %d: %s", status, old.errs())
+			fresh.URL(1)
+			old.Signal(syscall.SIGTERM)
+			if status := old.Wait(); status != 0 {
+				t.Errorf("a drained node ended with %d: %s", status, old.Errs())
 			}
 		}
 	})

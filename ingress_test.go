@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // askAs sends a request under another Host, with headers in pairs, and returns its
@@ -42,8 +43,8 @@ func askAs(t *testing.T, method, url, host string, headers ...string) (*http.Res
 // rooms and speak in them, for it was of the node's own origin.
 func TestDNSRebindingReachesNothing(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
-	debug := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	b := redistest.Embedded(t)
+	debug := fmt.Sprintf("127.0.0.1:%d", chattest.FreePorts(t, 1)[0])
 	n := startNode(t, b.URL(), "--debug-addr="+debug, "--host=chat.lan", "--advertise=https://chat.example.org", "--origin=https://www.example.org")
 	for _, path := range []string{
 		"/", "/r/lobby", "/cluster", "/client.js", "/healthz", "/readyz", "/metrics", "/api/rooms", "/api/rooms/lobby/messages", "/api/nodes",
@@ -60,7 +61,7 @@ func TestDNSRebindingReachesNothing(t *testing.T) {
 			t.Errorf("POST %s: %d", path, res.StatusCode)
 		}
 	}
-	if p, err := tryDial(t, n.url, http.Header{"Host": {"evil.example"}}); err == nil {
+	if p, err := chattest.TryDial(t, n.url, http.Header{"Host": {"evil.example"}}); err == nil {
 		t.Errorf("a WebSocket was opened: %v", p)
 	}
 	named := startNode(t, b.URL(), "--addr=localhost:0", "--peer-addr=peer.internal:8080", "--advertise=none")
@@ -88,7 +89,7 @@ func TestDNSRebindingReachesNothing(t *testing.T) {
 // clients sent their tokens in the clear.
 func TestBehindATrustedTLSProxyNodesAnnounceHTTPS(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	flags := []string{"--trust-proxy=127.0.0.0/8", "--host=chat.example.org"}
 	n1 := startNode(t, b.URL(), append(flags, "--node-id=one")...)
 	n2 := startNode(t, b.URL(), append(flags, "--node-id=two", "--advertise=none")...)
@@ -101,33 +102,33 @@ func TestBehindATrustedTLSProxyNodesAnnounceHTTPS(t *testing.T) {
 	}
 	header := http.Header{"X-Forwarded-For": {"203.0.113.9"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"chat.example.org:8443"}}
 	for _, n := range []*testNode{n1, n2, n3} {
-		p, err := tryDial(t, n.url, header)
+		p, err := chattest.TryDial(t, n.url, header)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := p.hello()
+		w := p.Hello()
 		for _, node := range w.Nodes {
 			if node.URL != want[node.ID] {
 				t.Errorf("%s is announced as %s, want %s", node.ID, node.URL, want[node.ID])
 			}
 		}
 		header.Set("Origin", "https://chat.example.org:8443")
-		if _, err := tryDial(t, n.url, header); err != nil {
+		if _, err := chattest.TryDial(t, n.url, header); err != nil {
 			t.Errorf("the proxy's own page: %v", err)
 		}
 		header.Set("Origin", "http://chat.example.org:8443")
-		if _, err := tryDial(t, n.url, header); err == nil {
+		if _, err := chattest.TryDial(t, n.url, header); err == nil {
 			t.Error("a page of the same name that came in the clear may connect")
 		}
 		header.Del("Origin")
 	}
 	// Nobody else is believed.
 	n4 := startNode(t, b.URL(), "--trust-proxy=192.0.2.0/24", "--advertise=none")
-	p, err := tryDial(t, n4.url, header)
+	p, err := chattest.TryDial(t, n4.url, header)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := p.hello(); w.Nodes[0].URL != n4.url {
+	if w := p.Hello(); w.Nodes[0].URL != n4.url {
 		t.Errorf("a client that made the headers up is told %s", w.Nodes[0].URL)
 	}
 }
@@ -136,7 +137,7 @@ func TestBehindATrustedTLSProxyNodesAnnounceHTTPS(t *testing.T) {
 // status nor the body. So /readyz tells, to pages of any origin.
 func TestAPageCanTellThatItIsRefused(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--origin=https://www.example.org")
 	host := strings.TrimPrefix(n.url, "http://")
 	for _, c := range []struct {
@@ -176,11 +177,11 @@ func TestAPageCanTellThatItIsRefused(t *testing.T) {
 
 func TestRefusedPagesAndLostUpgradesAreLoggedAndCounted(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	var out bytes.Buffer
 	n := startNodeLogging(t, b.URL(), slog.New(slog.NewTextHandler(&out, nil)))
 	for range 3 {
-		if _, err := tryDial(t, n.url, http.Header{"Origin": {"https://foe.example"}}); err == nil {
+		if _, err := chattest.TryDial(t, n.url, http.Header{"Origin": {"https://foe.example"}}); err == nil {
 			t.Fatal("a foreign page may connect")
 		}
 		if res, _ := askAs(t, "GET", n.url+"/socket.io/?EIO=4&transport=polling", "localhost", "Origin", "https://foe.example"); res.StatusCode != 403 {
@@ -209,10 +210,10 @@ func TestRefusedPagesAndLostUpgradesAreLoggedAndCounted(t *testing.T) {
 // with it every page of the web.
 func TestAppOriginsMayConnect(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--origin=capacitor://localhost", "--origin=https://my_app.example")
 	const app = "capacitor://localhost"
-	if _, err := tryDial(t, n.url, http.Header{"Origin": {app}}); err != nil {
+	if _, err := chattest.TryDial(t, n.url, http.Header{"Origin": {app}}); err != nil {
 		t.Errorf("the app's WebSocket: %v", err)
 	}
 	for _, c := range []struct {
@@ -240,8 +241,8 @@ func TestAppOriginsMayConnect(t *testing.T) {
 // A shared cache keeps JSON that does not forbid it: behind Varnish, two minutes.
 func TestNoCacheKeepsWhatANodeAnswers(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
-	debug := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	b := redistest.Embedded(t)
+	debug := fmt.Sprintf("127.0.0.1:%d", chattest.FreePorts(t, 1)[0])
 	n1, n2 := startNode(t, b.URL(), "--node-id=one", "--debug-addr="+debug), startNode(t, b.URL(), "--node-id=two")
 	chattest.Eventually(t, "both nodes to be known", func() bool { return len(n1.peers.list("http://x"))+len(n2.peers.list("http://x")) == 4 })
 	_, opened := askAs(t, "GET", n1.url+"/socket.io/?EIO=4&transport=polling", "localhost")

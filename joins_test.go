@@ -9,6 +9,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
 )
 
@@ -17,15 +18,15 @@ import (
 // refused, as not_joined. A hello that names the rooms joins them first.
 func TestAHelloJoinsItsRoomsFirst(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--max-rooms=3")
-	ann := enter(t, n.url, "Ann", "one")
-	first := ann.say("one", "before", "1")
-	ann.say("one", "missed", "2")
-	ann.message("missed")
+	ann := chattest.Enter(t, n.url, "Ann", "one")
+	first := ann.Say("one", "before", "1")
+	ann.Say("one", "missed", "2")
+	ann.Message("missed")
 	const rooms = `"join":{"One":"%s","two":"","a b":"","three":"x","four":"0-0","five":""}`
 	hello := fmt.Sprintf(rooms, first.ID)
-	check := func(who string, answers []frame, two string) {
+	check := func(who string, answers []chattest.Frame, two string) {
 		t.Helper()
 		got := make(map[string]string)
 		for _, f := range answers {
@@ -47,43 +48,43 @@ func TestAHelloJoinsItsRoomsFirst(t *testing.T) {
 	if got := bob.Event(); !strings.HasPrefix(got, `40{"sid":"`) {
 		t.Fatalf("want to be connected, got %q", got)
 	}
-	if name, f := bob.event(); name != "welcome" || strings.Contains(f.raw, "renewed") {
-		t.Fatalf("want a welcome, got %s", f.raw)
+	if name, f := bob.event(); name != "welcome" || strings.Contains(f.Raw, "renewed") {
+		t.Fatalf("want a welcome, got %s", f.Raw)
 	}
-	var answers []frame
+	var answers []chattest.Frame
 	for len(answers) < 6 {
 		name, f := bob.event()
 		if name == "joined" || name == "error" {
 			answers = append(answers, f)
 		} else if name != "presence" {
-			t.Fatalf("before all rooms are joined: %s", f.raw)
+			t.Fatalf("before all rooms are joined: %s", f.Raw)
 		}
 	}
 	check("Socket.IO", answers, "false 0")
 	if f := bob.next("ack"); f.Code != "" || f.Key != "k" || f.Room != "two" {
-		t.Errorf("what was kept: %s", f.raw)
+		t.Errorf("what was kept: %s", f.Raw)
 	}
 
 	// Over /ws.
-	cleo := dial(t, n.url)
-	cleo.write(websocket.TextMessage, `{"type":"hello",`+hello+`}`)
-	cleo.write(websocket.TextMessage, `{"type":"send","room":"two","text":"kept","key":"k"}`)
-	cleo.next("welcome")
+	cleo := chattest.Dial(t, n.url)
+	cleo.Write(websocket.TextMessage, `{"type":"hello",`+hello+`}`)
+	cleo.Write(websocket.TextMessage, `{"type":"send","room":"two","text":"kept","key":"k"}`)
+	cleo.Next("welcome")
 	answers = nil
 	for len(answers) < 6 {
-		answers = append(answers, cleo.next("joined", "error"))
+		answers = append(answers, cleo.Next("joined", "error"))
 	}
 	check("/ws", answers, "false 1")
-	if f := cleo.next("sent"); f.Key != "k" || f.Duplicate {
-		t.Errorf("what was kept: %s", f.raw)
+	if f := cleo.Next("sent"); f.Key != "k" || f.Duplicate {
+		t.Errorf("what was kept: %s", f.Raw)
 	}
 
 	// What is no list of rooms is no hello.
 	for _, bad := range []string{`"join":["one"]`, `"join":"one"`} {
-		dan := dial(t, n.url)
-		dan.write(websocket.TextMessage, `{"type":"hello",`+bad+`}`)
-		dan.error("bad_field")
-		dan.hello()
+		dan := chattest.Dial(t, n.url)
+		dan.Write(websocket.TextMessage, `{"type":"hello",`+bad+`}`)
+		dan.Error("bad_field")
+		dan.Hello()
 	}
 }
 
@@ -91,7 +92,7 @@ func TestAHelloJoinsItsRoomsFirst(t *testing.T) {
 // them gets no more than that.
 func TestTheRoomsOfAHelloAreCounted(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--max-rooms=1000", "--rate=1", "--burst=1")
 	list := func(rooms int) string {
 		var names []string
@@ -100,30 +101,30 @@ func TestTheRoomsOfAHelloAreCounted(t *testing.T) {
 		}
 		return `{"type":"hello","join":{` + strings.Join(names, ",") + `}}`
 	}
-	p := dial(t, n.url)
+	p := chattest.Dial(t, n.url)
 	began := time.Now()
-	p.write(websocket.TextMessage, list(300))
+	p.Write(websocket.TextMessage, list(300))
 	joined, limited := 0, 0
 	for joined+limited < 300 {
-		f := p.next("joined", "error")
+		f := p.Next("joined", "error")
 		switch {
 		case f.Type == "joined":
 			joined++
 		case f.Code == "rate_limited" && f.Room != "" && f.Retry > 0:
 			limited++
 		default:
-			t.Fatalf("%s", f.raw)
+			t.Fatalf("%s", f.Raw)
 		}
 	}
 	// The bucket holds 500 and gets 100 a second back; a join costs two.
 	if most := 260 + int(50*time.Since(began).Seconds()); joined < 250 || joined > most {
 		t.Errorf("%d were joined, %d refused", joined, limited)
 	}
-	q := dial(t, n.url)
-	q.write(websocket.TextMessage, list(900))
-	q.closes(protocol.CloseAbuse)
+	q := chattest.Dial(t, n.url)
+	q.Write(websocket.TextMessage, list(900))
+	q.Closes(protocol.CloseAbuse)
 	chattest.Eventually(t, "nobody to be left", func() bool {
-		_ = p.ws.Close()
+		_ = p.Conn.Close()
 		users, _ := n.hub.Size()
 		return users == 0
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/relay"
 	"example.com/chat/test/socketio/wiretest"
 )
@@ -16,7 +17,7 @@ import (
 // the moment in which they were used: the POST got 502.
 func TestConnectionsRestLongerThanBalancersKeepThem(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	const balancers = 60 * time.Second
 	if n.http.IdleTimeout < balancers+15*time.Second {
@@ -32,7 +33,7 @@ func TestConnectionsRestLongerThanBalancersKeepThem(t *testing.T) {
 // directly and through another node.
 func TestSubprotocolsAreAnswered(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL()), startNode(t, b.URL())
 	knowEachOther(t, one, two)
 	session := wiretest.Open(t, ioBase(one.url))

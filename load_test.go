@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // slim is a client that costs this process little: a socket and no goroutine.
@@ -106,11 +107,11 @@ func crowd(t *testing.T, url, room string, n int) []*slim {
 
 // A thousand in one room hear twenty messages a second, all of them.
 func TestAThousandInOneRoom(t *testing.T) {
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=0")
 	const members, messages = 1000, 60
 	list := crowd(t, n.url, "crowd", members)
-	speaker := enter(t, n.url, "Speaker", "crowd")
+	speaker := chattest.Enter(t, n.url, "Speaker", "crowd")
 	began := time.Now()
 	tick := time.NewTicker(time.Second / 20)
 	defer tick.Stop()
@@ -127,7 +128,7 @@ func TestAThousandInOneRoom(t *testing.T) {
 	}
 	for k := range messages {
 		<-tick.C
-		speaker.send("send", "room", "crowd", "text", fmt.Sprintf("<%d>", k), "key", strconv.Itoa(k))
+		speaker.Send("send", "room", "crowd", "text", fmt.Sprintf("<%d>", k), "key", strconv.Itoa(k))
 	}
 	hearing.Wait()
 	t.Logf("%d members heard %d messages, the last %s after the first was said", members, messages, time.Since(began).Round(time.Millisecond))
@@ -143,13 +144,13 @@ func TestAnIdleConnectionIsSlim(t *testing.T) {
 		t.Skip("the race detector multiplies memory: measured without it")
 	}
 	p := startProgram(t, nil, "--addr=127.0.0.1:0", "--rate=0")
-	url := p.url(1)
-	before := resident(t, p.cmd.Process.Pid)
+	url := p.URL(1)
+	before := chattest.UsageOf(t, p.PID()).Resident
 	const n = 2000
 	crowd(t, url, "idle", n)
 	var each float64
 	chattest.Eventually(t, fmt.Sprintf("%d KiB a connection", mostPerConnection), func() bool {
-		each = float64(resident(t, p.cmd.Process.Pid)-before) / n
+		each = float64(chattest.UsageOf(t, p.PID()).Resident-before) / 1024 / n
 		return each <= mostPerConnection
 	})
 	t.Logf("%.1f KiB a connection at %d", each, n)

@@ -91,7 +91,7 @@ func shows(t *testing.T, n *testNode, want map[string]float64) {
 
 func TestMetricsShowWhatANodeDoes(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=5", "--burst=5")
 	families, _ := scrape(t, n.url)
 	for _, m := range metrics {
@@ -114,26 +114,26 @@ func TestMetricsShowWhatANodeDoes(t *testing.T) {
 	}
 
 	const room, name = "room-secret-plans", "Anastasia"
-	ann := enter(t, n.url, name, room)
-	bob := enter(t, n.url, "Bob", room)
-	first := ann.say(room, "one", "k1")
-	ann.say(room, "one", "k1")
-	bob.message("one")
-	again := dial(t, n.url)
-	again.hello("token", bob.token)
-	if f := again.join(room, "after", first.ID); !f.Recovered {
-		t.Fatalf("not recovered: %s", f.raw)
+	ann := chattest.Enter(t, n.url, name, room)
+	bob := chattest.Enter(t, n.url, "Bob", room)
+	first := ann.Say(room, "one", "k1")
+	ann.Say(room, "one", "k1")
+	bob.Message("one")
+	again := chattest.Dial(t, n.url)
+	again.Hello("token", bob.Token)
+	if f := again.Join(room, "after", first.ID); !f.Recovered {
+		t.Fatalf("not recovered: %s", f.Raw)
 	}
-	again.join(room, "after", "77-1")
+	again.Join(room, "after", "77-1")
 	for i := 0; ; i++ {
-		bob.send("send", "room", room, "text", "fast", "key", fmt.Sprint("f", i))
-		if f := bob.next("sent", "error"); f.Type == "error" {
+		bob.Send("send", "room", room, "text", "fast", "key", fmt.Sprint("f", i))
+		if f := bob.Next("sent", "error"); f.Type == "error" {
 			break
 		}
 	}
-	gone := dial(t, n.url)
-	gone.hello()
-	_ = gone.ws.Close()
+	gone := chattest.Dial(t, n.url)
+	gone.Hello()
+	_ = gone.Conn.Close()
 	shows(t, n, map[string]float64{
 		"chat_ready": 1, "chat_redis_up": 1, "chat_rooms": 1, "chat_users": 2, "chat_connections": 3,
 		"chat_connections_opened_total": 4, "chat_connections_closed_total": 1, "chat_rate_limited_total": 1,
@@ -142,7 +142,7 @@ func TestMetricsShowWhatANodeDoes(t *testing.T) {
 		"chat_append_batches_total": 2, "chat_append_entries_total": 2, "chat_append_duration_seconds": 2, "chat_probe_rtt_seconds": 1,
 	})
 	_, text := scrape(t, n.url)
-	for _, secret := range []string{room, name, "Bob", ann.me.ID, n.opts.NodeID + "~"} {
+	for _, secret := range []string{room, name, "Bob", ann.Me.ID, n.opts.NodeID + "~"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%q is in the metrics", secret)
 		}
@@ -161,23 +161,23 @@ func TestMetricsShowRecoveries(t *testing.T) {
 	n, other := startNode(t, server.URL), startNode(t, server.URL)
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
 	defer rdb.Close()
-	ann, bob := enter(t, n.url, "Ann", "lobby"), enter(t, other.url, "Bob", "lobby")
-	ann.say("lobby", "one", "1")
-	bob.message("one")
+	ann, bob := chattest.Enter(t, n.url, "Ann", "lobby"), chattest.Enter(t, other.url, "Bob", "lobby")
+	ann.Say("lobby", "one", "1")
+	bob.Message("one")
 
 	// What is said while a subscription is away has to be read.
 	must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "-subscribe").Err())
 	must(t, rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err())
 	chattest.Eventually(t, "the subscription to be away", func() bool { status, _ := readyz(t, n); return status == 503 })
-	ann.say("lobby", "two", "2")
+	ann.Say("lobby", "two", "2")
 	shows(t, n, map[string]float64{"chat_catch_ups_total": 1, "chat_catch_up_entries_total": 1, "chat_subscription_reconnects_total{reason=error}": 1})
 	must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "+subscribe").Err())
-	bob.message("two")
+	bob.Message("two")
 	becomesReady(t, n)
 
 	must(t, rdb.ConfigSet(t.Context(), "maxmemory", "1").Err())
-	bob.send("send", "room", "lobby", "text", "three", "key", "3")
-	bob.error("unavailable")
+	bob.Send("send", "room", "lobby", "text", "three", "key", "3")
+	bob.Error("unavailable")
 	shows(t, other, map[string]float64{"chat_append_failures_total{kind=oom}": 1, "chat_sends_unavailable_total": 1})
 	becomesUnready(t, n, "OOM")
 	families, _ := scrape(t, n.url)
@@ -188,15 +188,15 @@ func TestMetricsShowRecoveries(t *testing.T) {
 	becomesReady(t, n)
 
 	must(t, rdb.FlushAll(t.Context()).Err())
-	for ann.next("reset").Room != "lobby" {
+	for ann.Next("reset").Room != "lobby" {
 	}
 	shows(t, n, map[string]float64{"chat_room_resets_total": 1, "chat_member_resets_total": 1, "chat_leases_lost_total": 1})
 }
 
 func TestTheDebugListener(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
-	port := freePort(t)
+	b := redistest.Embedded(t)
+	port := chattest.FreePorts(t, 1)[0]
 	n := startNode(t, b.URL(), fmt.Sprintf("--debug-addr=127.0.0.1:%d", port))
 	debug := fmt.Sprintf("http://127.0.0.1:%d", port)
 	here, _ := scrape(t, n.url)

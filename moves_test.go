@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/client"
 )
 
@@ -14,7 +15,7 @@ import (
 // not, and misses nothing.
 func TestAClientLeavesANodeWithoutRedis(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	u, err := url.Parse(b.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -43,10 +44,10 @@ func TestAClientLeavesANodeWithoutRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	me := s.User()
-	ann := enter(t, two.url, "Ann", "lobby")
+	ann := chattest.Enter(t, two.url, "Ann", "lobby")
 	c.set(true)
 	for i := range 20 {
-		ann.say("lobby", fmt.Sprint(i), fmt.Sprint(i))
+		ann.Say("lobby", fmt.Sprint(i), fmt.Sprint(i))
 	}
 	sent, err := s.Send(t.Context(), "lobby", "here I am", "k") // one can't take it
 	if err != nil || sent.ID == "" {

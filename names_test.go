@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/gorilla/websocket"
+
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // A message that a node refuses for good must be known by its key, or its client
@@ -12,9 +15,9 @@ import (
 // both transports, and also where the JSON is only partly good.
 func TestErrorsNameTheirCommandOnBothTransports(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--text-limit=20", "--rate=0")
-	ann, bob := enter(t, n.url, "Ann", "lobby"), ioEnter(t, n.url, "Bob", "lobby")
+	ann, bob := chattest.Enter(t, n.url, "Ann", "lobby"), ioEnter(t, n.url, "Bob", "lobby")
 	const about = `"ref":"r","room":"lobby","key":"k"`
 	for _, c := range []struct{ command, fields, code string }{
 		{"send", about + `,"text":"` + strings.Repeat("x", 21) + `"`, "too_long"},
@@ -31,33 +34,33 @@ func TestErrorsNameTheirCommandOnBothTransports(t *testing.T) {
 		{"send", about + `,"text":"a","text":"b"`, "bad_json"},
 		{"typing", about + `,"x":{"a":1,"a":2}`, "bad_json"},
 	} {
-		ann.write(websocket.TextMessage, `{"type":"`+c.command+`",`+c.fields+`}`)
+		ann.Write(websocket.TextMessage, `{"type":"`+c.command+`",`+c.fields+`}`)
 		bob.Sends(`42["` + c.command + `",{` + c.fields + `}]`)
-		for _, f := range []frame{ann.next("error"), bob.next("error"), bob.ask(c.command, "{"+c.fields+"}")} {
+		for _, f := range []chattest.Frame{ann.Next("error"), bob.next("error"), bob.ask(c.command, "{"+c.fields+"}")} {
 			if f.Code != c.code || f.Ref != "r" || f.Room != "lobby" || f.Key != "k" {
-				t.Errorf("%s %s: want %s with all names, got %s", c.command, c.fields, c.code, f.raw)
+				t.Errorf("%s %s: want %s with all names, got %s", c.command, c.fields, c.code, f.Raw)
 			}
 		}
 	}
 	// On /ws a frame may be no JSON at all, and on Socket.IO hold something binary.
-	ann.write(websocket.TextMessage, `{"type":"send",`+about+`,"text":"cut o`)
-	if f := ann.error("bad_json"); f.Ref != "r" || f.Room != "lobby" || f.Key != "k" {
-		t.Errorf("of half a frame: %s", f.raw)
+	ann.Write(websocket.TextMessage, `{"type":"send",`+about+`,"text":"cut o`)
+	if f := ann.Error("bad_json"); f.Ref != "r" || f.Room != "lobby" || f.Key != "k" {
+		t.Errorf("of half a frame: %s", f.Raw)
 	}
 	bob.Sends(`451-["send",{` + about + `,"text":{"_placeholder":true,"num":0}}]`)
 	bob.SendsBinary("x")
 	if f := bob.next("error"); f.Code != "bad_field" || f.Ref != "r" || f.Room != "lobby" || f.Key != "k" {
-		t.Errorf("of something binary: %s", f.raw)
+		t.Errorf("of something binary: %s", f.Raw)
 	}
 	// Half a surrogate pair in a text is made whole, and what follows goes on.
-	ann.write(websocket.TextMessage, `{"type":"send","room":"lobby","key":"half","text":"a \ud83d"}`)
-	for _, f := range []frame{ann.message("a \ufffd"), bob.next("message")} {
+	ann.Write(websocket.TextMessage, `{"type":"send","room":"lobby","key":"half","text":"a \ud83d"}`)
+	for _, f := range []chattest.Frame{ann.Message("a \ufffd"), bob.next("message")} {
 		if f.Key != "half" || f.Text != "a \ufffd" {
-			t.Errorf("half an emoji: %s", f.raw)
+			t.Errorf("half an emoji: %s", f.Raw)
 		}
 	}
 	if f := bob.ask("send", `{"room":"lobby","key":"half","text":"\ude42 b"}`); f.Code != "" || f.Key != "half" {
-		t.Errorf("half an emoji: %s", f.raw)
+		t.Errorf("half an emoji: %s", f.Raw)
 	}
-	ann.message("\ufffd b")
+	ann.Message("\ufffd b")
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/test/socketio/clienttest"
 )
 
@@ -82,18 +83,18 @@ func startRoundRobin(t *testing.T, urls []string) string {
 // asks: POST /kill or /drain, of the node at ?port= or of the first.
 func startThree(t *testing.T, args ...string) (urls []string, control string) {
 	t.Helper()
-	b := startTestBroker(t)
-	byPort := make(map[string]*process)
+	b := redistest.Embedded(t)
+	byPort := make(map[string]*chattest.Process)
 	for range 3 {
 		p := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, append([]string{"--addr=127.0.0.1:0"}, args...)...)
-		at := p.url(1)
+		at := p.URL(1)
 		urls = append(urls, at)
 		byPort[at[strings.LastIndexByte(at, ':')+1:]] = p
 	}
 	for _, at := range urls {
 		chattest.Eventually(t, "the nodes to know each other", func() bool {
-			var list struct{ Nodes []node }
-			return getJSON(t, at+"/api/nodes", &list) == 200 && len(list.Nodes) == 3
+			var list struct{ Nodes []chattest.Node }
+			return chattest.GetJSON(t, at+"/api/nodes", &list) == 200 && len(list.Nodes) == 3
 		})
 	}
 	first := byPort[urls[0][strings.LastIndexByte(urls[0], ':')+1:]]
@@ -103,9 +104,9 @@ func startThree(t *testing.T, args ...string) (urls []string, control string) {
 			p = first
 		}
 		if r.URL.Path == "/drain" {
-			p.signal(syscall.SIGTERM)
+			p.Signal(syscall.SIGTERM)
 		} else {
-			p.signal(syscall.SIGKILL)
+			p.Signal(syscall.SIGKILL)
 		}
 	}))
 	t.Cleanup(server.Close)
@@ -181,9 +182,9 @@ func TestTheOfficialClientWithReadmesLines(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	addr := "--addr=127.0.0.1:" + strconv.Itoa(freePort(t))
+	addr := "--addr=127.0.0.1:" + strconv.Itoa(chattest.FreePorts(t, 1)[0])
 	first := startProgram(t, nil, addr)
-	cmd := exec.CommandContext(t.Context(), "node", append(paths, first.url(1))...)
+	cmd := exec.CommandContext(t.Context(), "node", append(paths, first.URL(1))...)
 	cmd.Dir = dir
 	var out, errs chattest.Output
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -191,9 +192,9 @@ func TestTheOfficialClientWithReadmesLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	chattest.Eventually(t, "something to be said", func() bool { return strings.Contains(out.String(), "said") })
-	first.signal(syscall.SIGKILL)
-	first.wait()
-	startProgram(t, nil, addr).url(1)
+	first.Signal(syscall.SIGKILL)
+	first.Wait()
+	startProgram(t, nil, addr).URL(1)
 	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "ok") {
 		t.Errorf("%v: %s%s", err, out.String(), errs.String())
 	}

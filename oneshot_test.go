@@ -7,6 +7,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/client"
 )
 
@@ -16,14 +18,14 @@ import (
 // user, and shares the name.
 func TestOneShotSendersAreNotInTheirOwnWay(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=0")
 	for i := range 50 {
-		p := enter(t, n.url, "deploybot", "lobby")
-		p.say("lobby", "x", fmt.Sprint(i))
+		p := chattest.Enter(t, n.url, "deploybot", "lobby")
+		p.Say("lobby", "x", fmt.Sprint(i))
 		bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-		_ = p.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second))
-		p.closes(websocket.CloseNormalClosure)
+		_ = p.Conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second))
+		p.Closes(websocket.CloseNormalClosure)
 
 		q := ioDial(t, n.url)
 		q.connect(`{"name":"deploybot","join":{"lobby":""}}`)
@@ -31,10 +33,10 @@ func TestOneShotSendersAreNotInTheirOwnWay(t *testing.T) {
 		q.Sends("41", `42["ping"]`) // disconnects, and then breaks the protocol to see it done
 		q.Closes()
 	}
-	p := dial(t, n.url)
-	p.hello("name", "deploybot")
+	p := chattest.Dial(t, n.url)
+	p.Hello("name", "deploybot")
 	for range 3 { // while p is there
-		s, err := client.Open(t.Context(), client.Options{URL: n.url, Name: "deploybot", Token: p.token})
+		s, err := client.Open(t.Context(), client.Options{URL: n.url, Name: "deploybot", Token: p.Token})
 		if err != nil {
 			t.Fatal(err)
 		}

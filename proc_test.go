@@ -2,13 +2,10 @@ package main
 
 import (
 	"bufio"
-	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"example.com/chat/internal/chattest"
 )
@@ -53,61 +50,4 @@ func serveFake(c net.Conn, answer func(command string) string) {
 			return
 		}
 	}
-}
-
-// resident is a process's resident memory in KiB (proc(5), VmRSS).
-func resident(t *testing.T, pid int) int {
-	t.Helper()
-	return status(t, pid, "VmRSS:")
-}
-
-// status is a line of a process's status (proc(5)), which must hold a number.
-func status(t *testing.T, pid int, name string) int {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Skip("/proc is not there: memory is not measured")
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, name); ok {
-			n, err := strconv.Atoi(strings.Fields(rest)[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-	}
-	t.Fatalf("no %s", name)
-	return 0
-}
-
-// cpu is the processor time that a process took so far (proc(5), stat).
-func cpu(t *testing.T, pid int) time.Duration {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	f := strings.Fields(rest)
-	user, err1 := strconv.Atoi(f[11])
-	system, err2 := strconv.Atoi(f[12])
-	if err1 != nil || err2 != nil {
-		t.Fatalf("stat: %s", text)
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100
-}
-
-// resetPeak begins the measure of a process's memory anew (proc(5), clear_refs).
-func resetPeak(t *testing.T, pid int) {
-	t.Helper()
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
-		t.Logf("the peak of memory is that since the start: %v", err)
-	}
-}
-
-// peak is the most resident memory that a process had, in KiB (proc(5), VmHWM).
-func peak(t *testing.T, pid int) int {
-	t.Helper()
-	return status(t, pid, "VmHWM:")
 }

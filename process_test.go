@@ -10,29 +10,30 @@ import (
 	"time"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // It measures time, so it runs while no other test does.
 func TestClusterOfThreeProcesses(t *testing.T) {
 	c := startProgram(t, nil, "--nodes=3", "--addr=127.0.0.1:0")
-	urls := []string{c.url(1), c.url(2), c.url(3)}
-	ann, bob := enter(t, urls[0], "Ann", "lobby"), enter(t, urls[1], "Bob", "lobby")
-	ann.say("lobby", "Hello!", "1")
-	last := bob.message("Hello!")
+	urls := []string{c.URL(1), c.URL(2), c.URL(3)}
+	ann, bob := chattest.Enter(t, urls[0], "Ann", "lobby"), chattest.Enter(t, urls[1], "Bob", "lobby")
+	ann.Say("lobby", "Hello!", "1")
+	last := bob.Message("Hello!")
 
 	// A killed node is reported and comes back on its port.
-	pid := processOn(t, urls[1])
+	pid := chattest.PIDAt(t, urls[1])
 	_ = syscall.Kill(pid, syscall.SIGKILL)
 	began := time.Now()
-	again := dial(t, urls[2])
-	again.hello("token", bob.token)
-	if j := again.join("lobby", "after", last.ID); !j.Recovered {
-		t.Errorf("joined: %s", j.raw)
+	again := chattest.Dial(t, urls[2])
+	again.Hello("token", bob.Token)
+	if j := again.Join("lobby", "after", last.ID); !j.Recovered {
+		t.Errorf("joined: %s", j.Raw)
 	}
 	t.Logf("the killed node's user was elsewhere after %s", time.Since(began).Round(time.Millisecond))
-	ann.say("lobby", "Still there?", "2")
-	again.message("Still there?")
-	chattest.Eventually(t, "the report", func() bool { return strings.Contains(c.errs(), "node 2 ended (signal: killed)") })
+	ann.Say("lobby", "Still there?", "2")
+	again.Message("Still there?")
+	chattest.Eventually(t, "the report", func() bool { return strings.Contains(c.Errs(), "node 2 ended (signal: killed)") })
 	chattest.Eventually(t, "the node to be back", func() bool {
 		res, err := http.Get(urls[1] + "/readyz")
 		if err != nil {
@@ -44,11 +45,11 @@ func TestClusterOfThreeProcesses(t *testing.T) {
 
 	// Ctrl-C ends everything within a second and leaves no process behind, not
 	// even one that is stopped.
-	pids := []int{processOn(t, urls[0]), processOn(t, urls[1]), processOn(t, urls[2])}
+	pids := []int{chattest.PIDAt(t, urls[0]), chattest.PIDAt(t, urls[1]), chattest.PIDAt(t, urls[2])}
 	_ = syscall.Kill(pids[2], syscall.SIGSTOP)
 	began = time.Now()
-	c.signal(syscall.SIGINT)
-	if status := c.wait(); status != 0 {
+	c.Signal(syscall.SIGINT)
+	if status := c.Wait(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
 	if took := time.Since(began); took > time.Second {
@@ -80,8 +81,8 @@ func processOn(t *testing.T, url string) int {
 func TestEndOfTheParentEndsTheNodes(t *testing.T) {
 	t.Parallel()
 	c := startProgram(t, nil, "--nodes=2", "--addr=127.0.0.1:0")
-	pids := []int{processOn(t, c.url(1)), processOn(t, c.url(2))}
-	c.signal(syscall.SIGKILL)
+	pids := []int{chattest.PIDAt(t, c.URL(1)), chattest.PIDAt(t, c.URL(2))}
+	c.Signal(syscall.SIGKILL)
 	for _, pid := range pids {
 		chattest.Eventually(t, "the end of process "+strconv.Itoa(pid), func() bool { return syscall.Kill(pid, 0) != nil })
 	}
@@ -89,41 +90,41 @@ func TestEndOfTheParentEndsTheNodes(t *testing.T) {
 
 func TestSIGTERMDrains(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	env := []string{"CHAT_REDIS=" + b.URL()}
 	n1 := startProgram(t, env, "--addr=127.0.0.1:0", "--node-id=one")
 	n2 := startProgram(t, env, "--addr=127.0.0.1:0", "--node-id=two")
-	ann, bob := enter(t, n1.url(1), "Ann", "lobby"), enter(t, n2.url(1), "Bob", "lobby")
-	ann.say("lobby", "Hello!", "1")
-	last := bob.message("Hello!")
-	n2.signal(syscall.SIGTERM)
-	bob.closes(1012)
-	again := dial(t, n1.url(1))
-	again.hello("token", bob.token)
-	if j := again.join("lobby", "after", last.ID); !j.Recovered {
-		t.Errorf("joined: %s", j.raw)
+	ann, bob := chattest.Enter(t, n1.URL(1), "Ann", "lobby"), chattest.Enter(t, n2.URL(1), "Bob", "lobby")
+	ann.Say("lobby", "Hello!", "1")
+	last := bob.Message("Hello!")
+	n2.Signal(syscall.SIGTERM)
+	bob.Closes(1012)
+	again := chattest.Dial(t, n1.URL(1))
+	again.Hello("token", bob.Token)
+	if j := again.Join("lobby", "after", last.ID); !j.Recovered {
+		t.Errorf("joined: %s", j.Raw)
 	}
-	if status := n2.wait(); status != 0 {
-		t.Errorf("exit status %d: %s", status, n2.errs())
+	if status := n2.Wait(); status != 0 {
+		t.Errorf("exit status %d: %s", status, n2.Errs())
 	}
 }
 
 func TestReadyzWhileDraining(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	var answer struct {
 		Ready bool
 		Error struct{ Code, Message string }
 	}
-	if status := getJSON(t, n.url+"/readyz", &answer); status != 200 || !answer.Ready {
+	if status := chattest.GetJSON(t, n.url+"/readyz", &answer); status != 200 || !answer.Ready {
 		t.Errorf("/readyz: %d %v", status, answer)
 	}
-	if status := getJSON(t, n.url+"/healthz", &answer); status != 200 {
+	if status := chattest.GetJSON(t, n.url+"/healthz", &answer); status != 200 {
 		t.Errorf("/healthz: %d", status)
 	}
 	n.draining.Store(true)
-	if status := getJSON(t, n.url+"/readyz", &answer); status != 503 || !strings.Contains(answer.Error.Message, "draining") {
+	if status := chattest.GetJSON(t, n.url+"/readyz", &answer); status != 503 || !strings.Contains(answer.Error.Message, "draining") {
 		t.Errorf("/readyz: %d %v", status, answer)
 	}
 }
@@ -132,9 +133,9 @@ func TestReadyzWhileDraining(t *testing.T) {
 // node is about to stop, its requests must be answered.
 func TestAStoppingNodeAnswersUntilBalancersHaveNoticed(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--addr=127.0.0.1:0", "--drain-delay=2s")
-	url := n.url(1)
+	url := n.URL(1)
 	check := func(method, path string) int {
 		res, _ := askAs(t, method, url+path, "localhost")
 		return res.StatusCode
@@ -142,42 +143,42 @@ func TestAStoppingNodeAnswersUntilBalancersHaveNoticed(t *testing.T) {
 	if got := check("OPTIONS", "/"); got != 204 {
 		t.Errorf("HAProxy's check: %d", got)
 	}
-	ann := enter(t, url, "Ann", "lobby")
+	ann := chattest.Enter(t, url, "Ann", "lobby")
 	began := time.Now()
-	n.signal(syscall.SIGTERM)
+	n.Signal(syscall.SIGTERM)
 	chattest.Eventually(t, "/readyz to be 503", func() bool { return check("GET", "/readyz") == 503 })
 	if got := check("OPTIONS", "/"); got != 503 {
 		t.Errorf("HAProxy's check of a stopping node: %d", got)
 	}
-	enter(t, url, "Bob", "lobby").say("lobby", "I came late", "1")
-	ann.message("I came late")
+	chattest.Enter(t, url, "Bob", "lobby").Say("lobby", "I came late", "1")
+	ann.Message("I came late")
 	if got := check("GET", "/r/lobby") + check("GET", "/api/rooms") + check("GET", "/socket.io/?EIO=4&transport=polling"); got != 3*200 {
 		t.Errorf("requests to a stopping node: %d", got)
 	}
-	ann.closes(1012)
+	ann.Closes(1012)
 	if took := time.Since(began); took < 2*time.Second {
 		t.Errorf("clients were sent away after %s", took)
 	}
-	if status := n.wait(); status != 0 {
-		t.Errorf("exit status %d: %s", status, n.errs())
+	if status := n.Wait(); status != 0 {
+		t.Errorf("exit status %d: %s", status, n.Errs())
 	}
 }
 
 // Who does not want to wait says so again.
 func TestASecondSignalCutsTheDelayShort(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	for _, second := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		n := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--addr=127.0.0.1:0", "--drain-delay=1h")
-		url := n.url(1)
-		n.signal(syscall.SIGTERM)
+		url := n.URL(1)
+		n.Signal(syscall.SIGTERM)
 		chattest.Eventually(t, "/readyz to be 503", func() bool {
 			res, _ := askAs(t, "GET", url+"/readyz", "localhost")
 			return res.StatusCode == 503
 		})
-		n.signal(second)
-		if status := n.wait(); status != 0 {
-			t.Errorf("%s: exit status %d: %s", second, status, n.errs())
+		n.Signal(second)
+		if status := n.Wait(); status != 0 {
+			t.Errorf("%s: exit status %d: %s", second, status, n.Errs())
 		}
 	}
 }
@@ -196,8 +197,8 @@ func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 		}
 		return "-ERR unknown command '" + command + "'\r\n"
 	})
-	locked := startTestBroker(t)
-	free := "127.0.0.1:" + strconv.Itoa(freePort(t))
+	locked := redistest.Embedded(t)
+	free := "127.0.0.1:" + strconv.Itoa(chattest.FreePorts(t, 1)[0])
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -250,13 +251,13 @@ func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p := startProgram(t, nil, c.args...)
-			if status := p.wait(); status != c.status {
+			if status := p.Wait(); status != c.status {
 				t.Errorf("exit status %d, want %d", status, c.status)
 			}
-			lines := strings.Split(strings.TrimSpace(p.errs()), "\n")
+			lines := strings.Split(strings.TrimSpace(p.Errs()), "\n")
 			last := lines[len(lines)-1]
-			if !strings.HasPrefix(last, "chat: ") || p.out() != "" || strings.Contains(p.errs(), "goroutine ") || strings.Contains(p.errs(), "guess") {
-				t.Errorf("stderr: %s\nstdout: %s", p.errs(), p.out())
+			if !strings.HasPrefix(last, "chat: ") || p.Out() != "" || strings.Contains(p.Errs(), "goroutine ") || strings.Contains(p.Errs(), "guess") {
+				t.Errorf("stderr: %s\nstdout: %s", p.Errs(), p.Out())
 			}
 			for _, word := range c.words {
 				if !strings.Contains(last, word) {
@@ -289,28 +290,28 @@ func fakeRedis(t *testing.T, answer func(command string) string) string {
 
 func TestEnvironmentAndFlags(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL(), "CHAT_ADDR=127.0.0.1:0", "CHAT_TEXT_LIMIT=77", "CHAT_RATE=5", "CHAT_NODE_ID=env"}, "--rate=6")
-	c := dial(t, p.url(1))
-	if w := c.hello(); w.Limits.Text != 77 || w.Limits.Rate != 6 || w.Nodes[0].ID != "env" {
-		t.Errorf("welcome: %s", w.raw)
+	c := chattest.Dial(t, p.URL(1))
+	if w := c.Hello(); w.Limits.Text != 77 || w.Limits.Rate != 6 || w.Nodes[0].ID != "env" {
+		t.Errorf("welcome: %s", w.Raw)
 	}
 	bad := startProgram(t, []string{"CHAT_HISTORY=lots"})
-	if status := bad.wait(); status != 2 || !strings.Contains(bad.errs(), "CHAT_HISTORY") {
-		t.Errorf("%d: %s", status, bad.errs())
+	if status := bad.Wait(); status != 2 || !strings.Contains(bad.Errs(), "CHAT_HISTORY") {
+		t.Errorf("%d: %s", status, bad.Errs())
 	}
 }
 
 // A start says in one line what an operator asks first, and no secret.
 func TestAStartLogsHowTheNodeIsSetUp(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	const secret = "a-secret-of-32-bytes-or-more-for-the-tests"
 	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL(), "CHAT_JWT_KEY_FILE="}, "--addr=127.0.0.1:0", "--jwt-secret="+secret, "--secret="+secret,
 		"--origin=https://www.example.org", "--trust-proxy=10.0.0.0/8", "--trust-proxy=0.0.0.0/0", "--text-limit=77")
-	p.url(1)
-	chattest.Eventually(t, "the line", func() bool { return strings.Contains(p.errs(), "msg=started") })
-	log := p.errs()
+	p.URL(1)
+	chattest.Eventually(t, "the line", func() bool { return strings.Contains(p.Errs(), "msg=started") })
+	log := p.Errs()
 	if strings.Count(log, "msg=started") != 1 || strings.Contains(log, secret) || strings.Contains(log, strings.Split(b.URL(), "@")[0]) {
 		t.Errorf("logged: %s", log)
 	}
@@ -323,8 +324,8 @@ func TestAStartLogsHowTheNodeIsSetUp(t *testing.T) {
 		}
 	}
 	open := startProgram(t, []string{"CHAT_REDIS=" + b.URL(), "CHAT_JWT_SECRET="}, "--addr=127.0.0.1:0")
-	open.url(1)
-	if log := open.errs(); !strings.Contains(log, "CHAT_JWT_SECRET is set and empty") || !strings.Contains(log, "users=guests") {
+	open.URL(1)
+	if log := open.Errs(); !strings.Contains(log, "CHAT_JWT_SECRET is set and empty") || !strings.Contains(log, "users=guests") {
 		t.Errorf("with an empty variable: %s", log)
 	}
 }
@@ -333,8 +334,8 @@ func TestVersionAndHelp(t *testing.T) {
 	t.Parallel()
 	for _, arg := range []string{"version", "--version", "--help", "-h"} {
 		p := startProgram(t, nil, arg)
-		if status := p.wait(); status != 0 || !strings.HasPrefix(p.out(), "chat") || p.errs() != "" {
-			t.Errorf("%s: %d %q %q", arg, status, p.out(), p.errs())
+		if status := p.Wait(); status != 0 || !strings.HasPrefix(p.Out(), "chat") || p.Errs() != "" {
+			t.Errorf("%s: %d %q %q", arg, status, p.Out(), p.Errs())
 		}
 	}
 }

@@ -20,7 +20,10 @@ import (
 // pulse is the life of others while a storm passes: a few users who talk, and
 // how long what they say takes to each other. They live in a process of their
 // own, so that they don't wait for the storm's clients.
-type pulse struct{ *process }
+type pulse struct {
+	t *testing.T
+	*chattest.Process
+}
 
 // asPulse makes the test binary be a pulse: how often one says something, how
 // many bytes, and at which nodes they are.
@@ -38,7 +41,7 @@ func startPulse(t *testing.T, urls ...string) pulse {
 // startBusyPulse has one user at the first node say so many bytes each time.
 func startBusyPulse(t *testing.T, every time.Duration, bytes int, urls ...string) pulse {
 	t.Helper()
-	return pulse{startProgram(t, []string{fmt.Sprintf("%s=%s %d %s", asPulse, every, bytes, strings.Join(urls, " "))})}
+	return pulse{t, startProgram(t, []string{fmt.Sprintf("%s=%s %d %s", asPulse, every, bytes, strings.Join(urls, " "))})}
 }
 
 // lap is what was heard since the last lap, and how long it took.
@@ -55,12 +58,12 @@ func (l lap) String() string {
 // lap ends a lap, once at least so many messages were heard in it.
 func (p pulse) lap(least int) lap {
 	p.t.Helper()
-	seen := strings.Count(p.out(), "\n")
-	if _, err := fmt.Fprintln(p.stdin, max(1, least)); err != nil {
-		p.t.Fatalf("the pulse ended: %v: %s", err, p.errs())
+	seen := strings.Count(p.Out(), "\n")
+	if _, err := fmt.Fprintln(p.Stdin, max(1, least)); err != nil {
+		p.t.Fatalf("the pulse ended: %v: %s", err, p.Errs())
 	}
-	chattest.Eventually(p.t, "the pulse", func() bool { return strings.Count(p.out(), "\n") > seen })
-	lines := strings.Split(strings.TrimSpace(p.out()), "\n")
+	chattest.Eventually(p.t, "the pulse", func() bool { return strings.Count(p.Out(), "\n") > seen })
+	lines := strings.Split(strings.TrimSpace(p.Out()), "\n")
 	var l lap
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &l); err != nil {
 		p.t.Fatal(err)

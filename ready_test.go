@@ -27,7 +27,7 @@ type readyAnswer struct {
 func readyz(t *testing.T, n *testNode) (int, readyAnswer) {
 	t.Helper()
 	var answer readyAnswer
-	status := getJSON(t, n.url+"/readyz", &answer)
+	status := chattest.GetJSON(t, n.url+"/readyz", &answer)
 	return status, answer
 }
 
@@ -126,22 +126,22 @@ func TestReadyzGivesRedissOwnReason(t *testing.T) {
 			rdb := redis.NewClient(&redis.Options{Addr: server.Addr, PoolSize: 1, MaxRetries: -1})
 			defer rdb.Close()
 			n := startNode(t, server.URL)
-			ann := enter(t, n.url, "Ann", "lobby")
-			ann.say("lobby", "before", "1")
+			ann := chattest.Enter(t, n.url, "Ann", "lobby")
+			ann.Say("lobby", "before", "1")
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			c.breakIt(ctx, t, rdb, dir)
 			if answer := becomesUnready(t, n, c.words); answer.Probe == nil || answer.Probe.RTT == nil {
 				t.Errorf("no probe in %+v", answer)
 			}
-			for ann.next("status").Broker != "down" {
+			for ann.Next("status").Broker != "down" {
 			}
 			must(t, c.mendIt(ctx, rdb))
 			becomesReady(t, n)
-			for ann.next("status").Broker != "up" {
+			for ann.Next("status").Broker != "up" {
 			}
-			ann.say("lobby", "after", "2")
-			ann.message("after")
+			ann.Say("lobby", "after", "2")
+			ann.Message("after")
 		})
 	}
 }
@@ -159,17 +159,17 @@ func TestReadyzTellsThatLogsAreRefused(t *testing.T) {
 			rdb := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
 			defer rdb.Close()
 			n := startNode(t, server.URL)
-			ann := enter(t, n.url, "Ann", "lobby")
+			ann := chattest.Enter(t, n.url, "Ann", "lobby")
 			must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "-"+command).Err())
-			ann.send("send", "room", "lobby", "text", "refused", "key", "1")
-			ann.error("unavailable")
+			ann.Send("send", "room", "lobby", "text", "refused", "key", "1")
+			ann.Error("unavailable")
 			becomesUnready(t, n, words)
-			for ann.next("status").Broker != "down" {
+			for ann.Next("status").Broker != "down" {
 			}
 			must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "+"+command).Err())
-			ann.say("lobby", "after", "1")
+			ann.Say("lobby", "after", "1")
 			becomesReady(t, n)
-			ann.message("after")
+			ann.Message("after")
 		})
 	}
 }
@@ -187,18 +187,18 @@ func TestReadyzTellsThatNamesAreRefused(t *testing.T) {
 	server := redistest.Start(t)
 	n := startNode(t, server.URL)
 	server.Do("ACL", "SETUSER", "default", "-sadd")
-	c := dial(t, n.url)
+	c := chattest.Dial(t, n.url)
 	// On a starved machine a hello may give up before Redis refuses it, and that says
 	// nothing about Redis: so it is said again.
 	chattest.Eventually(t, "a hello to be refused, and /readyz to say so", func() bool {
-		c.send("hello", "name", "Ann")
-		c.error("unavailable")
+		c.Send("hello", "name", "Ann")
+		c.Error("unavailable")
 		status, answer := readyz(t, n)
 		return status == 503 && strings.Contains(answer.Error.Message, "claiming names: redis refuses: ")
 	})
 	server.Do("ACL", "SETUSER", "default", "+sadd")
 	becomesReady(t, n)
-	enter(t, n.url, "Ann", "lobby").say("lobby", "after", "1")
+	chattest.Enter(t, n.url, "Ann", "lobby").Say("lobby", "after", "1")
 }
 
 // Packets of more than 1,000 bytes vanished between a node and Redis: for 40 s
@@ -208,13 +208,13 @@ func TestReadyzTellsThatNoMessagePasses(t *testing.T) {
 	server := redistest.Start(t)
 	path := redistest.NewPath(t, server)
 	n := startNode(t, "redis://"+path.Addr)
-	ann, bob := enter(t, n.url, "Ann", "lobby"), enter(t, n.url, "Bob", "lobby")
+	ann, bob := chattest.Enter(t, n.url, "Ann", "lobby"), chattest.Enter(t, n.url, "Bob", "lobby")
 	text := strings.Repeat("x", 2000)
-	ann.say("lobby", text, "1")
+	ann.Say("lobby", text, "1")
 	path.Narrow(true, true)
 	began := time.Now()
-	ann.send("send", "room", "lobby", "text", text, "key", "2")
-	for bob.next("status").Broker != "down" {
+	ann.Send("send", "room", "lobby", "text", text, "key", "2")
+	for bob.Next("status").Broker != "down" {
 	}
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("users were told after %s", took)
@@ -222,12 +222,12 @@ func TestReadyzTellsThatNoMessagePasses(t *testing.T) {
 	if status, answer := readyz(t, n); status != 503 || answer.Error.Message == "" {
 		t.Errorf("/readyz: %d %+v", status, answer)
 	}
-	ann.error("unavailable")
+	ann.Error("unavailable")
 	path.Narrow(false, false)
-	for bob.next("status").Broker != "up" {
+	for bob.Next("status").Broker != "up" {
 	}
 	becomesReady(t, n)
-	ann.say("lobby", text, "2")
+	ann.Say("lobby", text, "2")
 }
 
 // A node at which nobody said anything was ready although Redis would have refused

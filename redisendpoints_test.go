@@ -29,11 +29,11 @@ func TestARedisClusterMayTellNoHosts(t *testing.T) {
 			}
 			for i, flags := range [][]string{nil, {"--wait-replicas=1", "--redis=" + cluster.URL}} {
 				one, two := startNode(t, cluster.URL, flags...), startNode(t, cluster.URL, append(slices.Clone(flags), "--node-id=two")...)
-				ann, bob := enter(t, one.url, fmt.Sprint("Ann", i), "lobby"), enter(t, two.url, fmt.Sprint("Bob", i), "lobby")
+				ann, bob := chattest.Enter(t, one.url, fmt.Sprint("Ann", i), "lobby"), chattest.Enter(t, two.url, fmt.Sprint("Bob", i), "lobby")
 				said := func(key string) {
 					t.Helper()
-					ann.say("lobby", "said as "+key, key)
-					bob.message("said as " + key)
+					ann.Say("lobby", "said as "+key, key)
+					bob.Message("said as " + key)
 				}
 				said("1")
 				cluster.Move(slot, from, to) // who asks the old owner is redirected

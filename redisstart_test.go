@@ -21,12 +21,12 @@ func TestAStartWaitsForRedis(t *testing.T) {
 			server := redistest.Start(t, "--requirepass", "SECRET")
 			server.Kill()
 			p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis=redis://:SECRET@"+server.Addr, flag)
-			chattest.Eventually(t, "a line about the wait", func() bool { return strings.Contains(p.errs(), "waiting for it") })
+			chattest.Eventually(t, "a line about the wait", func() bool { return strings.Contains(p.Errs(), "waiting for it") })
 			began := time.Now()
 			chattest.Eventually(t, "a few tries", func() bool { return time.Since(began) > 500*time.Millisecond })
 			server.Restart()
-			enter(t, p.url(1), "Ann", "lobby").say("lobby", "it came", "k")
-			errs := p.errs()
+			chattest.Enter(t, p.URL(1), "Ann", "lobby").Say("lobby", "it came", "k")
+			errs := p.Errs()
 			if strings.Count(errs, "waiting for it") != 1 || strings.Count(errs, "redis is there") != 1 || strings.Contains(errs, "SECRET") ||
 				!strings.Contains(errs, "redis://"+server.Addr) || !strings.Contains(errs, "refused") || strings.Count(errs, "\n") > 4 {
 				t.Errorf("it says %s", errs)
@@ -64,13 +64,13 @@ func TestAStartDoesNotWaitForWhatStaysWrong(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis="+c.given)
-			code, took := p.wait(), time.Since(began)
-			if code != 1 || took > 10*time.Second || strings.Count("\n"+p.errs(), "\nchat: ") != 1 || strings.Contains(p.errs(), "waiting for it") {
-				t.Errorf("status %d after %s, and it says %s", code, took, p.errs())
+			code, took := p.Wait(), time.Since(began)
+			if code != 1 || took > 10*time.Second || strings.Count("\n"+p.Errs(), "\nchat: ") != 1 || strings.Contains(p.Errs(), "waiting for it") {
+				t.Errorf("status %d after %s, and it says %s", code, took, p.Errs())
 			}
 			for _, word := range c.words {
-				if !strings.Contains(p.errs(), word) {
-					t.Errorf("%q is not in %s", word, p.errs())
+				if !strings.Contains(p.Errs(), word) {
+					t.Errorf("%q is not in %s", word, p.Errs())
 				}
 			}
 		})
@@ -84,10 +84,10 @@ func TestAWaitForRedisEndsWithASignal(t *testing.T) {
 	server.Kill()
 	for _, flag := range []string{"--nodes=1", "--nodes=2"} {
 		p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis="+server.Addr, flag)
-		chattest.Eventually(t, "a line about the wait", func() bool { return strings.Contains(p.errs(), "waiting for it") })
-		p.signal(syscall.SIGTERM)
-		if code := p.wait(); code != 0 {
-			t.Errorf("%s: status %d: %s", flag, code, p.errs())
+		chattest.Eventually(t, "a line about the wait", func() bool { return strings.Contains(p.Errs(), "waiting for it") })
+		p.Signal(syscall.SIGTERM)
+		if code := p.Wait(); code != 0 {
+			t.Errorf("%s: status %d: %s", flag, code, p.Errs())
 		}
 	}
 }
@@ -98,7 +98,7 @@ func TestAStartWaitsForARedisThatIsNotReadyYet(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--min-replicas-to-write", "1")
 	p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis="+server.Addr)
-	chattest.Eventually(t, "a line about the wait", func() bool { return strings.Contains(p.errs(), "NOREPLICAS") })
+	chattest.Eventually(t, "a line about the wait", func() bool { return strings.Contains(p.Errs(), "NOREPLICAS") })
 	server.Do("CONFIG", "SET", "min-replicas-to-write", "0")
-	enter(t, p.url(1), "Ann", "lobby").say("lobby", "it came", "k")
+	chattest.Enter(t, p.URL(1), "Ann", "lobby").Say("lobby", "it came", "k")
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/redisbroker"
 )
@@ -140,8 +141,8 @@ func TestAPasswordThatIsNotEncodedIsRefusedWithTheHint(t *testing.T) {
 	}
 	for _, c := range []string{"#", "?", "/"} {
 		p := startProgram(t, []string{"CHAT_REDIS=redis://:" + port + c + "Wc903z@127.0.0.1:" + port}, "--addr=127.0.0.1:0")
-		if code := p.wait(); code != 2 || !strings.Contains(p.errs(), "%23") || strings.Contains(p.errs(), "Wc903z") || strings.Contains(p.errs(), port) {
-			t.Errorf("%q in a password: status %d, %s", c, code, p.errs())
+		if code := p.Wait(); code != 2 || !strings.Contains(p.Errs(), "%23") || strings.Contains(p.Errs(), "Wc903z") || strings.Contains(p.Errs(), port) {
+			t.Errorf("%q in a password: status %d, %s", c, code, p.Errs())
 		}
 	}
 	if dialed.Load() {
@@ -288,13 +289,13 @@ func TestAPrivateCAIsTrustedThroughTheEnvironment(t *testing.T) {
 	secure.Do("ACL", "SETUSER", "default", "off")
 	url := strings.Replace(secure.URL, "://", "://chat:s%2Ct@", 1)
 	p := startProgram(t, []string{"SSL_CERT_FILE=" + ca.CAFile, "CHAT_REDIS=" + url}, "--addr=127.0.0.1:0")
-	enter(t, p.url(1), "Ann", "lobby").say("lobby", "over TLS", "k")
+	chattest.Enter(t, p.URL(1), "Ann", "lobby").Say("lobby", "over TLS", "k")
 	p = startProgram(t, []string{"SSL_CERT_FILE=" + ca.CAFile, "CHAT_REDIS=" + strings.Replace(url, "%2Ct", "", 1)}, "--addr=127.0.0.1:0")
-	if code := p.wait(); code != 1 || !strings.Contains(p.errs(), "WRONGPASS") || slices.Contains(strings.Fields(p.errs()), "s,t") {
-		t.Errorf("%d %s", code, p.errs())
+	if code := p.Wait(); code != 1 || !strings.Contains(p.Errs(), "WRONGPASS") || slices.Contains(strings.Fields(p.Errs()), "s,t") {
+		t.Errorf("%d %s", code, p.Errs())
 	}
 	for _, url := range []string{redistest.StartCluster(t, ca).URL, redistest.StartSentinel(t, ca).URL} {
 		p = startProgram(t, []string{"SSL_CERT_FILE=" + ca.CAFile, "CHAT_REDIS=" + url}, "--addr=127.0.0.1:0")
-		enter(t, p.url(1), "Ann", "lobby").say("lobby", "over TLS", "k")
+		chattest.Enter(t, p.URL(1), "Ann", "lobby").Say("lobby", "over TLS", "k")
 	}
 }

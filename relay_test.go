@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -33,7 +34,7 @@ func knowEachOther(t *testing.T, nodes ...*testNode) {
 // A session is good at every node: polls, posts and the upgrade.
 func TestRequestsReachTheOwnerOfTheirSession(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL()), startNode(t, b.URL())
 	knowEachOther(t, one, two)
 	url := wiretest.Open(t, ioBase(one.url))
@@ -102,7 +103,7 @@ func TestPeerAddr(t *testing.T) {
 // A body over the limit is refused by the owner, wherever it came in.
 func TestAPayloadOverTheLimitThroughAnotherNode(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL()), startNode(t, b.URL())
 	knowEachOther(t, one, two)
 	url := through(wiretest.Open(t, ioBase(one.url)), one, two)
@@ -116,7 +117,7 @@ func TestAPayloadOverTheLimitThroughAnotherNode(t *testing.T) {
 // What is asked of a session that is gone is answered at once.
 func TestSessionsOfOtherNodesThatAreGone(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL()), startNode(t, b.URL())
 	knowEachOther(t, one, two)
 	url := wiretest.Open(t, ioBase(two.url))
@@ -146,7 +147,7 @@ func TestSessionsOfOtherNodesThatAreGone(t *testing.T) {
 // The route between nodes takes nothing from outside, and passes nothing on.
 func TestTheRouteBetweenNodesWantsTheClustersKey(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one := startNode(t, b.URL())
 	url := wiretest.Open(t, ioBase(one.url))
 	inside := strings.Replace(url, socketIOPath, peerPath, 1)
@@ -169,7 +170,7 @@ func TestTheRouteBetweenNodesWantsTheClustersKey(t *testing.T) {
 // Polls that wait at a node which ends are answered, and their sessions live on.
 func TestADrainedNodeLetsThePollsOfOthersGo(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL()), startNode(t, b.URL())
 	knowEachOther(t, one, two)
 	url := wiretest.Open(t, ioBase(one.url))
@@ -220,7 +221,7 @@ func pollsFor(t *testing.T, url, text string) {
 // session lives on at its owner, and what was not handed out is not lost.
 func TestASessionOutlivesWhatFailsBetweenNodes(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL()), startNode(t, b.URL())
 	knowEachOther(t, one, two)
 	url := wiretest.Open(t, ioBase(one.url))

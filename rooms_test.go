@@ -9,62 +9,63 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // A room that everybody has left vanished from the list although it had messages.
 func TestRoomsWithoutAnybodyAreListed(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL(), "--rate=0"), startNode(t, b.URL(), "--rate=0")
-	ann := enter(t, one.url, "Ann", "quiet")
-	said := ann.say("quiet", "x", "1")
-	ann.send("leave", "room", "quiet")
-	ann.next("left")
-	ann.join("busy")
+	ann := chattest.Enter(t, one.url, "Ann", "quiet")
+	said := ann.Say("quiet", "x", "1")
+	ann.Send("leave", "room", "quiet")
+	ann.Next("left")
+	ann.Join("busy")
 	bob := ioDial(t, two.url)
 	bob.connect("")
-	listed := func(f frame) bool {
+	listed := func(f chattest.Frame) bool {
 		return len(f.Rooms) == 2 && f.Rooms[0].Room == "busy" && f.Rooms[0].Count == 1 && f.Rooms[0].Last == 0 &&
 			f.Rooms[1].Room == "quiet" && f.Rooms[1].Count == 0 && f.Rooms[1].Last == said.Time
 	}
 	chattest.Eventually(t, "both rooms, on each node and in each way", func() bool {
-		ann.send("rooms")
-		var page frame
-		getJSON(t, two.url+"/api/rooms", &page)
-		return listed(ann.next("rooms")) && listed(bob.ask("rooms", `{}`)) && listed(page)
+		ann.Send("rooms")
+		var page chattest.Frame
+		chattest.GetJSON(t, two.url+"/api/rooms", &page)
+		return listed(ann.Next("rooms")) && listed(bob.ask("rooms", `{}`)) && listed(page)
 	})
-	var page frame
-	if getJSON(t, two.url+"/api/rooms?after=t"+"1-zzz", &page); len(page.Rooms) != 0 {
+	var page chattest.Frame
+	if chattest.GetJSON(t, two.url+"/api/rooms?after=t"+"1-zzz", &page); len(page.Rooms) != 0 {
 		t.Errorf("behind the last: %v", page.Rooms)
 	}
 	var refused struct{ Error struct{ Code string } }
-	if status := getJSON(t, one.url+"/api/rooms?after=x", &refused); status != 400 || refused.Error.Code != "bad_field" {
+	if status := chattest.GetJSON(t, one.url+"/api/rooms?after=x", &refused); status != 400 || refused.Error.Code != "bad_field" {
 		t.Errorf("a cursor that is none: %d %v", status, refused)
 	}
 	if f := bob.ask("rooms", `{"after":"x","ref":1}`); f.Code != "bad_field" || f.Ref != 1.0 {
-		t.Errorf("a cursor that is none: %s", f.raw)
+		t.Errorf("a cursor that is none: %s", f.Raw)
 	}
 }
 
 // A token that opens some rooms alone brings no list of the others.
 func TestTheListHoldsOnlyRoomsThatATokenOpens(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	key := strings.Repeat("k", 32)
 	n := startNode(t, b.URL(), "--rate=0", "--jwt-secret="+key)
 	all := token(t, key, jwt.MapClaims{"sub": "a"})
 	some := token(t, key, jwt.MapClaims{"sub": "b", "rooms": []string{"open"}})
-	ann, bob := dial(t, n.url), dial(t, n.url)
-	ann.hello("auth", all)
-	bob.hello("auth", some)
-	ann.join("open")
-	ann.join("closed")
+	ann, bob := chattest.Dial(t, n.url), chattest.Dial(t, n.url)
+	ann.Hello("auth", all)
+	bob.Hello("auth", some)
+	ann.Join("open")
+	ann.Join("closed")
 	chattest.Eventually(t, "both rooms", func() bool {
-		ann.send("rooms")
-		return len(ann.next("rooms").Rooms) == 2
+		ann.Send("rooms")
+		return len(ann.Next("rooms").Rooms) == 2
 	})
-	bob.send("rooms")
-	list := []frame{bob.next("rooms"), {}}
+	bob.Send("rooms")
+	list := []chattest.Frame{bob.Next("rooms"), {}}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+"/api/rooms", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -13,22 +13,23 @@ import (
 	"time"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // chat runs the program to its end, and returns what it printed and its exit status.
 func chat(t *testing.T, args ...string) (stdout string, status int, stderr string) {
 	t.Helper()
 	p := startProgram(t, nil, args...)
-	_ = p.stdin.Close()
-	status = p.wait()
-	return p.out(), status, p.errs()
+	_ = p.Stdin.Close()
+	status = p.Wait()
+	return p.Out(), status, p.Errs()
 }
 
 // Of twelve calls of a script with one name five failed: the name of the last call was
 // still held.
 func TestAScriptsNameIsFreeAtOnce(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	urls := []string{startNode(t, b.URL()).url, startNode(t, b.URL()).url}
 	for i := range 12 {
 		if _, status, stderr := chat(t, "send", "lobby", fmt.Sprint("build ", i), "--name=deploybot", "--url="+urls[i%2]); status != 0 {
@@ -39,9 +40,9 @@ func TestAScriptsNameIsFreeAtOnce(t *testing.T) {
 
 func TestATokenFileKeepsTheUser(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	urls := []string{startNode(t, b.URL()).url, startNode(t, b.URL()).url}
-	ann := enter(t, urls[0], "Ann", "lobby")
+	ann := chattest.Enter(t, urls[0], "Ann", "lobby")
 	file := filepath.Join(t.TempDir(), "token")
 	var calls sync.WaitGroup
 	for i := range 6 { // at once, on two nodes, before there is a user
@@ -58,18 +59,18 @@ func TestATokenFileKeepsTheUser(t *testing.T) {
 	}
 	// While one call listens another speaks.
 	tail := startProgram(t, []string{"CHAT_TOKEN_FILE=" + file, "CHAT_URL=" + urls[1]}, "tail", "lobby")
-	chattest.Eventually(t, "the tail", func() bool { return strings.Count(tail.out(), "build") == 6 })
+	chattest.Eventually(t, "the tail", func() bool { return strings.Count(tail.Out(), "build") == 6 })
 	if _, status, stderr := chat(t, "send", "lobby", "done", "--token-file="+file, "--url="+urls[0]); status != 0 {
 		t.Errorf("status %d: %s", status, stderr)
 	}
-	chattest.Eventually(t, "the last one", func() bool { return strings.Contains(tail.out(), "  deploybot  done\n") })
-	tail.signal(syscall.SIGINT)
-	if status := tail.wait(); status != 0 {
+	chattest.Eventually(t, "the last one", func() bool { return strings.Contains(tail.Out(), "  deploybot  done\n") })
+	tail.Signal(syscall.SIGINT)
+	if status := tail.Wait(); status != 0 {
 		t.Errorf("tail ended with %d", status)
 	}
 	ids := make(map[string]bool)
 	for range 7 {
-		ids[ann.next("message").User.ID] = true
+		ids[ann.Next("message").User.ID] = true
 	}
 	if len(ids) != 1 {
 		t.Errorf("they were %d users", len(ids))
@@ -79,11 +80,11 @@ func TestATokenFileKeepsTheUser(t *testing.T) {
 // `chat tail lobby | head -1` went on until somebody spoke, and then died of a signal.
 func TestTailEndsWithItsReader(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
-	ann := enter(t, n.url, "Ann", "lobby")
+	ann := chattest.Enter(t, n.url, "Ann", "lobby")
 	for i := range 3 {
-		ann.say("lobby", fmt.Sprint("line ", i), fmt.Sprint(i))
+		ann.Say("lobby", fmt.Sprint("line ", i), fmt.Sprint(i))
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -113,11 +114,11 @@ func TestTailEndsWithItsReader(t *testing.T) {
 
 func TestTailCanEndByItself(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=0")
-	ann := enter(t, n.url, "Ann", "lobby")
+	ann := chattest.Enter(t, n.url, "Ann", "lobby")
 	for i := range 60 {
-		ann.say("lobby", fmt.Sprint("line ", i), fmt.Sprint(i))
+		ann.Say("lobby", fmt.Sprint("line ", i), fmt.Sprint(i))
 	}
 	for _, test := range []struct {
 		args  []string

@@ -12,6 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -31,7 +32,7 @@ func ioOpen(t *testing.T, n *testNode, connected bool) string {
 // What is refused before there is a session.
 func TestSocketIOBadRequests(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	plain := n.url + "/socket.io/?"
 	for _, c := range []struct{ method, query, answer string }{
@@ -57,7 +58,7 @@ func TestSocketIOBadRequests(t *testing.T) {
 // What breaks the protocol ends its session, and no other.
 func TestSocketIOBrokenSessions(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	const bad = `{"code":3,"message":"Bad request"}`
 	limit := int(n.opts.Limits().FrameLimit())
@@ -118,7 +119,7 @@ func TestSocketIOBrokenSessions(t *testing.T) {
 // memory, and so is an upgrade that never ends.
 func TestSocketIOWhatNeverComesEnds(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	p := ioEnter(t, n.url, "Ann", "lobby")
 	p.Sends(`451-["send",{"_placeholder":true,"num":0}]`)
@@ -134,7 +135,7 @@ func TestSocketIOWhatNeverComesEnds(t *testing.T) {
 // A thousand who open a session and never connect cost places at the door, not
 // memory; all is given back.
 func TestThousandSessionsThatNeverConnect(t *testing.T) {
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	before := heldMemory()
 	opened, refused := 0, 0
@@ -185,7 +186,7 @@ func TestAWebSocketThatIsPassedOnIsSlim(t *testing.T) {
 	if chattest.Race {
 		t.Skip("the race detector's own memory would be measured")
 	}
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL()), startNode(t, b.URL())
 	knowEachOther(t, one, two)
 	const count = 100

@@ -11,6 +11,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -54,7 +55,7 @@ func (c *secondsClient) poll(ctx context.Context) {
 // with thousands of polls a second, or lost its session at once.
 func TestSocketIOClientsWhoseMarksRepeat(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=0")
 	for name, mark := range map[string]func() string{
 		"seconds":  func() string { return "&t=" + strconv.FormatInt(time.Now().Unix(), 10) },
@@ -94,7 +95,7 @@ func TestSocketIOClientsWhoseMarksRepeat(t *testing.T) {
 // when it comes twice.
 func TestSocketIOCommandsThatComeTwiceDoNoHarm(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	const secret = "0123456789abcdef0123456789abcdef"
 	n := startNode(t, b.URL(), "--jwt-secret="+secret)
 	auth := token(t, secret, jwt.MapClaims{"sub": "mod", "name": "Mo", "mod": true, "exp": time.Now().Add(time.Hour).Unix()})

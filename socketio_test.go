@@ -12,6 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/test/socketio/wiretest"
 )
@@ -39,13 +40,13 @@ func ioEnter(t *testing.T, url, name, room string) *ioPeer {
 	p := ioDial(t, url)
 	p.connect(`{"name":"` + name + `"}`)
 	if f := p.ask("join", `{"room":"`+room+`"}`); f.Code != "" || f.Room != room {
-		t.Fatalf("join: %s", f.raw)
+		t.Fatalf("join: %s", f.Raw)
 	}
 	return p
 }
 
 // connect says hello, and returns the welcome, which follows at once.
-func (p *ioPeer) connect(auth string) frame {
+func (p *ioPeer) connect(auth string) chattest.Frame {
 	p.t.Helper()
 	p.Sends("40" + auth)
 	if got := p.Event(); !strings.HasPrefix(got, `40{"sid":"`) {
@@ -53,13 +54,13 @@ func (p *ioPeer) connect(auth string) frame {
 	}
 	name, f := p.event()
 	if name != "welcome" || f.Token == "" || f.Version != 1 {
-		p.t.Fatalf("want a welcome, got %s %s", name, f.raw)
+		p.t.Fatalf("want a welcome, got %s %s", name, f.Raw)
 	}
 	return f
 }
 
 // event returns the next event, or "ack" and what was acknowledged with.
-func (p *ioPeer) event() (name string, f frame) {
+func (p *ioPeer) event() (name string, f chattest.Frame) {
 	p.t.Helper()
 	got := p.Event()
 	var parts []json.RawMessage
@@ -77,12 +78,12 @@ func (p *ioPeer) event() (name string, f frame) {
 	if json.Unmarshal(parts[0], &f) != nil || len(parts) != 1 {
 		p.t.Fatalf("want one object, got %q", got)
 	}
-	f.raw = got
+	f.Raw = got
 	return name, f
 }
 
 // next returns the next event of the name; others are passed over.
-func (p *ioPeer) next(want string) frame {
+func (p *ioPeer) next(want string) chattest.Frame {
 	p.t.Helper()
 	for {
 		if name, f := p.event(); name == want {
@@ -92,12 +93,12 @@ func (p *ioPeer) next(want string) frame {
 }
 
 // ask sends a command and returns what it is acknowledged with.
-func (p *ioPeer) ask(command, argument string) frame {
+func (p *ioPeer) ask(command, argument string) chattest.Frame {
 	p.t.Helper()
 	p.Sends(`427["` + command + `",` + argument + `]`)
 	f := p.next("ack")
-	if !strings.HasPrefix(f.raw, "437[") {
-		p.t.Fatalf("%s: another acknowledgement: %q", command, f.raw)
+	if !strings.HasPrefix(f.Raw, "437[") {
+		p.t.Fatalf("%s: another acknowledgement: %q", command, f.Raw)
 	}
 	return f
 }
@@ -105,59 +106,59 @@ func (p *ioPeer) ask(command, argument string) frame {
 // Users of both transports are in the same rooms, whichever nodes they are on.
 func TestSocketIOAndWebSocketUsersTalk(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL()), startNode(t, b.URL())
-	ann := enter(t, one.url, "Ann", "lobby")
+	ann := chattest.Enter(t, one.url, "Ann", "lobby")
 	bob := ioEnter(t, two.url, "Bob", "lobby")
-	ann.say("lobby", "from Ann", "a1")
-	if m := bob.next("message"); m.Text != "from Ann" || m.User != ann.me || m.Room != "lobby" {
-		t.Errorf("message: %s", m.raw)
+	ann.Say("lobby", "from Ann", "a1")
+	if m := bob.next("message"); m.Text != "from Ann" || m.User != ann.Me || m.Room != "lobby" {
+		t.Errorf("message: %s", m.Raw)
 	}
 	sent := bob.ask("send", `{"room":"lobby","text":"from Bob\u001e","key":"b1","ref":5}`)
 	if sent.Code != "bad_field" || sent.Ref != 5.0 || sent.Key != "b1" {
-		t.Errorf("a control character: %s", sent.raw)
+		t.Errorf("a control character: %s", sent.Raw)
 	}
 	sent = bob.ask("send", `{"room":"lobby","text":"from Bob","key":"b1","ref":"r"}`)
 	if sent.Key != "b1" || sent.Duplicate || sent.Ref != "r" {
-		t.Errorf("sent: %s", sent.raw)
+		t.Errorf("sent: %s", sent.Raw)
 	}
-	m := ann.message("from Bob")
+	m := ann.Message("from Bob")
 	if m.ID != sent.ID || m.User.Name != "Bob" {
-		t.Errorf("message: %s", m.raw)
+		t.Errorf("message: %s", m.Raw)
 	}
 	// Without an acknowledgement the reply is an event.
 	bob.Sends(`42["send",{"room":"lobby","text":"from Bob","key":"b1"}]`)
 	if f := bob.next("sent"); !f.Duplicate || f.ID != sent.ID {
-		t.Errorf("sent again: %s", f.raw)
+		t.Errorf("sent again: %s", f.Raw)
 	}
 	bob.Sends(`42["ping"]`)
 	bob.next("pong")
 	bob.Sends(`42["join",{"room":"a b","ref":"q"}]`)
 	if f := bob.next("error"); f.Code != "bad_room" || f.Ref != "q" {
-		t.Errorf("error: %s", f.raw)
+		t.Errorf("error: %s", f.Raw)
 	}
 	if f := bob.ask("members", `{"room":"lobby"}`); f.Count != 2 {
-		t.Errorf("members: %s", f.raw)
+		t.Errorf("members: %s", f.Raw)
 	}
 	if f := bob.ask("hello", `{}`); f.Code != "forbidden" {
-		t.Errorf("a second hello: %s", f.raw)
+		t.Errorf("a second hello: %s", f.Raw)
 	}
-	for !seen(ann.next("presence").Joined, m.User.ID) {
+	for !chattest.Seen(ann.Next("presence").Joined, m.User.ID) {
 	} // who comes and goes within 200 ms is not told of
 	bob.Sends("41")
-	for !seen(ann.next("presence").Left, m.User.ID) {
+	for !chattest.Seen(ann.Next("presence").Left, m.User.ID) {
 	}
 }
 
 // What token and after are good for does not hang on the transport.
 func TestSocketIOMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL()), startNode(t, b.URL())
-	ann := enter(t, one.url, "Ann", "lobby")
+	ann := chattest.Enter(t, one.url, "Ann", "lobby")
 	bob, cleo := ioEnter(t, two.url, "Bob", "lobby"), ioEnter(t, one.url, "Cleo", "lobby")
 	said := bob.ask("send", `{"room":"lobby","text":"frist","key":"1"}`)
-	ann.message("frist")
+	ann.Message("frist")
 	cleo.next("message")
 	about := `"room":"lobby","target":"` + said.ID + `"`
 	for _, c := range []struct{ command, fields, heard string }{
@@ -166,36 +167,36 @@ func TestSocketIOMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 		{"delete", `"key":"4"`, `"kind":"delete","target":"` + said.ID + `"`},
 	} {
 		sent := bob.ask(c.command, "{"+about+","+c.fields+"}")
-		for _, f := range []frame{ann.next("message"), cleo.next("message")} {
-			if sent.ID == "" || f.ID != sent.ID || !strings.Contains(f.raw, c.heard) {
-				t.Errorf("%s got %s and was told as %s", c.command, sent.raw, f.raw)
+		for _, f := range []chattest.Frame{ann.Next("message"), cleo.next("message")} {
+			if sent.ID == "" || f.ID != sent.ID || !strings.Contains(f.Raw, c.heard) {
+				t.Errorf("%s got %s and was told as %s", c.command, sent.Raw, f.Raw)
 			}
 		}
 	}
 	if f := bob.ask("edit", "{"+about+`,"text":"x","key":"5"}`); f.Code != "not_found" || f.Key != "5" {
-		t.Errorf("of a deleted message: %s", f.raw)
+		t.Errorf("of a deleted message: %s", f.Raw)
 	}
 	if f := bob.ask("react", "{"+about+`,"emoji":"thumb","on":true,"key":"6"}`); f.Code != "bad_field" {
-		t.Errorf("with words for an emoji: %s", f.raw)
+		t.Errorf("with words for an emoji: %s", f.Raw)
 	}
-	if f := bob.ask("history", `{"room":"lobby"}`); strings.Contains(f.raw, "frist") || strings.Contains(f.raw, `"first"`) || len(f.Messages) != 0 {
-		t.Errorf("history: %s", f.raw)
+	if f := bob.ask("history", `{"room":"lobby"}`); strings.Contains(f.Raw, "frist") || strings.Contains(f.Raw, `"first"`) || len(f.Messages) != 0 {
+		t.Errorf("history: %s", f.Raw)
 	}
 }
 
 func TestSocketIOComesBackWhereItWas(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, two := startNode(t, b.URL()), startNode(t, b.URL())
-	ann := enter(t, one.url, "Ann", "lobby")
-	first := ann.say("lobby", "1", "k1")
+	ann := chattest.Enter(t, one.url, "Ann", "lobby")
+	first := ann.Say("lobby", "1", "k1")
 	bob := ioDial(t, one.url)
 	token := bob.connect(`{"name":"Bob"}`).Token
 	_ = bob.Close()
 	for i := range 60 {
 		chattest.Eventually(t, "a message to be taken", func() bool {
-			ann.send("send", "room", "lobby", "text", "x", "key", fmt.Sprint("m", i))
-			f := ann.next("sent", "error")
+			ann.Send("send", "room", "lobby", "text", "x", "key", fmt.Sprint("m", i))
+			f := ann.Next("sent", "error")
 			for f.Type == "error" {
 				time.Sleep(time.Duration(f.Retry) * time.Millisecond)
 				return false
@@ -205,10 +206,10 @@ func TestSocketIOComesBackWhereItWas(t *testing.T) {
 	}
 	bob = ioDial(t, two.url)
 	if w := bob.connect(`{"token":"` + token + `"}`); w.User.Name != "Bob" {
-		t.Errorf("welcome: %s", w.raw)
+		t.Errorf("welcome: %s", w.Raw)
 	}
 	j := bob.ask("join", `{"room":"lobby","after":"`+first.ID+`"}`)
-	if !j.Recovered || len(j.Messages) != 60 || j.Messages[0].seq() != first.seq()+1 {
+	if !j.Recovered || len(j.Messages) != 60 || j.Messages[0].Seq() != first.Seq()+1 {
 		t.Errorf("%t, %d messages", j.Recovered, len(j.Messages))
 	}
 }
@@ -217,9 +218,9 @@ func TestSocketIOComesBackWhereItWas(t *testing.T) {
 // tells.
 func TestSocketIOHelloRefused(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
-	enter(t, n.url, "Ann", "lobby")
+	chattest.Enter(t, n.url, "Ann", "lobby")
 	p := ioDial(t, n.url)
 	for _, c := range []struct{ auth, code string }{
 		{`{"name":"a\nb"}`, "bad_name"},
@@ -260,7 +261,7 @@ func TestSocketIOHelloRefused(t *testing.T) {
 // when their connection ends.
 func TestSocketIOHelloWithoutRedis(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	b.Close()
 	p := ioDial(t, n.url)
@@ -278,7 +279,7 @@ const (
 
 func TestSocketIOBadCommandsGetTheirCode(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=0")
 	p := ioEnter(t, n.url, "Ann", "lobby")
 	for _, c := range []struct{ event, code string }{
@@ -303,24 +304,24 @@ func TestSocketIOBadCommandsGetTheirCode(t *testing.T) {
 	} {
 		p.Sends("427" + c.event)
 		if f := p.next("ack"); f.Code != c.code || f.Message == "" {
-			t.Errorf("%s: want %s, got %s", c.event, c.code, f.raw)
+			t.Errorf("%s: want %s, got %s", c.event, c.code, f.Raw)
 		}
 		p.Sends("42" + c.event)
 		if f := p.next("error"); f.Code != c.code || f.Message == "" {
-			t.Errorf("%s: want %s, got %s", c.event, c.code, f.raw)
+			t.Errorf("%s: want %s, got %s", c.event, c.code, f.Raw)
 		}
 	}
 	p.Sends(`451-7["send",{"room":"lobby","key":"k","text":{"_placeholder":true,"num":0}}]`)
 	p.SendsBinary("binary")
 	if f := p.next("ack"); f.Code != badField {
-		t.Errorf("binary: %s", f.raw)
+		t.Errorf("binary: %s", f.Raw)
 	}
 }
 
 // What limits the one transport limits the other, and is told before the end.
 func TestSocketIOAbuseAndKicks(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	const secret = "0123456789abcdef0123456789abcdef"
 	n := startNode(t, b.URL(), "--rate=1", "--burst=1", "--jwt-secret="+secret)
 	hello := func(sub string, mod bool) string {
@@ -346,10 +347,10 @@ func TestSocketIOAbuseAndKicks(t *testing.T) {
 	bob := ioDial(t, n.url)
 	bob.connect(`{"auth":"` + hello("Bob", false) + `"}`)
 	bob.ask("join", `{"room":"lobby"}`)
-	mod := dial(t, n.url)
-	mod.hello("auth", hello("Mod", true))
-	mod.send("moderate", "action", "kick", "user", "Bob", "reason", "enough")
-	mod.next("moderated")
+	mod := chattest.Dial(t, n.url)
+	mod.Hello("auth", hello("Mod", true))
+	mod.Send("moderate", "action", "kick", "user", "Bob", "reason", "enough")
+	mod.Next("moderated")
 	last = ""
 	for got := bob.Event(); got != "41"; got = bob.Event() {
 		last = got
@@ -364,7 +365,7 @@ func TestSocketIOAbuseAndKicks(t *testing.T) {
 // can read the answers.
 func TestSocketIOOrigins(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--origin=https://good.example")
 	url := wiretest.Open(t, ioBase(n.url))
 	const forbidden = `{"code":4,"message":"Forbidden"}`
@@ -398,15 +399,15 @@ func TestSocketIOOrigins(t *testing.T) {
 // handshakes; who is refused was let in nowhere.
 func TestSocketIOIsCountedWithTheOthers(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--max-conns=2")
-	ann := enter(t, n.url, "Ann", "lobby")
+	ann := chattest.Enter(t, n.url, "Ann", "lobby")
 	bob := ioEnter(t, n.url, "Bob", "lobby")
 	status, body := wiretest.Do(t, "GET", ioBase(n.url)+"polling", "")
 	if status != 503 || !strings.Contains(body, "full") {
 		t.Errorf("%d %s", status, body)
 	}
-	dial(t, n.url).closes(protocol.CloseFull)
+	chattest.Dial(t, n.url).Closes(protocol.CloseFull)
 	chattest.Eventually(t, "the one too many to be gone", func() bool { return n.connections() == 2 })
 	families, _ := scrape(t, n.url)
 	got := values(families)
@@ -414,7 +415,7 @@ func TestSocketIOIsCountedWithTheOthers(t *testing.T) {
 		t.Errorf("%v connections, %v of them on Socket.IO", got["chat_connections"], got["chat_socketio_sessions{transport=websocket}"])
 	}
 	_ = bob.Close()
-	_ = ann.ws.Close()
+	_ = ann.Conn.Close()
 	chattest.Eventually(t, "the places", func() bool { return n.connections() == 0 })
 	if n.limiter.Stats().InFlight != 0 || n.io.Stats().Engine.Opened != 1 {
 		t.Errorf("%+v, %+v", n.limiter.Stats(), n.io.Stats())

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // What the others in a room may feel of readers that stall: twice the 99th
@@ -55,8 +56,8 @@ func TestReadersThatStallAreNotFelt(t *testing.T) {
 	if os.Getenv("CI") == "true" {
 		rounds = 11
 	}
-	b := startTestBroker(t)
-	url := startNodes(t, 1, b.URL(), "--rate=0", "--text-limit=8000")[0].url(1)
+	b := redistest.Embedded(t)
+	url := startNodes(t, 1, b.URL(), "--rate=0", "--text-limit=8000")[0].URL(1)
 	p := startBusyPulse(t, 10*time.Millisecond, 8000, url, url, url)
 	p.lap(heard)
 	before := established(t, url)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -48,7 +47,7 @@ func stormSize(t *testing.T) int {
 type storm struct {
 	t     *testing.T
 	list  []*stormer
-	voice *peer
+	voice *chattest.Client
 	rooms []string
 	heads map[string]int64 // the newest entry of each room
 	keys  int
@@ -63,12 +62,12 @@ func (s *storm) say(n int) {
 	for range n {
 		for _, room := range s.rooms {
 			s.keys++
-			s.voice.send("send", "room", room, "text", "message "+strconv.Itoa(s.keys), "key", strconv.Itoa(s.keys))
+			s.voice.Send("send", "room", room, "text", "message "+strconv.Itoa(s.keys), "key", strconv.Itoa(s.keys))
 		}
 	}
 	for range n * len(s.rooms) {
-		sent := s.voice.next("sent")
-		heads[sent.Room] = max(heads[sent.Room], int64(sent.seq()))
+		sent := s.voice.Next("sent")
+		heads[sent.Room] = max(heads[sent.Room], int64(sent.Seq()))
 	}
 	s.heads = heads
 }
@@ -161,19 +160,19 @@ func TestAStormOfThoseWhoseNodeDied(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr})
 	defer rdb.Close()
 	nodes := startNodes(t, 3, server.URL, "--rate=0")
-	urls := []string{nodes[0].url(1), nodes[1].url(1), nodes[2].url(1)}
-	survivors := []int{nodes[1].cmd.Process.Pid, nodes[2].cmd.Process.Pid}
+	urls := []string{nodes[0].URL(1), nodes[1].URL(1), nodes[2].URL(1)}
+	survivors := []int{nodes[1].PID(), nodes[2].PID()}
 	p := startPulse(t, urls[1:]...)
 	s := gather(t, n, urls)
 	p.lap(0)
 	quiet := p.lap(400)
 	before := usage(t, survivors)
 	for _, pid := range survivors {
-		resetPeak(t, pid)
+		chattest.ResetPeak(t, pid)
 	}
 
-	nodes[0].signal(syscall.SIGKILL)
-	<-nodes[0].done
+	nodes[0].Signal(syscall.SIGKILL)
+	<-nodes[0].Done()
 	began := time.Now()
 	s.say(3)
 	spent := commandStats(t, rdb)
@@ -206,7 +205,7 @@ func TestAStormOfThoseWhoseNodeDied(t *testing.T) {
 		t.Errorf("%d scripts were called for %d clients in two rooms each", calls, n)
 	}
 	for _, pid := range survivors {
-		most := peak(t, pid)
+		most := chattest.UsageOf(t, pid).Peak / 1024
 		t.Logf("a node took %d MiB at the most", most>>10)
 		if most > nodeMiB<<10+n*clientKiB {
 			t.Errorf("a node took %d KiB", most)
@@ -229,8 +228,8 @@ func (s *storm) leaveNothing(rdb *redis.Client, pids []int, before use) {
 	})
 	for _, room := range s.rooms {
 		chattest.Eventually(s.t, room+" to be empty again", func() bool {
-			s.voice.send("members", "room", room)
-			return s.voice.next("members").Count == 1
+			s.voice.Send("members", "room", room)
+			return s.voice.Next("members").Count == 1
 		})
 	}
 	chattest.Eventually(s.t, "the nodes to close what is over", func() bool { return usage(s.t, pids).files <= before.files+len(pids)*redisPool })
@@ -241,7 +240,7 @@ func (s *storm) leaveNothing(rdb *redis.Client, pids []int, before use) {
 // What comes and goes leaves nothing behind in a node. It counts goroutines and
 // memory, so it runs while no other test does.
 func TestCrowdsLeaveNothingBehind(t *testing.T) {
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=0")
 	const members = 500
 	var goroutines int
@@ -287,13 +286,10 @@ func usage(t *testing.T, pids []int) use {
 	t.Helper()
 	var u use
 	for _, pid := range pids {
-		u.cpu += cpu(t, pid)
-		u.memory += resident(t, pid)
-		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.files += len(files)
+		one := chattest.UsageOf(t, pid)
+		u.cpu += one.CPU
+		u.memory += one.Resident / 1024
+		u.files += one.Files
 	}
 	return u
 }
@@ -318,10 +314,10 @@ func gather(t *testing.T, n int, urls []string) *storm {
 	for i := range small {
 		s.rooms = append(s.rooms, "room-"+strconv.Itoa(i))
 	}
-	s.voice = dial(t, urls[1])
-	s.voice.hello()
+	s.voice = chattest.Dial(t, urls[1])
+	s.voice.Hello()
 	for _, room := range s.rooms {
-		s.voice.join(room)
+		s.voice.Join(room)
 	}
 	s.say(5)
 	t.Cleanup(s.drop)

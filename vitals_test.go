@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 )
 
 // nodeLine is one node in the answer of /api/nodes.
@@ -26,7 +27,7 @@ type nodeLine struct {
 func nodeLines(t *testing.T, url string) map[string]nodeLine {
 	t.Helper()
 	var answer struct{ Nodes []nodeLine }
-	if status := getJSON(t, url+"/api/nodes", &answer); status != 200 {
+	if status := chattest.GetJSON(t, url+"/api/nodes", &answer); status != 200 {
 		t.Fatalf("/api/nodes: %d", status)
 	}
 	all := make(map[string]nodeLine)
@@ -38,13 +39,13 @@ func nodeLines(t *testing.T, url string) map[string]nodeLine {
 
 func TestEachNodeTellsHowAllAre(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one := startNode(t, b.URL(), "--node-id=one", "--rate=0")
 	two := startNode(t, b.URL(), "--node-id=two")
-	ann := enter(t, one.url, "Ann", "lobby")
-	enter(t, one.url, "Bob", "lobby").join("quiet")
+	ann := chattest.Enter(t, one.url, "Ann", "lobby")
+	chattest.Enter(t, one.url, "Bob", "lobby").Join("quiet")
 	for i := range 20 {
-		ann.say("lobby", "x", fmt.Sprint(i))
+		ann.Say("lobby", "x", fmt.Sprint(i))
 	}
 	ways := map[string]string{"itself": one.url, "the other": two.url}
 	for from, url := range ways {
@@ -75,7 +76,7 @@ func TestEachNodeTellsHowAllAre(t *testing.T) {
 // An older node writes nothing of how it is.
 func TestANodeThatTellsNothingIsListedByIDAndURL(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one := startNode(t, b.URL(), "--node-id=one")
 	opts, err := redis.ParseURL(b.URL())
 	must(t, err)
@@ -93,7 +94,7 @@ func TestANodeThatTellsNothingIsListedByIDAndURL(t *testing.T) {
 
 func TestPagesThatMayConnectMayReadTheAPI(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--origin=https://friend.example")
 	other := startNode(t, b.URL())
 	chattest.Eventually(t, "both", func() bool { return len(nodeLines(t, n.url)) == 2 })
@@ -169,27 +170,27 @@ type traceLine struct {
 
 func TestAMessageIsTracedThroughTheNodes(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one := startNode(t, b.URL(), "--node-id=one", "--rate=0")
 	two := startNode(t, b.URL(), "--node-id=two")
 	away := startNode(t, b.URL(), "--node-id=away")
-	ann, bob := enter(t, one.url, "Ann", "lobby"), enter(t, two.url, "Bob", "lobby")
+	ann, bob := chattest.Enter(t, one.url, "Ann", "lobby"), chattest.Enter(t, two.url, "Bob", "lobby")
 	began := time.Now().UnixMicro()
-	ann.say("lobby", "one", "trace-1")
-	bob.message("one")
-	ann.say("lobby", "two", "plain")
-	bob.message("two")
+	ann.Say("lobby", "one", "trace-1")
+	bob.Message("one")
+	ann.Say("lobby", "two", "plain")
+	bob.Message("two")
 
 	var said, heard traceLine
 	chattest.Eventually(t, "the trace at the first node", func() bool {
-		return getJSON(t, one.url+"/api/trace?key=trace-1", &said) == 200 && said.Handed != 0 && said.AppendEnded != 0
+		return chattest.GetJSON(t, one.url+"/api/trace?key=trace-1", &said) == 200 && said.Handed != 0 && said.AppendEnded != 0
 	})
 	if said.Node != "one" || !(began <= said.Received && said.Received <= said.AppendBegan && said.AppendBegan < said.AppendEnded && said.AppendEnded <= said.Now) ||
 		!(said.AppendBegan < said.Heard && said.Heard <= said.Handed && said.Handed <= said.Now) {
 		t.Errorf("at the first node: %+v, from %d on", said, began)
 	}
 	chattest.Eventually(t, "the trace at the second node", func() bool {
-		return getJSON(t, two.url+"/api/trace?key=trace-1", &heard) == 200 && heard.Handed != 0
+		return chattest.GetJSON(t, two.url+"/api/trace?key=trace-1", &heard) == 200 && heard.Handed != 0
 	})
 	if heard.Node != "two" || heard.Received+heard.AppendBegan+heard.AppendEnded != 0 || !(said.AppendBegan < heard.Heard && heard.Heard <= heard.Handed) {
 		t.Errorf("at the second node: %+v", heard)
@@ -199,7 +200,7 @@ func TestAMessageIsTracedThroughTheNodes(t *testing.T) {
 		var answer struct {
 			Error struct{ Code, Message string }
 		}
-		if status := getJSON(t, url, &answer); status != 404 || answer.Error.Code != "not_found" {
+		if status := chattest.GetJSON(t, url, &answer); status != 404 || answer.Error.Code != "not_found" {
 			t.Errorf("%s: %d %+v", url, status, answer)
 		}
 	}
@@ -209,10 +210,10 @@ func TestAMessageIsTracedThroughTheNodes(t *testing.T) {
 // the nodes' URLs.
 func TestOnlyOperatorsSeeTheCluster(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
-	debug := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	b := redistest.Embedded(t)
+	debug := fmt.Sprintf("127.0.0.1:%d", chattest.FreePorts(t, 1)[0])
 	plain := startNode(t, b.URL(), "--host=chat.example.org", "--debug-addr="+debug)
-	demo := startNode(t, startTestBroker(t).URL(), "--host=chat.example.org", "--ui=demo")
+	demo := startNode(t, redistest.Embedded(t).URL(), "--host=chat.example.org", "--ui=demo")
 	for _, c := range []struct {
 		url, host, header string
 		cluster           int
@@ -244,7 +245,7 @@ func TestOnlyOperatorsSeeTheCluster(t *testing.T) {
 	// The nodes of --nodes are a demo, unless it is said otherwise.
 	for _, args := range [][]string{{"demo"}, {"plain", "--ui=plain"}} {
 		c := startProgram(t, nil, append([]string{"--nodes=2", "--addr=127.0.0.1:0"}, args[1:]...)...)
-		if _, page := askAs(t, "GET", c.url(2)+"/", "localhost"); !strings.Contains(page, `<meta name="chat-ui" content="`+args[0]+`">`) {
+		if _, page := askAs(t, "GET", c.URL(2)+"/", "localhost"); !strings.Contains(page, `<meta name="chat-ui" content="`+args[0]+`">`) {
 			t.Errorf("the page of --nodes %v is no %s", args[1:], args[0])
 		}
 	}

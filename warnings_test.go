@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -16,7 +17,7 @@ import (
 func warningsOf(t *testing.T, url string) string {
 	t.Helper()
 	var answer struct{ Warnings []string }
-	if status := getJSON(t, url+"/readyz", &answer); status != http.StatusOK {
+	if status := chattest.GetJSON(t, url+"/readyz", &answer); status != http.StatusOK {
 		t.Errorf("/readyz: %d", status)
 	}
 	return strings.Join(answer.Warnings, "\n")
@@ -26,15 +27,15 @@ func warningsOf(t *testing.T, url string) string {
 // either were unknown at the others, without a word.
 func TestTwoNodesWithOneID(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	one, three := startNode(t, b.URL(), "--node-id=a"), startNode(t, b.URL())
 	if got := warningsOf(t, one.url); got != "" {
 		t.Errorf("before: %s", got)
 	}
 	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--addr=127.0.0.1:0", "--node-id=a")
-	two := p.url(1)
+	two := p.URL(1)
 	const same = "another node has the id of this one, a:"
-	chattest.Eventually(t, "the second to warn", func() bool { return strings.Contains(p.errs(), same) })
+	chattest.Eventually(t, "the second to warn", func() bool { return strings.Contains(p.Errs(), same) })
 	for _, url := range []string{one.url, two} {
 		chattest.Eventually(t, "a warning", func() bool { return strings.Contains(warningsOf(t, url), same) })
 	}
@@ -49,12 +50,12 @@ func TestTwoNodesWithOneID(t *testing.T) {
 			pollsFor(t, url, "welcome")
 		}
 	}
-	if n := strings.Count(p.errs(), same); n != 1 {
+	if n := strings.Count(p.Errs(), same); n != 1 {
 		t.Errorf("it stands in the log %d times", n)
 	}
 	// A client hears of each id once.
-	var list struct{ Nodes []node }
-	if getJSON(t, three.url+"/api/nodes", &list); len(list.Nodes) != 2 {
+	var list struct{ Nodes []chattest.Node }
+	if chattest.GetJSON(t, three.url+"/api/nodes", &list); len(list.Nodes) != 2 {
 		t.Errorf("nodes: %+v", list.Nodes)
 	}
 }
@@ -63,7 +64,7 @@ func TestTwoNodesWithOneID(t *testing.T) {
 // other machines can't.
 func TestALoopbackAddressIsForOneMachine(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t)
+	b := redistest.Embedded(t)
 	n, given := startNode(t, b.URL()), startNode(t, b.URL(), "--peer-addr=192.0.2.1:8080")
 	knowEachOther(t, n, given) // on this machine
 	const loopback = "at a loopback address"
