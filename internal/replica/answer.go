@@ -1,0 +1,188 @@
+package replica
+
+import (
+	"slices"
+	"sort"
+
+	"example.com/chat/internal/protocol"
+)
+
+// Need is what has to be read before a cursor can be answered.
+type Need int
+
+const (
+	// NeedNothing means that the answer is complete.
+	NeedNothing Need = iota
+	// NeedRefresh means that the cursor is newer than the head: read on, until
+	// Settled, and call Lookup.Refreshed.
+	NeedRefresh
+	// NeedTail means that the cursor is older than memory, which has room for
+	// more: read what BelowTail asks for, and pass it to Extend.
+	NeedTail
+	// NeedEntries means that only the log knows the cursor: read
+	// protocol.MaxRecovered entries after it, between Lookup.Begin and
+	// Lookup.Found.
+	NeedEntries
+	// NeedMessages means that memory holds fewer messages than a join brings, and
+	// the log may hold more: read what BelowMessages asks for, pass it to Fill, and
+	// call Lookup.Filled.
+	NeedMessages
+)
+
+// Lookup is what was read of the log so far to answer one cursor. Its zero value
+// is ready for use. It needs no lock.
+type Lookup struct {
+	refreshed bool // the log was read to its end since the cursor came
+	read      bool // the entries after the cursor were read
+	known     bool // the log holds the cursor, and no more after it than are recovered
+	filled    bool // older messages were read
+	list      []protocol.Entry
+	head      protocol.ID // when the reading began
+	epoch     int         // of the log that all this is about
+}
+
+// Refreshed notes that the log was read to its end.
+func (l *Lookup) Refreshed() { *l = Lookup{refreshed: true, filled: l.filled, epoch: l.epoch} }
+
+// Filled notes that older messages were read.
+func (l *Lookup) Filled() { l.filled = true }
+
+// Begin notes the head before the entries after the cursor are read.
+func (l *Lookup) Begin(head protocol.ID) { l.head = head }
+
+// Found takes the entries that were read, found telling whether the log holds the
+// cursor, and more whether others follow.
+func (l *Lookup) Found(list []protocol.Entry, found, more bool) {
+	l.read, l.known, l.list = true, found && !more, list
+}
+
+// FromLog reports whether entries of the answer were read for it.
+func (l *Lookup) FromLog() bool { return l.read }
+
+// other reports whether the log that was read is another one than the replica
+// follows: the head would be among the entries after the cursor.
+func (l *Lookup) other() bool {
+	i := sort.Search(len(l.list), func(i int) bool { return l.list[i].ID.Seq >= l.head.Seq })
+	return l.known && (i == len(l.list) || l.list[i].ID != l.head)
+}
+
+// Answer is the answer to a cursor.
+type Answer struct {
+	// Need is what has to be read first; then the other fields are not set.
+	Need Need
+	// List holds all entries after the cursor if Recovered, else the newest messages
+	// as they stand.
+	List      []protocol.Entry
+	Recovered bool
+}
+
+// Answer answers a cursor, given what was read for it. After a reset that is
+// dropped, as it is of another log.
+func (r *Replica) Answer(cursor protocol.Cursor, l *Lookup) Answer {
+	if l.epoch != r.tail.epoch {
+		*l = Lookup{epoch: r.tail.epoch}
+	}
+	if cursor.Given {
+		if a := r.recover(cursor.ID, l); a.Recovered || a.Need != NeedNothing {
+			return a
+		}
+	}
+	if len(r.messages.list) < protocol.NewestCount && !r.messages.complete() && !l.filled {
+		return Answer{Need: NeedMessages}
+	}
+	return Answer{List: r.messages.newest(protocol.NewestCount)}
+}
+
+// recover returns the entries after a cursor, or what has to be read to know them.
+func (r *Replica) recover(after protocol.ID, l *Lookup) Answer {
+	if list, ok := r.tail.after(after); ok {
+		return Answer{List: list, Recovered: true}
+	}
+	switch {
+	case l.read && l.known && !l.other() && after.Seq < r.head.Seq:
+		list, ok := r.splice(l)
+		return Answer{List: list, Recovered: ok}
+	case !l.refreshed && (after.Seq >= r.head.Seq || l.read && l.known):
+		return Answer{Need: NeedRefresh}
+	case l.read, after.Seq >= r.head.Seq:
+		return Answer{}
+	}
+	if t := &r.tail; after.Seq <= t.floor && !t.ended {
+		full := len(t.list) >= tailEntries
+		if full && !t.unsure && after.Seq < t.floor {
+			return Answer{} // more than are recovered
+		}
+		if !full && t.bytes < tailBytes/2 {
+			return Answer{Need: NeedTail}
+		}
+	}
+	return Answer{Need: NeedEntries}
+}
+
+// splice joins the entries that were read after the cursor, up to the head at that
+// time, with those that were delivered since. What was read beyond that head may have
+// left the log since, if that has lost its end.
+func (r *Replica) splice(l *Lookup) (list []protocol.Entry, ok bool) {
+	if r.tail.floor > l.head.Seq {
+		return nil, false // more came than memory keeps: a gap between the two
+	}
+	n := sort.Search(len(l.list), func(i int) bool { return l.list[i].ID.Seq > l.head.Seq })
+	list = append(r.tail.withoutDeleted(slices.Clone(l.list[:n])), r.tail.list[r.tail.at(l.head.Seq+1):]...)
+	return list, len(list) <= protocol.MaxRecovered
+}
+
+// Below is the part of the log just before what is in memory.
+type Below struct {
+	// Before is the id that the part ends before, and N how much to read of it.
+	Before protocol.ID
+	N      int
+
+	epoch int
+	floor int64
+}
+
+// BelowTail returns the part of the log before the newest entries in memory, in
+// entries.
+func (r *Replica) BelowTail() Below {
+	b := r.below(max(1, tailEntries-len(r.tail.list)))
+	if len(r.tail.list) > 0 {
+		b.Before = r.tail.list[0].ID
+	}
+	return b
+}
+
+// BelowMessages returns the part of the log before the messages in memory, in
+// messages.
+func (r *Replica) BelowMessages(n int) Below {
+	b := r.below(n)
+	if len(r.messages.list) > 0 {
+		b.Before = r.messages.list[0].ID
+	}
+	return b
+}
+
+func (r *Replica) below(n int) Below {
+	return Below{
+		Before: protocol.ID{MS: r.head.MS, Seq: r.head.Seq + 1}, N: n,
+		epoch: r.tail.epoch, floor: r.tail.floor,
+	}
+}
+
+// Extend takes the entries that BelowTail asked for, more telling that others come
+// before them. It ignores them if memory begins elsewhere by now.
+func (r *Replica) Extend(b Below, list []protocol.Entry, more bool) {
+	if t := &r.tail; t.epoch == b.epoch && t.floor == b.floor {
+		t.prepend(list, more)
+	}
+}
+
+// Fill takes the messages that BelowMessages asked for. It ignores them if memory
+// holds them by now, or the log is another one.
+func (r *Replica) Fill(b Below, page protocol.Page) {
+	if r.tail.epoch != b.epoch || len(r.messages.list) > 0 && r.messages.list[0].ID.Seq < b.Before.Seq {
+		return
+	}
+	if older, ok := r.bringUp(page, false); ok {
+		r.messages.fill(older, !page.More)
+	}
+}

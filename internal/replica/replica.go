@@ -1,0 +1,231 @@
+// Package replica holds one room's log as one node knows it.
+//
+// A Replica is a state machine. Its inputs are live posts, the results of reads
+// and what shows that a read is due; it returns Effects: the entries that
+// members get next, a reset, or the need for a read. It has no lock, clock,
+// goroutine or context, and calls nobody: its owner, a room, serialises the
+// calls, delivers and reads. All its behaviour is tested by scripts
+// (testdata/*.txt).
+//
+// A live post may be lost, repeated, late or forged. The log is the truth: a
+// post is delivered only if it names the head as its predecessor and its seq is
+// the next one. Everything else makes a read due.
+//
+// The slices in effects and answers share the replica's memory. They are valid
+// until the next call, and must not be changed.
+package replica
+
+import (
+	"example.com/chat/internal/protocol"
+)
+
+// Bounds of the posts that wait for a read. When there are more, they are
+// dropped and read from the log.
+const (
+	earlyEntries = 4096
+	earlyBytes   = 64 << 10
+)
+
+// Post is a live post: an entry, and the entry that it names as its
+// predecessor.
+type Post struct {
+	After protocol.ID
+	protocol.Entry
+}
+
+// follows reports whether the post is the next entry after the head. The seq
+// alone does not decide: if the log has lost its end, another entry has that
+// seq.
+func (p *Post) follows(head protocol.ID) bool {
+	return p.After == head && p.ID.Seq == head.Seq+1 && p.ID.MS >= head.MS
+}
+
+// Replica is one room's log as one node knows it. It is not safe for concurrent
+// use. Make one with New.
+type Replica struct {
+	head     protocol.ID // the newest entry that was delivered
+	synced   bool        // head and messages are known
+	tail     tail
+	messages messages
+	expected int64 // the newest seq that the log has acknowledged to this node
+
+	reading    bool   // a read is due or under way
+	again      bool   // another read has to follow it
+	early      []Post // posts that wait for a read
+	earlyBytes int
+
+	deliver []protocol.Entry // reused for Effects.Deliver
+	erased  []protocol.ID    // reused for Effects.Erased
+}
+
+// New makes a Replica that knows nothing yet. keep is how many messages the log
+// holds at most; 0 means any number.
+func New(keep int) *Replica {
+	return &Replica{tail: tail{keep: keep}, messages: messages{keep: keep}}
+}
+
+// Effects are what the owner has to do after a step.
+type Effects struct {
+	// Reset tells that the log is no longer the one that members followed. They
+	// get a reset with the head ResetAt, before anything in Deliver; their backlogs
+	// end.
+	Reset   bool
+	ResetAt protocol.ID
+	// Deliver holds the entries that members get next, in order.
+	Deliver []protocol.Entry
+	// Erased holds the messages that the delivered entries delete. Backlogs must
+	// not deliver them any more (Backlog.Erase).
+	Erased []protocol.ID
+	// Read tells that a read became due. The owner runs BeginRead, reads, and
+	// passes the result to Read, until Settled.
+	Read bool
+	// Settled tells that the read is over: the replica has caught up.
+	Settled bool
+	// Gap tells that a post came although an entry before it did not.
+	Gap bool
+}
+
+// Moved reports whether the head is another one than before the step.
+func (e *Effects) Moved() bool { return e.Reset || len(e.Deliver) > 0 }
+
+// Head returns the newest entry that was delivered; zero for an empty log.
+func (r *Replica) Head() protocol.ID { return r.head }
+
+// Synced reports whether the log has been read since New.
+func (r *Replica) Synced() bool { return r.synced }
+
+// Holds reports whether the entry is in memory.
+func (r *Replica) Holds(id protocol.ID) bool { return r.tail.holds(id) }
+
+// Epoch identifies the log that the replica follows. It changes with each reset.
+func (r *Replica) Epoch() int { return r.tail.epoch }
+
+// begin clears what the last step returned.
+func (r *Replica) begin() Effects {
+	clear(r.deliver) // so that their bytes can be freed
+	r.deliver, r.erased = r.deliver[:0], r.erased[:0]
+	return Effects{}
+}
+
+func (r *Replica) end(e Effects) Effects {
+	e.Deliver, e.Erased = r.deliver, r.erased
+	return e
+}
+
+// Hear takes a live post. With backpressure members have too much waiting to
+// get more now: a post that could be delivered waits for a read, whose result
+// the owner delivers at their speed.
+func (r *Replica) Hear(p Post, backpressure bool) Effects {
+	e := r.begin()
+	switch {
+	case !r.synced || r.reading:
+		r.keepEarly(p)
+	case p.follows(r.head) && backpressure:
+		r.keepEarly(p)
+		r.due(&e)
+	case p.follows(r.head):
+		r.enter(p.Entry)
+	case r.tail.holds(p.ID), p.ID == r.tail.base:
+	default:
+		// An entry before it is missing; or it has a seq that was delivered and is
+		// not that entry, or does not follow the head: then this is another log,
+		// or a very late post.
+		e.Gap = p.ID.Seq > r.head.Seq+1
+		r.keepEarly(p)
+		r.due(&e)
+	}
+	return r.end(e)
+}
+
+// Doubt takes a post that can't be judged, as it names no predecessor or is no
+// entry. id is the entry that it claims to be, or zero. A read decides, unless
+// the entry is in memory.
+func (r *Replica) Doubt(id protocol.ID) Effects {
+	e := r.begin()
+	if id.IsZero() || !r.tail.holds(id) {
+		r.due(&e)
+	}
+	return r.end(e)
+}
+
+// Refresh makes a read due. If one is under way, another follows it.
+func (r *Replica) Refresh() Effects {
+	e := r.begin()
+	r.due(&e)
+	return r.end(e)
+}
+
+// Compare takes the id of the log's newest entry, as found by the audit. A read
+// becomes due if it is not the head.
+func (r *Replica) Compare(newest protocol.ID) Effects {
+	e := r.begin()
+	if r.synced && newest != r.head {
+		r.due(&e)
+	}
+	return r.end(e)
+}
+
+// Acknowledged takes the id of an entry that the log has accepted from this
+// node, and which is therefore expected live (Behind). A read becomes due if
+// the id shows that the log is another one.
+func (r *Replica) Acknowledged(id protocol.ID) Effects {
+	e := r.begin()
+	if r.synced && id.Seq <= r.head.Seq && id.Seq > r.tail.floor && !r.tail.holds(id) {
+		r.due(&e)
+	}
+	r.expected = max(r.expected, id.Seq)
+	return r.end(e)
+}
+
+// Behind returns the newest seq that was acknowledged, and whether it has not
+// been delivered yet.
+func (r *Replica) Behind() (expected int64, behind bool) {
+	return r.expected, r.expected > r.head.Seq
+}
+
+// Overdue tells that an acknowledged seq should have come live by now. If it was
+// not delivered, a read becomes due and finds it, so it is not expected any
+// more.
+func (r *Replica) Overdue(seq int64) Effects {
+	e := r.begin()
+	if r.head.Seq < seq {
+		r.due(&e)
+		r.expected = r.head.Seq
+	}
+	return r.end(e)
+}
+
+func (r *Replica) due(e *Effects) {
+	if r.reading {
+		r.again = true
+		return
+	}
+	r.reading, e.Read = true, true
+}
+
+// keepEarly keeps a post until the read is over.
+func (r *Replica) keepEarly(p Post) {
+	if len(r.early) >= earlyEntries || r.earlyBytes+len(p.Raw) > earlyBytes {
+		r.early, r.earlyBytes = nil, 0
+		r.again = true
+		return
+	}
+	r.early = append(r.early, p)
+	r.earlyBytes += len(p.Raw)
+}
+
+// enter makes an entry the head, and has it delivered.
+func (r *Replica) enter(e protocol.Entry) {
+	r.head = e.ID
+	r.tail.push(e)
+	if c, changes := e.Modification(); changes {
+		r.messages.apply(c)
+		if c.Kind == protocol.Delete {
+			r.tail.erase(c.Target)
+			r.erased = append(r.erased, c.Target)
+		}
+	} else if isMessage(e) {
+		r.tail.expire(r.messages.push(e))
+	}
+	r.deliver = append(r.deliver, e)
+}
