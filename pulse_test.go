@@ -15,6 +15,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
+	"example.com/chat/internal/protocol"
 )
 
 // pulse is the life of others while a storm passes: a few users who talk, and
@@ -90,7 +91,7 @@ func runPulse(args []string) error {
 		if err != nil {
 			return err
 		}
-		if err := c.Write(client.Command{Type: "join", Room: pulseRoom}); err != nil {
+		if err := c.Write(protocol.JoinCommand{Room: pulseRoom}); err != nil {
 			return err
 		}
 		for {
@@ -132,7 +133,7 @@ func runPulse(args []string) error {
 			now := time.Now()
 			text := strconv.FormatInt(now.UnixNano(), 10) + " "
 			text += strings.Repeat("x", max(0, bytes-len(text)))
-			_ = voice.Write(client.Command{Type: "send", Room: pulseRoom, Text: text, Key: strconv.Itoa(i)})
+			_ = voice.Write(protocol.SendCommand{Room: pulseRoom, Text: text, Key: strconv.Itoa(i)})
 			time.Sleep(time.Until(now.Add(every)))
 		}
 	}()

@@ -108,7 +108,7 @@ func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		defer file.Close()
 	}
 	b.bench.Notice = func(text string) { fmt.Fprintln(stderr, clean(text)) }
-	b.bench.Started = func(w client.Welcome) { b.announce(stderr, w) }
+	b.bench.Started = func(w protocol.WelcomeEvent) { b.announce(stderr, w) }
 	b.bench.Found = func(r *load.Result) { printResult(stdout, r) }
 	b.bench.Cleaning = func(n int) { fmt.Fprintf(stderr, "deleting its %d messages; Ctrl-C leaves the rest\n", n) }
 	result, err := b.bench.Run(ctx)
@@ -131,7 +131,7 @@ func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // announce tells what begins, and what of it the nodes will not take.
-func (b *benchFlags) announce(w io.Writer, welcome client.Welcome) {
+func (b *benchFlags) announce(w io.Writer, welcome protocol.WelcomeEvent) {
 	n := &b.bench
 	fmt.Fprintf(w, "%d clients in %d rooms say %v messages a second for %s; Ctrl-C ends it early\n", n.Clients, n.Rooms, n.Rate, n.For)
 	if each, most := n.Rate/float64(n.Clients), welcome.Limits.Rate; most > 0 && each > most {

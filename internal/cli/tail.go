@@ -196,7 +196,7 @@ func (p *printer) entry(e client.Entry) {
 
 // event tells what a silence means (client.Options.OnEvent).
 func (p *printer) event(e client.Event) {
-	var s client.Status
+	var s protocol.StatusEvent
 	if e.Type != "status" || e.Decode(&s) != nil || p.down == (s.Broker == "down") {
 		return
 	}

@@ -228,7 +228,7 @@ func TestFormatEntry(t *testing.T) {
 		{"Ann", "\x1bPnever ended", "03:04:05  Ann  never ended\n"},
 		{"Ann", "\x1b[31\x1b[32mnested\r\b\x7f 👩‍👩‍👧 tab\there", "03:04:05  Ann  nested 👩‍👩‍👧 tab\there\n"},
 	} {
-		e := client.Entry{Text: test.text, User: protocol.User{Name: test.name}, Time: at}
+		e := client.Entry{MessageEvent: protocol.MessageEvent{Text: test.text, User: protocol.User{Name: test.name}, Time: at}}
 		if got := string(formatEntry(e, time.UTC, false)); got != test.want {
 			t.Errorf("%q: got %q, want %q", test.text, got, test.want)
 		}
@@ -236,7 +236,7 @@ func TestFormatEntry(t *testing.T) {
 	for kind, want := range map[string]string{
 		"edit": "(edited 1-1) text", "delete": "(deleted 1-1)", "react": "(no longer reacts to 1-1) +", "later": "(later) text",
 	} {
-		e := client.Entry{Kind: kind, Target: "1-1", Text: "text", Emoji: "+", Time: at}
+		e := client.Entry{MessageEvent: protocol.MessageEvent{Kind: kind, Target: "1-1", Text: "text", Emoji: "+", Time: at}}
 		if got := string(formatEntry(e, time.UTC, false)); got != "03:04:05    "+want+"\n" {
 			t.Errorf("%s: got %q", kind, got)
 		}
@@ -246,7 +246,7 @@ func TestFormatEntry(t *testing.T) {
 func TestMessagesAsTheyStand(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixMilli()
-	e := client.Entry{Text: "hello", User: protocol.User{Name: "Ann"}, Time: at, Edited: 7, Reactions: []client.Reaction{{Emoji: "👍", Count: 2}, {Emoji: "\x1b[31m❤", Count: 1}}}
+	e := client.Entry{MessageEvent: protocol.MessageEvent{Text: "hello", User: protocol.User{Name: "Ann"}, Time: at, Edited: 7, Reactions: []protocol.Reaction{{Emoji: "👍", Count: 2}, {Emoji: "\x1b[31m❤", Count: 1}}}}
 	if got, want := string(formatEntry(e, time.UTC, true)), "2026-01-02 03:04:05  Ann  hello (edited)  [👍 2, ❤ 1]\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -78,7 +78,7 @@ func (s *Session) renew(c *Conn, old string) {
 		again()
 		return
 	}
-	_ = c.Request(Command{Type: protocol.Hello, Auth: auth}, func(e Event) {
+	_ = c.Request(protocol.HelloCommand{Auth: auth}, func(e Event) {
 		if refused := e.Refused(); refused != nil {
 			s.triesAgain(refused)
 			again()

@@ -17,7 +17,7 @@ var errUnnamed = errors.New("the node refused a command without naming it")
 
 // call is a command whose answer somebody waits for.
 type call struct {
-	cmd   Command
+	cmd   protocol.ClientCommand // nil for a Request
 	began time.Time
 	reply func(Event)
 }
@@ -25,7 +25,7 @@ type call struct {
 // Call sends a command and waits for its reply, which another goroutine must
 // Read. A node that does not answer within Timing.Reply is given up. The error
 // is ErrLost when the connection ended, and ctx's when that did.
-func (c *Conn) Call(ctx context.Context, cmd Command) (Event, error) {
+func (c *Conn) Call(ctx context.Context, cmd protocol.ClientCommand) (Event, error) {
 	return c.call(ctx, cmd, func() {}, func() bool { return false })
 }
 
@@ -33,7 +33,7 @@ func (c *Conn) Call(ctx context.Context, cmd Command) (Event, error) {
 // called once, when there was no answer for Timing.Stall. Whenever the time for
 // stalled or for the reply is up, busy is asked whether the node is still
 // delivering what it has to send before the reply: then the time begins anew.
-func (c *Conn) call(ctx context.Context, cmd Command, stalled func(), busy func() bool) (Event, error) {
+func (c *Conn) call(ctx context.Context, cmd protocol.ClientCommand, stalled func(), busy func() bool) (Event, error) {
 	answer := make(chan Event, 1)
 	w := &call{cmd: cmd, began: time.Now(), reply: func(e Event) { answer <- e }}
 	if err := c.request(cmd, w); err != nil {
@@ -59,7 +59,7 @@ func (c *Conn) call(ctx context.Context, cmd Command, stalled func(), busy func(
 				reply.Reset(c.timing.Reply)
 				continue
 			}
-			c.end(fmt.Errorf("the node did not answer %s within %s", cmd.Type, c.timing.Reply))
+			c.end(fmt.Errorf("the node did not answer %s within %s", cmd.Type(), c.timing.Reply))
 			return Event{}, ErrLost
 		case <-c.done:
 			return Event{}, ErrLost
@@ -70,20 +70,20 @@ func (c *Conn) call(ctx context.Context, cmd Command, stalled func(), busy func(
 // Request sends a command under a ref of its own. The reply, or the error, is
 // handed to reply by the goroutine in Read, in its place among the events;
 // when the connection ends before, reply is never called.
-func (c *Conn) Request(cmd Command, reply func(Event)) error {
+func (c *Conn) Request(cmd protocol.ClientCommand, reply func(Event)) error {
 	return c.request(cmd, &call{reply: reply})
 }
 
-func (c *Conn) request(cmd Command, w *call) error {
+func (c *Conn) request(cmd protocol.ClientCommand, w *call) error {
 	c.mu.Lock()
 	c.refs++
-	cmd.Ref = fmt.Sprintf("r%x", c.refs)
+	ref := fmt.Sprintf("r%x", c.refs)
 	if c.replies == nil {
 		c.replies = make(map[string]*call)
 	}
-	c.replies[cmd.Ref] = w
+	c.replies[ref] = w
 	c.mu.Unlock()
-	return c.Write(cmd)
+	return c.WriteRef(cmd, ref)
 }
 
 // answer hands a reply to the one who waits for it; false where nobody does.
@@ -112,7 +112,11 @@ func (c *Conn) refusal(e Event) (handled bool, err error) {
 	n := 0
 	c.mu.Lock()
 	for r, w := range c.replies {
-		if w.cmd.Type == "" || refused.Key != "" && refused.Key != w.cmd.Key || refused.Room != "" && refused.Room != w.cmd.Room {
+		if w.cmd == nil {
+			continue
+		}
+		room, key := w.cmd.Subject()
+		if refused.Key != "" && refused.Key != key || refused.Room != "" && refused.Room != room {
 			continue
 		}
 		ref = r
@@ -135,7 +139,7 @@ func (c *Conn) unanswered(since time.Duration) int {
 	defer c.mu.Unlock()
 	n := 0
 	for _, w := range c.replies {
-		if w.cmd.Type != "" && time.Since(w.began) >= since {
+		if w.cmd != nil && time.Since(w.began) >= since {
 			n++
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/protocol"
@@ -31,7 +29,7 @@ type Conn struct {
 	ws      *websocket.Conn
 	line    *line
 	timing  Timing
-	welcome Welcome
+	welcome protocol.WelcomeEvent
 	auth    string            // the JWT of the hello
 	joins   map[string]string // the rooms of the hello
 	done    chan struct{}     // closed when the connection has ended
@@ -48,7 +46,7 @@ type Conn struct {
 }
 
 // Welcome returns what the node answered to hello.
-func (c *Conn) Welcome() Welcome { return c.welcome }
+func (c *Conn) Welcome() protocol.WelcomeEvent { return c.welcome }
 
 // URL returns the base URL at which the node was reached.
 func (c *Conn) URL() string { return c.url }
@@ -56,12 +54,16 @@ func (c *Conn) URL() string { return c.url }
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Write sends a command. Its reply comes out of Read, unless its Ref is one
-// that Request gave. What is not UTF-8 in its strings is replaced by U+FFFD.
-func (c *Conn) Write(cmd Command) error {
-	data, err := json.Marshal(cmd, jsontext.AllowInvalidUTF8(true))
+// Write sends a command, whose reply Read returns. Invalid UTF-8 in its strings is
+// replaced by U+FFFD.
+func (c *Conn) Write(cmd protocol.ClientCommand) error { return c.WriteRef(cmd, "") }
+
+// WriteRef is Write with a ref, which the reply repeats; "" for none. Request makes
+// refs of its own, "r" and a number.
+func (c *Conn) WriteRef(cmd protocol.ClientCommand, ref string) error {
+	data, err := protocol.EncodeCommand(cmd, ref)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", cmd.Type, err)
+		return fmt.Errorf("write %s: %w", cmd.Type(), err)
 	}
 	return c.WriteRaw(data)
 }
@@ -97,7 +99,7 @@ func (c *Conn) Read() (Event, error) {
 		switch handled, err := c.refusal(e); {
 		case err != nil:
 			return Event{}, c.end(err)
-		case handled || e.Type == "pong":
+		case handled || e.Type == protocol.PongName:
 			continue
 		}
 		return e, nil
@@ -188,7 +190,7 @@ func (c *Conn) watch() {
 func (c *Conn) beat() {
 	next := c.timing.Ping - c.line.quiet()
 	if next <= 0 {
-		if c.Write(Command{Type: protocol.Ping}) != nil {
+		if c.Write(protocol.PingCommand{}) != nil {
 			return
 		}
 		next = c.timing.Ping

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-json-experiment/json"
 	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/chattest/fakenode"
@@ -38,16 +37,16 @@ func TestDialAndCall(t *testing.T) {
 			events <- e
 		}
 	}()
-	e, err := c.Call(t.Context(), Command{Type: "join", Room: "lobby"})
+	e, err := c.Call(t.Context(), protocol.JoinCommand{Room: "lobby"})
 	if err != nil || e.Type != "joined" {
 		t.Fatalf("%v %s", err, e.Raw)
 	}
-	e, err = c.Call(t.Context(), Command{Type: "nonsense"})
+	e, err = c.Call(t.Context(), nonsense{})
 	if refused := e.Refused(); err != nil || refused == nil || refused.Code != protocol.CodeUnknownType {
 		t.Errorf("%v %s", err, e.Raw)
 	}
 	// A ref of one's own comes out of Read, as does an error without one.
-	if err := c.Write(Command{Type: "history", Room: "lobby", Ref: "mine"}); err != nil {
+	if err := c.WriteRef(protocol.HistoryCommand{Room: "lobby"}, "mine"); err != nil {
 		t.Error(err)
 	}
 	if e := <-events; e.Type != "history" {
@@ -63,7 +62,7 @@ func TestDialAndCall(t *testing.T) {
 	<-c.Done()
 	for range events { // until the reader has ended
 	}
-	if _, err := c.Call(t.Context(), Command{Type: "ping"}); !errors.Is(err, ErrLost) {
+	if _, err := c.Call(t.Context(), protocol.PingCommand{}); !errors.Is(err, ErrLost) {
 		t.Errorf("a call after the end: %v", err)
 	}
 }
@@ -169,19 +168,7 @@ func TestEntryWithoutType(t *testing.T) {
 	}
 }
 
-// A reaction that was taken back was sent without its field "on", and refused.
-func TestAReactionIsTakenBack(t *testing.T) {
-	t.Parallel()
-	for _, on := range []bool{true, false} {
-		raw, err := json.Marshal(Command{Type: protocol.React, Room: "lobby", Target: "5-1", Emoji: "👍", On: &on, Key: "k"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c, bad := protocol.DecodeFrame(raw); bad != nil || c.On != on {
-			t.Errorf("%s became %+v, %v", raw, c, bad)
-		}
-	}
-	if raw, err := json.Marshal(Command{Type: protocol.Send}); err != nil || string(raw) != `{"type":"send"}` {
-		t.Errorf("%s, %v", raw, err)
-	}
-}
+// nonsense is a command that no node knows.
+type nonsense struct{ protocol.PingCommand }
+
+func (nonsense) Type() string { return "nonsense" }

@@ -111,7 +111,7 @@ func retryAfter(h http.Header) time.Duration {
 // hello says hello and waits for the welcome.
 func (c *Conn) hello(opts Options) error {
 	c.line.silence.Store(int64(c.timing.Hello))
-	if err := c.Write(Command{Type: protocol.Hello, Name: opts.Name, Token: opts.Token, Auth: opts.Auth, Join: opts.Join}); err != nil {
+	if err := c.Write(protocol.HelloCommand{Name: opts.Name, Token: opts.Token, Auth: opts.Auth, Join: opts.Join}); err != nil {
 		return err
 	}
 	e, err := c.readAny()
@@ -121,7 +121,7 @@ func (c *Conn) hello(opts Options) error {
 	if refused := e.Refused(); refused != nil {
 		return refused
 	}
-	if e.Type != "welcome" {
+	if e.Type != protocol.WelcomeName {
 		return fmt.Errorf("the node answered %q, not welcome", e.Type)
 	}
 	if err := e.Decode(&c.welcome); err != nil {

@@ -88,11 +88,11 @@ func TestCommandsBeyondTheLimitsAreNotSent(t *testing.T) {
 			return err
 		},
 		"an edit": func() error {
-			_, err := f.Do(t.Context(), Command{Type: protocol.Edit, Room: "lobby", Text: strings.Repeat("x", 4001), Key: "k"})
+			_, err := f.Do(t.Context(), protocol.EditCommand{Room: "lobby", Text: strings.Repeat("x", 4001), Key: "k"})
 			return err
 		},
 		"a name": func() error {
-			_, err := f.Do(t.Context(), Command{Type: protocol.Rename, Name: strings.Repeat("x", 1e6)})
+			_, err := f.Do(t.Context(), protocol.RenameCommand{Name: strings.Repeat("x", 1e6)})
 			return err
 		},
 	} {
@@ -109,7 +109,7 @@ func TestCommandsBeyondTheLimitsAreNotSent(t *testing.T) {
 		t.Errorf("the log holds %q", got)
 	}
 	// Where nothing stops it, JSON is well-formed nevertheless.
-	if _, err := f.Do(t.Context(), Command{Type: "rename", Name: "\xff"}); err == nil || !strings.Contains(err.Error(), "unknown_type") {
+	if _, err := f.Do(t.Context(), protocol.RenameCommand{Name: "\xff"}); err == nil || !strings.Contains(err.Error(), "unknown_type") {
 		t.Errorf("rename: %v", err)
 	}
 	if got := n.Heard("rename"); len(got) != 1 || got[0].Name != "\ufffd" {

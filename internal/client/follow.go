@@ -74,14 +74,14 @@ func (s *Session) Leave(name string) {
 	s.changeLocked()
 	s.mu.Unlock()
 	if known && c != nil {
-		_ = c.Request(Command{Type: protocol.Leave, Room: name}, func(Event) {})
+		_ = c.Request(protocol.LeaveCommand{Room: name}, func(Event) {})
 	}
 }
 
 // Do carries out a command that may be repeated without harm (history, rooms,
 // members) on whatever connection there is, and returns its reply. A refusal
 // that waiting doesn't mend is a *protocol.Error.
-func (s *Session) Do(ctx context.Context, cmd Command) (Event, error) {
+func (s *Session) Do(ctx context.Context, cmd protocol.ClientCommand) (Event, error) {
 	alone := false
 	for tries := 0; ; {
 		c, err := s.connected(ctx)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/protocol"
 )
 
 // quick are timings for tests; Ping < Gone holds as in the defaults.
@@ -102,7 +103,7 @@ func numbers(from, to int) []string {
 	return list
 }
 
-func (f *follower) say(t *testing.T, room, text string) Sent {
+func (f *follower) say(t *testing.T, room, text string) protocol.SentEvent {
 	t.Helper()
 	sent, err := f.Send(t.Context(), room, text, NewKey())
 	if err != nil {

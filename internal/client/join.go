@@ -19,7 +19,7 @@ func (s *Session) join(c *Conn, r *room) {
 	r.turn++
 	r.hello = nil
 	turn := r.turn
-	cmd := Command{Type: protocol.Join, Room: r.name, After: afterOf(r.cursor())}
+	cmd := protocol.JoinCommand{Room: r.name, After: afterOf(r.cursor())}
 	s.mu.Unlock()
 	// Where the write fails the connection ends, and the next one joins.
 	_ = c.Request(cmd, func(e Event) {
@@ -83,7 +83,7 @@ func (s *Session) helloRoom(c *Conn, name string) (r *room, turn int) {
 }
 
 func (s *Session) joined(c *Conn, r *room, turn int, e Event) error {
-	var j Joined
+	var j protocol.JoinedEvent
 	if err := e.Decode(&j); err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (s *Session) awaitRest(c *Conn, r *room, turn int) {
 	}
 	// The reply has its place among the entries, and is handled by the reader.
 	// Ends with the write.
-	go func() { _ = c.Request(Command{Type: protocol.Ping}, func(Event) { s.restIsHere(c, r, turn) }) }()
+	go func() { _ = c.Request(protocol.PingCommand{}, func(Event) { s.restIsHere(c, r, turn) }) }()
 }
 
 func (s *Session) restIsHere(c *Conn, r *room, turn int) {
@@ -200,8 +200,8 @@ func (s *Session) older(c *Conn, r *room, tries int) {
 		s.mu.Unlock()
 		return
 	}
-	cmd := Command{
-		Type: protocol.History, Room: r.name, Before: r.old[0].ID,
+	cmd := protocol.HistoryCommand{
+		Room: r.name, Before: r.old[0].ID,
 		Limit: min(protocol.MaxHistory, r.newest-len(r.old)),
 	}
 	s.mu.Unlock()
@@ -222,8 +222,8 @@ const maxTries = 5
 
 // fill takes a page of older entries; an error, which is no page, ends it.
 func (s *Session) fill(c *Conn, r *room, e Event) error {
-	var page History
-	if e.Type == "history" {
+	var page protocol.HistoryEvent
+	if e.Type == protocol.History {
 		if err := e.Decode(&page); err != nil {
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"example.com/chat/internal/protocol"
 )
 
 // Why a Session leaves a connection that has not ended.
@@ -44,9 +46,9 @@ func (s *Session) catchingUp(c *Conn) bool {
 // brokerStatus takes what the node says of its connection to Redis. A node that has
 // been cut off for some seconds names those that are not: the Session tries them a few
 // times, but those that were cut off themselves lately.
-func (s *Session) brokerStatus(c *Conn, st Status) {
+func (s *Session) brokerStatus(c *Conn, st protocol.StatusEvent) {
 	s.mu.Lock()
-	if st.Broker != "down" {
+	if st.Broker != protocol.BrokerDown {
 		delete(s.cutOff, s.node.ID)
 		s.mu.Unlock()
 		return

@@ -123,7 +123,7 @@ func (r *room) entries(list []Entry) []Update {
 }
 
 // resumed takes a joined: what it holds, and what it says about what it doesn't.
-func (r *room) resumed(j Joined, head protocol.ID, list []Entry) []Update {
+func (r *room) resumed(j protocol.JoinedEvent, head protocol.ID, list []Entry) []Update {
 	before := r.cursor()
 	first := r.anew
 	r.joining, r.joined, r.anew, r.tries = false, true, false, 0

@@ -8,9 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"example.com/chat/internal/protocol"
 )
 
@@ -37,16 +34,16 @@ var ErrUnknown = errors.New("it is not known whether the message was taken")
 // A message of the old user that was not acknowledged is then looked for among the
 // room's newest entries; where it is not found, the error is ErrUnknown, as sending
 // it again as another user might enter it twice.
-func (s *Session) Send(ctx context.Context, name, text, key string) (Sent, error) {
+func (s *Session) Send(ctx context.Context, name, text, key string) (protocol.SentEvent, error) {
 	name, bad := protocol.Room(name)
 	if bad != nil {
-		return Sent{}, bad
+		return protocol.SentEvent{}, bad
 	}
 	if bad := protocol.Key(key); bad != nil {
-		return Sent{}, bad
+		return protocol.SentEvent{}, bad
 	}
 	text, key = strings.ToValidUTF8(text, replacement), strings.ToValidUTF8(key, replacement)
-	m := outgoing{cmd: Command{Type: protocol.Send, Room: name, Text: text, Key: key}}
+	m := outgoing{cmd: protocol.SendCommand{Room: name, Text: text, Key: key}}
 	sent, err := s.deliver(ctx, &m)
 	var refused *protocol.Error
 	if err != nil && m.author != "" && !errors.As(err, &refused) && !errors.Is(err, ErrUnknown) {
@@ -60,25 +57,25 @@ const replacement = "\ufffd"
 
 // outgoing is a message on its way.
 type outgoing struct {
-	cmd    Command
+	cmd    protocol.SendCommand
 	author string // id of the user as whom it was written first; "" before that
 	tries  int    // refusals in a row that ask for another try
 	absent int    // times that the node said not_joined
 	alone  bool   // a connection ended by its fault or another's: it goes alone
 }
 
-func (s *Session) deliver(ctx context.Context, m *outgoing) (Sent, error) {
+func (s *Session) deliver(ctx context.Context, m *outgoing) (protocol.SentEvent, error) {
 	for {
 		c, r, err := s.member(ctx, m.cmd.Room)
 		if err != nil {
-			return Sent{}, err
+			return protocol.SentEvent{}, err
 		}
 		user := c.Welcome().User.ID
 		if m.author != "" && m.author != user {
 			return s.find(ctx, m)
 		}
 		if err := s.paced(ctx); err != nil {
-			return Sent{}, err
+			return protocol.SentEvent{}, err
 		}
 		if c.over() {
 			continue
@@ -88,15 +85,15 @@ func (s *Session) deliver(ctx context.Context, m *outgoing) (Sent, error) {
 		var refused *protocol.Error
 		switch {
 		case errors.As(err, &refused):
-			return Sent{}, refused
+			return protocol.SentEvent{}, refused
 		case ctx.Err() != nil:
-			return Sent{}, ctx.Err()
+			return protocol.SentEvent{}, ctx.Err()
 		case err != nil:
 			continue // member waits for the next connection
 		}
 		refused = e.Refused()
 		if refused == nil {
-			var sent Sent
+			var sent protocol.SentEvent
 			if err := e.Decode(&sent); err != nil || sent.Key != m.cmd.Key {
 				_ = c.end(fmt.Errorf("the node answered %q to send", e.Type))
 				continue
@@ -104,33 +101,33 @@ func (s *Session) deliver(ctx context.Context, m *outgoing) (Sent, error) {
 			return sent, nil
 		}
 		if err := s.refused(ctx, c, r, m, refused); err != nil {
-			return Sent{}, err
+			return protocol.SentEvent{}, err
 		}
 	}
 }
 
 // find looks among the newest entries of the room for a message that was written
 // as a user who the Session no longer is.
-func (s *Session) find(ctx context.Context, m *outgoing) (Sent, error) {
+func (s *Session) find(ctx context.Context, m *outgoing) (protocol.SentEvent, error) {
 	unknown := fmt.Errorf("%w: the node no longer knows who sent it", ErrUnknown)
-	e, err := s.Do(ctx, Command{Type: protocol.History, Room: m.cmd.Room, Limit: protocol.MaxHistory})
+	e, err := s.Do(ctx, protocol.HistoryCommand{Room: m.cmd.Room, Limit: protocol.MaxHistory})
 	if err != nil {
-		return Sent{}, fmt.Errorf("%w, and looking for it failed: %w", unknown, err)
+		return protocol.SentEvent{}, fmt.Errorf("%w, and looking for it failed: %w", unknown, err)
 	}
-	var page History
+	var page protocol.HistoryEvent
 	if err := e.Decode(&page); err != nil {
-		return Sent{}, unknown
+		return protocol.SentEvent{}, unknown
 	}
 	list, err := decodeEntries(page.Messages)
 	if err != nil {
-		return Sent{}, unknown
+		return protocol.SentEvent{}, unknown
 	}
 	for _, entry := range list {
 		if entry.Key == m.cmd.Key && entry.User.ID == m.author && entry.Kind == "" {
-			return Sent{Room: entry.Room, Key: entry.Key, ID: entry.ID, Time: entry.Time, Duplicate: true}, nil
+			return protocol.SentEvent{Room: entry.Room, Key: entry.Key, ID: entry.ID, Time: entry.Time, Duplicate: true}, nil
 		}
 	}
-	return Sent{}, unknown
+	return protocol.SentEvent{}, unknown
 }
 
 // call sends a command and waits for its answer. The error is ErrLost where the
@@ -140,7 +137,7 @@ func (s *Session) find(ctx context.Context, m *outgoing) (Sent, error) {
 // A connection that ends by the fault of one of several commands does not tell
 // which one it was. Each of them is then marked alone, and sent while no other
 // is under way: the one that ends a connection again is at fault, and fails.
-func (s *Session) call(ctx context.Context, c *Conn, cmd Command, alone *bool) (Event, error) {
+func (s *Session) call(ctx context.Context, c *Conn, cmd protocol.ClientCommand, alone *bool) (Event, error) {
 	if bad := fits(cmd, c.Welcome().Limits); bad != nil {
 		return Event{}, bad
 	}
@@ -250,15 +247,22 @@ func (s *Session) exhausted() {
 
 // fits refuses what is beyond the limits of a node: a longer text it would refuse
 // itself, and for a larger frame it would close the connection.
-func fits(cmd Command, l protocol.Limits) *protocol.Error {
+func fits(cmd protocol.ClientCommand, l protocol.Limits) *protocol.Error {
 	if l.Text <= 0 {
 		return nil
 	}
-	if len(cmd.Text) > l.Text {
-		return protocol.Errorf(protocol.CodeTooLong, "the text has %d bytes: %d at most", len(cmd.Text), l.Text)
+	text := ""
+	switch c := cmd.(type) {
+	case protocol.SendCommand:
+		text = c.Text
+	case protocol.EditCommand:
+		text = c.Text
 	}
-	frame, err := json.Marshal(cmd, jsontext.AllowInvalidUTF8(true))
-	const ref = 64 // what it still gets
+	if len(text) > l.Text {
+		return protocol.Errorf(protocol.CodeTooLong, "the text has %d bytes: %d at most", len(text), l.Text)
+	}
+	frame, err := protocol.EncodeCommand(cmd, "")
+	const ref = 64 // the ref is still to be added
 	if size := int64(len(frame) + ref); err == nil && size > l.FrameLimit() {
 		return protocol.Errorf(protocol.CodeTooLong, "the command has %d bytes: %d at most", size, l.FrameLimit())
 	}

@@ -199,7 +199,7 @@ func (s *Session) attach(c *Conn) {
 	}
 	s.notice(Notice{Node: here, Again: again, Renewed: renewed})
 	for _, name := range leave {
-		_ = c.Request(Command{Type: protocol.Leave, Room: name}, func(Event) {})
+		_ = c.Request(protocol.LeaveCommand{Room: name}, func(Event) {})
 	}
 	for _, r := range join {
 		s.join(c, r)
@@ -276,44 +276,44 @@ func (s *Session) read(c *Conn) error {
 // handle takes one event. An error is a node that breaks the protocol.
 func (s *Session) handle(c *Conn, e Event) error {
 	switch e.Type {
-	case "message":
+	case protocol.MessageName:
 		entry, err := decodeEntry(e.Raw)
 		if err != nil {
 			return err
 		}
 		s.live(c, entry)
 		return nil
-	case "reset":
-		var r Reset
+	case protocol.ResetName:
+		var r protocol.ResetEvent
 		if err := e.Decode(&r); err != nil {
 			return err
 		}
 		s.reset(c, r.Room)
 		return nil
-	case "nodes":
-		var n Nodes
+	case protocol.NodesName:
+		var n protocol.NodesEvent
 		if err := e.Decode(&n); err != nil {
 			return err
 		}
 		s.mu.Lock()
 		s.nodes = n.Nodes
 		s.mu.Unlock()
-	case "joined":
-		var j Joined
+	case protocol.JoinedName:
+		var j protocol.JoinedEvent
 		if err := e.Decode(&j); err != nil {
 			return err
 		}
 		if r, turn := s.helloRoom(c, j.Room); r != nil {
 			return s.joined(c, r, turn, e)
 		}
-	case "error":
+	case protocol.ErrorName:
 		refused := e.Refused()
 		if r, turn := s.helloRoom(c, refused.Room); r != nil {
 			s.joinRefused(c, r, turn, refused)
 			return nil
 		}
-	case "status":
-		var st Status
+	case protocol.StatusName:
+		var st protocol.StatusEvent
 		if err := e.Decode(&st); err != nil {
 			return err
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"example.com/chat/internal/check"
-	"example.com/chat/internal/client"
 	"example.com/chat/internal/protocol"
 )
 
@@ -80,13 +79,20 @@ func (c *Client) write(m *message) {
 		r.Text = reactionText(m.emoji, m.on)
 	}
 	c.record(r)
-	cmd := client.Command{
-		Type: cmp.Or(m.kind, protocol.Send), Room: m.room, Key: m.key, Text: m.text, Target: m.target, Emoji: m.emoji,
+	_ = c.wire.WriteRef(m.command(), "")
+}
+
+// command is what sends the message.
+func (m *message) command() protocol.ClientCommand {
+	switch m.kind {
+	case protocol.Edit:
+		return protocol.EditCommand{Room: m.room, Key: m.key, Target: m.target, Text: m.text}
+	case protocol.Delete:
+		return protocol.DeleteCommand{Room: m.room, Key: m.key, Target: m.target}
+	case protocol.React:
+		return protocol.ReactCommand{Room: m.room, Key: m.key, Target: m.target, Emoji: m.emoji, On: m.on}
 	}
-	if m.kind == protocol.React {
-		cmd.On = &m.on
-	}
-	_ = c.wire.Write(cmd)
+	return protocol.SendCommand{Room: m.room, Key: m.key, Text: m.text}
 }
 
 func (c *Client) refused(r *protocol.Error) {

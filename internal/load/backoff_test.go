@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"sync"
@@ -22,17 +21,19 @@ type refuser struct {
 	once    sync.Once
 }
 
-func (r *refuser) Welcome() client.Welcome { return client.Welcome{User: protocol.User{ID: "u"}} }
-func (r *refuser) Close()                  { r.once.Do(func() { close(r.done) }) }
+func (r *refuser) Welcome() protocol.WelcomeEvent {
+	return protocol.WelcomeEvent{User: protocol.User{ID: "u"}}
+}
+func (r *refuser) Close() { r.once.Do(func() { close(r.done) }) }
 
-func (r *refuser) Write(cmd client.Command) error {
-	answer := map[string]any{"type": "joined", "room": cmd.Room}
-	if cmd.Type == protocol.Send {
-		answer = map[string]any{"type": "error", "room": cmd.Room, "key": cmd.Key, "code": "unavailable", "message": "Redis is full"}
+func (r *refuser) WriteRef(cmd protocol.ClientCommand, _ string) error {
+	room, key := cmd.Subject()
+	answer := protocol.Joined(room, protocol.ID{}, false, nil, false, nil, 0)
+	if cmd.Type() == protocol.Send {
+		answer = protocol.ErrorEvent{Code: protocol.CodeUnavailable, Message: "Redis is full", Room: room, Key: key}.Event()
 	}
-	raw, err := json.Marshal(answer)
-	r.answers <- client.Event{Type: answer["type"].(string), Raw: raw}
-	return err
+	r.answers <- client.Event{Type: answer.Name, Raw: answer.AppendFrame(nil)}
+	return nil
 }
 
 func (r *refuser) Read() (client.Event, error) {

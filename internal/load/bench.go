@@ -32,7 +32,7 @@ type Bench struct {
 	// Started is called with the welcome of the node at URL, before the first
 	// client starts, Notice with what is worth a line meanwhile, one call at a
 	// time. Either may be nil.
-	Started func(client.Welcome)
+	Started func(protocol.WelcomeEvent)
 	Notice  func(string)
 	// Found is called with the result before the messages are deleted, which takes as
 	// long as users' rates let it; Cleaning with how many these are. Either may be nil.

@@ -19,7 +19,7 @@ var emojis = []string{"👍", "🎉", "❤️"}
 func (c *Client) vary(m *message) {
 	random, p := c.cfg.Random, c.rooms[m.room]
 	if random.IntN(10) == 0 {
-		_ = c.wire.Write(client.Command{Type: protocol.History, Room: m.room, Limit: 1 + random.IntN(protocol.MaxHistory)})
+		_ = c.wire.WriteRef(protocol.HistoryCommand{Room: m.room, Limit: 1 + random.IntN(protocol.MaxHistory)}, "")
 	}
 	if random.Float64() >= c.cfg.Changes || len(p.heard) == 0 {
 		return
@@ -70,7 +70,7 @@ func (c *Client) message(p *place, m client.Entry) {
 }
 
 // history takes a page of a room's history.
-func (c *Client) history(h client.History, e client.Event) {
+func (c *Client) history(h protocol.HistoryEvent, e client.Event) {
 	list := []check.Record{{Op: check.OpHistory, Room: h.Room, More: h.More, Count: len(h.Messages)}}
 	for _, raw := range h.Messages {
 		var m client.Entry

@@ -25,10 +25,11 @@ import (
 // Wire is a connection that was welcomed; *client.Conn is one. Read is called
 // by one goroutine, the others by any; Close ends a Read under way.
 type Wire interface {
-	Write(client.Command) error
+	// WriteRef sends a command with a ref, "" for none.
+	WriteRef(cmd protocol.ClientCommand, ref string) error
 	Read() (client.Event, error)
 	Close()
-	Welcome() client.Welcome
+	Welcome() protocol.WelcomeEvent
 }
 
 // Config is what a Client needs to know.
@@ -320,7 +321,7 @@ func (c *Client) welcomed(wire Wire) {
 func (c *Client) join(name string) {
 	p := c.rooms[name]
 	p.again = time.Time{}
-	_ = c.wire.Write(client.Command{Type: protocol.Join, Room: name, After: p.last, Ref: p.last})
+	_ = c.wire.WriteRef(protocol.JoinCommand{Room: name, After: p.last}, p.last)
 }
 
 func (c *Client) lost() {
@@ -344,22 +345,22 @@ func (c *Client) hear(e client.Event) {
 			c.message(c.rooms[m.Room], m)
 		}
 	case "sent":
-		var s client.Sent
+		var s protocol.SentEvent
 		if json.Unmarshal(e.Raw, &s) == nil {
 			c.sent(s)
 		}
 	case "joined":
-		var j client.Joined
+		var j protocol.JoinedEvent
 		if json.Unmarshal(e.Raw, &j) == nil && c.rooms[j.Room] != nil {
 			c.joined(j, e)
 		}
 	case "history":
-		var h client.History
+		var h protocol.HistoryEvent
 		if json.Unmarshal(e.Raw, &h) == nil && c.rooms[h.Room] != nil {
 			c.history(h, e)
 		}
 	case "reset":
-		var r client.Reset
+		var r protocol.ResetEvent
 		if json.Unmarshal(e.Raw, &r) == nil && c.rooms[r.Room] != nil {
 			p := c.rooms[r.Room]
 			c.record(check.Record{Op: check.OpReset, Room: r.Room, Head: r.Head})
@@ -373,7 +374,7 @@ func (c *Client) hear(e client.Event) {
 	}
 }
 
-func (c *Client) joined(j client.Joined, e client.Event) {
+func (c *Client) joined(j protocol.JoinedEvent, e client.Event) {
 	p := c.rooms[j.Room]
 	var ref struct{ Ref string }
 	_ = json.Unmarshal(e.Raw, &ref) // what the join went out with as after
@@ -409,7 +410,7 @@ func (c *Client) joined(j client.Joined, e client.Event) {
 	}
 }
 
-func (c *Client) sent(s client.Sent) {
+func (c *Client) sent(s protocol.SentEvent) {
 	c.record(check.Record{Op: check.OpSent, Room: s.Room, User: c.user.ID, Key: s.Key, ID: s.ID, Duplicate: s.Duplicate})
 	for i, m := range c.pending {
 		if m.key == s.Key && m.room == s.Room {

@@ -128,7 +128,7 @@ type learning struct {
 func (l *learning) Read() (client.Event, error) {
 	e, err := l.Wire.Read()
 	if err == nil && e.Type == "nodes" {
-		var change client.Nodes
+		var change protocol.NodesEvent
 		if e.Decode(&change) == nil {
 			l.nodes.learn(change.Nodes)
 		}
@@ -181,7 +181,7 @@ func (n *nodeList) readLog(ctx context.Context, room string, most int) ([]check.
 }
 
 // page reads a page from one of the nodes; the next call asks another.
-func (n *nodeList) page(ctx context.Context, room, before string) (page client.History, err error) {
+func (n *nodeList) page(ctx context.Context, room, before string) (page protocol.HistoryEvent, err error) {
 	urls := n.urls()
 	n.mu.Lock()
 	n.turns++
@@ -195,7 +195,7 @@ func (n *nodeList) page(ctx context.Context, room, before string) (page client.H
 	return page, err
 }
 
-func (n *nodeList) pageOf(ctx context.Context, base, room, before string) (page client.History, err error) {
+func (n *nodeList) pageOf(ctx context.Context, base, room, before string) (page protocol.HistoryEvent, err error) {
 	if rest, ok := strings.CutPrefix(base, "ws"); ok {
 		base = "http" + rest
 	}

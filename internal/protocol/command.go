@@ -151,25 +151,29 @@ func decodeObject(data []byte, w *wire) *Error {
 	return Errorf(CodeBadJSON, "the frame is not a JSON object in UTF-8")
 }
 
-// field reads one field into a Command, whose Type is known.
-type field func(w *wire, c *Command) *Error
+// field is one field of a command: its name, and what reads it into a Command whose
+// Type is known.
+type field struct {
+	name string
+	read func(w *wire, c *Command) *Error
+}
 
-// fields tells which fields a command has, in the order in which they are
-// checked: what names the thing first.
+// fields maps each command to its fields, in the order in which they are checked: the
+// ones that say what the command is about come first.
 var fields = map[string][]field{
-	Hello:    {optionalName, token, auth, joins},
-	Join:     {room, after},
-	Leave:    {room},
-	Send:     {room, key, text},
-	Edit:     {room, key, target, text},
-	Delete:   {room, key, target},
-	React:    {room, key, target, emoji, on},
-	History:  {room, before, limit},
-	Typing:   {room},
-	Rooms:    {page},
-	Members:  {room},
-	Rename:   {requiredName},
-	Moderate: {action, optionalRoom, user, seconds, reason},
+	Hello:    {{"name", optionalName}, {"token", token}, {"auth", auth}, {"join", joins}},
+	Join:     {{"room", room}, {"after", after}},
+	Leave:    {{"room", room}},
+	Send:     {{"room", room}, {"key", key}, {"text", text}},
+	Edit:     {{"room", room}, {"key", key}, {"target", target}, {"text", text}},
+	Delete:   {{"room", room}, {"key", key}, {"target", target}},
+	React:    {{"room", room}, {"key", key}, {"target", target}, {"emoji", emoji}, {"on", on}},
+	History:  {{"room", room}, {"before", before}, {"limit", limit}},
+	Typing:   {{"room", room}},
+	Rooms:    {{"after", page}},
+	Members:  {{"room", room}},
+	Rename:   {{"name", requiredName}},
+	Moderate: {{"action", action}, {"room", optionalRoom}, {"user", user}, {"seconds", seconds}, {"reason", reason}},
 	Ping:     {},
 }
 
@@ -182,8 +186,8 @@ func (w *wire) command(name string) (Command, *Error) {
 	if c.Ref == nil && present(w.Ref) {
 		return w.named(name), Errorf(CodeBadField, "ref must be a string or an integer of 64 characters at most")
 	}
-	for _, read := range list {
-		if err := read(w, &c); err != nil {
+	for _, f := range list {
+		if err := f.read(w, &c); err != nil {
 			return w.named(name), err
 		}
 	}

@@ -13,7 +13,7 @@ type Entry struct {
 }
 
 // Event returns the entry as the event that members get.
-func (e Entry) Event() Event { return Event{Name: "message", Body: e.Raw} }
+func (e Entry) Event() Event { return Event{Name: MessageName, Body: e.Raw} }
 
 // Draft is what a room's log is asked to take: an entry without id, room and
 // time, which the log gives.

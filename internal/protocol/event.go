@@ -52,22 +52,6 @@ func encode(name string, fields any) Event {
 	return Event{Name: name, Body: body}
 }
 
-// Welcomed is the reply to hello.
-type Welcomed struct {
-	User    User   `json:"user"`
-	Token   string `json:"token"`
-	Node    Node   `json:"node"`
-	Nodes   []Node `json:"nodes"`
-	Limits  Limits `json:"limits"`
-	Version int    `json:"version"`
-	// Renewed tells that the token of the hello does not hold any more, and User is
-	// a new guest.
-	Renewed bool `json:"renewed,omitzero"`
-}
-
-// Event encodes the reply.
-func (w Welcomed) Event() Event { return encode("welcome", w) }
-
 // Joined makes the reply to join. messages are entries as the log holds them,
 // oldest first; with more, the rest up to head follows as events of their own.
 // members lists MaxListed at most.
@@ -88,7 +72,7 @@ func Joined(room string, head ID, recovered bool, messages []Entry, more bool, m
 	b = appendUsers(b, members)
 	b = append(b, `,"count":`...)
 	b = strconv.AppendInt(b, int64(count), 10)
-	return Event{Name: "joined", Body: append(b, '}')}
+	return Event{Name: JoinedName, Body: append(b, '}')}
 }
 
 // NewestOf returns as many of the last entries as fit into size bytes, at least
@@ -112,7 +96,7 @@ func Histories(room string, messages []Entry, more bool) Event {
 	b = appendList(b, messages)
 	b = append(b, `,"more":`...)
 	b = strconv.AppendBool(b, more)
-	return Event{Name: "history", Body: append(b, '}')}
+	return Event{Name: History, Body: append(b, '}')}
 }
 
 func total(list []Entry) int {
@@ -161,128 +145,58 @@ func AppendString(b []byte, s string) []byte {
 }
 
 // Left makes the reply to leave.
-func Left(room string) Event {
-	return encode("left", struct {
-		Room string `json:"room"`
-	}{room})
-}
+func Left(room string) Event { return LeftEvent{Room: room}.Event() }
 
-// Sent makes the reply to send. id is zero where the key was accepted before
-// and the log no longer holds its entry.
+// Sent makes the reply to send, edit, delete and react. id is zero where the key was
+// accepted before and the log no longer holds its entry.
 func Sent(room, key string, id ID, ms int64, duplicate bool) Event {
-	return encode("sent", struct {
-		Room      string `json:"room"`
-		Key       string `json:"key"`
-		ID        string `json:"id"`
-		Time      int64  `json:"time"`
-		Duplicate bool   `json:"duplicate"`
-	}{room, key, id.String(), ms, duplicate})
+	return SentEvent{Room: room, Key: key, ID: id.String(), Time: ms, Duplicate: duplicate}.Event()
 }
 
-// TypingIn makes the event that a user types.
-func TypingIn(room string, u User) Event {
-	return encode("typing", struct {
-		Room string `json:"room"`
-		User User   `json:"user"`
-	}{room, u})
-}
+// TypingIn makes the event that a user is typing.
+func TypingIn(room string, u User) Event { return TypingEvent{Room: room, User: u}.Event() }
 
-// Presence makes the event of who came and went; count is how many users are
+// Presence makes the event of the users who joined and left; count is how many are
 // online in the room now.
 func Presence(room string, joined, left []User, count int) Event {
-	return encode("presence", struct {
-		Room   string `json:"room"`
-		Joined []User `json:"joined"`
-		Left   []User `json:"left"`
-		Count  int    `json:"count"`
-	}{room, joined, left, count})
+	return PresenceEvent{Room: room, Joined: joined, Left: left, Count: count}.Event()
 }
 
 // Renamed makes the event that a user has a new name.
-func Renamed(u User) Event {
-	return encode("renamed", struct {
-		User User `json:"user"`
-	}{u})
-}
+func Renamed(u User) Event { return RenamedEvent{User: u}.Event() }
 
 // Event encodes the page as the reply to rooms.
 func (p RoomPage) Event() Event {
 	if p.Rooms == nil {
 		p.Rooms = []RoomCount{}
 	}
-	return encode("rooms", p)
+	return encode(Rooms, p)
 }
 
 // MemberList makes the reply to members.
 func MemberList(room string, members []User, count int) Event {
-	return encode("members", struct {
-		Room    string `json:"room"`
-		Members []User `json:"members"`
-		Count   int    `json:"count"`
-	}{room, members, count})
+	return MembersEvent{Room: room, Members: members, Count: count}.Event()
 }
 
 // NodeList makes the event that the cluster changed.
-func NodeList(nodes []Node) Event {
-	return encode("nodes", struct {
-		Nodes []Node `json:"nodes"`
-	}{nodes})
-}
+func NodeList(nodes []Node) Event { return NodesEvent{Nodes: nodes}.Event() }
 
 // Status makes the event that this node lost or regained Redis.
 func Status(up bool) Event {
-	broker := "down"
 	if up {
-		broker = "up"
+		return StatusEvent{Broker: BrokerUp}.Event()
 	}
-	return encode("status", struct {
-		Broker string `json:"broker"`
-	}{broker})
+	return StatusEvent{Broker: BrokerDown}.Event()
 }
 
-// StatusElsewhere makes the event that this node has been without Redis for some time,
-// and that other nodes are not.
+// StatusElsewhere makes the event that this node has been without Redis for some
+// seconds, and that other nodes reach it.
 func StatusElsewhere(others []Node) Event {
-	return encode("status", struct {
-		Broker string `json:"broker"`
-		Nodes  []Node `json:"nodes"`
-	}{"down", others})
+	return StatusEvent{Broker: BrokerDown, Nodes: others}.Event()
 }
 
-// Reset makes the event that the room's log is no longer the one that was
-// followed.
-func Reset(room string, head ID) Event {
-	return encode("reset", struct {
-		Room string `json:"room"`
-		Head string `json:"head"`
-	}{room, head.Head()})
-}
-
-// Moderated is the reply to moderate and the event to those it concerns.
-type Moderated struct {
-	Action string `json:"action"`
-	Room   string `json:"room,omitzero"`
-	User   *User  `json:"user,omitzero"`
-	// Until is when it ends, in milliseconds since the epoch; 0 when it
-	// doesn't end by itself.
-	Until  int64  `json:"until,omitzero"`
-	By     User   `json:"by"`
-	Reason string `json:"reason,omitzero"`
-}
-
-// Event encodes it.
-func (m Moderated) Event() Event { return encode("moderated", m) }
+// Reset makes the event that the room's log is no longer the one that was followed.
+func Reset(room string, head ID) Event { return ResetEvent{Room: room, Head: head.Head()}.Event() }
 
 // Pong makes the reply to ping.
-func Pong() Event { return Event{Name: "pong", Body: []byte("{}")} }
-
-// Event encodes the error.
-func (e *Error) Event() Event {
-	return encode("error", struct {
-		Code       Code   `json:"code"`
-		Message    string `json:"message"`
-		Room       string `json:"room,omitzero"`
-		Key        string `json:"key,omitzero"`
-		RetryAfter int64  `json:"retry_after,omitzero"`
-	}{e.Code, e.Message, e.Room, e.Key, e.RetryAfter})
-}
+func Pong() Event { return PongEvent{}.Event() }

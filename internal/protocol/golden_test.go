@@ -29,8 +29,8 @@ func goldenEvents() []Event {
 	refused := *Errorf(CodeRateLimited, "wait")
 	refused.Room, refused.Key, refused.RetryAfter = "lobby", "k1", 250
 	return []Event{
-		Welcomed{User: ann, Token: "t", Node: one, Nodes: []Node{one, two}, Limits: limits, Version: Version, Renewed: true}.Event(),
-		Welcomed{User: ann, Token: "t", Node: one, Nodes: []Node{one}, Version: Version}.Event(),
+		WelcomeEvent{User: ann, Token: "t", Node: one, Nodes: []Node{one, two}, Limits: limits, Version: Version, Renewed: true}.Event(),
+		WelcomeEvent{User: ann, Token: "t", Node: one, Nodes: []Node{one}, Version: Version}.Event(),
 		Joined("lobby", ID{9, 5}, true, []Entry{message, edit, react}, true, []User{ann, bob}, 2),
 		Joined("lobby", ID{}, false, nil, false, nil, 0),
 		Left("lobby"),
@@ -51,8 +51,8 @@ func goldenEvents() []Event {
 		NodeList(nil),
 		Status(true), Status(false), StatusElsewhere([]Node{two}),
 		Reset("lobby", ID{9, 5}), Reset("lobby", ID{}),
-		Moderated{Action: Mute, Room: "lobby", User: &bob, Until: 9, By: ann, Reason: "noise"}.Event(),
-		Moderated{Action: Lock, By: ann}.Event(),
+		ModeratedEvent{Action: Mute, Room: "lobby", User: &bob, Until: 9, By: ann, Reason: "noise"}.Event(),
+		ModeratedEvent{Action: Lock, By: ann}.Event(),
 		Pong(),
 		refused.Event(), ErrNotJoined.Event(),
 	}

@@ -25,11 +25,11 @@ const (
 
 // Reaction is one emoji that users put to a message.
 type Reaction struct {
-	Emoji string
+	Emoji string `json:"emoji"`
 	// Count is how many users put it.
-	Count int
-	// Users are their ids, MaxReactionUsers at most, in the order of their coming.
-	Users []string
+	Count int `json:"count"`
+	// Users are their ids, MaxReactionUsers at most, in the order in which they reacted.
+	Users []string `json:"users"`
 }
 
 // Standing is a message as it stands after what changed it.

@@ -111,14 +111,14 @@ func (h *Hub) maySpeak(user, kind string, moderator bool) *protocol.Error {
 
 // decision is what a moderator's command becomes on its way to all nodes.
 type decision struct {
-	protocol.Moderated
+	protocol.ModeratedEvent
 	Field string `json:"field,omitzero"`
 	Rule  *rule  `json:"rule,omitzero"`
 }
 
 // decide makes the rule of a command: which field of the rules it sets, to what.
 func decide(c protocol.Command, by protocol.User) decision {
-	d := decision{Moderated: protocol.Moderated{Action: c.Action, Room: c.Room, By: by, Reason: c.Reason}}
+	d := decision{ModeratedEvent: protocol.ModeratedEvent{Action: c.Action, Room: c.Room, By: by, Reason: c.Reason}}
 	until := int64(0)
 	if c.Seconds > 0 {
 		until = time.Now().UnixMilli() + c.Seconds*1000
@@ -149,7 +149,7 @@ func decide(c protocol.Command, by protocol.User) decision {
 
 // Moderate carries out a moderator's command on all nodes, and returns what it
 // became: the reply.
-func (h *Hub) Moderate(ctx context.Context, c protocol.Command, by protocol.User) (protocol.Moderated, *protocol.Error) {
+func (h *Hub) Moderate(ctx context.Context, c protocol.Command, by protocol.User) (protocol.ModeratedEvent, *protocol.Error) {
 	d := decide(c, by)
 	if d.User != nil {
 		d.User.Name = h.nameOf(c.Room, c.User)
@@ -158,19 +158,19 @@ func (h *Hub) Moderate(ctx context.Context, c protocol.Command, by protocol.User
 	if d.Rule != nil {
 		raw, err := json.Marshal(d.Rule)
 		if err != nil {
-			return d.Moderated, protocol.Errorf(protocol.CodeInternal, "the decision can't be written down")
+			return d.ModeratedEvent, protocol.Errorf(protocol.CodeInternal, "the decision can't be written down")
 		}
 		value = string(raw)
 	}
 	payload, err := json.Marshal(d)
 	if err != nil {
-		return d.Moderated, protocol.Errorf(protocol.CodeInternal, "the decision can't be written down")
+		return d.ModeratedEvent, protocol.Errorf(protocol.CodeInternal, "the decision can't be written down")
 	}
 	if err := h.broker.Rule(ctx, c.Room, d.Field, value, append([]byte{payloadRule}, payload...)); err != nil {
 		h.log.Error("a moderator's decision could not be kept", "action", c.Action, "error", err)
-		return d.Moderated, protocol.ErrUnavailable
+		return d.ModeratedEvent, protocol.ErrUnavailable
 	}
-	return d.Moderated, nil
+	return d.ModeratedEvent, nil
 }
 
 // nameOf finds the name of a user whom this node knows of; "" else.
@@ -220,7 +220,7 @@ func (r *room) liveRule(payload []byte) {
 
 // tellRuleLocked tells the members, and ends the connections of who has to go.
 func (r *room) tellRuleLocked(d decision) {
-	r.broadcastLocked(d.Moderated.Event(), nil)
+	r.broadcastLocked(d.ModeratedEvent.Event(), nil)
 	for m, u := range r.members {
 		if d.expels(u.ID) {
 			delete(r.backlogs, m)
@@ -240,7 +240,7 @@ func (h *Hub) newsRule(payload []byte) {
 		h.rules = rules{}
 	}
 	h.rules.set(d)
-	b := NewBroadcast(d.Moderated.Event())
+	b := NewBroadcast(d.ModeratedEvent.Event())
 	for m, u := range h.members {
 		m.Deliver(b)
 		if d.expels(u.ID) {

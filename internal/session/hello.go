@@ -53,7 +53,7 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 func (s *Session) welcome(c protocol.Command, renewed bool) {
 	p := s.user.Public()
 	nodes := s.node.Cluster.NodesFor(s.origin)
-	s.transport.Reply(c, protocol.Welcomed{
+	s.transport.Reply(c, protocol.WelcomeEvent{
 		User:    p,
 		Token:   identity.Sign(s.node.Secret, identity.Guest{ID: p.ID, Name: p.Name}),
 		Node:    nodes[0],

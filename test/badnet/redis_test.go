@@ -11,6 +11,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
+	"example.com/chat/internal/protocol"
 )
 
 // noticedWithin is how long a node may take to see that it can't use Redis, and to
@@ -31,7 +32,7 @@ func (r *rig) statuses(h *host, url string) func() string {
 			if err != nil {
 				return
 			}
-			var s client.Status
+			var s protocol.StatusEvent
 			if e.Type == "status" && e.Decode(&s) == nil {
 				told <- s.Broker
 			}

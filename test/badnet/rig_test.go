@@ -224,7 +224,7 @@ func (r *rig) fill(h *host, name, room string, n, size int) {
 		r.t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.Write(client.Command{Type: protocol.Join, Room: room}); err != nil {
+	if err := c.Write(protocol.JoinCommand{Room: room}); err != nil {
 		r.t.Fatal(err)
 	}
 	user := c.Welcome().User.ID
@@ -234,7 +234,7 @@ func (r *rig) fill(h *host, name, room string, n, size int) {
 			key := fmt.Sprintf("%s-%d", name, sent)
 			text := key + " " + strings.Repeat("x", size-len(key)-1)
 			r.said(user, name, room, key, text)
-			if err := c.Write(client.Command{Type: protocol.Send, Room: room, Key: key, Text: text}); err != nil {
+			if err := c.Write(protocol.SendCommand{Room: room, Key: key, Text: text}); err != nil {
 				r.t.Fatal(err)
 			}
 		}
@@ -245,7 +245,7 @@ func (r *rig) fill(h *host, name, room string, n, size int) {
 		if refused := e.Refused(); refused != nil {
 			r.t.Fatal(refused)
 		}
-		var s client.Sent
+		var s protocol.SentEvent
 		if e.Type != "sent" || e.Decode(&s) != nil {
 			continue
 		}
@@ -260,7 +260,7 @@ func (r *rig) said(user, name, room, key, text string) {
 }
 
 // acknowledged notes in the history that a message was acknowledged.
-func (r *rig) acknowledged(user, name, room string, s client.Sent) {
+func (r *rig) acknowledged(user, name, room string, s protocol.SentEvent) {
 	r.fleet.History.Add(check.Record{Op: check.OpSent, Client: name, Conn: 1, Room: room, User: user, Key: s.Key, ID: s.ID, Duplicate: s.Duplicate})
 }
 

@@ -179,11 +179,11 @@ func visit(ctx context.Context, url string, random *rand.Rand) error {
 		return err
 	}
 	defer c.Close()
-	if err := c.Write(client.Command{Type: protocol.Join, Room: fmt.Sprintf("visited-%d", random.IntN(50))}); err != nil {
+	if err := c.Write(protocol.JoinCommand{Room: fmt.Sprintf("visited-%d", random.IntN(50))}); err != nil {
 		return err
 	}
 	if random.IntN(4) == 0 {
-		_ = c.Write(client.Command{Type: protocol.Rename, Name: fmt.Sprintf("w%d", random.IntN(1_000_000))})
+		_ = c.Write(protocol.RenameCommand{Name: fmt.Sprintf("w%d", random.IntN(1_000_000))})
 	}
 	if random.IntN(8) > 0 {
 		if _, err := c.Read(); err != nil {

@@ -111,7 +111,7 @@ func flood(list []*watcher, until time.Time) {
 	for _, w := range list {
 		go func() { // ends at the moment, or a bounded time after the node takes no more
 			for i := 0; time.Now().Before(until); i++ {
-				if w.conn.Write(client.Command{Type: protocol.Send, Room: "flood", Key: strconv.Itoa(i), Text: text}) != nil {
+				if w.conn.Write(protocol.SendCommand{Room: "flood", Key: strconv.Itoa(i), Text: text}) != nil {
 					return
 				}
 			}

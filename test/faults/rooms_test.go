@@ -85,11 +85,11 @@ func TestSameKeyOnTwoNodes(t *testing.T) {
 	const rounds = 100
 	for i := range rounds {
 		r.injected++
-		var got [2]client.Sent
+		var got [2]protocol.SentEvent
 		var both sync.WaitGroup
 		for k, w := range []*watcher{first, second} {
 			both.Go(func() { // ends with the answer
-				e, err := w.conn.Call(t.Context(), client.Command{Type: protocol.Send, Room: "twins", Key: strconv.Itoa(i), Text: "once"})
+				e, err := w.conn.Call(t.Context(), protocol.SendCommand{Room: "twins", Key: strconv.Itoa(i), Text: "once"})
 				if err != nil || e.Decode(&got[k]) != nil {
 					t.Errorf("key %d at node %d: %v %s", i, k+1, err, e.Raw)
 				}
@@ -122,8 +122,8 @@ func TestUnknownKind(t *testing.T) {
 		entry := []byte(`"kind":"poll","key":"next-` + strconv.Itoa(i) + `","user":{"id":"u-next","name":"Next"},"text":"Tea?","node":"next","more":{"of":[1,2,3]}}`)
 		for k, w := range old {
 			w.await("the entry", "message", began, func(e told) bool { return bytes.Contains(e.Raw, entry) })
-			var h client.History
-			if refused := w.call(client.Command{Type: protocol.History, Room: "lobby", Limit: 200}, &h); refused != nil {
+			var h protocol.HistoryEvent
+			if refused := w.call(protocol.HistoryCommand{Room: "lobby", Limit: 200}, &h); refused != nil {
 				t.Fatal(refused)
 			}
 			if !holds(h.Messages, entry) {
@@ -198,7 +198,7 @@ func (r *rig) readByHand() {
 // A user is at three nodes, two of which die.
 func TestUserOnThreeNodes(t *testing.T) {
 	r := newRig(t, fault{26, "one user on three nodes, two die, then the last", false}, setup{})
-	var user client.Welcome
+	var user protocol.WelcomeEvent
 	for i, n := range r.nodes {
 		w := watch(t, n, client.Options{Token: user.Token})
 		w.join("lobby", "")
@@ -222,7 +222,7 @@ func TestUserOnThreeNodes(t *testing.T) {
 	var m struct {
 		Members []protocol.User `json:"members"`
 	}
-	if refused := witness.call(client.Command{Type: protocol.Members, Room: "lobby"}, &m); refused != nil {
+	if refused := witness.call(protocol.MembersCommand{Room: "lobby"}, &m); refused != nil {
 		t.Fatal(refused)
 	}
 	online := 0

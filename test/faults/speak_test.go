@@ -29,7 +29,7 @@ func (r *rig) burst(n *node, name, room string, count, size int) {
 	for i := range count {
 		key, text := fmt.Sprintf("%s-%d", name, i), strings.Repeat("b", size)
 		record(check.Record{Op: check.OpSend, Key: key, Text: text})
-		if w.conn.Write(client.Command{Type: protocol.Send, Room: room, Key: key, Text: text}) != nil {
+		if w.conn.Write(protocol.SendCommand{Room: room, Key: key, Text: text}) != nil {
 			break
 		}
 	}

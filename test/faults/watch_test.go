@@ -20,7 +20,7 @@ import (
 type watcher struct {
 	t    *testing.T
 	conn *client.Conn
-	me   client.Welcome
+	me   protocol.WelcomeEvent
 
 	mu     sync.Mutex // guards the fields below
 	told   []told
@@ -98,7 +98,7 @@ func (w *watcher) await(what, kind string, after time.Time, fits func(told) bool
 func (w *watcher) awaitStatus(state string, after time.Time) told {
 	w.t.Helper()
 	return w.await("status "+state, "status", after, func(e told) bool {
-		var s client.Status
+		var s protocol.StatusEvent
 		return json.Unmarshal(e.Raw, &s) == nil && s.Broker == state
 	})
 }
@@ -106,7 +106,7 @@ func (w *watcher) awaitStatus(state string, after time.Time) told {
 // left reports whether it was told after a moment that a user left.
 func left(user string) func(told) bool {
 	return func(e told) bool {
-		var p client.Presence
+		var p protocol.PresenceEvent
 		if json.Unmarshal(e.Raw, &p) != nil {
 			return false
 		}
@@ -145,13 +145,13 @@ func (w *watcher) alive() bool {
 }
 
 // call asks the node for something and decodes its answer.
-func (w *watcher) call(cmd client.Command, into any) *protocol.Error {
+func (w *watcher) call(cmd protocol.ClientCommand, into any) *protocol.Error {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), chattest.Patience)
 	defer cancel()
 	e, err := w.conn.Call(ctx, cmd)
 	if err != nil {
-		w.t.Fatalf("%s: %v", cmd.Type, err)
+		w.t.Fatalf("%s: %v", cmd.Type(), err)
 	}
 	if refused := e.Refused(); refused != nil {
 		return refused
@@ -163,20 +163,20 @@ func (w *watcher) call(cmd client.Command, into any) *protocol.Error {
 }
 
 // join joins a room, which must be let in.
-func (w *watcher) join(room, after string) client.Joined {
+func (w *watcher) join(room, after string) protocol.JoinedEvent {
 	w.t.Helper()
-	var j client.Joined
-	if refused := w.call(client.Command{Type: protocol.Join, Room: room, After: after}, &j); refused != nil {
+	var j protocol.JoinedEvent
+	if refused := w.call(protocol.JoinCommand{Room: room, After: after}, &j); refused != nil {
 		w.t.Fatalf("join %s: %v", room, refused)
 	}
 	return j
 }
 
 // say says something, which must be taken.
-func (w *watcher) say(room, key, text string) client.Sent {
+func (w *watcher) say(room, key, text string) protocol.SentEvent {
 	w.t.Helper()
-	var s client.Sent
-	if refused := w.call(client.Command{Type: protocol.Send, Room: room, Key: key, Text: text}, &s); refused != nil {
+	var s protocol.SentEvent
+	if refused := w.call(protocol.SendCommand{Room: room, Key: key, Text: text}, &s); refused != nil {
 		w.t.Fatalf("send %s: %v", key, refused)
 	}
 	return s

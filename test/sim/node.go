@@ -202,7 +202,7 @@ type wire struct {
 	life    *life
 	up      *queue
 	down    *queue
-	welcome client.Welcome
+	welcome protocol.WelcomeEvent
 	session *session.Session
 }
 
@@ -229,7 +229,7 @@ func (n *node) connect(ctx context.Context, random *rand.Rand, name, token strin
 		w.freeze(true)
 	}
 	go w.serve() // ends with the wire
-	if err := w.Write(client.Command{Type: protocol.Hello, Name: name, Token: token}); err != nil {
+	if err := w.Write(protocol.HelloCommand{Name: name, Token: token}); err != nil {
 		return nil, err
 	}
 	until := time.Now().Add(3 * time.Second)
@@ -282,9 +282,12 @@ func (l *life) cutAll() {
 	}
 }
 
-// Write sends a command (load.Wire).
-func (w *wire) Write(c client.Command) error {
-	frame, err := json.Marshal(c)
+// Write sends a command without a ref.
+func (w *wire) Write(c protocol.ClientCommand) error { return w.WriteRef(c, "") }
+
+// WriteRef sends a command (load.Wire).
+func (w *wire) WriteRef(c protocol.ClientCommand, ref string) error {
+	frame, err := protocol.EncodeCommand(c, ref)
 	if err != nil {
 		return err
 	}
@@ -319,7 +322,7 @@ func (w *wire) Read() (client.Event, error) {
 			return e, errGone
 		default:
 			asked = true
-			_ = w.Write(client.Command{Type: protocol.Ping})
+			_ = w.Write(protocol.PingCommand{})
 		}
 	}
 }
@@ -347,7 +350,7 @@ func (w *wire) Close() {
 }
 
 // Welcome is the answer to hello (load.Wire).
-func (w *wire) Welcome() client.Welcome { return w.welcome }
+func (w *wire) Welcome() protocol.WelcomeEvent { return w.welcome }
 
 // transport is the wire as its session sees it.
 type transport struct{ *wire }

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"example.com/chat/internal/client"
 	"example.com/chat/internal/protocol"
 )
 
@@ -83,7 +82,7 @@ func TestALostConfirmationIsNoticed(t *testing.T) {
 				n.net.deafen(false)
 			}()
 			joined := func(name string) bool {
-				_ = w.Write(client.Command{Type: protocol.Join, Room: name})
+				_ = w.Write(protocol.JoinCommand{Room: name})
 				for {
 					e, err := w.Read()
 					if err != nil || e.Type == "error" {
