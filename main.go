@@ -18,6 +18,7 @@ import (
 
 	"example.com/chat/embed"
 	"example.com/chat/internal/cli"
+	"example.com/chat/internal/redisopen"
 )
 
 // The exit status of the program.
@@ -108,7 +109,7 @@ func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 		return err
 	}
 	if opts.Redis != "" {
-		if _, err := parseRedis(opts.Redis); err != nil {
+		if _, err := redisopen.Parse(opts.Redis); err != nil {
 			return &cli.UsageError{Message: err.Error()}
 		}
 	}
@@ -267,7 +268,11 @@ func awaitForAll(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Si
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { // ends with the wait, which ends with ctx
-		done <- awaitRedis(ctx, opts.Redis, opts.Namespace, opts.WaitRedis, log)
+		target, err := redisopen.Parse(opts.Redis)
+		if err == nil {
+			err = target.Await(ctx, opts.Namespace, opts.WaitRedis, log)
+		}
+		done <- err
 	}()
 	select {
 	case err := <-done:

@@ -8,6 +8,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/redisopen"
 	"example.com/chat/test/socketio/wiretest"
 )
 
@@ -93,7 +94,11 @@ func TestPeerAddr(t *testing.T) {
 		{"", all, "redis+sentinel://[::1]:26379/main", "[::1]:8080"},
 		{"", all, "unix:///run/redis.sock", "127.0.0.1:8080"},
 	} {
-		got := peerAddr(t.Context(), c.given, c.listen, c.redis)
+		target, err := redisopen.Parse(c.redis)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := peerAddr(t.Context(), c.given, c.listen, target)
 		if got != c.want && !(strings.HasPrefix(c.want, "[") && got == "127.0.0.1:8080") { // a machine without IPv6
 			t.Errorf("%+v: %s", c, got)
 		}

@@ -22,6 +22,7 @@ import (
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
+	"example.com/chat/internal/redisopen"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
@@ -151,16 +152,20 @@ func newVerifier(opts cli.NodeOptions) (*identity.Verifier, error) {
 }
 
 func (s *server) build(ctx context.Context, redisURL string) error {
-	if err := awaitRedis(ctx, redisURL, s.opts.Namespace, s.opts.WaitRedis, s.log); err != nil {
+	target, err := redisopen.Parse(redisURL)
+	if err != nil {
+		return err
+	}
+	if err := target.Await(ctx, s.opts.Namespace, s.opts.WaitRedis, s.log); err != nil {
 		return err
 	}
 	self := s.self()
-	self.Peer, self.Tag, self.Machine = peerAddr(ctx, s.opts.PeerAddr, s.listener.Addr(), redisURL), relay.NewTag(), machine()
+	self.Peer, self.Tag, self.Machine = peerAddr(ctx, s.opts.PeerAddr, s.listener.Addr(), target), relay.NewTag(), machine()
 	verifier, err := newVerifier(s.opts)
 	if err != nil {
 		return err
 	}
-	b, closeRedis, err := openBroker(ctx, redisURL, redisbroker.Config{
+	b, closeRedis, err := target.Open(ctx, redisbroker.Config{
 		Namespace: s.opts.Namespace, History: s.opts.History, Replicas: s.opts.Replicas, Node: self, Vitals: s.beatVitals, Log: s.log,
 	})
 	if err != nil {

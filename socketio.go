@@ -10,6 +10,7 @@ import (
 	"example.com/chat/internal/admission"
 	"example.com/chat/internal/engineio"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisopen"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/transport/socketio"
 )
@@ -125,7 +126,7 @@ func (s *server) acquire(w http.ResponseWriter, r *http.Request) *admission.Slot
 // peerAddr is the address by which other nodes reach this one: as it was given;
 // else where it listens; where that is on all addresses, by the one from which it
 // reaches Redis, since that network the nodes have in common.
-func peerAddr(ctx context.Context, given string, listener net.Addr, redisURL string) string {
+func peerAddr(ctx context.Context, given string, listener net.Addr, redis redisopen.Target) string {
 	if given != "" {
 		return given
 	}
@@ -136,26 +137,5 @@ func peerAddr(ctx context.Context, given string, listener net.Addr, redisURL str
 	if !addr.IP.IsUnspecified() {
 		return addr.String()
 	}
-	return net.JoinHostPort(localIP(ctx, redisURL), strconv.Itoa(addr.Port))
-}
-
-// localIP is the address from which this machine reaches Redis. Nothing is sent:
-// connecting a datagram socket only looks the way up.
-func localIP(ctx context.Context, redisURL string) string {
-	const loopback = "127.0.0.1"
-	target, err := parseRedis(redisURL)
-	if err != nil || target.address() == "" {
-		return loopback
-	}
-	ctx, cancel := context.WithTimeout(ctx, redisDial)
-	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, "udp", target.address())
-	if err != nil {
-		return loopback
-	}
-	defer func() { _ = c.Close() }()
-	if addr, ok := c.LocalAddr().(*net.UDPAddr); ok {
-		return addr.IP.String()
-	}
-	return loopback
+	return net.JoinHostPort(redis.LocalIP(ctx), strconv.Itoa(addr.Port))
 }

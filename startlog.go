@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"example.com/chat/internal/cli"
+	"example.com/chat/internal/redisopen"
 )
 
 // logStart logs, in one line, what an operator asks first about a node that has
@@ -14,7 +15,7 @@ import (
 func logStart(log *slog.Logger, opts cli.NodeOptions, node string) {
 	release, commit := build()
 	joined := "embedded"
-	if target, err := parseRedis(opts.Redis); opts.Redis != "" && err == nil {
+	if target, err := redisopen.Parse(opts.Redis); opts.Redis != "" && err == nil {
 		joined = target.String()
 	}
 	users := "guests"

@@ -18,6 +18,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/redisopen"
 )
 
 var stormFlag = flag.Int("storm", 0, "how many clients come back at once (default 300, under CI=true 5000)")
@@ -232,7 +233,7 @@ func (s *storm) leaveNothing(rdb *redis.Client, pids []int, before use) {
 			return s.voice.Next("members").Count == 1
 		})
 	}
-	chattest.Eventually(s.t, "the nodes to close what is over", func() bool { return usage(s.t, pids).files <= before.files+len(pids)*redisPool })
+	chattest.Eventually(s.t, "the nodes to close what is over", func() bool { return usage(s.t, pids).files <= before.files+len(pids)*redisopen.PoolSize })
 	now := usage(s.t, pids)
 	s.t.Logf("two nodes had %d files and %d MiB before, %d and %d when all were gone", before.files, before.memory>>10, now.files, now.memory>>10)
 }

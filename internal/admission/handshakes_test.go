@@ -42,7 +42,7 @@ func refused(t *testing.T, d *Limiter, from netip.Addr) {
 	}
 }
 
-func TestOnlySoManyAreInFlight(t *testing.T) {
+func TestOnlySoManyAreUnderWay(t *testing.T) {
 	t.Parallel()
 	d := NewLimiter(LimiterConfig{MaxSlots: 3})
 	first := in(t, d, proxy)

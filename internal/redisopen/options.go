@@ -1,4 +1,4 @@
-package main
+package redisopen
 
 import (
 	"cmp"
@@ -16,34 +16,34 @@ import (
 
 // Timings and size of the connections to Redis, where --redis gives no others.
 const (
-	// redisPool is larger than what the hub does at once, so that the lease never
+	// PoolSize is larger than what the hub does at once, so that the lease never
 	// waits for the rooms. A smaller pool is refused.
-	redisPool    = 48
-	redisPoolMax = 10_000
-	redisIdle    = 2 // connections that are kept open
-	redisDial    = 2 * time.Second
-	redisAnswer  = 2 * time.Second
+	PoolSize    = 48
+	maxPoolSize = 10_000
+	idleConns   = 2 // connections that are kept open
+	dialTimeout = 2 * time.Second
+	ioTimeout   = 2 * time.Second
 )
 
 // Bounds of the timeouts that --redis may give.
 const (
-	// redisLeast is more than replicas may take to confirm (WAIT): an answer that
+	// minTimeout is more than replicas may take to confirm (WAIT): an answer that
 	// is late by that much is no failure.
-	redisLeast = 1500 * time.Millisecond
-	redisMost  = time.Minute
+	minTimeout = 1500 * time.Millisecond
+	maxTimeout = time.Minute
 )
 
-// redisObeyed are the options in the query of a URL that are obeyed, as in
+// supported are the options in the query of a URL that are obeyed, as in
 // https://pkg.go.dev/github.com/redis/go-redis/v9#ParseURL.
-var redisObeyed = []string{
+var supported = []string{
 	"client_name", "conn_max_idle_time", "conn_max_lifetime", "conn_max_lifetime_jitter", "db", "dial_timeout", "idle_timeout",
 	"max_active_conns", "max_concurrent_dials", "max_conn_age", "max_idle_conns", "min_idle_conns", "pool_fifo", "pool_size",
 	"pool_timeout", "read_timeout", "skip_verify", "write_timeout",
 }
 
-// redisRefused are those that go-redis knows too, and why a node has no use for
+// unsupported are those that go-redis knows too, and why a node has no use for
 // them.
-var redisRefused = map[string]string{
+var unsupported = map[string]string{
 	"protocol":                   "a node speaks RESP 2 with every Redis",
 	"max_retries":                noRetries,
 	"min_retry_backoff":          noRetries,
@@ -82,14 +82,14 @@ func parseOne(address string) (*redis.Options, error) {
 	if opts.DB < 0 {
 		return nil, errors.New("--redis is no URL of a Redis: its path must be the number of a database, or nothing")
 	}
-	opts.PoolSize = cmp.Or(opts.PoolSize, redisPool)
+	opts.PoolSize = cmp.Or(opts.PoolSize, PoolSize)
 	if opts.MinIdleConns == 0 {
-		opts.MinIdleConns = min(redisIdle, cmp.Or(opts.MaxIdleConns, redisIdle))
+		opts.MinIdleConns = min(idleConns, cmp.Or(opts.MaxIdleConns, idleConns))
 	}
-	opts.DialTimeout = cmp.Or(opts.DialTimeout, redisDial)
-	opts.ReadTimeout = cmp.Or(opts.ReadTimeout, redisAnswer)
-	opts.WriteTimeout = cmp.Or(opts.WriteTimeout, redisAnswer)
-	opts.PoolTimeout = cmp.Or(opts.PoolTimeout, redisAnswer)
+	opts.DialTimeout = cmp.Or(opts.DialTimeout, dialTimeout)
+	opts.ReadTimeout = cmp.Or(opts.ReadTimeout, ioTimeout)
+	opts.WriteTimeout = cmp.Or(opts.WriteTimeout, ioTimeout)
+	opts.PoolTimeout = cmp.Or(opts.PoolTimeout, ioTimeout)
 	if err := checkBounds(opts); err != nil {
 		return nil, err
 	}
@@ -114,12 +114,12 @@ func checkOptions(address string) error {
 		return nil
 	}
 	for name := range u.Query() {
-		if why, ok := redisRefused[name]; ok {
+		if why, ok := unsupported[name]; ok {
 			return fmt.Errorf("--redis has the option %s, which can't be set: %s: leave it out", name, why)
 		}
-		if !slices.Contains(redisObeyed, name) {
+		if !slices.Contains(supported, name) {
 			// It may be a part of a password: so it is not repeated.
-			return fmt.Errorf("--redis is no URL of a Redis: its query has an option that is unknown here: those known are %s", strings.Join(redisObeyed, ", "))
+			return fmt.Errorf("--redis is no URL of a Redis: its query has an option that is unknown here: those known are %s", strings.Join(supported, ", "))
 		}
 	}
 	if u.Query().Has("skip_verify") && u.Scheme != "rediss" {
@@ -134,27 +134,27 @@ func checkBounds(o *redis.Options) error {
 		name string
 		d    time.Duration
 	}{{"dial_timeout", o.DialTimeout}, {"read_timeout", o.ReadTimeout}, {"write_timeout", o.WriteTimeout}, {"pool_timeout", o.PoolTimeout}} {
-		least := redisLeast
+		least := minTimeout
 		if t.name == "dial_timeout" {
 			least = 100 * time.Millisecond
 		}
-		if t.d < least || t.d > redisMost {
-			return fmt.Errorf("--redis has a %s outside %s to %s: every wait has an end, and Redis needs that long at times", t.name, least, redisMost)
+		if t.d < least || t.d > maxTimeout {
+			return fmt.Errorf("--redis has a %s outside %s to %s: every wait has an end, and Redis needs that long at times", t.name, least, maxTimeout)
 		}
 	}
 	for _, n := range []struct {
 		name       string
 		n, lo, max int
 	}{
-		{"pool_size", o.PoolSize, redisPool, redisPoolMax},
-		{"max_active_conns", cmp.Or(o.MaxActiveConns, o.PoolSize), redisPool, redisPoolMax},
+		{"pool_size", o.PoolSize, PoolSize, maxPoolSize},
+		{"max_active_conns", cmp.Or(o.MaxActiveConns, o.PoolSize), PoolSize, maxPoolSize},
 		{"min_idle_conns", o.MinIdleConns, 0, o.PoolSize},
 		{"max_idle_conns", o.MaxIdleConns, 0, o.PoolSize},
 		{"max_concurrent_dials", o.MaxConcurrentDials, 0, o.PoolSize},
 	} {
 		if n.n < n.lo || n.n > n.max {
 			return fmt.Errorf("--redis has a %s outside %d to %d: a node does up to %d things at once with Redis, on connections that it opens as it needs them",
-				n.name, n.lo, n.max, redisPool)
+				n.name, n.lo, n.max, PoolSize)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package main
+package redisopen
 
 import (
 	"crypto/tls"
@@ -14,25 +14,27 @@ import (
 )
 
 const (
-	redisAtStart = 5 * time.Second
-	// clusterLook is how old this node's picture of a Redis Cluster may be: a
+	// startTimeout bounds one try to use a Redis.
+	startTimeout = 5 * time.Second
+	// clusterReload is the interval at which the slots of a Redis Cluster are read: a
 	// dead primary answers no redirection by which the new one could be found.
-	clusterLook = time.Second
+	clusterReload = time.Second
 )
 
-// redisTarget is what --redis names: exactly one of the first three is set.
-type redisTarget struct {
+// Target is the Redis that a URL names: exactly one of single, cluster and sentinel
+// is set.
+type Target struct {
 	single   *redis.Options
 	cluster  *redis.ClusterOptions
 	sentinel *redis.FailoverOptions
 
-	// name is how messages call it; it holds no password.
+	// name stands in messages; it holds no password.
 	name string
 }
 
-// String returns the URL of the Redis without user, password and options, for
-// logs.
-func (t redisTarget) String() string {
+// String returns the URL of the Redis without user, password and options (for
+// logs).
+func (t Target) String() string {
 	scheme, rest := "redis", ""
 	var secure *tls.Config
 	var db int
@@ -63,8 +65,8 @@ func (t redisTarget) String() string {
 	return scheme + "://" + rest
 }
 
-// address is host:port of one Redis or sentinel; "" for a socket of this machine.
-func (t redisTarget) address() string {
+// address returns host:port of one Redis or sentinel; "" for a Unix socket.
+func (t Target) address() string {
 	switch {
 	case t.cluster != nil:
 		return t.cluster.Addrs[0]
@@ -76,14 +78,14 @@ func (t redisTarget) address() string {
 	return t.single.Addr
 }
 
-// parseRedis reads what --redis gives: host:port or a redis://, rediss:// or
+// Parse reads a value of --redis: host:port or a redis://, rediss:// or
 // unix:// URL for a single Redis; several, comma-separated, for a Redis Cluster;
 // redis+sentinel:// or rediss+sentinel:// with the sentinels' addresses and the
-// primary's name. Its errors never repeat any of it, for it may hold a password
-// in a place where none belongs.
-func parseRedis(given string) (redisTarget, error) {
+// primary's name. Its errors quote no part of the value, which may hold a password
+// in an unexpected place.
+func Parse(given string) (Target, error) {
 	if err := refuseUnescaped(given); err != nil {
-		return redisTarget{}, err
+		return Target{}, err
 	}
 	scheme, rest, ok := strings.Cut(given, "://")
 	usual := "6379"
@@ -94,30 +96,30 @@ func parseRedis(given string) (redisTarget, error) {
 	case "unix":
 		opts, err := parseOne(given)
 		if err != nil {
-			return redisTarget{}, err
+			return Target{}, err
 		}
-		return redisTarget{single: opts, name: opts.Addr}, nil
+		return Target{single: opts, name: opts.Addr}, nil
 	case "redis", "rediss":
 	case "redis+sentinel", "rediss+sentinel":
 		return parseSentinel(strings.TrimSuffix(scheme, "+sentinel"), rest)
 	default:
-		return redisTarget{}, errors.New("--redis begins with a scheme that is unknown here: give redis://, rediss://, unix:// or redis+sentinel://")
+		return Target{}, errors.New("--redis begins with a scheme that is unknown here: give redis://, rediss://, unix:// or redis+sentinel://")
 	}
 	hosts, user, tail, err := splitAddresses(scheme, rest, usual)
 	if err != nil {
-		return redisTarget{}, err
+		return Target{}, err
 	}
 	opts, err := parseOne(scheme + "://" + user + hosts[0] + tail)
 	if err != nil {
-		return redisTarget{}, err
+		return Target{}, err
 	}
 	if len(hosts) == 1 && !strings.Contains(given, ",") {
-		return redisTarget{single: opts, name: opts.Addr}, nil
+		return Target{single: opts, name: opts.Addr}, nil
 	}
 	if opts.DB != 0 {
-		return redisTarget{}, errors.New("--redis names a database of a Redis Cluster, which has only one: leave it out of the URL")
+		return Target{}, errors.New("--redis names a database of a Redis Cluster, which has only one: leave it out of the URL")
 	}
-	return redisTarget{cluster: clusterOptions(opts, hosts), name: strings.Join(hosts, ",")}, nil
+	return Target{cluster: clusterOptions(opts, hosts), name: strings.Join(hosts, ",")}, nil
 }
 
 // percentHint is how characters are written that end a password in a URL.
@@ -197,21 +199,21 @@ func cutTail(scheme, list string) (addresses, tail string) {
 // [user:password@]host:port,host:port/master-name[/db][?query]. User and
 // password are Redis's own; the sentinels' go as sentinel_username and
 // sentinel_password in the query.
-func parseSentinel(scheme, rest string) (redisTarget, error) {
+func parseSentinel(scheme, rest string) (Target, error) {
 	const form = "give it as redis+sentinel://user:password@host:port,host:port/master-name"
 	hosts, user, tail, err := splitAddresses(scheme+"+sentinel", rest, "26379")
 	if err != nil {
-		return redisTarget{}, err
+		return Target{}, err
 	}
 	path, query, _ := strings.Cut(tail, "?")
 	name, db, _ := strings.Cut(strings.Trim(path, "/"), "/")
 	name, err = url.PathUnescape(name)
 	if err != nil || name == "" {
-		return redisTarget{}, errors.New("--redis names no primary for the sentinels to find: " + form)
+		return Target{}, errors.New("--redis names no primary for the sentinels to find: " + form)
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return redisTarget{}, errors.New("--redis has a query that can't be read: " + form)
+		return Target{}, errors.New("--redis has a query that can't be read: " + form)
 	}
 	if db == "" {
 		db = values.Get("db")
@@ -222,9 +224,9 @@ func parseSentinel(scheme, rest string) (redisTarget, error) {
 	}
 	opts, err := parseOne(scheme + "://" + user + hosts[0] + "/" + db + "?" + values.Encode())
 	if err != nil {
-		return redisTarget{}, err
+		return Target{}, err
 	}
-	return redisTarget{
+	return Target{
 		sentinel: failoverOptions(opts, name, hosts, sentinelUser, sentinelPassword),
 		name:     name + " of the sentinels at " + strings.Join(hosts, ","),
 	}, nil
@@ -257,7 +259,7 @@ func clusterOptions(o *redis.Options, hosts []string) *redis.ClusterOptions {
 		// Scripts' keys tell where a command goes; the client need not ask for a
 		// table of all commands, which its user may not be let have.
 		DisableRoutingPolicies:     true,
-		ClusterStateReloadInterval: clusterLook,
+		ClusterStateReloadInterval: clusterReload,
 		PoolSize:                   o.PoolSize, PipelinePoolSize: o.PipelinePoolSize, MinIdleConns: o.MinIdleConns,
 		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, PoolTimeout: o.PoolTimeout,
 		DialerRetries: o.DialerRetries, ContextTimeoutEnabled: o.ContextTimeoutEnabled, DisableIdentity: o.DisableIdentity,
@@ -280,7 +282,7 @@ func failoverOptions(o *redis.Options, master string, sentinels []string, user, 
 }
 
 // client opens the connections; it does not dial yet.
-func (t redisTarget) client() redis.UniversalClient {
+func (t Target) client() redis.UniversalClient {
 	switch {
 	case t.cluster != nil:
 		return redis.NewClusterClient(t.cluster)

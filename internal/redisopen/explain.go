@@ -1,4 +1,4 @@
-package main
+package redisopen
 
 import (
 	"context"
@@ -7,93 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"example.com/chat/internal/redisbroker"
 )
-
-// What is said to Redis is in internal/redisbroker, and what the hub may expect of
-// it is the contract room.Broker. Here a Redis is opened, and what can go wrong
-// with that is put into words; redisurl.go reads where it is.
-
-// openBroker connects to a Redis; its error is one line that says what to do.
-// close ends the connections.
-func openBroker(ctx context.Context, given string, cfg redisbroker.Config) (b *redisbroker.Broker, close func(), err error) {
-	target, err := parseRedis(given)
-	if err != nil {
-		return nil, nil, err
-	}
-	quiet.Do(func() { redis.SetLogger(discardLog{}) })
-	client := target.client()
-	ctx, cancel := context.WithTimeout(ctx, redisAtStart)
-	defer cancel()
-	cfg.Client = client
-	b, err = redisbroker.New(ctx, cfg)
-	if err != nil {
-		_ = client.Close()
-		return nil, nil, explainRedis(target, target.closer(ctx, err))
-	}
-	return b, func() { _ = client.Close() }, nil
-}
-
-// Waits between two tries to reach a Redis that is not up yet.
-const (
-	redisAgainMin = 50 * time.Millisecond
-	redisAgainMax = time.Second
-)
-
-// awaitRedis returns when the Redis answers, lets the client in and can be written
-// to. It waits as long as given for one that is not up yet, and logs once that it
-// does; a refusal, as of a password, ends it at once. Its error is one line that
-// says what to do.
-func awaitRedis(ctx context.Context, given, namespace string, longest time.Duration, log *slog.Logger) error {
-	target, err := parseRedis(given)
-	if err != nil {
-		return err
-	}
-	quiet.Do(func() { redis.SetLogger(discardLog{}) })
-	client := target.client()
-	defer func() { _ = client.Close() }()
-	began, again, waiting := time.Now(), redisAgainMin, false
-	for {
-		trying, cancel := context.WithTimeout(ctx, redisAtStart)
-		err := redisbroker.Check(trying, client, namespace)
-		if err != nil {
-			err = target.closer(trying, err)
-		}
-		cancel()
-		left := longest - time.Since(began)
-		switch {
-		case err == nil:
-			if waiting {
-				log.Info("redis is there", "after", time.Since(began).Round(time.Millisecond))
-			}
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case left <= 0 || !target.mayComeUp(err):
-			return explainRedis(target, err)
-		case !waiting:
-			waiting = true
-			log.Warn("redis can't be used yet; waiting for it", "redis", target.String(), "longest", longest, "error", explainRedis(target, err))
-		}
-		timer := time.NewTimer(min(again, left))
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
-		again = min(2*again, redisAgainMax)
-	}
-}
 
 // passing are the replies of a Redis that is on its way up, with its replicas and
 // its cluster, or busy for a moment.
@@ -101,7 +21,7 @@ var passing = []string{"LOADING", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "BUSY
 
 // mayComeUp reports whether a Redis that failed so may work later without any
 // change of the node's flags.
-func (t redisTarget) mayComeUp(err error) bool {
+func (t Target) mayComeUp(err error) bool {
 	var (
 		reply    redis.Error
 		signer   x509.UnknownAuthorityError
@@ -131,15 +51,15 @@ type operatorError struct{ text, hint string }
 
 func (e *operatorError) Error() string { return e.text }
 
-// closer looks closer at why a Redis can't be used: a sentinel knows no streams,
-// and a replica takes no writes, but knows its primary. Where nothing more is to
-// be learned it returns err.
-func (t redisTarget) closer(ctx context.Context, err error) error {
+// diagnose finds out more about why a Redis cannot be used: a sentinel knows no
+// streams, and a replica takes no writes but knows its primary. It returns err if it
+// finds nothing.
+func (t Target) diagnose(ctx context.Context, err error) error {
 	upper := strings.ToUpper(err.Error())
 	if t.sentinel != nil || !strings.Contains(upper, "UNKNOWN COMMAND") && !strings.Contains(upper, "READONLY") {
 		return err
 	}
-	opts := redis.Options{MaxRetries: -1, DisableIdentity: true, Protocol: 2, PoolSize: 1, DialTimeout: redisDial}
+	opts := redis.Options{MaxRetries: -1, DisableIdentity: true, Protocol: 2, PoolSize: 1, DialTimeout: dialTimeout}
 	if t.cluster != nil {
 		opts.Addr, opts.Username, opts.Password, opts.TLSConfig = t.cluster.Addrs[0], t.cluster.Username, t.cluster.Password, t.cluster.TLSConfig
 	} else {
@@ -169,15 +89,6 @@ func (t redisTarget) closer(ctx context.Context, err error) error {
 	return err
 }
 
-// quiet keeps go-redis from writing to standard error, once for the process:
-// what goes wrong comes as an error, and is logged where it is met.
-var quiet sync.Once
-
-type discardLog struct{}
-
-// Printf drops what go-redis has to say.
-func (discardLog) Printf(context.Context, string, ...any) {}
-
 // refusals are what a Redis may answer, by what is in it in upper case, and
 // what to do then. The first that fits counts.
 var refusals = []struct{ answer, hint string }{
@@ -206,7 +117,7 @@ var refusals = []struct{ answer, hint string }{
 const anotherProtocol = "it speaks another protocol: is this the port of a Redis, and TLS only with rediss://?"
 
 // explainRedis puts into words why a Redis can't be used.
-func explainRedis(target redisTarget, err error) error {
+func explain(target Target, err error) error {
 	text := firstLine(err)
 	hint := networkHint(err)
 	var operator *operatorError
