@@ -3,6 +3,6 @@
 // Sub-packages hold what needs more of the chat: redistest starts Redis servers,
 // and fakenode starts nodes that misbehave on command.
 //
-// Only tests import it. It imports no other package of the chat, so that tests of
-// every package can use it.
+// Only tests import it. Of the chat's packages it imports internal/protocol alone, so
+// that tests of every other package can use it.
 package chattest

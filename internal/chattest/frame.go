@@ -3,58 +3,53 @@ package chattest
 import (
 	"strconv"
 	"strings"
+
+	"example.com/chat/internal/protocol"
 )
 
 // Frame is any event of the protocol as a Client reads it: the fields of all of them,
 // in their JSON form.
 type Frame struct {
-	Type      string  `json:"type"`
-	Ref       any     `json:"ref"`
-	Room      string  `json:"room"`
-	ID        string  `json:"id"`
-	Key       string  `json:"key"`
-	Text      string  `json:"text"`
-	Time      int64   `json:"time"`
-	User      User    `json:"user"`
-	Node      any     `json:"node"` // an object in welcome, an id in message
-	Nodes     []Node  `json:"nodes"`
-	Token     string  `json:"token"`
-	Version   int     `json:"version"`
-	Head      string  `json:"head"`
-	Recovered bool    `json:"recovered"`
-	Messages  []Frame `json:"messages"`
-	Members   []User  `json:"members"`
-	Joined    []User  `json:"joined"`
-	Left      []User  `json:"left"`
-	Count     int     `json:"count"`
-	Duplicate bool    `json:"duplicate"`
-	More      bool    `json:"more"`
-	Code      string  `json:"code"`
-	Message   string  `json:"message"`
-	Retry     int64   `json:"retry_after"`
-	Broker    string  `json:"broker"`
-	Action    string  `json:"action"`
-	Until     int64   `json:"until"`
-	Reason    string  `json:"reason"`
-	Limits    struct {
-		Text, Rooms, Burst int
-		Rate               float64
-	} `json:"limits"`
-	Rooms []struct {
-		Room  string `json:"room"`
-		Count int    `json:"count"`
-		Last  int64  `json:"last"`
-	} `json:"rooms"`
+	Type      string               `json:"type"`
+	Ref       any                  `json:"ref"`
+	Room      string               `json:"room"`
+	ID        string               `json:"id"`
+	Key       string               `json:"key"`
+	Text      string               `json:"text"`
+	Time      int64                `json:"time"`
+	User      User                 `json:"user"`
+	Node      any                  `json:"node"` // an object in welcome, an id in message
+	Nodes     []Node               `json:"nodes"`
+	Token     string               `json:"token"`
+	Version   int                  `json:"version"`
+	Head      string               `json:"head"`
+	Recovered bool                 `json:"recovered"`
+	Messages  []Frame              `json:"messages"`
+	Members   []User               `json:"members"`
+	Joined    []User               `json:"joined"`
+	Left      []User               `json:"left"`
+	Count     int                  `json:"count"`
+	Duplicate bool                 `json:"duplicate"`
+	More      bool                 `json:"more"`
+	Code      string               `json:"code"`
+	Message   string               `json:"message"`
+	Retry     int64                `json:"retry_after"`
+	Broker    string               `json:"broker"`
+	Action    string               `json:"action"`
+	Until     int64                `json:"until"`
+	Reason    string               `json:"reason"`
+	Limits    protocol.Limits      `json:"limits"`
+	Rooms     []protocol.RoomCount `json:"rooms"`
 
 	// Raw is the JSON itself.
 	Raw string `json:"-"`
 }
 
 // User is a user in a Frame.
-type User struct{ ID, Name string }
+type User = protocol.User
 
 // Node is a node in a Frame.
-type Node struct{ ID, URL string }
+type Node = protocol.Node
 
 // Seq returns the sequence number of the frame's id.
 func (f Frame) Seq() int {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"example.com/chat/internal/protocol"
 )
 
 // Cluster is what its nodes share: the rooms' logs and who is who.
@@ -23,8 +25,8 @@ type Cluster struct {
 	mu    sync.Mutex // guards the fields below, and the nodes' and peers' own
 	nodes []*Node
 	rooms map[string]*log
-	users map[string]user // by token
-	made  int             // users
+	users map[string]protocol.User // by token
+	made  int                      // users
 	clock int64
 	// piece is how many entries one joined holds, 0 for all; withheld tells that
 	// the rest of them never follows.
@@ -33,11 +35,6 @@ type Cluster struct {
 	renew    bool
 	// announced is the URL that every node announces for all; "" for each its own.
 	announced string
-}
-
-type user struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
 }
 
 type log struct {
@@ -50,12 +47,12 @@ type entry struct {
 	id   string
 	seq  int64
 	time int64
-	raw  json.RawMessage
+	raw  []byte
 }
 
 // New begins a cluster without nodes.
 func New() *Cluster {
-	return &Cluster{Text: 4000, Burst: 1000, rooms: make(map[string]*log), users: make(map[string]user), clock: 1_764_000_000_000}
+	return &Cluster{Text: 4000, Burst: 1000, rooms: make(map[string]*log), users: make(map[string]protocol.User), clock: 1_764_000_000_000}
 }
 
 // Start adds a node, which ends with the test.
@@ -101,7 +98,7 @@ func (c *Cluster) Say(room, text string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.logLocked(room)
-	e := c.appendLocked(l, room, user{"u-other", "Other"}, "other-"+strconv.FormatInt(l.seq, 10), text, "n0")
+	e := c.appendLocked(l, room, protocol.User{ID: "u-other", Name: "Other"}, "other-"+strconv.FormatInt(l.seq, 10), text, "n0")
 	return e.id
 }
 
@@ -127,7 +124,7 @@ func (c *Cluster) Wipe(room string, tell bool) {
 	c.rooms[room] = &log{keys: make(map[string]entry)}
 	c.clock += 1000
 	if tell {
-		c.publishLocked(room, []byte(fmt.Sprintf(`{"type":"reset","room":%q,"head":"0-0"}`, room)))
+		c.publishLocked(room, protocol.Reset(room, protocol.ID{}).AppendFrame(nil))
 	}
 }
 
@@ -160,16 +157,15 @@ func (c *Cluster) logLocked(room string) *log {
 	return l
 }
 
-func (c *Cluster) appendLocked(l *log, room string, u user, key, text, node string) entry {
+func (c *Cluster) appendLocked(l *log, room string, u protocol.User, key, text, node string) entry {
 	l.seq++
 	c.clock++
 	e := entry{id: fmt.Sprintf("%d-%d", c.clock, l.seq), seq: l.seq, time: c.clock}
-	e.raw = mustJSON(map[string]any{
-		"id": e.id, "room": room, "key": key, "user": u, "text": text, "time": e.time, "node": node,
-	})
+	id := protocol.ID{MS: e.time, Seq: e.seq}
+	e.raw = protocol.AppendEntry(nil, id, room, protocol.Message(u, key, text, node), 0)
 	l.entries = append(l.entries, e)
 	l.keys[u.ID+" "+key] = e
-	c.publishLocked(room, append([]byte(`{"type":"message",`), e.raw[1:]...))
+	c.publishLocked(room, e.frame())
 	return e
 }
 
@@ -183,11 +179,11 @@ func (c *Cluster) publishLocked(room string, frame []byte) {
 	}
 }
 
-func (c *Cluster) nodesLocked(self *Node) []map[string]string {
-	list := []map[string]string{{"id": self.ID, "url": cmp.Or(c.announced, self.URL)}}
+func (c *Cluster) nodesLocked(self *Node) []protocol.Node {
+	list := []protocol.Node{{ID: self.ID, URL: cmp.Or(c.announced, self.URL)}}
 	for _, n := range c.nodes {
 		if n != self && !n.dead {
-			list = append(list, map[string]string{"id": n.ID, "url": cmp.Or(c.announced, n.URL)})
+			list = append(list, protocol.Node{ID: n.ID, URL: cmp.Or(c.announced, n.URL)})
 		}
 	}
 	return list
@@ -195,7 +191,7 @@ func (c *Cluster) nodesLocked(self *Node) []map[string]string {
 
 // joined answers join: the newest 50, or all after a cursor, most at once; rest is
 // what is to follow.
-func (l *log) joined(room, after string, most int) (fields map[string]any, rest []entry) {
+func (l *log) joined(room, after string, most int) (reply protocol.Event, rest []entry) {
 	list, recovered := l.entries[max(0, len(l.entries)-50):], false
 	switch {
 	case after == "0-0":
@@ -207,20 +203,17 @@ func (l *log) joined(room, after string, most int) (fields map[string]any, rest 
 			list, recovered = l.entries[i+1:], true
 		}
 	}
-	head := "0-0"
+	var head protocol.ID
 	if n := len(l.entries); n > 0 {
-		head = l.entries[n-1].id
+		head = protocol.ID{MS: l.entries[n-1].time, Seq: l.entries[n-1].seq}
 	}
 	if most > 0 && len(list) > most {
 		list, rest = list[:most], list[most:]
 	}
-	return map[string]any{
-		"type": "joined", "room": room, "head": head, "recovered": recovered, "more": len(rest) > 0,
-		"messages": raws(list), "members": []user{}, "count": 0,
-	}, rest
+	return protocol.Joined(room, head, recovered, raws(list), len(rest) > 0, nil, 0), rest
 }
 
-func (l *log) history(room, before string, limit int) map[string]any {
+func (l *log) history(room, before string, limit int) protocol.Event {
 	list := l.entries
 	if _, seq, ok := strings.Cut(before, "-"); ok {
 		n, _ := strconv.ParseInt(seq, 10, 64)
@@ -228,21 +221,16 @@ func (l *log) history(room, before string, limit int) map[string]any {
 		list = list[:max(0, i)]
 	}
 	older := max(0, len(list)-limit)
-	return map[string]any{"type": "history", "room": room, "messages": raws(list[older:]), "more": older > 0}
+	return protocol.Histories(room, raws(list[older:]), older > 0)
 }
 
-func raws(list []entry) []json.RawMessage {
-	out := make([]json.RawMessage, len(list))
+func raws(list []entry) []protocol.Entry {
+	out := make([]protocol.Entry, len(list))
 	for i, e := range list {
-		out[i] = e.raw
+		out[i] = protocol.Entry{Raw: e.raw}
 	}
 	return out
 }
 
-func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("fakenode: " + err.Error())
-	}
-	return b
-}
+// frame is the entry as the event "message".
+func (e entry) frame() []byte { return protocol.Entry{Raw: e.raw}.Event().AppendFrame(nil) }

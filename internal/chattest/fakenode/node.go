@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/websocket"
+
+	"example.com/chat/internal/protocol"
 )
 
 // Command is what a client said.
@@ -58,7 +61,7 @@ type peer struct {
 	ws    *websocket.Conn
 	out   chan []byte
 	rooms map[string]bool
-	user  user
+	user  protocol.User
 	gone  chan struct{}
 	rest  []entry // of a joined that was the newest reply
 }
@@ -290,28 +293,23 @@ func (n *Node) commandLocked(p *peer, c Command) bool {
 func (n *Node) restLocked(p *peer) {
 	for _, e := range p.rest {
 		if !n.cluster.withheld {
-			p.push(append([]byte(`{"type":"message",`), e.raw[1:]...))
+			p.push(e.frame())
 		}
 	}
 	p.rest = nil
 }
 
-func (n *Node) reply(p *peer, c Command, fields map[string]any) {
-	if c.Ref != nil {
-		fields["ref"] = c.Ref
-	}
-	p.push(mustJSON(fields))
+func (n *Node) reply(p *peer, c Command, e protocol.Event) {
+	p.push(e.WithRef(jsontext.Value(c.Ref)).AppendFrame(nil))
 }
 
-func refusal(code string, c Command, retryAfter int) map[string]any {
-	fields := map[string]any{"type": "error", "code": code, "message": "refused: " + code, "room": c.Room, "key": c.Key}
-	if retryAfter > 0 {
-		fields["retry_after"] = retryAfter
-	}
-	return fields
+func refusal(code string, c Command, retryAfter int) protocol.Event {
+	return protocol.ErrorEvent{
+		Code: protocol.Code(code), Message: "refused: " + code, Room: c.Room, Key: c.Key, RetryAfter: int64(retryAfter),
+	}.Event()
 }
 
-func (n *Node) obeyLocked(p *peer, c Command) map[string]any {
+func (n *Node) obeyLocked(p *peer, c Command) protocol.Event {
 	l := n.cluster.logLocked(c.Room)
 	if c.Type != "hello" && p.user.ID == "" {
 		return refusal("hello_first", c, 0)
@@ -320,15 +318,15 @@ func (n *Node) obeyLocked(p *peer, c Command) map[string]any {
 	case "hello":
 		return n.helloLocked(p, c)
 	case "ping":
-		return map[string]any{"type": "pong"}
+		return protocol.Pong()
 	case "join":
 		p.rooms[c.Room] = true
-		fields, rest := l.joined(c.Room, c.After, n.cluster.piece)
+		reply, rest := l.joined(c.Room, c.After, n.cluster.piece)
 		p.rest = rest
-		return fields
+		return reply
 	case "leave":
 		delete(p.rooms, c.Room)
-		return map[string]any{"type": "left", "room": c.Room}
+		return protocol.Left(c.Room)
 	case "history":
 		return l.history(c.Room, c.Before, c.Limit)
 	case "send":
@@ -337,7 +335,7 @@ func (n *Node) obeyLocked(p *peer, c Command) map[string]any {
 	return refusal("unknown_type", c, 0)
 }
 
-func (n *Node) helloLocked(p *peer, c Command) map[string]any {
+func (n *Node) helloLocked(p *peer, c Command) protocol.Event {
 	token := c.Token
 	u, known := n.cluster.users[token]
 	switch {
@@ -346,7 +344,7 @@ func (n *Node) helloLocked(p *peer, c Command) map[string]any {
 	case !known:
 		n.cluster.made++
 		id := strconv.Itoa(n.cluster.made)
-		u = user{"u" + id, "guest-" + id}
+		u = protocol.User{ID: "u" + id, Name: "guest-" + id}
 		token = fmt.Sprintf("token.%s.%d", id, n.cluster.clock)
 	}
 	if c.Name != "" {
@@ -355,14 +353,13 @@ func (n *Node) helloLocked(p *peer, c Command) map[string]any {
 	n.cluster.users[token] = u
 	p.user = u
 	nodes := n.cluster.nodesLocked(n)
-	return map[string]any{
-		"renewed": c.Token != "" && !known,
-		"type":    "welcome", "user": u, "token": token, "node": nodes[0], "nodes": nodes, "version": 1,
-		"limits": map[string]any{"text": n.cluster.Text, "rooms": 100, "rate": n.cluster.Rate, "burst": n.cluster.Burst},
-	}
+	return protocol.WelcomeEvent{
+		User: u, Token: token, Node: nodes[0], Nodes: nodes, Version: protocol.Version, Renewed: c.Token != "" && !known,
+		Limits: protocol.Limits{Text: n.cluster.Text, Rooms: 100, Rate: n.cluster.Rate, Burst: n.cluster.Burst},
+	}.Event()
 }
 
-func (n *Node) sendLocked(p *peer, c Command, l *log) map[string]any {
+func (n *Node) sendLocked(p *peer, c Command, l *log) protocol.Event {
 	switch {
 	case !p.rooms[c.Room]:
 		return refusal("not_joined", c, 0)
@@ -375,5 +372,5 @@ func (n *Node) sendLocked(p *peer, c Command, l *log) map[string]any {
 	if !duplicate {
 		e = n.cluster.appendLocked(l, c.Room, p.user, c.Key, c.Text, n.ID)
 	}
-	return map[string]any{"type": "sent", "room": c.Room, "key": c.Key, "id": e.id, "time": e.time, "duplicate": duplicate}
+	return protocol.Sent(c.Room, c.Key, protocol.ID{MS: e.time, Seq: e.seq}, e.time, duplicate)
 }
