@@ -1,15 +1,12 @@
 package chattest
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -44,7 +41,8 @@ type Process struct {
 	err  error // of Wait; set before done is closed
 }
 
-// Start starts a process. If the test fails, its log shows what the process wrote.
+// Start starts a process. If the test fails, its log shows what the process wrote
+// into its own Outputs.
 func Start(t testing.TB, c Command) *Process {
 	t.Helper()
 	p := &Process{Cmd: exec.Command(c.Path, c.Args...), Stdout: c.Stdout, Stderr: c.Stderr, t: t, done: make(chan struct{})}
@@ -74,7 +72,7 @@ func Start(t testing.TB, c Command) *Process {
 	}()
 	t.Cleanup(func() {
 		p.Kill()
-		if t.Failed() {
+		if t.Failed() && c.Stderr == nil {
 			t.Logf("%s %v\nstdout:\n%s\nstderr:\n%s", c.Path, c.Args, lastLines(p.Out()), lastLines(p.Errs()))
 		}
 	})
@@ -159,64 +157,6 @@ func NodeURL(stdout string, k int) string {
 		}
 	}
 	return ""
-}
-
-// builds are the programs that this test binary has built.
-var builds struct {
-	mu    sync.Mutex // guards the fields below
-	dir   string     // "" until the first build
-	paths map[string]func() (string, error)
-}
-
-// Build builds the program, with further arguments of "go build", and returns its
-// path. The program has the race detector if the test has it. The same arguments are
-// built once for all tests of a package, whose TestMain calls RemoveBuilds.
-func Build(t testing.TB, args ...string) string {
-	t.Helper()
-	path, err := buildOnce(args)()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func buildOnce(args []string) func() (string, error) {
-	builds.mu.Lock()
-	defer builds.mu.Unlock()
-	if builds.dir == "" {
-		dir, err := os.MkdirTemp("", "chat-test-")
-		if err != nil {
-			return func() (string, error) { return "", err }
-		}
-		builds.dir, builds.paths = dir, make(map[string]func() (string, error))
-	}
-	key := strings.Join(args, "\x00")
-	if builds.paths[key] == nil {
-		path := filepath.Join(builds.dir, "chat"+strconv.Itoa(len(builds.paths)))
-		builds.paths[key] = sync.OnceValues(func() (string, error) { return path, build(path, args) })
-	}
-	return builds.paths[key]
-}
-
-func build(path string, args []string) error {
-	line := append([]string{"build", "-o", path}, args...)
-	if Race {
-		line = append(line, "-race")
-	}
-	if out, err := exec.Command("go", append(line, "example.com/chat")...).CombinedOutput(); err != nil {
-		return fmt.Errorf("build the program: %w: %s", err, out)
-	}
-	return nil
-}
-
-// RemoveBuilds removes what Build has built. TestMain calls it after the tests.
-func RemoveBuilds() {
-	builds.mu.Lock()
-	defer builds.mu.Unlock()
-	if builds.dir != "" {
-		_ = os.RemoveAll(builds.dir)
-		builds.dir = ""
-	}
 }
 
 // FreePorts returns n ports of the loopback that are free now.

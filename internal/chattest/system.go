@@ -109,6 +109,18 @@ func Children(t testing.TB, parent int) []int {
 	return pids
 }
 
+// CommandLine returns the program and the arguments of a process, nil if it does not
+// exist.
+func CommandLine(t testing.TB, pid int) []string {
+	t.Helper()
+	p, err := proc(t).Proc(pid)
+	if err != nil {
+		return nil
+	}
+	line, _ := p.CmdLine()
+	return line
+}
+
 // Usage is what a process uses.
 type Usage struct {
 	// CPU is the processor time since the start, in the kernel and outside.

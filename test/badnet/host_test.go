@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"runtime"
 	"sync"
 	"syscall"
@@ -154,54 +153,27 @@ func (h *host) dial(ctx context.Context, network, addr string) (c net.Conn, err 
 	return c, err
 }
 
-// process is a program that runs on a host.
-type process struct {
-	cmd *exec.Cmd
-	out chattest.Output
-	end chan struct{} // closed when it has ended
-}
-
 // start runs a program on the host; it is killed when the test ends.
-func (h *host) start(dir string, env []string, path string, args ...string) *process {
+func (h *host) start(dir string, env []string, path string, args ...string) *chattest.Process {
 	h.t.Helper()
-	p := &process{cmd: exec.Command(path, args...), end: make(chan struct{})}
-	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	h.work <- func() { started <- p.cmd.Start() }
-	if err := <-started; err != nil {
-		h.t.Fatal(err)
-	}
-	go func() { // ends with the process
-		_ = p.cmd.Wait()
-		close(p.end)
-	}()
-	h.t.Cleanup(p.kill)
-	return p
-}
-
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.end
-}
-
-// ended reports whether the process has.
-func (p *process) ended() bool {
-	select {
-	case <-p.end:
-		return true
-	default:
-		return false
-	}
+	out := new(chattest.Output) // of both kinds
+	return chattest.Start(h.t, chattest.Command{
+		Path: path, Args: args, Env: env, Dir: dir, Stdout: out, Stderr: out,
+		Attributes: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+		Start: func(start func() error) error {
+			started := make(chan error)
+			h.work <- func() { started <- start() }
+			return <-started
+		},
+	})
 }
 
 // await waits until something listens at an address of the host.
-func (h *host) await(p *process, addr string) {
+func (h *host) await(p *chattest.Process, addr string) {
 	h.t.Helper()
 	chattest.Eventually(h.t, h.name+" to listen at "+addr, func() bool {
-		if p.ended() {
-			h.t.Fatalf("%s has ended: %s", p.cmd.Path, p.out.String())
+		if p.Ended() {
+			h.t.Fatalf("%s has ended: %s", p.Cmd.Path, p.Out())
 		}
 		c, err := h.dial(h.t.Context(), "tcp", addr)
 		if err == nil {

@@ -12,10 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -53,9 +50,7 @@ func TestMain(m *testing.M) {
 	fmt.Printf("-badnet.seed=%d repeats this run\n", *seed)
 	redis.SetLogger(silence{}) // what goes wrong comes as an error too
 	status := m.Run()
-	if program.dir != "" {
-		_ = os.RemoveAll(program.dir)
-	}
+	chattest.RemoveBuilds()
 	os.Exit(status)
 }
 
@@ -63,34 +58,6 @@ type silence struct{}
 
 // Printf drops what go-redis has to say.
 func (silence) Printf(context.Context, string, ...any) {}
-
-// program is the chat as a file that can be run, built when the first test wants it.
-var program struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-// build builds the program and returns its path.
-func build(t *testing.T) string {
-	t.Helper()
-	program.once.Do(func() {
-		if program.dir, program.err = os.MkdirTemp("", "chat-badnet-"); program.err != nil {
-			return
-		}
-		args := []string{"build", "-o", filepath.Join(program.dir, "chat")}
-		if chattest.Race {
-			args = append(args, "-race")
-		}
-		if out, err := exec.Command("go", append(args, "example.com/chat")...).CombinedOutput(); err != nil {
-			program.err = fmt.Errorf("build the program: %w: %s", err, out)
-		}
-	})
-	if program.err != nil {
-		t.Fatal(program.err)
-	}
-	return filepath.Join(program.dir, "chat")
-}
 
 // nodes is how many there are.
 const nodes = 3
@@ -107,7 +74,7 @@ type rig struct {
 	rdb    *redis.Client
 	nodes  []*host
 	urls   []string
-	run    []*process // the nodes' programs
+	run    []*chattest.Process // the nodes' programs
 	fleet  *load.Fleet
 	hosts  int
 }
@@ -125,7 +92,7 @@ func newRig(t *testing.T, args ...string) *rig {
 	r.random = rand.New(rand.NewPCG(*seed, salt))
 	r.net = newNetwork(t, r.fork())
 	r.redis = r.host("redis")
-	path := build(t)
+	path := chattest.Build(t)
 	p := r.redis.start(t.TempDir(), nil, server, "--bind", r.redis.ip, "--port", "6379", "--save", "", "--protected-mode", "no")
 	r.redis.await(p, r.redis.ip+":6379")
 	r.rdb = redis.NewClient(&redis.Options{Addr: r.redis.ip + ":6379", Protocol: 2, Dialer: r.redis.dial})
@@ -319,7 +286,7 @@ func (r *rig) tell() {
 		r.t.Log(c.State())
 	}
 	for i, p := range r.run {
-		text := p.out.String()
+		text := p.Out()
 		lines := strings.SplitAfter(text, "\n")
 		r.t.Logf("%s:\n%s", r.nodes[i].name, strings.Join(lines[max(0, len(lines)-30):], ""))
 	}

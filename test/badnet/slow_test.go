@@ -195,15 +195,15 @@ func (r *rig) page(t *testing.T, h *host, room string, count int) (got func(want
 	}
 	began := time.Now()
 	p := h.start(clienttest.Dir(t), nil, node, paths[0], paths[1], r.urls[0], room, fmt.Sprint(count), fmt.Sprint(slowPatience.Milliseconds()))
-	chattest.Eventually(t, "the page's client to join", func() bool { return strings.HasPrefix(p.out.String(), "joined\n") })
+	chattest.Eventually(t, "the page's client to join", func() bool { return strings.HasPrefix(p.Out(), "joined\n") })
 	return func(want []string, connects int) {
 		t.Helper()
-		chattest.EventuallyWithin(t, slowPatience+10*time.Second, "the script's end", p.ended)
+		chattest.EventuallyWithin(t, slowPatience+10*time.Second, "the script's end", p.Ended)
 		var got struct {
 			IDs            []string
 			Connects, Gaps int
 		}
-		decode(t, strings.TrimPrefix(p.out.String(), "joined\n"), &got)
+		decode(t, strings.TrimPrefix(p.Out(), "joined\n"), &got)
 		if !slices.Equal(got.IDs, want) || got.Gaps > 0 {
 			t.Errorf("it has %d of %d messages, and was told of %d gaps", len(got.IDs), len(want), got.Gaps)
 		}
@@ -227,7 +227,7 @@ func (r *rig) official(t *testing.T, room, after, transports string, want []stri
 	h := r.slowHost(t)
 	began := time.Now()
 	p := h.start(dir, nil, node, script, r.urls[2], room, after, fmt.Sprint(len(want)), fmt.Sprint(slowPatience.Milliseconds()), transports)
-	chattest.EventuallyWithin(t, slowPatience+10*time.Second, "the script's end", p.ended)
+	chattest.EventuallyWithin(t, slowPatience+10*time.Second, "the script's end", p.Ended)
 	var got struct {
 		IDs       []string
 		Recovered bool
@@ -235,7 +235,7 @@ func (r *rig) official(t *testing.T, room, after, transports string, want []stri
 		Lost      []string
 		Transport string
 	}
-	decode(t, p.out.String(), &got)
+	decode(t, p.Out(), &got)
 	if !slices.Equal(got.IDs, want) || got.Recovered != (after != "") {
 		t.Errorf("it has %d of %d messages, recovered %v", len(got.IDs), len(want), got.Recovered)
 	}

@@ -36,7 +36,7 @@ const stepWithin = 20 * time.Second
 
 // shared is what all tests have in common; it ends with the process.
 var shared struct {
-	dir string // of the program and the browser's profile
+	dir string // of the browser's profile
 
 	browser sync.Once // guards the fields below
 	ctx     context.Context
@@ -57,6 +57,7 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	defer chattest.RemoveBuilds()
 	shared.dir = dir
 	defer func() {
 		if shared.stop != nil {

@@ -6,9 +6,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,94 +13,42 @@ import (
 	"syscall"
 	"testing"
 
-	"example.com/chat/embed"
 	"example.com/chat/internal/chattest"
 )
 
-// build builds the program once for all tests.
-var build = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(shared.dir, "chat")
-	cmd := exec.Command("go", "build", "-o", path, "example.com/chat")
-	cmd.Stderr = os.Stderr
-	return path, cmd.Run()
-})
-
 // program is a running chat of one test.
 type program struct {
-	t   *testing.T
-	cmd *exec.Cmd
-
-	done chan struct{} // closed when it has ended
-
-	stdout, stderr chattest.Output
+	*chattest.Process
+	t *testing.T
 }
 
 // start starts the built program on free ports; it ends with the test.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	chromium(t)
-	path, err := build()
-	if err != nil {
-		t.Fatalf("build chat: %v", err)
-	}
-	p := &program{t: t, cmd: exec.Command(path, append([]string{"--addr=127.0.0.1:0", "--host=" + lan, "--ui=demo"}, args...)...), done: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
-	// The children of --nodes end when their parent does; it has no terminal.
-	if _, err := p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { // ends with the process, which the cleanup kills
-		_ = p.cmd.Wait()
-		close(p.done)
-	}()
-	t.Cleanup(func() {
-		p.kill()
-		if t.Failed() {
-			t.Logf("%v:\n%s", args, p.stderr.String())
-		}
-	})
-	return p
+	args = append([]string{"--addr=127.0.0.1:0", "--host=" + lan, "--ui=demo"}, args...)
+	return &program{chattest.Start(t, chattest.Command{Path: chattest.Build(t), Args: args}), t}
 }
 
-func (p *program) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.done
-}
-
-// url waits for the k-th node, and returns its URL.
+// url waits until the k-th node takes users, and returns its URL.
 func (p *program) url(k int) string {
 	p.t.Helper()
-	found := ""
-	chattest.Eventually(p.t, "node "+strconv.Itoa(k), func() bool {
-		for line := range strings.Lines(p.stdout.String()) {
-			if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "node "+strconv.Itoa(k)+"  "); ok {
-				found = strings.TrimSpace(rest)
-			}
-		}
-		return found != ""
-	})
-	chattest.Eventually(p.t, found+" to be ready", func() bool {
-		res, err := http.Get(strings.Replace(found, lan, "127.0.0.1", 1) + "/readyz")
+	url := p.URL(k)
+	chattest.Eventually(p.t, url+" to be ready", func() bool {
+		res, err := http.Get(strings.Replace(url, lan, "127.0.0.1", 1) + "/readyz")
 		if err != nil {
 			return false
 		}
 		defer res.Body.Close()
 		return res.StatusCode == http.StatusOK
 	})
-	return found
+	return url
 }
 
 // killNode kills the process that listens at a node's URL.
 func (p *program) killNode(at string) {
 	p.t.Helper()
-	pid := chattest.Listener(p.t, port(p.t, at))
-	if pid == 0 {
-		p.t.Fatalf("no process listens at %s", at)
-	}
-	_ = syscall.Kill(pid, syscall.SIGKILL)
+	_ = syscall.Kill(chattest.PIDAt(p.t, at), syscall.SIGKILL)
 }
 
 func port(t *testing.T, at string) string {
@@ -129,11 +74,7 @@ type gate struct {
 
 func newGate(t *testing.T, host string) *gate {
 	t.Helper()
-	ports, err := embed.FreePorts("127.0.0.1", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gate{to: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0])), conns: make(map[net.Conn]bool)}
+	g := &gate{to: net.JoinHostPort("127.0.0.1", strconv.Itoa(chattest.FreePorts(t, 1)[0])), conns: make(map[net.Conn]bool)}
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: g.to})
 		// The node takes it for the browser itself, whatever the gate's name.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"example.com/chat/embed"
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
 )
 
@@ -36,10 +36,7 @@ func TestARollingRestartIsNotSpokenOf(t *testing.T) {
 	t.Parallel()
 	chromium(t)
 	redis := redistest.Start(t)
-	ports, err := embed.FreePorts("127.0.0.1", 2)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ports := chattest.FreePorts(t, 2)
 	var nodes [2]*program
 	run := func(i int) string {
 		nodes[i] = start(t, "--redis="+redis.URL, "--addr=127.0.0.1:"+strconv.Itoa(ports[i]))
@@ -54,8 +51,8 @@ func TestARollingRestartIsNotSpokenOf(t *testing.T) {
 	ann.listen()
 	bob.listen()
 	for round := range 2 {
-		_ = nodes[round].cmd.Process.Signal(syscall.SIGTERM)
-		<-nodes[round].done
+		nodes[round].Signal(syscall.SIGTERM)
+		<-nodes[round].Done()
 		text := "While node " + strconv.Itoa(round) + " was away"
 		ann.says(text)
 		ann.gets(text)

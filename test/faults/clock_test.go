@@ -3,8 +3,6 @@
 package faults
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/protocol"
@@ -35,36 +34,22 @@ var clockOff = func() int64 {
 // shiftedProgram is the program with another time.Now, and nothing else changed.
 func shiftedProgram(t *testing.T) string {
 	t.Helper()
-	return programs.shifted.build(t, "chat-shifted", func(dir string) ([]string, error) {
-		root, err := exec.Command("go", "env", "GOROOT").Output()
-		if err != nil {
-			return nil, fmt.Errorf("find the standard library: %w", err)
-		}
-		where := filepath.Join(strings.TrimSpace(string(root)), "src", "time")
-		src, err := os.ReadFile(filepath.Join(where, "time.go"))
-		if err != nil {
-			return nil, fmt.Errorf("read the standard library: %w", err)
-		}
-		const now = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
-		if strings.Count(string(src), now) != 1 {
-			return nil, fmt.Errorf("time.Now of %s is not as it was: adapt this test", runtime.Version())
-		}
-		shifted := strings.Replace(string(src), now, now+"\tsec += clockOff\n", 1)
-		files := map[string]string{"time.go": shifted, "zz_off.go": clockOff}
-		replace := make(map[string]string)
-		for name, text := range files {
-			path := filepath.Join(dir, name)
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				return nil, fmt.Errorf("write the changed package: %w", err)
-			}
-			replace[filepath.Join(where, name)] = path
-		}
-		overlay, err := json.Marshal(map[string]any{"Replace": replace})
-		if err != nil {
-			return nil, err
-		}
-		path := filepath.Join(dir, "overlay.json")
-		return []string{"-overlay", path}, os.WriteFile(path, overlay, 0o600)
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatalf("find the standard library: %v", err)
+	}
+	where := filepath.Join(strings.TrimSpace(string(root)), "src", "time")
+	src, err := os.ReadFile(filepath.Join(where, "time.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const now = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
+	if strings.Count(string(src), now) != 1 {
+		t.Fatalf("time.Now of %s is not as it was: adapt this test", runtime.Version())
+	}
+	return chattest.BuildOverlay(t, map[string]string{
+		filepath.Join(where, "time.go"):   strings.Replace(string(src), now, now+"\tsec += clockOff\n", 1),
+		filepath.Join(where, "zz_off.go"): clockOff,
 	})
 }
 

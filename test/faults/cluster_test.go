@@ -25,13 +25,13 @@ func newCluster(t *testing.T, f fault) *rig {
 	t.Parallel()
 	r := &rig{t: t, fault: f, random: forkOf(f)}
 	parent := &node{t: t, id: "the parent"}
-	p := begin(t, plainProgram(t), nil, []string{
+	p := begin(t, chattest.Build(t), nil, []string{
 		"--nodes=3", "--addr=127.0.0.1:0", "--broker-addr=127.0.0.1:0", "--rate=0", "--text-limit=100000", "--history=100000",
 	}, &parent.errs)
 	parent.live, r.parent = p, parent
 	line := func(label string) (text string) {
 		chattest.Eventually(t, "the line of "+label, func() bool {
-			_, rest, ok := strings.Cut(p.out.String(), label+"  ")
+			_, rest, ok := strings.Cut(p.Out(), label+"  ")
 			text, _, _ = strings.Cut(rest, "\n")
 			return ok && strings.Contains(rest, "\n")
 		})
@@ -46,7 +46,7 @@ func newCluster(t *testing.T, f fault) *rig {
 	t.Cleanup(func() { _ = r.rdb.Close() })
 	for i := range nodes {
 		n := &node{t: t, id: fmt.Sprintf("node-%d", i+1), url: line(fmt.Sprintf("node %d", i+1))}
-		n.live = &process{cmd: &exec.Cmd{Process: childOn(t, p.cmd.Process.Pid, n.url)}}
+		n.live = &chattest.Process{Cmd: &exec.Cmd{Process: childOn(t, p.PID(), n.url)}}
 		r.nodes = append(r.nodes, n)
 	}
 	return r
@@ -131,8 +131,8 @@ func waits(list []check.Record, from, to int64) (sample []time.Duration) {
 func childOn(t *testing.T, parent int, url string) *os.Process {
 	t.Helper()
 	port := url[strings.LastIndex(url, ":"):]
-	for _, pid := range children(t, parent) {
-		for arg := range strings.SplitSeq(about(t, pid, "cmdline"), "\x00") {
+	for _, pid := range chattest.Children(t, parent) {
+		for _, arg := range chattest.CommandLine(t, pid) {
 			if strings.HasSuffix(arg, port) {
 				p, err := os.FindProcess(pid)
 				if err != nil {

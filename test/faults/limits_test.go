@@ -28,7 +28,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	const limit, strangers = 180, 600
 	f := fault{27, "out of file descriptors on a node", false}
 	choose(t, f)
-	path := plainProgram(t)
+	path := chattest.Build(t)
 	r := newRig(t, f, setup{program: func(i int) (string, []string, []string) {
 		if i > 0 {
 			return path, nil, nil
@@ -124,7 +124,7 @@ func TestConnectionsComeAndGo(t *testing.T) {
 func (n *node) goroutines(t *testing.T) int {
 	t.Helper()
 	n.signal(syscall.SIGQUIT)
-	<-n.process().done
+	<-n.process().Done()
 	count := n.said("\ngoroutine ")
 	if count == 0 {
 		t.Fatalf("%s did not tell of its goroutines: %s", n.id, lastLines(n.log(), 20))

@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -46,9 +43,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		status = 1
 	}
-	if programs.dir != "" {
-		_ = os.RemoveAll(programs.dir)
-	}
+	chattest.RemoveBuilds()
 	os.Exit(status)
 }
 
@@ -83,55 +78,3 @@ func times(quick, full int) int {
 	}
 	return quick
 }
-
-// program is the chat as a file that can be run, built once.
-type program struct {
-	once sync.Once
-	path string
-	err  error
-}
-
-// programs are built when the first test wants them.
-var programs struct {
-	mu    sync.Mutex // guards the field below
-	dir   string
-	plain program
-	// shifted is the same program, whose clock is as far off as CLOCK_OFF says.
-	shifted program
-}
-
-// build builds the program with further arguments to go build.
-func (p *program) build(t *testing.T, name string, args func(dir string) ([]string, error)) string {
-	t.Helper()
-	p.once.Do(func() {
-		programs.mu.Lock()
-		if programs.dir == "" {
-			programs.dir, p.err = os.MkdirTemp("", "chat-faults-")
-		}
-		dir := programs.dir
-		programs.mu.Unlock()
-		if p.err != nil {
-			return
-		}
-		p.path = filepath.Join(dir, name)
-		var more []string
-		if args != nil {
-			if more, p.err = args(dir); p.err != nil {
-				return
-			}
-		}
-		line := append([]string{"build", "-o", p.path}, more...)
-		if chattest.Race {
-			line = append(line, "-race")
-		}
-		if out, err := exec.Command("go", append(line, "example.com/chat")...).CombinedOutput(); err != nil {
-			p.err = fmt.Errorf("build the program: %w: %s", err, out)
-		}
-	})
-	if p.err != nil {
-		t.Fatal(p.err)
-	}
-	return p.path
-}
-
-func plainProgram(t *testing.T) string { return programs.plain.build(t, "chat", nil) }

@@ -4,11 +4,7 @@ package faults
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
-	"os"
-	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -31,35 +27,14 @@ type node struct {
 	errs chattest.Output // what all of them logged
 
 	mu   sync.Mutex // guards the fields below
-	live *process
+	live *chattest.Process
 	url  string // of the newest process, alive or not
 }
 
-// process is one life of a node.
-type process struct {
-	cmd  *exec.Cmd
-	out  chattest.Output
-	done chan struct{} // closed when it has ended
-}
-
 // begin starts a process and returns without waiting for what it says.
-func begin(t *testing.T, path string, env, args []string, stderr io.Writer) *process {
+func begin(t *testing.T, path string, env, args []string, stderr *chattest.Output) *chattest.Process {
 	t.Helper()
-	p := &process{cmd: exec.Command(path, args...), done: make(chan struct{})}
-	p.cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), env...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, stderr
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { // ends with the process, which the cleanup kills
-		_ = p.cmd.Wait()
-		close(p.done)
-	}()
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		<-p.done
-	})
-	return p
+	return chattest.Start(t, chattest.Command{Path: path, Env: env, Args: args, Stderr: stderr})
 }
 
 // start starts the node and waits until it takes users.
@@ -69,17 +44,7 @@ func (n *node) start() {
 	n.mu.Lock()
 	n.live = p
 	n.mu.Unlock()
-	var url string
-	chattest.Eventually(n.t, "node "+n.id, func() bool {
-		select {
-		case <-p.done:
-			n.t.Fatalf("node %s ended: %s", n.id, n.log())
-		default:
-		}
-		_, rest, ok := strings.Cut(p.out.String(), "node 1  ")
-		url, _, _ = strings.Cut(rest, "\n")
-		return ok
-	})
+	url := p.URL(1)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.url = url
@@ -88,7 +53,7 @@ func (n *node) start() {
 func (n *node) log() string { return n.errs.String() }
 
 // said counts how often the node logged something.
-func (n *node) said(words string) int { return strings.Count(n.log(), words) }
+func (n *node) said(words string) int { return n.errs.Count(words) }
 
 // awaitSaid waits until the node has logged something more than so many times:
 // what it logs arrives a moment after what it does.
@@ -97,7 +62,7 @@ func (n *node) awaitSaid(words string, before int) {
 	chattest.Eventually(n.t, "node "+n.id+" to log "+words, func() bool { return n.said(words) > before })
 }
 
-func (n *node) process() *process {
+func (n *node) process() *chattest.Process {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.live
@@ -109,12 +74,11 @@ func (n *node) address() string {
 	return n.url
 }
 
-func (n *node) signal(s syscall.Signal) { _ = n.process().cmd.Process.Signal(s) }
+func (n *node) signal(s syscall.Signal) { _ = n.process().Cmd.Process.Signal(s) }
 
 // kill ends the node as kill -9 does.
 func (n *node) kill() {
-	n.signal(syscall.SIGKILL)
-	<-n.process().done
+	n.process().Kill()
 }
 
 // stop tells the node to end, and returns its exit status and how long it took.
@@ -123,12 +87,8 @@ func (n *node) stop() (status int, took time.Duration) {
 	began := time.Now()
 	p := n.process()
 	n.signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-	case <-time.After(chattest.Patience):
-		n.t.Fatalf("node %s did not end within %s", n.id, chattest.Patience)
-	}
-	return p.cmd.ProcessState.ExitCode(), time.Since(began)
+	status = p.Wait()
+	return status, time.Since(began)
 }
 
 // probes asks /readyz without keeping connections, so that each is a new one.

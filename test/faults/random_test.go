@@ -177,11 +177,4 @@ func (n *node) revive() {
 	}
 }
 
-func (n *node) dead() bool {
-	select {
-	case <-n.process().done:
-		return true
-	default:
-		return false
-	}
-}
+func (n *node) dead() bool { return n.process().Ended() }

@@ -82,7 +82,7 @@ func newRig(t *testing.T, f fault, s setup) *rig {
 		t.Parallel()
 	}
 	r := &rig{t: t, fault: f, random: forkOf(f)}
-	path := plainProgram(t)
+	path := chattest.Build(t)
 	r.redis = redistest.Start(t, s.redis...)
 	r.rdb = redis.NewClient(&redis.Options{Addr: r.redis.Addr, Protocol: 2})
 	t.Cleanup(func() { _ = r.rdb.Close() })

@@ -12,7 +12,6 @@ import (
 	"crypto/tls"
 	"net"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,8 +29,8 @@ type Server struct {
 
 	t    testing.TB
 	args []string
-	tls  *tls.Config // nil where it speaks no TLS
-	cmd  *exec.Cmd
+	tls  *tls.Config       // nil where it speaks no TLS
+	run  *chattest.Process // nil before the first Launch
 }
 
 // Start starts a server with further arguments, which ends with the test.
@@ -69,26 +68,19 @@ func newServer(t testing.TB, port int, args ...string) *Server {
 
 // Kill ends the server at once, as kill -9 does.
 func (s *Server) Kill() {
-	if s.cmd != nil {
-		_ = s.cmd.Process.Kill()
-		_, _ = s.cmd.Process.Wait()
+	if s.run != nil {
+		s.run.Kill()
 	}
 }
 
 // Signal sends the server a signal.
-func (s *Server) Signal(sig os.Signal) { _ = s.cmd.Process.Signal(sig) }
+func (s *Server) Signal(sig os.Signal) { s.run.Signal(sig) }
 
 // Launch starts the server, at first or after a Kill with what it kept on disk,
 // and does not wait until it answers.
 func (s *Server) Launch() {
 	s.t.Helper()
-	if s.cmd == nil {
-		s.t.Cleanup(s.Kill)
-	}
-	s.cmd = exec.Command(program(s.t), s.args...)
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	s.run = chattest.Start(s.t, chattest.Command{Path: program(s.t), Args: s.args})
 }
 
 // Restart is Launch, and returns when the server answers.
