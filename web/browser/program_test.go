@@ -42,7 +42,7 @@ type program struct {
 // start starts the built program on free ports; it ends with the test.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
-	chromium(t)
+	anyBrowser(t)
 	path, err := build()
 	if err != nil {
 		t.Fatalf("build chat: %v", err)
