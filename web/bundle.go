@@ -13,7 +13,7 @@ import (
 
 // entries are the scripts and style sheets that others ask for by their names;
 // besides them there are those of the pages.
-var entries = []string{"client.js", "embed.js", "assets/style.css", "assets/style/cluster.css"}
+var entries = []string{"client.js", "embed.js", "assets/style.css", "assets/style/cluster.css", "assets/style/opened.css"}
 
 // script finds the scripts of a page.
 var script = regexp.MustCompile(`<script type="module" src="/(assets/[\w./-]+)">`)

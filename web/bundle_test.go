@@ -80,6 +80,7 @@ func TestWhatCanNotBeBundledIsToldWithItsPlace(t *testing.T) {
 	t.Parallel()
 	fsys := fstest.MapFS{
 		"client.js": {Data: []byte("import './none.js';")}, "embed.js": {Data: []byte("let a = ;")}, "assets/style.css": {Data: []byte("a{}")},
+		"assets/style/cluster.css": {Data: []byte("a{}")}, "assets/style/opened.css": {Data: []byte("a{}")},
 	}
 	_, err := bundle(fsys, nil)
 	if err == nil || !strings.Contains(err.Error(), "embed.js:1: ") || !strings.Contains(err.Error(), "none.js") {

@@ -116,3 +116,19 @@ func TestALogThatDoesNotEndIsGivenUp(t *testing.T) {
 		t.Errorf("asked %d times", endless.asked.Load())
 	}
 }
+
+// Deletions are sent while others are still added, and a key that is used twice makes
+// the second one a repeat of the first: its message stays.
+func TestEachDeletionHasAKeyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	c := &Client{cfg: Config{Name: "c1"}}
+	keys := make(map[string]bool)
+	for range 3 {
+		c.remove("room", "1-1")
+		keys[c.unwanted[0].key] = true
+		c.unwanted = c.unwanted[1:] // it was sent
+	}
+	if len(keys) != 3 {
+		t.Errorf("three deletions have the keys %v", keys)
+	}
+}

@@ -53,8 +53,9 @@ func (c *Client) remove(room, id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended = true
+	c.count++ // never len(unwanted), which shrinks while deletions are sent
 	c.unwanted = append(c.unwanted, &message{
-		room: room, kind: protocol.Delete, target: id, key: fmt.Sprintf("%s-delete-%d", c.cfg.Name, len(c.unwanted)),
+		room: room, kind: protocol.Delete, target: id, key: fmt.Sprintf("%s-delete-%d", c.cfg.Name, c.count),
 	})
 }
 

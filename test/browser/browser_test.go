@@ -1,13 +1,15 @@
-// Package browser tries the pages as people use them: in Debian's Chromium,
-// against the built program. It holds nothing but tests.
+// Package browser tries the pages as people use them: in Debian's Chromium
+// and Firefox, against the built program. It holds nothing but tests.
 package browser
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -59,6 +61,7 @@ func runAll(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	defer chattest.RemoveBuilds()
 	shared.dir = dir
+	defer stopFoxes()
 	defer func() {
 		if shared.stop != nil {
 			shared.stop()
@@ -71,6 +74,14 @@ func runAll(m *testing.M) int {
 func chromium(t *testing.T) string {
 	t.Helper()
 	return chattest.NeedProgram(t, "chromium", "tests of the pages in a browser are skipped")
+}
+
+// anyBrowser skips the test where no browser is installed.
+func anyBrowser(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("firefox-esr"); err != nil {
+		chromium(t)
+	}
 }
 
 // theBrowser is the one process of all tests.
@@ -105,7 +116,8 @@ func theBrowser(t *testing.T) context.Context {
 // tab is one page of one person: it shares nothing with other tests' tabs.
 type tab struct {
 	t   *testing.T
-	ctx context.Context
+	ctx context.Context // ends with the tab; in Chromium also its target
+	engine
 }
 
 // watch runs in every page before its own scripts. It notes what must never
@@ -127,14 +139,14 @@ func newTab(t *testing.T) *tab {
 // another opens a second tab of the same person: with the same storage.
 func (p *tab) another() *tab {
 	p.t.Helper()
-	return beginTab(p.t, p.ctx)
+	return p.engine.another(p.t)
 }
 
 func beginTab(t *testing.T, parent context.Context, opts ...chromedp.ContextOption) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent, opts...)
 	t.Cleanup(cancel)
-	p := &tab{t: t, ctx: ctx}
+	p := &tab{t, ctx, chromiumTab{ctx}}
 	// The first call makes the tab, and its context must have no end.
 	if err := chromedp.Do(ctx, func(ctx context.Context, s *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, s, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch})
@@ -150,8 +162,17 @@ func beginTab(t *testing.T, parent context.Context, opts ...chromedp.ContextOpti
 	return p
 }
 
+// opener opens an empty tab in some browser, of a person who has not been here before.
+type opener func(*testing.T) *tab
+
 // open opens a page in a new tab, as a person who has not been here before.
 func open(t *testing.T, url string) *tab {
+	t.Helper()
+	return opener(newTab).at(t, url)
+}
+
+// at opens a page in a new tab.
+func (newTab opener) at(t *testing.T, url string) *tab {
 	t.Helper()
 	p := newTab(t)
 	p.goTo(url)
@@ -172,22 +193,40 @@ func (p *tab) crashes() {
 	}
 }
 
-// do carries out steps, which must work.
+// do carries out steps of Chromium's protocol, which must work.
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	p.does(func(ctx context.Context) error { return chromedp.Do(ctx, steps...) })
+}
+
+// does carries out one step, which must work.
+func (p *tab) does(step func(context.Context) error) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, stepWithin)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
+	if err := step(ctx); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// value evaluates a script, or a promise's, within a time.
+func value[T any](p *tab, within time.Duration, script string) (v T, err error) {
+	ctx, cancel := context.WithTimeout(p.ctx, within)
+	defer cancel()
+	text, err := p.evaluate(ctx, script)
+	if err != nil {
+		return v, err
+	}
+	if len(text) == 0 || string(text) == "null" {
+		return v, errors.New("the script has no value")
+	}
+	return v, json.Unmarshal(text, &v)
 }
 
 // ask evaluates a script, or a promise's.
 func ask[T any](p *tab, script string) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, stepWithin)
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	v, err := value[T](p, stepWithin, script)
 	if err != nil {
 		p.t.Fatalf("%s: %v", script, err)
 	}
@@ -197,7 +236,12 @@ func ask[T any](p *tab, script string) T {
 // run evaluates a script for what it does.
 func (p *tab) run(script string) {
 	p.t.Helper()
-	ask[chromedp.Void](p, script)
+	p.does(func(ctx context.Context) error {
+		if _, err := p.evaluate(ctx, script); err != nil {
+			return fmt.Errorf("%s: %w", script, err)
+		}
+		return nil
+	})
 }
 
 // until waits until a condition in JavaScript holds. A page that is just being
@@ -213,9 +257,7 @@ func (p *tab) within(patience time.Duration, what, condition string) {
 	var last error
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
-		ctx, cancel := context.WithTimeout(p.ctx, stepWithin)
-		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+condition+")"))
-		cancel()
+		ok, err := value[bool](p, stepWithin, "!!("+condition+")")
 		if ok {
 			return
 		}
@@ -230,9 +272,7 @@ func (p *tab) within(patience time.Duration, what, condition string) {
 
 // shown is the page's text, for the message of a test that failed.
 func (p *tab) shown() string {
-	ctx, cancel := context.WithTimeout(p.ctx, time.Second)
-	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText + '\\n' + (globalThis.__wrong ?? []).join('\\n')"))
+	text, err := value[string](p, time.Second, "location.href + '\\n' + document.body.innerText + '\\n' + (globalThis.__wrong ?? []).join('\\n')")
 	if err != nil {
 		return err.Error()
 	}
@@ -241,68 +281,38 @@ func (p *tab) shown() string {
 
 func (p *tab) goTo(url string) {
 	p.t.Helper()
-	p.do(chromedp.Navigate(url))
+	p.does(func(ctx context.Context) error { return p.navigate(ctx, url) })
 }
 
 func (p *tab) reload() {
 	p.t.Helper()
-	p.do(chromedp.Reload())
+	p.does(p.engine.reload)
 }
 
 // size sets how large the page is, in pixels.
 func (p *tab) size(width, height int64) {
 	p.t.Helper()
-	p.do(chromedp.EmulateViewport(width, height))
+	p.does(func(ctx context.Context) error { return p.resize(ctx, width, height) })
 }
 
 // types types on the keyboard, wherever the focus is.
 func (p *tab) types(text string) {
 	p.t.Helper()
-	p.do(chromedp.KeyEvent(text))
+	p.does(func(ctx context.Context) error { return p.engine.types(ctx, text) })
 }
 
-// keys are the keys that write no letter: what they type, if anything, and their
-// numbers (https://www.w3.org/TR/uievents/#fixed-virtual-key-codes).
-var keys = map[string]struct {
-	text string
-	code int64
-}{
-	"Enter": {"\r", 13}, "Tab": {"", 9}, "Escape": {"", 27}, "ArrowUp": {"", 38}, "ArrowDown": {"", 40}, "ArrowLeft": {"", 37},
-	"ArrowRight": {"", 39}, "Home": {"", 36}, "End": {"", 35}, "Delete": {"", 46}, "Backspace": {"", 8}, "Space": {" ", 32},
-}
-
-// presses presses one key by its name, with others held. Its letter comes out of
-// the press itself, as on a keyboard, so that a page can prevent it.
+// presses presses one key by its name, with others held.
 func (p *tab) presses(key string, held ...chromedp.Modifier) {
 	p.t.Helper()
-	known, ok := keys[key]
-	code := key
-	if !ok { // a letter, as of a shortcut
-		known.code = int64(strings.ToUpper(key)[0])
-		code = "Key" + strings.ToUpper(key)
-	}
-	event := input.DispatchKeyEventParams{Key: key, Code: code, WindowsVirtualKeyCode: known.code}
-	for _, one := range held {
-		event.Modifiers |= int64(one)
-	}
-	p.do(chromedp.Func(func(ctx context.Context, s *chromedp.Target) error {
-		down, up := event, event
-		down.Type, up.Type = input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp
-		if known.text != "" {
-			down.Type, down.Text = input.DispatchKeyEventTypeKeyDown, known.text
-		}
-		_, err := cdp.Call(ctx, s, input.DispatchKeyEvent, down)
-		if err == nil {
-			_, err = cdp.Call(ctx, s, input.DispatchKeyEvent, up)
-		}
-		return err
-	}))
+	p.does(func(ctx context.Context) error { return p.press(ctx, key, held...) })
 }
 
 // clicks presses the mouse at a place.
 func (p *tab) clicks(at [2]float64) {
 	p.t.Helper()
-	p.do(chromedp.MouseClickXY(at[0], at[1]))
+	for _, kind := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased} {
+		p.mouse(kind, at)
+	}
 }
 
 // says writes a message by keyboard and sends it.

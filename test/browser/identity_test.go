@@ -25,12 +25,23 @@ const blocked = `for (const name of ["localStorage", "sessionStorage"])
 // Blocked storage made the page a new guest at each reconnect.
 func TestWithStorageBlockedOneStaysTheSameUser(t *testing.T) {
 	t.Parallel()
+	sameUserWithStorageBlocked(t, func(t *testing.T) *tab {
+		p := newTab(t)
+		p.beforeLoad(blocked)
+		return p
+	})
+}
+
+func sameUserWithStorageBlocked(t *testing.T, newTab opener) {
 	c := start(t, "--nodes=2")
 	one := c.url(1)
-	bob := open(t, c.url(2)+"/r/lobby")
-	zoe := newTab(t)
-	zoe.beforeLoad(blocked)
-	zoe.goTo(one + "/r/lobby")
+	bob, zoe := newTab.at(t, c.url(2)+"/r/lobby"), newTab.at(t, one+"/r/lobby")
+	for _, p := range []*tab{bob, zoe} {
+		if !ask[bool](p, `(() => { try { return !localStorage; } catch { return true; } })()`) {
+			t.Fatal("the browser stores something")
+		}
+	}
+	bob.online()
 	zoe.online()
 	zoe.says("/nick Zoe")
 	zoe.until("the name", `document.querySelector("#me-name").textContent === "Zoe"`)
@@ -51,6 +62,10 @@ func TestWithStorageBlockedOneStaysTheSameUser(t *testing.T) {
 // Two tabs that were opened at once became two guests.
 func TestTwoTabsOfAFirstVisitAreOneGuest(t *testing.T) {
 	t.Parallel()
+	twoTabsOfAFirstVisit(t, newTab)
+}
+
+func twoTabsOfAFirstVisit(t *testing.T, newTab opener) {
 	c := start(t)
 	secure := c.url(1)
 	for name, at := range map[string]string{"with locks": secure, "without locks (plain http)": "http://" + lan + ":" + port(t, secure)} {

@@ -25,7 +25,7 @@ type program struct {
 // start starts the built program on free ports; it ends with the test.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
-	chromium(t)
+	anyBrowser(t)
 	args = append([]string{"--addr=127.0.0.1:0", "--host=" + lan, "--ui=demo"}, args...)
 	return &program{chattest.Start(t, chattest.Command{Path: chattest.Build(t), Args: args}), t}
 }

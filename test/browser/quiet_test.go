@@ -6,6 +6,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -72,15 +73,21 @@ func TestARollingRestartIsNotSpokenOf(t *testing.T) {
 // Browsers keep a page that is left, with its sockets, for Back.
 func TestWhoLeavesByALinkIsGoneAtOnceAndComesBack(t *testing.T) {
 	t.Parallel()
-	node := start(t).url(1)
+	t.Logf("the browser had kept the page: %v", leavesAndComesBack(t, newTab))
+}
+
+// leavesAndComesBack reports whether the page came out of the browser's cache for "back".
+func leavesAndComesBack(t *testing.T, newTab opener) (kept bool) {
+	node := start(t, "--nodes=2").url(1)
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		serveHTML(w, "<!doctype html><title>Elsewhere</title>")
 	}))
 	t.Cleanup(host.Close)
-	ann, bob := open(t, node), open(t, node)
+	ann, bob := newTab.at(t, node), newTab.at(t, node)
 	ann.online()
 	bob.online()
 	bob.until("both to be there", `document.querySelectorAll("#people-list .person").length === 2`)
+	ann.listen()
 	bob.run(`globalThis.__alone = 0; new MutationObserver(() => document.querySelectorAll("#people-list .person").length === 1 && (__alone ||= Date.now())).observe(document.querySelector("#people-list"), {childList: true})`)
 	ann.run(`addEventListener("pageshow", (e) => (globalThis.__persisted = e.persisted))`)
 	left := time.Now()
@@ -94,10 +101,18 @@ func TestWhoLeavesByALinkIsGoneAtOnceAndComesBack(t *testing.T) {
 	ann.online()
 	ann.gets("While she was away")
 	bob.until("both to be there", `document.querySelectorAll("#people-list .person").length === 2`)
-	t.Logf("the browser had kept the page: %v", ask[bool](ann, "!!globalThis.__persisted"))
+	kept = ask[bool](ann, "!!globalThis.__persisted")
 	ann.says("Back again")
 	bob.gets("Back again")
+	if kept {
+		for _, words := range ann.heard() {
+			if strings.Contains(words, "went away") {
+				t.Errorf("the bar says %q", words)
+			}
+		}
+	}
 	ann.sound()
+	return kept
 }
 
 // behind serves a node through a proxy that changes what it is asked.

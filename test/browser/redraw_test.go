@@ -6,19 +6,13 @@ import (
 	"math"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/chromedp"
 )
 
 // mouse dispatches one event of the mouse, with its left button.
 func (p *tab) mouse(kind input.DispatchMouseEventType, at [2]float64) {
 	p.t.Helper()
-	params := input.DispatchMouseEventParams{Type: kind, X: at[0], Y: at[1], Button: input.MouseButtonLeft, ClickCount: 1}
-	p.do(chromedp.Func(func(ctx context.Context, s *chromedp.Target) error {
-		_, err := cdp.Call(ctx, s, input.DispatchMouseEvent, params)
-		return err
-	}))
+	p.does(func(ctx context.Context) error { return p.engine.mouse(ctx, kind, at) })
 }
 
 // pointed lets texts be selected, as where there is a mouse: the browser of the tests
@@ -60,14 +54,20 @@ func events(s *stage, p *tab, target string) map[string]func() {
 	return map[string]func(){"another speaks": say(cleo), "the author speaks again": say(bob), "a reaction": react("🎉"), "another reaction": react("👍")}
 }
 
-func redrawStage(t *testing.T, text string) (*stage, *tab, string) {
+// unmoving opens a tab in which nothing moves by itself.
+func unmoving(t *testing.T) *tab {
+	t.Helper()
+	p := newTab(t)
+	p.prefers(false)
+	return p
+}
+
+func redrawStage(t *testing.T, newTab opener, text string) (*stage, *tab, string) {
 	t.Helper()
 	s := newStage(t)
 	s.members = []person{{"u-2", "Bob"}, {"u-3", "Cleo"}}
 	e := s.add(said{Room: "lobby", User: s.members[0], Text: text})
-	p := newTab(t)
-	p.prefers(false) // nothing moves by itself
-	p.goTo(s.URL + "/r/lobby")
+	p := newTab.at(t, s.URL+"/r/lobby")
 	p.online()
 	p.until("the message", textOf(e.ID))
 	p.pointed()
@@ -76,7 +76,11 @@ func redrawStage(t *testing.T, text string) (*stage, *tab, string) {
 
 func TestARedrawKeepsTheSelection(t *testing.T) {
 	t.Parallel()
-	s, p, id := redrawStage(t, "select these words")
+	redrawKeepsSelection(t, unmoving)
+}
+
+func redrawKeepsSelection(t *testing.T, newTab opener) {
+	s, p, id := redrawStage(t, newTab, "select these words")
 	p.run(`document.activeElement.blur(); getSelection().selectAllChildren(` + textOf(id) + `)`)
 	for name, happens := range events(s, p, id) {
 		happens()
@@ -97,7 +101,11 @@ func TestARedrawKeepsTheSelection(t *testing.T) {
 
 func TestARedrawKeepsADragOverText(t *testing.T) {
 	t.Parallel()
-	s, p, id := redrawStage(t, "drag over these words until their end")
+	redrawKeepsDrag(t, unmoving)
+}
+
+func redrawKeepsDrag(t *testing.T, newTab opener) {
+	s, p, id := redrawStage(t, newTab, "drag over these words until their end")
 	at := p.middle(textOf(id))
 	p.mouse(input.DispatchMouseEventTypeMousePressed, at)
 	// As the drag has selected by now: events of the protocol press, but select nothing.
@@ -127,7 +135,11 @@ func TestARedrawKeepsADragOverText(t *testing.T) {
 
 func TestARedrawKeepsAPressOnALinkAndAReaction(t *testing.T) {
 	t.Parallel()
-	s, p, id := redrawStage(t, "press https://example.com/ here")
+	redrawKeepsPress(t, unmoving)
+}
+
+func redrawKeepsPress(t *testing.T, newTab opener) {
+	s, p, id := redrawStage(t, newTab, "press https://example.com/ here")
 	s.add(said{Room: "lobby", User: s.members[1], Kind: "react", Target: id, Emoji: "😀", On: true})
 	reaction := `document.querySelector('#log [data-key="` + id + `"] [data-emoji="😀"]')`
 	p.until("the reaction", reaction)
@@ -150,11 +162,15 @@ func TestARedrawKeepsAPressOnALinkAndAReaction(t *testing.T) {
 
 func TestARedrawKeepsFocusAndTheScrollingOfCode(t *testing.T) {
 	t.Parallel()
+	redrawKeepsFocus(t, unmoving)
+}
+
+func redrawKeepsFocus(t *testing.T, newTab opener) {
 	long := ""
 	for range 60 {
 		long += "a_long_line_of_code "
 	}
-	s, p, id := redrawStage(t, "see https://example.com/\n```\n"+long+"\n```")
+	s, p, id := redrawStage(t, newTab, "see https://example.com/\n```\n"+long+"\n```")
 	p.run(textOf(id) + `.querySelector("a").focus(); globalThis.__focused = document.activeElement; ` + textOf(id) + `.querySelector("pre").scrollLeft = 500`)
 	check := func(name string) {
 		t.Helper()
@@ -181,7 +197,7 @@ func TestARedrawKeepsFocusAndTheScrollingOfCode(t *testing.T) {
 // A button of a reaction stays the button of its emoji when one before it goes.
 func TestAReactionThatGoesTakesNoOtherFocus(t *testing.T) {
 	t.Parallel()
-	s, p, id := redrawStage(t, "like this")
+	s, p, id := redrawStage(t, unmoving, "like this")
 	for _, emoji := range []string{"😀", "🎉"} {
 		s.add(said{Room: "lobby", User: s.members[1], Kind: "react", Target: id, Emoji: emoji, On: true})
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,10 +64,13 @@ type stage struct {
 	mu    sync.Mutex // guards the fields below, and the writing to conns
 	logs  map[string][]said
 	conns map[*websocket.Conn]bool
-	away  bool // takes no connection
-	mute  bool // answers no sends
-	ice   bool // answers nothing, and keeps its connections
-	holds bool // answers for history wait in held
+	away  bool          // takes no connection
+	mute  bool          // answers no sends
+	ice   bool          // answers nothing, and keeps its connections
+	holds bool          // answers for history wait in held
+	lost  int           // so many requests for scripts that come later fail
+	down  bool          // serves no page
+	slow  chan struct{} // scripts that come later are sent once it is closed; nil to send them at once
 	held  []func()
 }
 
@@ -95,7 +99,13 @@ func newStageThatShows(t *testing.T, ui string) *stage {
 		}
 		pages.ServeHTTP(w, r)
 	})
-	mux.Handle("/", pages)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if s.loses(r) {
+			http.NotFound(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
 	server := httptest.NewServer(mux)
 	s.URL = server.URL
 	t.Cleanup(func() {
@@ -104,6 +114,34 @@ func newStageThatShows(t *testing.T, ui string) *stage {
 		server.Close()
 	})
 	return s
+}
+
+// loses reports whether a request for a page, or for a script that comes later, is to
+// fail; one for a script may wait.
+func (s *stage) loses(r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !strings.HasPrefix(r.URL.Path, "/assets/extras-") && !strings.HasPrefix(r.URL.Path, "/assets/emoji-") {
+		return s.down && r.URL.Path == "/"
+	}
+	if slow := s.slow; slow != nil {
+		s.mu.Unlock()
+		<-slow
+		s.mu.Lock()
+	}
+	if s.lost == 0 {
+		return false
+	}
+	s.lost--
+	return true
+}
+
+// loads sets how requests for scripts that come later go: so many fail, and each waits
+// until slow is closed; nil for no wait.
+func (s *stage) loads(lost int, slow chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost, s.slow = lost, slow
 }
 
 // add puts an entry at the end of a room's log, before or while pages look.

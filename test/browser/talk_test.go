@@ -9,8 +9,12 @@ import (
 
 func TestTwoBrowsersOnTwoNodesTalk(t *testing.T) {
 	t.Parallel()
+	twoNodesTalk(t, newTab)
+}
+
+func twoNodesTalk(t *testing.T, newTab opener) {
 	c := start(t, "--nodes=2")
-	ann, bob := open(t, c.url(1)), open(t, c.url(2))
+	ann, bob := newTab.at(t, c.url(1)), newTab.at(t, c.url(2))
 	ann.online()
 	bob.online()
 	if ann.node() == bob.node() && ask[string](ann, "location.origin") == ask[string](bob, "location.origin") {
@@ -48,8 +52,12 @@ func anywhere(t *testing.T, test func(t *testing.T, g *gate)) {
 
 func TestAMessageThatWaitsSurvivesAReloadAndArrivesOnce(t *testing.T) {
 	t.Parallel()
+	waitingSurvivesAReload(t, newTab)
+}
+
+func waitingSurvivesAReload(t *testing.T, newTab opener) {
 	anywhere(t, func(t *testing.T, g *gate) {
-		ann, bob := open(t, g.URL), open(t, g.URL)
+		ann, bob := newTab.at(t, g.URL), newTab.at(t, g.URL)
 		ann.online()
 		bob.online()
 		if secure := ask[bool](ann, "isSecureContext"); secure == strings.Contains(g.URL, lan) {
@@ -106,9 +114,13 @@ func TestAMessageThatWaitsSurvivesItsTabsCrash(t *testing.T) {
 // is written to its end while there is no node, and sent.
 func TestANodeKilledWhileOneTypesTakesNothingAway(t *testing.T) {
 	t.Parallel()
+	killedWhileOneTypes(t, newTab)
+}
+
+func killedWhileOneTypes(t *testing.T, newTab opener) {
 	c := start(t, "--nodes=3")
 	one, two := c.url(1), c.url(2)
-	ann, bob := open(t, one), open(t, two)
+	ann, bob := newTab.at(t, one), newTab.at(t, two)
 	ann.online()
 	bob.online()
 	ann.says("Before")

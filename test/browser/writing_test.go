@@ -137,7 +137,7 @@ func TestCommandsDoAndSayWhatTheyDid(t *testing.T) {
 	p.field("/join Küche")
 	p.run(`document.querySelector("#say").select()`)
 	p.says("/help")
-	p.until("the help", `document.querySelector("#help").open && document.querySelector("#help-commands").textContent.includes("/nick a name")`)
+	p.until("the help", `document.querySelector("#help")?.open && document.querySelector("#help-commands").textContent.includes("/nick a name")`)
 	p.presses("Escape")
 	p.until("the field again", `!document.querySelector("#help").open && document.activeElement.id === "say"`)
 	p.says("/join Kitchen")

@@ -11,8 +11,8 @@ import { mentions } from "./mention.js";
 import { Notices } from "./notices.js";
 import { NO_NUMBERS, NodeNumbers } from "./nodenumbers.js";
 import { Outbox } from "./outbox.js";
-import { reach } from "./reach.js";
-import { besides, choicesOf, LOBBY } from "./roomlist.js";
+import { reach, serves } from "./reach.js";
+import { besides, LOBBY } from "./roomlist.js";
 import { claimShelf } from "./shelf.js";
 import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
@@ -20,7 +20,7 @@ import { Composer } from "./view/composer.js";
 import { byId, copyFrom, often, onFrame, paced, setText, part } from "./view/dom.js";
 import { keyName, shortcuts } from "./view/keys.js";
 import { LogView } from "./view/log.js";
-import { Later, openHelp, opens, pickEmoji } from "./view/later.js";
+import { joinPage, Later, moderation, openHelp, opens, pickEmoji } from "./view/later.js";
 import { NameLine } from "./view/name.js";
 import { PeopleView } from "./view/people.js";
 import { Notifier } from "./view/notifier.js";
@@ -51,6 +51,10 @@ const SPOKE = 100;
 /** How often the list of rooms is asked for while the page is seen, in milliseconds. */
 const ROOMS_EVERY = 15_000;
 
+/** What could not be loaded is tried again after so long, or after the next connection, in milliseconds. */
+const AGAIN_MS = 500;
+const AWAY_MS = 5000;
+
 /** Whether the page shows the cluster. */
 const DEMO = document.querySelector('meta[name="chat-ui"]')?.getAttribute("content") === "demo";
 
@@ -71,12 +75,14 @@ const sides = new Sides(EMBED ? inFrame : keep);
 const people = new PeopleView();
 const pill = DEMO && new Pill(numbers);
 const rooms = new RoomsView(go);
-const switcher = new Later(({ Switcher }) => new Switcher({
-	choices: (typed) => choicesOf(chat.rows(), keep.recentRooms(), chat.current, typed),
+const switcher = new Later("switcher", ({ Switcher }) => new Switcher({
+	rows: () => chat.rows(),
+	recent: keep.recentRooms,
+	current: () => chat.current,
 	all: () => chat.allRooms(),
 	open: go,
 }));
-const finder = new Later(({ Finder }) => new Finder({
+const finder = new Later("search", ({ Finder }) => new Finder({
 	now: () => ({ entries: chat.log.entries, more: chat.past.more }),
 	back: (wanted) => chat.past.back(wanted),
 	href: ({ room, id }) => `${pathOf(room)}#${id}`,
@@ -117,6 +123,17 @@ const composer = new Composer({
 			return [...members.values(), ...spoke].filter(({ id }) => id !== client.user?.id).map(({ name }) => name);
 		},
 		rooms: () => Object.values(chat.rows()).flatMap((rows) => rows.map(({ room }) => room)),
+	},
+});
+joinPage({
+	reconnected: () => new Promise((resolve) => {
+		setTimeout(resolve, chat.state.state === "online" ? AGAIN_MS : AWAY_MS);
+		client.addEventListener("welcome", resolve, { once: true });
+	}),
+	serves: () => serves(location.origin),
+	tell: (words) => {
+		sides.close();
+		composer.note(words, true);
 	},
 });
 /** What commands do, and say that they did. @type {Record<string, (about: string) => string | Promise<string>>} */
@@ -297,7 +314,7 @@ function again(key) {
  * @param {string} about
  */
 async function moderate(action, about) {
-	const { moderationOf } = await import("./view/extras.js");
+	const moderationOf = await moderation();
 	const { members, entries } = chat.log;
 	const users = [...members.values(), ...entries.slice(-SPOKE).map(({ user }) => user)];
 	const { user } = await client.request({ type: "moderate", room: chat.current, ...moderationOf(action, about, users) });

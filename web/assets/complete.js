@@ -1,6 +1,5 @@
 // @ts-check
 import { COMMANDS } from "./commands.js";
-import { named } from "./emoji.js";
 import { charBefore, foldName, opensName, UNSPACED } from "./names.js";
 
 /**
@@ -17,6 +16,7 @@ import { charBefore, foldName, opensName, UNSPACED } from "./names.js";
  * @typedef {object} Sources
  * @property {() => string[]} names of those who are here or spoke last
  * @property {() => string[]} rooms
+ * @property {(letters: string) => import("./emoji.js").Emoji[]} [emoji] with the letters in their names, the likeliest first
  * @property {() => boolean} [moderator] whether a moderator's commands are offered
  */
 
@@ -35,7 +35,7 @@ const BEGUN = /([@＠#＃:])([^\s@＠#＃:]*)$|^(\/)([a-z]*)$/iu;
  * @param {Sources} sources
  * @returns {Completion | null} null where there is nothing to offer
  */
-export function complete(before, { names, rooms, moderator }) {
+export function complete(before, { names, rooms, emoji, moderator }) {
 	const match = BEGUN.exec(before.slice(-BEGUN_MOST));
 	if (!match) return null;
 	const [all, wide = match[3], begun = match[4]] = match;
@@ -46,7 +46,7 @@ export function complete(before, { names, rooms, moderator }) {
 	const offers = {
 		"@": () => starting(names(), begun).map((name) => option(`@${name}`)),
 		"#": () => starting(rooms(), begun).map((room) => option(`#${room}`)),
-		":": () => named(begun).map(({ emoji, names: [name] }) => ({ put: `${emoji} `, words: `:${name}:`, more: emoji })),
+		":": () => (emoji?.(begun) ?? []).map(({ emoji: put, names: [name] }) => ({ put: `${put} `, words: `:${name}:`, more: put })),
 		"/": () => COMMANDS.filter(({ name, mod }) => (!mod || moderator?.()) && name.startsWith(begun.toLowerCase())).map(({ name, does }) => option(`/${name}`, does)),
 	};
 	const options = offers[mark]().slice(0, MOST);

@@ -18,3 +18,12 @@ export async function reach(url) {
 		return "";
 	}
 }
+
+/**
+ * Reports whether a node, or what stands before it, serves pages.
+ * @param {string} url
+ */
+export function serves(url) {
+	const asked = fetch(`${url}/`, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(3000) });
+	return asked.then(({ ok }) => ok, () => false);
+}

@@ -1,6 +1,4 @@
 // @ts-check
-import { fold } from "./fold.js";
-
 // What the list of one's rooms comes to: in words, and in an order. It knows no page.
 
 /**
@@ -11,10 +9,6 @@ import { fold } from "./fold.js";
  * @property {boolean} more there are more unread ones than are known
  * @property {number} mentions how many of the unread ones name oneself
  * @property {boolean} muted only mentions count there
- *
- * @typedef {object} Choice A room that one may go to.
- * @property {string} room
- * @property {Row | null} row null for one that is in no list
  *
  * @typedef {object} Total What all rooms come to.
  * @property {number} unread
@@ -52,9 +46,6 @@ export function rowsOf(own, listed, logs, mute) {
 /** The room that is there for everyone. */
 export const LOBBY = "lobby";
 
-/** So many rooms are offered at once. */
-const OFFERED = 50;
-
 /** Beyond it nobody counts. */
 const COUNTED = 99;
 
@@ -87,29 +78,6 @@ export function unreadWords({ unread, more, mentions }) {
 	if (unread === 0) return "";
 	const named = mentions === 1 ? ", 1 of them names you" : mentions ? `, ${mentions} of them name you` : "";
 	return `${more ? "at least " : ""}${unread.toLocaleString()} unread${named}`;
-}
-
-/**
- * The rooms to choose from: one's own, first where one is named and where something is
- * unread, then as they were visited; then others; at last whatever was typed.
- * @param {{own: Row[], others: Row[]}} rows
- * @param {string[]} recent the one visited last first
- * @param {string} current the one that is looked at; it is not offered unless asked for
- * @param {string} typed
- * @returns {Choice[]}
- */
-export function choicesOf({ own, others }, recent, current, typed) {
-	const wanted = typed.trim().replace(/^#/, "");
-	const folded = fold(wanted);
-	const place = (/** @type {Row} */ { room }) => recent.indexOf(room) + 1 || recent.length + 1;
-	const rank = (/** @type {Row} */ { unread, mentions }) => (mentions ? 0 : unread ? 1 : 2);
-	const begins = (/** @type {Row} */ { room }) => (fold(room).startsWith(folded) ? 0 : 1);
-	const mine = [...own].sort((a, b) => rank(a) - rank(b) || place(a) - place(b));
-	const fits = [...mine, ...others].filter(({ room }) => (wanted ? fold(room).includes(folded) : room !== current));
-	/** @type {Choice[]} */
-	const choices = fits.sort((a, b) => begins(a) - begins(b)).slice(0, OFFERED).map((row) => ({ room: row.room, row }));
-	const known = fits.some(({ room }) => room === wanted.toLowerCase());
-	return wanted && !known ? [...choices, { room: wanted, row: null }] : choices;
 }
 
 /**

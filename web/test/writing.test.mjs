@@ -4,7 +4,7 @@ import { orderOf } from "../assets/commands.js";
 import { complete } from "../assets/complete.js";
 import { EMOJI, named, withEmoji } from "../assets/emoji.js";
 
-const sources = { names: () => ["Ann", "Ben", "Annika", "Mary Ann"], rooms: () => ["lobby", "go.dev", "x-lobby"] };
+const sources = { names: () => ["Ann", "Ben", "Annika", "Mary Ann"], rooms: () => ["lobby", "go.dev", "x-lobby"], emoji: named };
 const words = (before) => complete(before, sources)?.options.map((one) => one.words) ?? [];
 
 test("a word that a slash begins is a command, a path or a double slash is a text", () => {

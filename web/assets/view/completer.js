@@ -23,8 +23,8 @@ export class Completer {
 	constructor(field, sources) {
 		this.#field = field;
 		this.#sources = sources;
-		field.addEventListener("input", () => this.#offer());
-		field.addEventListener("compositionend", () => document.activeElement === field && this.#offer()); // Chromium sends no "input" after it
+		field.addEventListener("input", () => this.offer());
+		field.addEventListener("compositionend", () => this.offer()); // Chromium sends no "input" after it
 		field.addEventListener("blur", () => this.close());
 		field.addEventListener("click", () => this.close()); // the caret is elsewhere
 		this.#list.addEventListener("pointerdown", (e) => {
@@ -62,8 +62,9 @@ export class Completer {
 	}
 
 	/** Offers what goes on from the text before the caret, also while it is composed. */
-	#offer() {
+	offer() {
 		const { value, selectionStart, selectionEnd } = this.#field;
+		if (document.activeElement !== this.#field) return;
 		this.#at = 0;
 		this.#offered = selectionStart !== selectionEnd ? null : complete(value.slice(0, selectionStart), this.#sources);
 		this.#draw();

@@ -1,12 +1,11 @@
 // @ts-check
 import { orderOf } from "../commands.js";
-import { withEmoji } from "../emoji.js";
 import { isBlank, withoutControls } from "../entered.js";
 import { quoteOf } from "../markup.js";
 import { bytesOf } from "../wire.js";
 import { Completer } from "./completer.js";
 import { byId, insertText, setText } from "./dom.js";
-import { pickEmoji } from "./later.js";
+import { emojiNames, pickEmoji } from "./later.js";
 import { sentence } from "./row.js";
 
 /** @typedef {import("../changes.js").Message} Message */
@@ -16,6 +15,12 @@ const NEAR = 0.8;
 
 /** So much of a message is quoted, in characters. */
 const QUOTED = 140;
+
+/** What may be an emoji's name. */
+const NAMED = /:[\w+-]+:/;
+
+/** So long the names of emoji are waited for before a text is sent as it is written, in milliseconds. */
+const NAMES_MS = 3000;
 
 /** So many changes that were begun and left are kept. */
 const LEFT_MOST = 20;
@@ -49,6 +54,8 @@ export class Composer {
 	#editing = byId("editing");
 	#completer;
 	#limit = 4000;
+	/** It is about to be submitted. */
+	#waits = false;
 	#room = "";
 	/** @type {Draft} */
 	#draft = { text: "" };
@@ -59,7 +66,7 @@ export class Composer {
 	/** @param {Hooks} hooks */
 	constructor(hooks) {
 		this.#hooks = hooks;
-		this.#completer = new Completer(this.#field, hooks.sources);
+		this.#completer = new Completer(this.#field, { ...hooks.sources, emoji: (letters) => this.#emoji(letters) });
 		this.#form.addEventListener("submit", (e) => {
 			e.preventDefault();
 			this.#submit();
@@ -68,7 +75,7 @@ export class Composer {
 		this.#field.enterKeyHint = byTouch() ? "enter" : "send";
 		this.#field.addEventListener("input", (e) => {
 			if (this.#cleaned(/** @type {InputEvent} */ (e))) return;
-			this.#note("");
+			this.note("");
 			this.#wrote();
 			if (this.#field.value.trim()) this.#hooks.typing();
 		});
@@ -202,10 +209,31 @@ export class Composer {
 		e.preventDefault();
 	}
 
+	/** @param {string} letters of the names that are begun */
+	#emoji(letters) {
+		if (letters && !emojiNames.now) emojiNames.get().then(() => this.#completer.offer(), () => {}); // without them there is no list
+		return emojiNames.now?.named(letters) ?? [];
+	}
+
+	/** Submits what is in the field, once the names of emoji that it may hold are known. */
 	async #submit() {
-		const text = withEmoji(this.#text());
+		if (this.#waits) return;
+		const draft = this.#draft;
+		if (!emojiNames.now && NAMED.test(this.#text())) {
+			this.#waits = true;
+			const known = emojiNames.get().catch(() => {}); // it is sent as it is written
+			await Promise.race([known, new Promise((resolve) => setTimeout(resolve, NAMES_MS))]);
+			this.#waits = false;
+		}
+		if (this.#draft !== draft) return; // another room, or a change of a message
+		const text = this.#text();
+		return this.#enter(emojiNames.now?.withEmoji(text) ?? text);
+	}
+
+	/** @param {string} text is said, changes a message, or is a command */
+	async #enter(text) {
 		const { edit } = this.#draft;
-		if (!text && edit) this.#note("Write something, or delete the message.", true);
+		if (!text && edit) this.note("Write something, or delete the message.", true);
 		if (!text || bytesOf(text) > this.#limit) return;
 		if (edit) {
 			if (text === edit.was || this.#hooks.edit(edit.id, text)) this.#endEdit();
@@ -213,21 +241,21 @@ export class Composer {
 			return;
 		}
 		const { say, name, about = "", wrong } = orderOf(text);
-		if (wrong) return this.#note(wrong, true);
+		if (wrong) return this.note(wrong, true);
 		if (say !== undefined && !this.#hooks.say(say)) return this.#full();
 		this.#draft = { text: "" };
 		this.#begin();
 		if (!name) return;
 		try {
-			this.#note(await this.#hooks.command(name, about));
+			this.note(await this.#hooks.command(name, about));
 		} catch (refusal) {
 			if (!this.#field.value) this.take(text);
-			this.#note(refusal instanceof Error ? sentence(refusal.message) : "", true);
+			this.note(refusal instanceof Error ? sentence(refusal.message) : "", true);
 		}
 	}
 
 	#full() {
-		this.#note("Too much waits to be sent already. Keep this until it is gone.", true);
+		this.note("Too much waits to be sent already. Keep this until it is gone.", true);
 	}
 
 	#text() {
@@ -248,7 +276,7 @@ export class Composer {
 		insertText(this.#field, clean, 0, value.length);
 		this.#field.setSelectionRange(caret, caret);
 		const count = value.length - clean.length;
-		if (count > 0) this.#note(count === 1 ? "Removed a control character." : `Removed ${count} control characters.`);
+		if (count > 0) this.note(count === 1 ? "Removed a control character." : `Removed ${count} control characters.`);
 		return true;
 	}
 
@@ -266,15 +294,16 @@ export class Composer {
 		const value = edit?.text ?? text;
 		if (this.#field.value !== value) this.#field.value = value; // another text, with nothing to undo
 		this.#completer.close();
-		this.#note("");
+		this.note("");
 		this.#draw();
 	}
 
 	/**
+	 * Shows a sentence below the field, until one writes on.
 	 * @param {string} words
 	 * @param {boolean} [refused]
 	 */
-	#note(words, refused = false) {
+	note(words, refused = false) {
 		this.#counter.hidden = words === "";
 		this.#counter.classList.toggle("over", refused);
 		setText(this.#counter, words);
@@ -289,7 +318,7 @@ export class Composer {
 		this.#send.disabled = bytes === 0 || over;
 		if (bytes >= this.#limit * NEAR) {
 			const count = `${bytes.toLocaleString()} of ${this.#limit.toLocaleString()} bytes`;
-			this.#note(over ? `Too long: ${count}` : count, over);
+			this.note(over ? `Too long: ${count}` : count, over);
 		}
 		if (CSS.supports("field-sizing", "content")) return; // it grows by itself
 		this.#field.style.height = "auto";

@@ -1,6 +1,5 @@
 // @ts-check
 import { around, search, wordsOf } from "../search.js";
-import { show } from "./dialog.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { saidTime } from "./times.js";
 
@@ -41,9 +40,8 @@ export class Finder {
 		});
 	}
 
+	/** Draws what is found by now; the dialog is open by then. */
 	show() {
-		show(this.#dialog);
-		this.#field.select();
 		this.draw();
 	}
 

@@ -1,23 +1,55 @@
 // @ts-check
 import { COMMANDS } from "../commands.js";
 import { show } from "./dialog.js";
-import { byId } from "./dom.js";
+import { part } from "./dom.js";
+import { make } from "./make.js";
 
-const dialog = /** @type {HTMLDialogElement} */ (byId("help"));
+/** What keys do; a key's name stands in brackets. */
+const KEYS = [
+	["[Enter]", "send; on a touch screen a new line, as [Ctrl] [Enter] sends"],
+	["[Shift] [Enter]", "a new line"],
+	["[↑]", "in the empty field: change your last message"],
+	["[Tab]", "completes @name, #room, :emoji and /command"],
+	["[Shift] [Tab], [↑]", "to the messages and among them; [Enter] opens what can be done with one"],
+	["[Esc]", "back to the field"],
+	["[Ctrl] [K]", "go to a room; [⌘] [K] on a Mac"],
+	["[Ctrl] [Shift] [F]", "search the room"],
+	["[Alt] [↑], [↓]", "the room above, or below; with [Shift] where something is unread"],
+];
+
+/** Marks, the element that shows what they do, its words, and more. */
+const MARKS = [
+	["**bold**", "strong", "bold"],
+	["*italic*", "em", "italic"],
+	["~~struck~~", "s", "struck"],
+	["`code`", "code", "code", "; three ` before and after a block"],
+	["> words", "span", "a quote"],
+	["- words", "span", "a list"],
+	["\\*words\\*", "span", "no mark"],
+];
+
+/** @param {string} words */
+const withKeys = (words) => words.split(/\[(.+?)\]/).map((piece, i) => (i % 2 ? make("kbd", {}, piece) : piece));
+
+/**
+ * @param {Record<string, string>} attributes
+ * @param {(Node | string)[][][]} pairs
+ */
+const list = (attributes, pairs) => make("dl", attributes, ...pairs.flatMap(([term, words]) => [make("dt", { dir: "ltr" }, ...term), make("dd", {}, ...words)]));
+
+const dialog = /** @type {HTMLDialogElement} */ (make("dialog", { class: "help", id: "help", "aria-labelledby": "help-title" }, make("form", { method: "dialog" },
+	make("header", { class: "side-head" },
+		make("h2", { id: "help-title" }, "What one can do here"),
+		make("button", { class: "icon", "aria-label": "Close help" }, part(document.body, "[data-close] svg").cloneNode(true))),
+	make("h3", {}, "Keys"),
+	list({}, KEYS.map(([keys, does]) => [withKeys(keys), withKeys(does)])),
+	make("h3", {}, "Marks"),
+	list({}, MARKS.map(([mark, element, words, more = ""]) => [[make("code", {}, mark)], [make(element, {}, words), more]])),
+	make("h3", {}, "Commands"),
+	list({ id: "help-commands" }, COMMANDS.map(({ name, wants, does }) => [[`/${name} ${wants}`], [does]])))));
+document.body.append(dialog);
 
 /** Tells what one can do, by keys, marks and commands. */
 export function openHelp() {
 	show(dialog);
-}
-
-byId("help-commands").replaceChildren(...COMMANDS.flatMap(({ name, wants, does }) => [worded("dt", `/${name} ${wants}`), worded("dd", does)]));
-
-/**
- * @param {string} element
- * @param {string} words
- */
-function worded(element, words) {
-	const made = document.createElement(element);
-	made.textContent = words;
-	return made;
 }

@@ -1,42 +1,109 @@
 // @ts-check
-// What opens later comes as a script of its own, once the page is there and idle: so it opens
-// at once, without losing a letter, and after its node went away too.
+// What opens later comes as scripts of its own, when it is first wanted.
 
+import { Chunk } from "../chunk.js";
+import { show } from "./dialog.js";
 import { byId } from "./dom.js";
 
 /** @typedef {typeof import("./extras.js")} Extras */
 
-/** @type {Extras | undefined} */
-let loaded;
+/**
+ * @typedef {object} Page What this needs of the page.
+ * @property {() => Promise<unknown>} reconnected resolves when there is a connection, soon in any case
+ * @property {() => Promise<boolean>} serves reports whether the node that the page came from answers
+ * @property {(words: string) => void} tell shows a sentence
+ */
 
-/** Where it can't be loaded now, the next try loads it again. */
-const load = async () => (loaded ??= await import("./extras.js"));
+/** @type {Page} */
+let page = { reconnected: async () => {}, serves: async () => true, tell: () => {} };
+
+/** @param {Page} given */
+export const joinPage = (given) => void (page = given);
+
+const extras = new Chunk(async () => (await Promise.all([import("./extras.js"), styled()]))[0], () => page.reconnected());
+
+/** The emoji by their names. */
+export const emojiNames = new Chunk(() => import("../emoji.js"), () => page.reconnected());
+
+const STYLES = "/assets/style/opened.css";
+
+/** Loads the styles of what opens later. @returns {Promise<void> | undefined} undefined where they are there */
+function styled() {
+	if (document.head.querySelector(`[href="${STYLES}"]`)) return;
+	const link = document.createElement("link");
+	link.rel = "stylesheet";
+	link.href = STYLES;
+	return new Promise((resolve, reject) => {
+		link.onload = () => resolve();
+		link.onerror = () => {
+			link.remove();
+			reject(new Error("the styles did not come"));
+		};
+		document.head.append(link);
+	});
+}
+
+/** Why a script could not be loaded, as a sentence that says what to do. */
+async function why() {
+	return await page.serves()
+		? "This can't be opened: the chat was updated. Reload the page, then it can."
+		: `This can't be opened now: ${location.host} does not answer. Try again in a moment.`;
+}
+
+/**
+ * Loads what opens later. Where that fails the page says so.
+ * @returns {Promise<Extras | null>}
+ */
+async function loaded() {
+	try {
+		return await extras.get();
+	} catch {
+		page.tell(await why());
+		return null;
+	}
+}
+
+/** Returns what a moderator's command asks a node to do. */
+export const moderation = async () => {
+	const all = await extras.get().catch(async () => Promise.reject(new Error(await why())));
+	return all.moderationOf;
+};
 
 /**
  * Lets one choose an emoji.
  * @param {HTMLElement} anchor what asks, next to which it opens
  * @returns {Promise<string | null>} null where none was chosen
  */
-export const pickEmoji = async (anchor) => (loaded ?? (await load())).pickEmoji(anchor);
+export const pickEmoji = async (anchor) => (await loaded())?.pickEmoji(anchor) ?? null;
 
 /** Shows what one can do, by keys, marks and commands. */
-export const openHelp = async () => (loaded ?? (await load())).openHelp();
+export const openHelp = async () => (await loaded())?.openHelp();
 
-/** Something that is made when it is first shown. */
+/** A dialog with a field. It opens at once; its script, which fills it, may come later. */
 export class Later {
 	/** @type {{show: () => void, draw: () => void} | undefined} */
 	#it;
+	#dialog;
 	#make;
 
-	/** @param {(extras: Extras) => {show: () => void, draw: () => void}} make */
-	constructor(make) {
+	/**
+	 * @param {string} dialog its id
+	 * @param {(all: Extras) => {show: () => void, draw: () => void}} make
+	 */
+	constructor(dialog, make) {
+		this.#dialog = /** @type {HTMLDialogElement} */ (byId(dialog));
 		this.#make = make;
 	}
 
 	show = async () => {
-		const extras = loaded ?? (await load());
-		this.#it ??= this.#make(extras);
-		this.#it.show();
+		show(this.#dialog);
+		const field = /** @type {HTMLInputElement | null} */ (this.#dialog.querySelector("input"));
+		field?.focus(); // no letter is lost meanwhile
+		field?.select();
+		const all = await loaded();
+		if (!all) return this.#dialog.close();
+		this.#it ??= this.#make(all);
+		if (this.#dialog.open) this.#it.show();
 	};
 
 	draw() {
@@ -63,4 +130,8 @@ document.addEventListener("keydown", (e) => {
 	e.preventDefault();
 	openHelp();
 });
-(globalThis.requestIdleCallback ?? setTimeout)(() => load().catch(() => {}));
+for (const name of ["pointerover", "focusin"]) {
+	document.addEventListener(name, ({ target }) => {
+		if (target instanceof Element && target.closest("#pick, #help-open, #go-room, [data-search], [data-do=react]")) extras.prepare();
+	});
+}

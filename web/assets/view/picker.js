@@ -1,16 +1,21 @@
 // @ts-check
 import { EMOJI, named } from "../emoji.js";
 import { recentEmoji, usedEmoji } from "../keep.js";
-import { byId, stamp } from "./dom.js";
+import { stamp } from "./dom.js";
+import { make } from "./make.js";
 
 /** @typedef {import("../emoji.js").Emoji} Emoji */
 
 /** @type {((emoji: string | null) => void) | null} who waits for what is picked */
 let waiting = null;
 
-const dialog = /** @type {HTMLDialogElement} */ (byId("picker"));
-const search = /** @type {HTMLInputElement} */ (byId("picker-search"));
-const grid = byId("picker-grid");
+const search = /** @type {HTMLInputElement} */ (make("input", {
+	id: "picker-search", type: "search", "aria-label": "Search emoji by name", placeholder: "Search by name", autocomplete: "off", spellcheck: "false",
+}));
+const grid = make("div", { class: "picker-grid", id: "picker-grid", role: "group", "aria-label": "Emoji" });
+const none = make("p", { id: "picker-none", role: "status" }, "No emoji here has that name.");
+const dialog = /** @type {HTMLDialogElement} */ (make("dialog", { class: "picker", id: "picker", "aria-label": "Choose an emoji" }, make("div", { class: "picker-in" }, search, grid, none)));
+document.body.append(dialog);
 
 /**
  * Lets one choose an emoji.
@@ -45,7 +50,7 @@ function draw() {
 	grid.replaceChildren(...shown.map(buttonOf));
 	const [first] = grid.children;
 	if (first instanceof HTMLElement) first.tabIndex = 0;
-	byId("picker-none").hidden = shown.length > 0;
+	none.hidden = shown.length > 0;
 }
 
 /** @param {Emoji} one */

@@ -1,9 +1,10 @@
 // @ts-check
+import { choicesOf } from "../choices.js";
 import { badgeOf, unreadWords } from "../roomlist.js";
-import { show } from "./dialog.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 
-/** @typedef {import("../roomlist.js").Choice} Choice */
+/** @typedef {import("../choices.js").Choice} Choice */
+/** @typedef {import("../roomlist.js").Row} Row */
 
 /** A list of rooms that narrows as one types; one goes to a room by Enter. */
 export class Switcher {
@@ -19,13 +20,16 @@ export class Switcher {
 
 	/**
 	 * @param {object} does
-	 * @param {(typed: string) => Choice[]} does.choices
+	 * @param {() => {own: Row[], others: Row[]}} does.rows
+	 * @param {() => string[]} does.recent the room visited last first
+	 * @param {() => string} does.current
 	 * @param {() => void} does.all asks for all rooms
 	 * @param {(room: string) => void} does.open
 	 */
 	constructor(does) {
 		this.#does = does;
 		this.#field.addEventListener("input", () => this.#draw());
+		this.#dialog.addEventListener("close", () => (this.#field.value = ""));
 		this.#field.addEventListener("keydown", (e) => this.#key(e));
 		this.#list.addEventListener("mousedown", (e) => e.preventDefault()); // the field keeps the focus
 		this.#list.addEventListener("click", ({ target }) => {
@@ -34,10 +38,8 @@ export class Switcher {
 		});
 	}
 
+	/** Draws the rooms; the dialog is open by then. */
 	show() {
-		this.#field.value = "";
-		show(this.#dialog);
-		this.#field.focus();
 		this.#draw();
 		this.#does.all();
 	}
@@ -51,7 +53,8 @@ export class Switcher {
 	}
 
 	#draw() {
-		this.#choices = this.#does.choices(this.#field.value);
+		const { rows, recent, current } = this.#does;
+		this.#choices = choicesOf(rows(), recent(), current(), this.#field.value);
 		const had = this.#drawn;
 		this.#drawn = new Map(this.#choices.map(({ room, row }, i) => {
 			// A row that stays is the same element: a press on it is not lost.

@@ -1,0 +1,65 @@
+// @ts-check
+// Scripts that a first visit does without. It knows no page.
+
+/** A node that answers at all sends a script within so long, in milliseconds. */
+const WITHIN_MS = 8000;
+
+/**
+ * A script that is loaded when it is first wanted. The node it comes from may be away
+ * just then, so a load that fails is tried once more when there is a connection again.
+ * @template T
+ */
+export class Chunk {
+	/** The script's exports; undefined until it is loaded. @type {T | undefined} */
+	now;
+	#load;
+	#reconnected;
+	#within;
+	/** The load that is under way, which all wait for. @type {Promise<T> | undefined} */
+	#loading;
+
+	/**
+	 * @param {() => Promise<T>} load
+	 * @param {() => Promise<unknown>} reconnected resolves when another try is worthwhile, soon in any case
+	 * @param {number} [within] bounds each try, in milliseconds
+	 */
+	constructor(load, reconnected, within = WITHIN_MS) {
+		this.#load = load;
+		this.#reconnected = reconnected;
+		this.#within = within;
+	}
+
+	/**
+	 * Returns the script's exports, which it loads first where they are not there.
+	 * Rejects where two tries failed; the next call tries again.
+	 * @returns {Promise<T>}
+	 */
+	get() {
+		if (this.now) return Promise.resolve(this.now);
+		this.#loading ??= this.#try().finally(() => (this.#loading = undefined));
+		return this.#loading;
+	}
+
+	/** Loads the script for a get that is likely. */
+	prepare() {
+		this.get().catch(() => {}); // the get that follows tells
+	}
+
+	async #try() {
+		try {
+			this.now = await this.#once();
+		} catch {
+			await this.#reconnected();
+			this.now = await this.#once();
+		}
+		return this.now;
+	}
+
+	/** @returns {Promise<T>} */
+	#once() {
+		return new Promise((resolve, reject) => {
+			const timer = setTimeout(() => reject(new Error("the script did not come in time")), this.#within);
+			this.#load().then(resolve, reject).finally(() => clearTimeout(timer));
+		});
+	}
+}
