@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -17,10 +16,6 @@ import (
 
 	"example.com/chat/internal/chattest"
 )
-
-// costRounds asks for more rounds of TestADeliveryCostsTheSameOnBothTransports,
-// and has them judged.
-var costRounds = flag.Int("socketio.cost", 0, "compare what a delivery costs on Socket.IO and on /ws, in so many rounds of each")
 
 // hearer is a bare WebSocket that counts the messages of its room, at as little
 // cost for this side as can be.
@@ -133,8 +128,8 @@ func TestADeliveryCostsTheSameOnBothTransports(t *testing.T) {
 		t.Skip("the race detector's own work would be measured")
 	}
 	rounds := 1
-	if *costRounds > 0 {
-		rounds = *costRounds
+	if chattest.Measure() {
+		rounds = chattest.Count(20, 20)
 	}
 	const members, messages = 100, 50
 	node := startProgram(t, nil, "--addr=127.0.0.1:0", "--rate=0")
@@ -168,7 +163,7 @@ func TestADeliveryCostsTheSameOnBothTransports(t *testing.T) {
 	each := func(way int) time.Duration { return spent[way] / time.Duration(rounds*messages*members) }
 	ratio := float64(spent[1]) / float64(spent[0])
 	t.Logf("one delivery costs %s on /ws, %s on Socket.IO: %.3f of it", each(0), each(1), ratio)
-	if *costRounds > 0 && ratio > 1.15 {
+	if chattest.Measure() && ratio > 1.15 {
 		t.Errorf("a delivery on Socket.IO costs %.0f %% more", 100*(ratio-1))
 	}
 }

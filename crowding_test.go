@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -63,10 +62,7 @@ func TestThousandsThatNeverSayHello(t *testing.T) {
 	if chattest.Race {
 		t.Skip("the race detector multiplies time: measured without it")
 	}
-	n := 2000
-	if os.Getenv("CI") == "true" {
-		n = 10_000
-	}
+	n := chattest.Count(2000, 10_000)
 	b := redistest.Embedded(t)
 	node := startNodes(t, 1, b.URL(), "--rate=0")[0]
 	url := node.URL(1)

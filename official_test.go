@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -24,9 +22,6 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/test/socketio/clienttest"
 )
-
-// crowdFlag asks for the whole crowd of TestACrowdOfOfficialClients.
-var crowdFlag = flag.Bool("socketio.crowd", false, "have 200 official Socket.IO clients talk for a minute, as CI=true does")
 
 // roundRobin is a proxy as plain as can be: each request goes to the next node,
 // and to the one after where that can't be reached. It knows no sessions.
@@ -152,7 +147,7 @@ func TestTheOfficialClientBehindARoundRobinProxy(t *testing.T) {
 func TestACrowdOfOfficialClients(t *testing.T) {
 	clienttest.Dir(t)
 	clients, seconds := 40, 6
-	if *crowdFlag || os.Getenv("CI") == "true" && !chattest.Race {
+	if chattest.Long() && !chattest.Race {
 		clients, seconds = 200, 60
 	} else {
 		t.Parallel()

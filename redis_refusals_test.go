@@ -174,7 +174,7 @@ func TestRefusalsAreToldByTheirKindAndNotHurried(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if !c.quick {
-				long(t)
+				chattest.NeedLong(t)
 			}
 			s := redistest.Start(t, c.args...)
 			redistest.SetUser(s)

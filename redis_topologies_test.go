@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -21,16 +20,6 @@ import (
 	"example.com/chat/internal/load"
 	"example.com/chat/internal/redisbroker"
 )
-
-var topologies = flag.Bool("redis.topologies", false, "run the long tests with Sentinel and a Redis Cluster, as CI=true does")
-
-// long skips a test of more than about ten seconds, unless it was asked for.
-func long(t *testing.T) {
-	t.Helper()
-	if os.Getenv("CI") != "true" && !*topologies {
-		t.Skip("takes more than ten seconds: run with -args -redis.topologies, or CI=true")
-	}
-}
 
 // throng is three nodes at one Redis, and the checker's clients on them.
 type throng struct {
@@ -152,7 +141,7 @@ func (c *throng) finish() (lost int, r *check.Report) {
 // --wait-replicas nothing acknowledged is lost, without it members are told.
 func TestAFailoverThatLosesATail(t *testing.T) {
 	t.Parallel()
-	long(t)
+	chattest.NeedLong(t)
 	for _, c := range []struct {
 		name     string
 		replicas int
@@ -210,7 +199,7 @@ func follow(server, primary *redistest.Server) {
 // connections are cut besides.
 func TestSentinelsGiveTheRoleToAnother(t *testing.T) {
 	t.Parallel()
-	long(t)
+	chattest.NeedLong(t)
 	s := redistest.StartSentinel(t, nil)
 	primary, replica := s.Primary()
 	outside := redis.NewFailoverClient(&redis.FailoverOptions{
@@ -250,7 +239,7 @@ func moveOwned(t *testing.T, cluster *redistest.Cluster, asked *redistest.Server
 // Nothing is lost, so the checker excuses nothing.
 func TestSlotsOfARedisClusterAreMovedWhileInUse(t *testing.T) {
 	t.Parallel()
-	long(t)
+	chattest.NeedLong(t)
 	cluster := redistest.StartCluster(t, nil)
 	redistest.SetUser(cluster.Servers[:]...)
 	given := strings.Replace(cluster.URL, "://", "://"+redistest.User+":"+url.QueryEscape(redistest.Password)+"@", 1)
@@ -282,7 +271,7 @@ func TestSlotsOfARedisClusterAreMovedWhileInUse(t *testing.T) {
 // FAILOVER) and is a replica itself from then on.
 func TestAPrimaryOfARedisClusterDiesUnderLoad(t *testing.T) {
 	t.Parallel()
-	long(t)
+	chattest.NeedLong(t)
 	cluster := redistest.StartCluster(t, nil)
 	crowd := assemble(t, cluster.URL, cluster.Client(), everybody, "--wait-replicas=1")
 	crowd.everywhere(5)

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"net"
-	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -52,10 +51,7 @@ func TestReadersThatStallAreNotFelt(t *testing.T) {
 		t.Skip("the race detector multiplies time: measured without it")
 	}
 	const stalled, heard = 20, 300
-	rounds := 5
-	if os.Getenv("CI") == "true" {
-		rounds = 11
-	}
+	rounds := chattest.Count(5, 11)
 	b := redistest.Embedded(t)
 	url := startNodes(t, 1, b.URL(), "--rate=0", "--text-limit=8000")[0].URL(1)
 	p := startBusyPulse(t, 10*time.Millisecond, 8000, url, url, url)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -21,17 +19,9 @@ import (
 	"example.com/chat/internal/redisopen"
 )
 
-var stormFlag = flag.Int("storm", 0, "how many clients come back at once (default 300, under CI=true 5000)")
-
 // stormSize is how many clients come back at once.
 func stormSize(t *testing.T) int {
-	n := *stormFlag
-	if n == 0 {
-		n = 300
-		if os.Getenv("CI") == "true" {
-			n = 5000
-		}
-	}
+	n := chattest.Count(300, 5000)
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)

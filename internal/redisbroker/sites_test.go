@@ -3,8 +3,6 @@ package redisbroker_test
 import (
 	"context"
 	"crypto/tls"
-	"flag"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -13,18 +11,9 @@ import (
 
 	"example.com/chat/embed"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
 )
-
-var topologies = flag.Bool("redis.topologies", false, "run the long tests with a Redis Cluster, as CI=true does")
-
-// long skips a part of a long test, unless it was asked for.
-func long(t *testing.T) {
-	t.Helper()
-	if os.Getenv("CI") != "true" && !*topologies {
-		t.Skip("takes long: run with -args -redis.topologies, or CI=true")
-	}
-}
 
 // suite is what holds on every kind of Redis.
 var suite = []struct {
@@ -162,11 +151,11 @@ func TestOnARedisCluster(t *testing.T) {
 	t.Run("OneSubscriptionAPartition", func(t *testing.T) { testOneSubscriptionAPartition(t, &own) })
 	t.Run("ASlotIsMoved", func(t *testing.T) { testASlotIsMoved(t, cluster, &own) })
 	t.Run("ASilentSubscriptionIsMadeAnewAlone", func(t *testing.T) {
-		long(t)
+		chattest.NeedLong(t)
 		testASilentSubscriptionIsMadeAnewAlone(t, cluster, &own)
 	})
 	t.Run("APrimaryDies", func(t *testing.T) {
-		long(t)
+		chattest.NeedLong(t)
 		testAPrimaryDies(t, cluster, &own)
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"example.com/chat/internal/chattest"
 )
 
 // All lines lose packets, deliver some late, and so out of order: nothing that was
@@ -24,7 +26,7 @@ func TestPacketsAreLostAndLate(t *testing.T) {
 	random := r.fork()
 	everybody := append(append([]*host{r.redis}, r.nodes...), hosts...)
 	rounds := 2
-	if *all {
+	if chattest.Long() {
 		rounds = 4
 	}
 	for range rounds {

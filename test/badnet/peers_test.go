@@ -21,7 +21,7 @@ const refusedWithin = 10 * time.Second
 // Nodes can't reach each other, and a balancer sends the requests of a session to
 // all of them: these hung for 40 s.
 func TestNodesThatCannotReachEachOther(t *testing.T) {
-	choose(t)
+	chattest.NeedLong(t)
 	t.Parallel()
 	r := newRig(t)
 	web := &http.Client{Transport: &http.Transport{DialContext: r.host("client").dial}}

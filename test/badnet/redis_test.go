@@ -54,7 +54,7 @@ func (r *rig) statuses(h *host, url string) func() string {
 // Packets over 1,000 bytes vanish between one node and Redis, as in a tunnel whose
 // MTU nobody knows: the node said that it was ready, and refused all messages.
 func TestLargePacketsToRedisVanish(t *testing.T) {
-	choose(t)
+	chattest.NeedLong(t)
 	t.Parallel()
 	r := newRig(t)
 	clients := r.host("clients")
@@ -90,7 +90,7 @@ func TestLargePacketsToRedisVanish(t *testing.T) {
 // A node is cut off from Redis while others are not: its users go to one of those,
 // rather than to wait.
 func TestUsersLeaveANodeThatIsCutOff(t *testing.T) {
-	choose(t)
+	chattest.NeedLong(t)
 	t.Parallel()
 	r := newRig(t)
 	clients := r.host("clients")
@@ -116,7 +116,7 @@ func TestUsersLeaveANodeThatIsCutOff(t *testing.T) {
 // What a user sends to its node vanishes, and what others say arrives: that took
 // 57 s to be seen.
 func TestAnUplinkStalls(t *testing.T) {
-	choose(t)
+	chattest.NeedLong(t)
 	t.Parallel()
 	r := newRig(t)
 	others, mover := r.host("others"), r.host("mover")

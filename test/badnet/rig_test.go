@@ -25,30 +25,17 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-var (
-	all  = flag.Bool("badnet.all", false, "try all bad networks, not only lost and late packets")
-	seed = flag.Uint64("badnet.seed", 0, "decides which packets are dropped or late; 0 for a new one, which is printed")
-)
-
-// choose skips a test that takes long, or measures times, unless all are asked for.
-func choose(t *testing.T) {
-	t.Helper()
-	if !*all {
-		t.Skip("-badnet.all tries this one too")
-	}
-}
+// seed decides which packets are dropped or late.
+var seed uint64
 
 // atOnce is how many tests run at the same time.
 const atOnce = 10
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if *seed == 0 {
-		*seed = rand.Uint64N(1_000_000) + 1
-	}
+	seed = chattest.SeedOrNew()
 	_ = flag.Set("test.parallel", fmt.Sprint(atOnce)) // most of it is waiting
-	fmt.Printf("-badnet.seed=%d repeats this run\n", *seed)
-	redis.SetLogger(silence{}) // what goes wrong comes as an error too
+	redis.SetLogger(silence{})                        // what goes wrong comes as an error too
 	status := m.Run()
 	chattest.RemoveBuilds()
 	os.Exit(status)
@@ -89,7 +76,7 @@ func newRig(t *testing.T, args ...string) *rig {
 	for _, b := range []byte(t.Name()) {
 		salt = salt*31 + uint64(b)
 	}
-	r.random = rand.New(rand.NewPCG(*seed, salt))
+	r.random = rand.New(rand.NewPCG(seed, salt))
 	r.net = newNetwork(t, r.fork())
 	r.redis = r.host("redis")
 	path := chattest.Build(t)
@@ -281,7 +268,7 @@ func (r *rig) tell() {
 	if !r.t.Failed() {
 		return
 	}
-	r.t.Logf("-badnet.seed=%d", *seed)
+	r.t.Log(chattest.Repeat(seed))
 	for _, c := range r.fleet.Clients {
 		r.t.Log(c.State())
 	}

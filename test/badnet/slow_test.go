@@ -79,7 +79,7 @@ func (v *view) has(want []string) bool {
 // Recovering 300 messages of 1,500 bytes at 20 kB/s never ended, nor did a first
 // join of 50 of 4,000: all came in one frame, and clients left in its middle.
 func TestALongBacklogOnASlowLink(t *testing.T) {
-	choose(t)
+	chattest.NeedLong(t)
 	t.Parallel()
 	r := newRig(t)
 	quick := r.host("quick")

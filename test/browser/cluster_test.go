@@ -175,12 +175,7 @@ func playCluster(t *testing.T, nodes int, l look, act func(c *cluster, p *tab)) 
 }
 
 func TestPicturesOfTheCluster(t *testing.T) {
-	if *shots == "" {
-		t.Skip("no -browser.shots")
-	}
-	if err := os.MkdirAll(*shots, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := pictures(t)
 	for _, sc := range clusterScenes {
 		for _, size := range [][2]int64{{1440, 900}, {1024, 768}, {390, 844}, {320, 568}} {
 			for _, dark := range []bool{false, true} {
@@ -192,7 +187,7 @@ func TestPicturesOfTheCluster(t *testing.T) {
 							t.Fatal(err)
 						}
 						name := fmt.Sprintf("cluster-%s-%d-%s-%s.png", sc.name, size[0], shade(dark), w.dir)
-						if err := os.WriteFile(filepath.Join(*shots, name), picture, 0o644); err != nil {
+						if err := os.WriteFile(filepath.Join(dir, name), picture, 0o644); err != nil {
 							t.Fatal(err)
 						}
 						if wide := ask[int](p, "document.documentElement.scrollWidth"); int64(wide) > size[0] {

@@ -2,7 +2,6 @@ package browser
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -15,10 +14,9 @@ import (
 	"github.com/chromedp/chromedp"
 	"golang.org/x/time/rate"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/client"
 )
-
-var pace = flag.Bool("browser.pace", false, "measure how fast the pages are: by itself, as it takes all that the machine has")
 
 // What the pages must keep to.
 const (
@@ -33,9 +31,7 @@ const (
 func measured(t *testing.T) {
 	t.Helper()
 	chromium(t)
-	if !*pace {
-		t.Skip("no -browser.pace")
-	}
+	chattest.NeedMeasure(t)
 }
 
 // speaker is a client that writes to the lobby as fast as it is told to.

@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,9 +8,19 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"example.com/chat/internal/chattest"
 )
 
-var shots = flag.String("browser.shots", "", "`folder` for pictures of every state, size, shade and direction")
+// pictures returns the folder for pictures, and skips the test if none is named.
+func pictures(t *testing.T) string {
+	t.Helper()
+	dir := chattest.OutDir()
+	if dir == "" {
+		t.Skip("CHAT_OUT names no folder for pictures")
+	}
+	return dir
+}
 
 func shade(dark bool) string {
 	if dark {
@@ -27,12 +36,7 @@ func runs(script string) chromedp.Action[chromedp.Void] {
 
 // The pictures are looked at by people; nothing here compares them.
 func TestPicturesOfEveryState(t *testing.T) {
-	if *shots == "" {
-		t.Skip("no -browser.shots")
-	}
-	if err := os.MkdirAll(*shots, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := pictures(t)
 	for _, sc := range slices.Concat(scenes, further) {
 		for _, size := range [][2]int64{{1440, 900}, {1024, 768}, {390, 844}, {320, 568}} {
 			for _, dark := range []bool{false, true} {
@@ -44,7 +48,7 @@ func TestPicturesOfEveryState(t *testing.T) {
 							t.Fatal(err)
 						}
 						name := fmt.Sprintf("chat-%s-%d-%s-%s.png", sc.name, size[0], shade(dark), w.dir)
-						if err := os.WriteFile(filepath.Join(*shots, name), picture, 0o644); err != nil {
+						if err := os.WriteFile(filepath.Join(dir, name), picture, 0o644); err != nil {
 							t.Fatal(err)
 						}
 						// Whatever the size, nothing is wider than the page.

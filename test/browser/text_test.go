@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"example.com/chat/internal/chattest"
 )
 
 // marksOf returns where each "!" of a message is drawn, in the order of its text: on
@@ -72,12 +74,12 @@ func TestEachLineHasItsOwnDirection(t *testing.T) {
 	if out := ask[[]string](p, `[...document.querySelectorAll("#log li")].filter((e) => { const box = e.parentElement.getBoundingClientRect(), own = e.getBoundingClientRect(); return e.dir !== "auto" || (getComputedStyle(e).direction === "rtl" ? box.right - own.right : own.left - box.left) < 20; }).map((e) => e.textContent)`); len(out) > 0 {
 		t.Errorf("no room for the number or the bullet of %q", out)
 	}
-	if *shots != "" {
+	if dir := chattest.OutDir(); dir != "" {
 		picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(*shots, "chat-directions.png"), picture, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "chat-directions.png"), picture, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

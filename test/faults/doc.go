@@ -4,9 +4,9 @@
 // other, from a printed seed, until the history is judged (internal/check).
 //
 // It is all tests. A quick choice of the faults runs always, all of them with
-// -faults.all. Each adds a row to a table, which is printed at the end.
+// CHAT_LONG=1. Each adds a row to a table, which is printed at the end.
 //
-//	go test ./test/faults -faults.all -v -run 'TestNodeKilled'
-//	go test ./test/faults -faults.all -faults.seed 17 -faults.table table.md
-//	go test ./test/faults -faults.all -run TestAtRandom -faults.for 30m -timeout 40m
+//	CHAT_LONG=1 go test ./test/faults -v -run 'TestNodeKilled'
+//	CHAT_LONG=1 CHAT_SEED=17 CHAT_OUT=/tmp go test ./test/faults
+//	CHAT_LONG=1 CHAT_FOR=30m go test ./test/faults -run TestAtRandom -timeout 40m
 package faults

@@ -6,23 +6,16 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/chattest"
 )
 
-var (
-	all     = flag.Bool("faults.all", false, "inject all faults, not only the quick choice")
-	seed    = flag.Uint64("faults.seed", 0, "decides what breaks when; 0 for a new one, which is printed")
-	longFor = flag.Duration("faults.for", 30*time.Second, "how long everything breaks at random")
-	tableTo = flag.String("faults.table", "", "write the table of what was injected and seen to this `file`")
-	opened  = flag.Int("faults.opened", 100_000, "connections that are opened and closed where it is tried whether all is given back")
-)
+// seed decides what breaks when.
+var seed uint64
 
 // atOnce is how many faults are injected at the same time, each in a chat of
 // its own: most of it is waiting.
@@ -30,16 +23,13 @@ const atOnce = 4
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if *seed == 0 {
-		*seed = rand.Uint64N(1_000_000) + 1
-	}
+	seed = chattest.SeedOrNew()
 	if f := flag.Lookup("test.parallel"); f != nil {
 		_ = flag.Set("test.parallel", fmt.Sprint(atOnce))
 	}
 	redis.SetLogger(silence{}) // what goes wrong comes as an error too
-	fmt.Printf("-faults.seed=%d repeats this run\n", *seed)
 	status := m.Run()
-	if err := table.write(*tableTo); err != nil {
+	if err := table.write(chattest.OutDir()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		status = 1
 	}
@@ -60,20 +50,17 @@ type fault struct {
 	quick bool
 }
 
-// choose skips a test whose fault is not to be injected in this run.
+// choose skips a test whose fault is not of the quick choice, unless long tests run.
 func choose(t *testing.T, f fault) {
 	t.Helper()
-	if !f.quick && !*all {
-		t.Skipf("fault %d, %s, is not of the quick choice: -faults.all injects it", f.number, f.name)
-	}
-	if testing.Short() {
-		t.Skipf("fault %d, %s, is not injected under -short", f.number, f.name)
+	if !f.quick {
+		chattest.NeedLong(t)
 	}
 }
 
 // times is how often a fault is injected: fewer in a quick run.
 func times(quick, full int) int {
-	if *all {
+	if chattest.Long() {
 		return full
 	}
 	return quick

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/load"
 	"example.com/chat/internal/redisbroker"
 )
@@ -124,7 +125,7 @@ func TestAtRandom(t *testing.T) {
 	var redis sync.Mutex // held while something happens to Redis as a whole
 	var busy [nodes]sync.Mutex
 	var mending sync.WaitGroup
-	for end := time.Now().Add(*longFor); time.Now().Before(end); {
+	for end := time.Now().Add(chattest.For(30 * time.Second)); time.Now().Before(end); {
 		h := happenings[r.random.IntN(len(happenings))]
 		i, random := r.random.IntN(nodes), r.fork()
 		long := 50*time.Millisecond + time.Duration(r.random.Int64N(int64(h.longest)))

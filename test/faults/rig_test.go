@@ -180,7 +180,7 @@ func (r *rig) pin(n *node, name string, rooms ...string) {
 }
 
 // forkOf is the source of chance for a fault of this run.
-func forkOf(f fault) *rand.Rand { return rand.New(rand.NewPCG(*seed, uint64(f.number))) }
+func forkOf(f fault) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(f.number))) }
 
 // fork makes a source of its own, as each may be used by one goroutine only.
 func (r *rig) fork() *rand.Rand { return rand.New(rand.NewPCG(r.random.Uint64(), 1)) }
@@ -355,7 +355,7 @@ func (r *rig) tell() {
 	if !r.t.Failed() {
 		return
 	}
-	r.t.Logf("-faults.seed=%d", *seed)
+	r.t.Log(chattest.Repeat(seed))
 	for _, c := range r.fleet.Clients {
 		r.t.Log(c.State())
 	}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -49,7 +50,7 @@ first sending of a message to its acknowledgement.
 `
 
 // write prints the table, and writes it to a file where one is named.
-func (r *rows) write(path string) error {
+func (r *rows) write(dir string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.list) == 0 {
@@ -59,7 +60,7 @@ func (r *rows) write(path string) error {
 		return cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.name, b.name))
 	})
 	var out strings.Builder
-	fmt.Fprintf(&out, "Seed %d.\n\n", *seed)
+	fmt.Fprintf(&out, "Seed %d.\n\n", seed)
 	out.WriteString("| # | fault | injected | sent | acknowledged | lost | doubled | out of order | other | connections | gaps | resets | away | silence | behind | ack | seen besides |\n")
 	out.WriteString("| --- | --- |" + strings.Repeat(" ---: |", 14) + " --- |\n")
 	for _, one := range r.list {
@@ -67,10 +68,10 @@ func (r *rows) write(path string) error {
 	}
 	out.WriteString("\n" + legend)
 	fmt.Print(out.String())
-	if path == "" {
+	if dir == "" {
 		return nil
 	}
-	if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "faults.md"), []byte(out.String()), 0o644); err != nil {
 		return fmt.Errorf("write the table: %w", err)
 	}
 	return nil

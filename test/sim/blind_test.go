@@ -11,7 +11,8 @@ import (
 // were told alone, no loss of Redis may be taken for a promise that was broken.
 func TestLossesOfRedisAreKnownByWhatMembersWereTold(t *testing.T) {
 	const most, enough = 200, 20
-	seed, lost, n := max(*first, 1), 0, min(runs(), most)
+	seed, n := runs()
+	lost, n := 0, min(n, most)
 	for range n {
 		list := slices.DeleteFunc(run(t, seed).History, func(r check.Record) bool { return r.Op == check.OpWiped })
 		switch report, verdict := check.Judge(list); verdict {

@@ -2,7 +2,6 @@ package sim_test
 
 import (
 	"encoding/json"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,8 +11,6 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-var defences = flag.Bool("sim.defences", false, "take the defences away one by one, and see the tests fail")
-
 // defence is something without which a promise would not hold.
 type defence struct {
 	name string
@@ -22,11 +19,11 @@ type defence struct {
 	file, have, want string
 	// pack and test are what must fail then.
 	pack, test string
-	args       []string // of the test
+	env        []string // of the test
 }
 
 // seeds are enough for the simulation to meet whatever is missing.
-var seeds = []string{"-sim.seed=1", "-sim.runs=60"}
+var seeds = []string{"CHAT_SEED=1", "CHAT_COUNT=60"}
 
 // allDefences are taken away one by one.
 var allDefences = []defence{
@@ -100,12 +97,10 @@ var allDefences = []defence{
 // Each defence, taken away, makes the test fail that is there for it: so the
 // tests bite, and none of the defences is for show.
 func TestWithoutADefenceItsTestFails(t *testing.T) {
-	switch {
-	case chattest.Race:
+	if chattest.Race {
 		t.Skip("the race detector finds nothing here, and builds all for each defence")
-	case !*defences:
-		t.Skip("taking the defences away takes minutes: -sim.defences does it")
 	}
+	chattest.NeedLong(t)
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -146,10 +141,9 @@ func (d *defence) without(t *testing.T, root string) (string, error) {
 	if err := os.WriteFile(overlay, list, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"test", "-overlay=" + overlay, "-count=1", "-vet=off", "-run=^" + d.test + "$", "./" + d.pack}, d.args...)
-	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-count=1", "-vet=off", "-run=^"+d.test+"$", "./"+d.pack)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CI=")
+	cmd.Env = append(chattest.WithoutSettings(os.Environ()), d.env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

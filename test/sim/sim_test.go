@@ -2,7 +2,6 @@ package sim_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,12 +20,6 @@ import (
 	"example.com/chat/test/sim"
 )
 
-var (
-	first = flag.Uint64("sim.seed", 0, "the first seed; 0 for the usual one")
-	count = flag.Int("sim.runs", 0, "how many seeds from there on; 0 for the usual number")
-	dir   = flag.String("sim.dir", "", "where histories of runs that fail are kept, for chat verify")
-)
-
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{})
 	// With one processor there is less for the scheduler to decide, and a seed
@@ -42,32 +35,32 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// runs is how many worlds are run: a few in passing, thousands where they are
-// asked for.
-func runs() int {
+// runs returns the first seed and how many worlds are run from there on: a few in
+// passing, hundreds in a long run, one if only a seed is given.
+func runs() (first uint64, n int) {
+	const usual, raced, long = 40, 10, 1200
+	first, one := chattest.Seed()
 	switch {
-	case *count > 0:
-		return *count
-	case *first > 0:
-		return 1
-	case chattest.Race, testing.Short():
-		return 10
+	case one:
+		return first, chattest.Count(1, 1)
+	case chattest.Race:
+		return 1, chattest.Count(raced, raced)
 	}
-	return 40
+	return 1, chattest.Count(usual, long)
 }
 
 // Whatever breaks, and in whatever order: nothing acknowledged is lost, doubled
 // or out of order, and nobody has a hole that they were not told of.
 func TestWhateverBreaks(t *testing.T) {
-	seed := max(*first, 1)
+	seed, n := runs()
 	acknowledged, entries := 0, 0
-	for range runs() {
+	for range n {
 		report := once(t, seed)
 		acknowledged += report.Acknowledged
 		entries += report.Heard
 		seed++
 	}
-	t.Logf("%d seeds, %d messages acknowledged, %d heard", runs(), acknowledged, entries)
+	t.Logf("%d seeds, %d messages acknowledged, %d heard", n, acknowledged, entries)
 }
 
 // Seeds that once showed a fault, each told in the commit that mended it. What
@@ -134,11 +127,11 @@ func once(t *testing.T, seed uint64) *check.Report {
 				failed++
 			}
 		}
-		t.Errorf("seed %d (go test ./test/sim -sim.seed=%d), which failed %d times in %d more: %v\n%s",
-			seed, seed, failed, again, report.Violations, strings.Join(result.Story, "\n"))
+		t.Errorf("seed %d (%s), which failed %d times in %d more: %v\n%s",
+			seed, chattest.Repeat(seed), failed, again, report.Violations, strings.Join(result.Story, "\n"))
 	}
 	if result.Presence != "" {
-		t.Errorf("seed %d (go test ./test/sim -sim.seed=%d): %s\n%s", seed, seed, result.Presence, strings.Join(result.Story, "\n"))
+		t.Errorf("seed %d (%s): %s\n%s", seed, chattest.Repeat(seed), result.Presence, strings.Join(result.Story, "\n"))
 	}
 	if report.Acknowledged == 0 {
 		t.Errorf("seed %d: nothing was said", seed)
@@ -149,10 +142,11 @@ func once(t *testing.T, seed uint64) *check.Report {
 // keep writes the history of a run that failed, where that is asked for.
 func keep(t *testing.T, seed uint64, list []check.Record) {
 	t.Helper()
-	if *dir == "" {
+	dir := chattest.OutDir()
+	if dir == "" {
 		return
 	}
-	file, err := os.Create(filepath.Join(*dir, fmt.Sprintf("seed-%d.jsonl", seed)))
+	file, err := os.Create(filepath.Join(dir, fmt.Sprintf("seed-%d.jsonl", seed)))
 	if err != nil {
 		t.Fatal(err)
 	}
