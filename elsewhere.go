@@ -72,13 +72,14 @@ func (e *elsewhere) statusLocked(nodes []protocol.Node) protocol.Event {
 	return protocol.StatusElsewhere(list)
 }
 
-// Reachable passes on whether Redis is within reach (redisbroker.Listener), and has users
-// told where else to go when it is not for some time.
-func (s *server) Reachable(up bool) {
+// Reachable tells users that Redis is lost or back, and after some time without it
+// which other nodes have it (redisbroker.Listener).
+func (l nodeFeed) Reachable(up bool) {
+	s := l.server
 	if !up {
-		s.hub.Reachable(up)
+		l.Feed.Reachable(up)
 	} else {
-		defer s.hub.Reachable(up) // so that nobody is sent elsewhere after that
+		defer l.Feed.Reachable(up) // so that nobody is sent elsewhere after that
 	}
 	s.elsewhere.set(up, func() context.CancelFunc {
 		ctx, stop := context.WithCancel(s.runs)

@@ -116,7 +116,7 @@ func startServer(ctx context.Context, opts cli.NodeOptions, listener net.Listene
 	}
 	runCtx, stop := context.WithCancel(context.Background())
 	s.runs, s.stopRun = runCtx, stop
-	s.running.Go(func() { s.broker.Run(runCtx, s) })
+	s.running.Go(func() { s.broker.Run(runCtx, nodeFeed{s.hub.Feed(), s}) })
 	s.running.Go(func() { s.httpEnded <- s.http.Serve(listener) })
 	if debug != nil {
 		s.debug = s.debugServer()
@@ -179,7 +179,7 @@ func (s *server) build(ctx context.Context, redisURL string) error {
 			return err
 		}
 	}
-	s.hub = room.New(room.Config{Node: self.ID, Limits: s.opts.Limits(), History: s.opts.History, Log: s.log}, b)
+	s.hub = room.New(room.Config{Node: self.ID, Limits: s.opts.Limits(), History: s.opts.History, Log: s.log}, b.Room())
 	s.peers.self = self
 	s.sockets = conn.NewServer(conn.Config{ReadLimit: s.opts.Limits().FrameLimit(), Log: s.log})
 	users, web := shareFiles(fileLimit())
@@ -379,20 +379,12 @@ func (s *server) Close(longest time.Duration) {
 	s.closeAll()
 }
 
-// The node is the broker's listener: what comes of rooms and users is the
-// hub's, what comes of nodes its own.
-
-// Live passes on what was published in a room (redisbroker.Listener).
-func (s *server) Live(name string, payload []byte) { s.hub.Live(name, payload) }
-
-// Following passes on that a room is heard from now on (redisbroker.Listener).
-func (s *server) Following(name string) { s.hub.Following(name) }
-
-// News passes on what was published to the cluster (redisbroker.Listener).
-func (s *server) News(payload []byte) { s.hub.News(payload) }
-
-// Lost passes on that what this node wrote is gone (redisbroker.Listener).
-func (s *server) Lost() { s.hub.Lost() }
+// nodeFeed is what the broker delivers to: what concerns rooms and users is the hub's,
+// and the rest the node's.
+type nodeFeed struct {
+	room.Feed
+	server *server
+}
 
 // NodesFor returns the live nodes, this one first (session.Cluster).
 func (s *server) NodesFor(origin string) []protocol.Node { return s.peers.list(origin) }
@@ -403,7 +395,8 @@ func (s *server) Rooms(ctx context.Context, after string) (protocol.RoomPage, er
 }
 
 // Nodes tells all users that the cluster changed (redisbroker.Listener).
-func (s *server) Nodes(live []redisbroker.NodeInfo) {
+func (l nodeFeed) Nodes(live []redisbroker.NodeInfo) {
+	s := l.server
 	s.peers.set(live)
 	s.tellAll(func(origin string) protocol.Event { return protocol.NodeList(s.peers.list(origin)) })
 }

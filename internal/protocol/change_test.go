@@ -44,20 +44,39 @@ func TestEditsDeletionsAndReactionsAreDecoded(t *testing.T) {
 	}
 }
 
-// A text, a name or a key can't make a message look like a deletion.
+// A text, a name or a key can't make a message look like a deletion, and what changes a
+// message is decoded whatever it holds.
 func TestAnEntrysKindCantBeForged(t *testing.T) {
 	t.Parallel()
 	evil := `},"kind":"delete","target":"5-1","text":"`
-	raw := AppendEntry(nil, ID{6, 2}, "lobby", Message(User{ID: "u", Name: evil}, evil, evil+"},", "n"), 0)
-	if kind, target := (Entry{Raw: raw}).Change(); kind != "" || !target.IsZero() {
-		t.Errorf("%s is a %q of %v", raw, kind, target)
+	e := Message(User{ID: "u", Name: evil}, evil, evil+"},", "n").Entry(ID{6, 2}, "lobby", 0)
+	if m, ok := e.Modification(); ok || !e.IsMessage() || e.Kind != "" || !e.Target.IsZero() || e.Key != evil || e.Author != "u" {
+		t.Errorf("%+v is a modification: %+v", e, m)
 	}
 	for _, kind := range []string{Edit, Delete, React} {
 		d := Command{Type: kind, Target: ID{5, 1}, Text: evil, Emoji: "👍", Key: evil}.Change(User{ID: "u", Name: evil}, "n", false)
-		raw := AppendEntry(nil, ID{6, 2}, "lobby", d, 5)
-		if got, target := (Entry{Raw: raw}).Change(); got != kind || target != (ID{5, 1}) {
-			t.Errorf("%s is a %q of %v", raw, got, target)
+		e := d.Entry(ID{6, 2}, "lobby", 5)
+		m, ok := e.Modification()
+		if !ok || m.Kind != kind || m.Target != (ID{5, 1}) || m.User != "u" || kind == React && (m.Count != 5 || m.Emoji != "👍") {
+			t.Errorf("%s is %+v", e.Raw, m)
 		}
+	}
+}
+
+// An edit replaces the text of the message and nothing that looks like it.
+func TestAnEditReplacesTheTextAlone(t *testing.T) {
+	t.Parallel()
+	evil := `"},"text":"x","text":`
+	e := Message(User{ID: "u", Name: evil}, evil, "old "+evil, evil).Entry(ID{6, 2}, "lobby", 0)
+	shown := Standing{Entry: e, Edited: 7, Text: AppendString(nil, "new "+evil)}.Stands()
+	want := Message(User{ID: "u", Name: evil}, evil, "new "+evil, evil).Entry(ID{6, 2}, "lobby", 0)
+	if got := string(shown.Raw); got != string(want.Raw[:len(want.Raw)-1])+`,"edited":7}` || shown.Key != evil {
+		t.Errorf("it shows %s", got)
+	}
+	// In whatever order the fields stand.
+	s := Standing{Entry: Entry{ID: e.ID, Raw: []byte(`{"user":{"text":"a"},"text": "b","x":["text"]}`)}, Edited: 7, Text: []byte(`"c"`)}
+	if got := string(s.Stands().Raw); got != `{"user":{"text":"a"},"text": "c","x":["text"],"edited":7}` {
+		t.Errorf("it shows %s", got)
 	}
 }
 

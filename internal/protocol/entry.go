@@ -8,9 +8,17 @@ import (
 // Entry is one entry of a room's log.
 type Entry struct {
 	ID ID
+	// Author is the id of the user who wrote it, and Key that user's key for it.
+	Author, Key string
+	// Kind is "" for a message, else Edit, Delete or React, of the message Target.
+	Kind   string
+	Target ID
 	// Raw is its final JSON, the fields of the event "message"; never changed.
 	Raw []byte
 }
+
+// IsMessage reports whether the entry is a message, and not a change of one.
+func (e Entry) IsMessage() bool { return e.Kind != Edit && e.Kind != Delete && e.Kind != React }
 
 // Event returns the entry as the event that members get.
 func (e Entry) Event() Event { return Event{Name: MessageName, Body: e.Raw} }
@@ -72,13 +80,12 @@ func Message(u User, key, text, node string) Draft {
 	return Draft{User: u.ID, Key: key, Tail: appendNode(b, node)}
 }
 
-// Change drafts what a command of the kind Edit, Delete or React asks for. Its
-// kind and target stand right behind the user, where Entry.Change finds them.
+// Change drafts what a command of the kind Edit, Delete or React asks for.
 func (c Command) Change(u User, node string, moderator bool) Draft {
 	b := appendAuthor(make([]byte, 0, len(c.Text)+len(c.Key)+len(u.ID)+len(u.Name)+len(node)+128), u, c.Key)
-	b = append(b, kindStart[1:]...)
+	b = append(b, `,"kind":"`...)
 	b = append(b, c.Type...)
-	b = append(b, targetStart...)
+	b = append(b, `","target":"`...)
 	b = append(b, c.Target.String()...)
 	b = append(b, '"')
 	var text []byte
@@ -99,28 +106,6 @@ func (c Command) Change(u User, node string, moderator bool) Draft {
 	}
 }
 
-// keyWithin is where the key of an entry begins at the latest: only its id, room,
-// time and count are before it, and none of them can hold keyStart.
-const (
-	keyWithin = 256
-	keyStart  = `,"key":"`
-)
-
-// Key is the key under which an entry was said; nil for none, and for one with
-// characters that JSON escapes.
-func (e Entry) Key() []byte {
-	at := bytes.Index(e.Raw[:min(len(e.Raw), keyWithin)], []byte(keyStart))
-	if at < 0 {
-		return nil
-	}
-	rest := e.Raw[at+len(keyStart):]
-	end := bytes.IndexByte(rest, '"')
-	if end < 0 || bytes.IndexByte(rest[:end], '\\') >= 0 {
-		return nil
-	}
-	return rest[:end]
-}
-
 func appendAuthor(b []byte, u User, key string) []byte {
 	b = append(b, `"key":`...)
 	b = AppendString(b, key)
@@ -134,35 +119,6 @@ func appendAuthor(b []byte, u User, key string) []byte {
 func appendNode(b []byte, node string) []byte {
 	b = append(b, `,"node":`...)
 	return append(AppendString(b, node), '}')
-}
-
-// What stands between an entry's user and the id of its target. Texts and names
-// can't hold it: there quotes are escaped.
-const (
-	kindStart   = `},"kind":"`
-	targetStart = `","target":"`
-)
-
-// Change reads the kind of an entry and its target; "" for a message. It looks no
-// further than the end of the entry's user.
-func (e Entry) Change() (kind string, target ID) {
-	// The first of these ends the user: before it stand only strings, in which
-	// quotes are escaped, and numbers.
-	at := bytes.Index(e.Raw, []byte(kindStart[:3]))
-	if at < 0 {
-		return "", ID{}
-	}
-	rest, ok := bytes.CutPrefix(e.Raw[at:], []byte(kindStart))
-	if !ok {
-		return "", ID{}
-	}
-	name, rest, _ := bytes.Cut(rest, []byte(`"`))
-	kind = string(name)
-	if rest, ok = bytes.CutPrefix(rest, []byte(targetStart[1:])); ok {
-		id, _, _ := bytes.Cut(rest, []byte(`"`))
-		target, _ = ParseID(string(id)) // zero where another version has none
-	}
-	return kind, target
 }
 
 // entryStart is how the JSON of every entry begins.
@@ -182,9 +138,10 @@ func EntryID(raw []byte) (ID, bool) {
 	return id, err == nil
 }
 
-// AppendEntry appends the JSON of an entry: what a log makes of a draft. count is
-// how many users have put the emoji after a React, and unused else.
-func AppendEntry(b []byte, id ID, room string, d Draft, count int) []byte {
+// Entry returns what a log makes of the draft. count is how many users have put the
+// emoji after a React, and unused else.
+func (d Draft) Entry(id ID, room string, count int) Entry {
+	b := make([]byte, 0, len(entryStart)+len(room)+len(d.Tail)+64)
 	b = append(b, entryStart...)
 	b = append(b, id.String()...)
 	b = append(b, `","room":"`...)
@@ -196,5 +153,5 @@ func AppendEntry(b []byte, id ID, room string, d Draft, count int) []byte {
 		b = strconv.AppendInt(b, int64(count), 10)
 	}
 	b = append(b, ',')
-	return append(b, d.Tail...)
+	return Entry{ID: id, Author: d.User, Key: d.Key, Kind: d.Kind, Target: d.Target, Raw: append(b, d.Tail...)}
 }

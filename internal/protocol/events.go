@@ -9,7 +9,7 @@ import (
 // decodes them. docs/protocol.md lists the same fields, which a test compares.
 //
 // [JoinedEvent], [HistoryEvent] and [MessageEvent] are encoded by [Joined],
-// [Histories] and [AppendEntry] instead: these copy the JSON of log entries without
+// [Histories] and [Draft.Entry] instead: these copy the JSON of log entries without
 // decoding it.
 
 // The names of the replies and events that are not also names of commands.
@@ -92,7 +92,7 @@ type SentEvent struct {
 func (s SentEvent) Event() Event { return encode(SentName, s) }
 
 // MessageEvent is one entry of a room's log, as the event "message" and as an element
-// of "messages". [AppendEntry] encodes it, as it writes "on" and "count" of a reaction
+// of "messages". [Draft.Entry] encodes it, as it writes "on" and "count" of a reaction
 // also where they are false and 0.
 type MessageEvent struct {
 	ID   string `json:"id"`

@@ -17,8 +17,7 @@ func goldenEvents() []Event {
 	one, two := Node{ID: "n1", URL: "http://a"}, Node{ID: "n2", URL: "http://b"}
 	limits := Limits{Text: 4000, Rooms: 100, Rate: 10, Burst: 30}
 	entry := func(ms, seq int64, d Draft, count int) Entry {
-		id := ID{ms, seq}
-		return Entry{ID: id, Raw: AppendEntry(nil, id, "lobby", d, count)}
+		return d.Entry(ID{ms, seq}, "lobby", count)
 	}
 	message := entry(5, 1, Message(ann, "k1", "a <b> \u2028 \"c\"\n", "n1"), 0)
 	edit := entry(6, 2, Command{Type: Edit, Key: "k2", Target: ID{5, 1}, Text: "d"}.Change(ann, "n1", false), 0)

@@ -190,8 +190,7 @@ const hard = "\"\\ \n\t</script>\u2028 é 😀 \u202e"
 func TestEventsAreJSONWithTheirTypeFirst(t *testing.T) {
 	t.Parallel()
 	u := User{ID: "u", Name: hard}
-	e := Entry{ID: ID{5, 7}}
-	e.Raw = AppendEntry(nil, e.ID, "lobby", Message(u, hard, hard, "n"), 0)
+	e := Message(u, hard, hard, "n").Entry(ID{5, 7}, "lobby", 0)
 	for _, ev := range []Event{
 		WelcomeEvent{User: u}.Event(), Joined("lobby", e.ID, true, []Entry{e, e}, true, []User{u, u}, 2), Joined("lobby", ID{}, false, nil, false, nil, 0),
 		Histories("lobby", []Entry{e}, true), Left("lobby"), Sent("lobby", hard, e.ID, 5, false), e.Event(), TypingIn("lobby", u),
@@ -228,33 +227,13 @@ func TestEventsAreJSONWithTheirTypeFirst(t *testing.T) {
 
 func TestAnEntryBeginsWithItsID(t *testing.T) {
 	t.Parallel()
-	raw := AppendEntry(nil, ID{5, 7}, "r", Message(User{ID: "u"}, "k", "x", "n"), 0)
+	raw := Message(User{ID: "u"}, "k", "x", "n").Entry(ID{5, 7}, "r", 0).Raw
 	if id, ok := EntryID(raw); !ok || id != (ID{5, 7}) {
 		t.Errorf("%v %v", id, ok)
 	}
 	for _, s := range []string{"", "{", `{"id":"`, `{"id":"1-1`, `{"id":"x"}`, `{"room":"r","id":"1-1"}`, `{"id":"` + strings.Repeat("1", 100) + `"}`} {
 		if id, ok := EntryID([]byte(s)); ok {
 			t.Errorf("%q was taken for %v", s, id)
-		}
-	}
-}
-
-func TestAnEntryTellsItsKey(t *testing.T) {
-	t.Parallel()
-	longest := Entry{Raw: AppendEntry(nil, ID{1<<53 - 1, 1<<53 - 1}, strings.Repeat("r", MaxRoomLen), Message(User{ID: "u"}, "k-1", "x", "n"), 0)}
-	for want, e := range map[string]Entry{
-		"k-1": longest,
-		"k":   {Raw: AppendEntry(nil, ID{5, 7}, "r", Command{Type: React, Key: "k", Target: ID{5, 6}}.Change(User{ID: "u"}, "n", false), 0)},
-		"é":   {Raw: AppendEntry(nil, ID{5, 7}, "r", Message(User{}, "é", `,"key":"other"`, "n"), 0)},
-	} {
-		if got := string(e.Key()); got != want {
-			t.Errorf("%q, want %q: %s", got, want, e.Raw)
-		}
-	}
-	for _, raw := range []string{"", "{}", `{"id":"5-7"}`, `{"id":"5-7","room":"r","time":5,"key":"k`,
-		string(AppendEntry(nil, ID{5, 7}, "r", Message(User{}, `a"b`, "x", "n"), 0))} {
-		if got := (Entry{Raw: []byte(raw)}).Key(); got != nil {
-			t.Errorf("%q of %s", got, raw)
 		}
 	}
 }

@@ -73,13 +73,12 @@ type Modification struct {
 // Modification reads what the entry changes; ok is false where it is a message,
 // of an unknown kind, or can't be read.
 func (e Entry) Modification() (m Modification, ok bool) {
-	m.ID = e.ID
-	if m.Kind, m.Target = e.Change(); m.Kind != Edit && m.Kind != Delete && m.Kind != React {
+	m.ID, m.Kind, m.Target, m.User = e.ID, e.Kind, e.Target, e.Author
+	if e.IsMessage() {
 		return m, false
 	}
 	var fields struct {
 		Text  jsontext.Value `json:"text"`
-		User  User           `json:"user"`
 		Emoji string         `json:"emoji"`
 		On    bool           `json:"on"`
 		Count int            `json:"count"`
@@ -87,7 +86,7 @@ func (e Entry) Modification() (m Modification, ok bool) {
 	if json.Unmarshal(e.Raw, &fields) != nil {
 		return m, false
 	}
-	m.Text, m.User, m.Emoji, m.On, m.Count = fields.Text, fields.User.ID, fields.Emoji, fields.On, fields.Count
+	m.Text, m.Emoji, m.On, m.Count = fields.Text, fields.Emoji, fields.On, fields.Count
 	return m, !m.Target.IsZero()
 }
 
@@ -125,10 +124,6 @@ func (s *Standing) react(m Modification) {
 	s.Reactions = list
 }
 
-// textStart is what stands between a message's user and its text. Names can't
-// hold it: quotes are escaped there.
-const textStart = `},"text":`
-
 // Stands returns the message as the event "message" shows it now: with the text
 // of its last edit, and with the fields "edited" and "reactions" where it has
 // them. The returned entry shares the message's bytes where nothing changed it.
@@ -153,7 +148,9 @@ func (s Standing) Stands() Entry {
 		}
 		b = append(b, ']')
 	}
-	return Entry{ID: s.ID, Raw: append(b, '}')}
+	e := s.Entry
+	e.Raw = append(b, '}')
+	return e
 }
 
 func (r Reaction) append(b []byte) []byte {
@@ -174,26 +171,37 @@ func (r Reaction) append(b []byte) []byte {
 // withText returns the entry's JSON with the text of the last edit in place of
 // its own.
 func (s Standing) withText() []byte {
-	at := bytes.Index(s.Raw, []byte(textStart))
-	if s.Edited == 0 || at < 0 {
+	if s.Edited == 0 {
 		return s.Raw
 	}
-	at += len(textStart)
-	end := at + stringEnd(s.Raw[at:])
-	return slices.Concat(s.Raw[:at], s.Text, s.Raw[end:])
+	from, to, ok := member(s.Raw, "text")
+	if !ok {
+		return s.Raw
+	}
+	return slices.Concat(s.Raw[:from], s.Text, s.Raw[to:])
 }
 
-// stringEnd returns the length of the JSON string that b begins with.
-func stringEnd(b []byte) int {
-	for i := 1; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
+// member finds the value of a member of a JSON object: object[from:to].
+func member(object []byte, name string) (from, to int, ok bool) {
+	d := jsontext.NewDecoder(bytes.NewReader(object))
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+		return 0, 0, false
+	}
+	for {
+		t, err := d.ReadToken()
+		if err != nil || t.Kind() != '"' { // the end of the object
+			return 0, 0, false
+		}
+		found := t.String() == name
+		v, err := d.ReadValue()
+		if err != nil {
+			return 0, 0, false
+		}
+		if found {
+			to = int(d.InputOffset())
+			return to - len(v), to, true
 		}
 	}
-	return len(b)
 }
 
 // Stand folds a whole log, oldest entry first, into its messages as they stand.
@@ -232,7 +240,7 @@ func PageOf(log []Entry, before ID, n int) Page {
 }
 
 // Reacted returns how many users have put the emoji of a React to its target after
-// it, by a whole log. It is what a log kept in memory gives AppendEntry.
+// it, by a whole log. It is what a log kept in memory gives Draft.Entry.
 func Reacted(log []Entry, d Draft) int {
 	if d.Kind != React {
 		return 0

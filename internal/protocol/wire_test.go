@@ -138,7 +138,7 @@ func TestEventsAreReadAsTheyAreWritten(t *testing.T) {
 		for name := range fields {
 			seen[e.Name+" "+name] = true
 		}
-		// A reaction's false and 0 are written by AppendEntry alone.
+		// A reaction's false and 0 are written by Draft.Entry alone.
 		body := bytes.Replace(bytes.Replace(e.Body, []byte(`"count":0,"key"`), []byte(`"key"`), 1), []byte(`"on":false,`), nil, 1)
 		if !bytes.Equal(body, again) {
 			t.Errorf("%s became %s", body, again)

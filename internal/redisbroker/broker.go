@@ -17,6 +17,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
 )
 
 // Timings of the lease and the probe; each is well below the next.
@@ -92,27 +94,12 @@ type NodeInfo struct {
 	Machine string `json:"machine,omitzero"`
 }
 
-// Listener is told what comes from Redis. Live and Following of one room are
-// called by one goroutine, in the order in which things came, and so is News; on
-// a Redis Cluster those of different rooms come at the same time. The others are
-// called by another goroutine. None may block.
+// Listener is the feed of a Broker's rooms, and what only the node itself needs. On a
+// Redis Cluster calls that concern different rooms come at the same time.
 type Listener interface {
-	// Live is called with what was published in a followed room: whole entries
-	// or hints.
-	Live(room string, payload []byte)
-	// Following is called when everything published in the room from now on
-	// will be heard, and again each time after that had been interrupted:
-	// what came before may have been missed.
-	Following(room string)
-	// News is called with what was published to the whole cluster.
-	News(payload []byte)
-	// Nodes is called when the live nodes changed.
+	room.Feed
+	// Nodes delivers the live nodes, each time they changed. It must not block.
 	Nodes(live []NodeInfo)
-	// Lost is called when the lease was lost, or Redis was emptied: what this
-	// node wrote about its users is gone and has to be written anew.
-	Lost()
-	// Reachable is called when Redis is lost (false) or back (true).
-	Reachable(up bool)
 }
 
 // Broker is one node's connection to Redis.
@@ -280,13 +267,22 @@ func (b *Broker) Secret(ctx context.Context) ([]byte, error) {
 	return secret, nil
 }
 
-// Publish sends a hint to a room's live channel. It is not kept anywhere.
-func (b *Broker) Publish(ctx context.Context, room string, payload []byte) error {
-	return b.publish(ctx, b.rdb, b.keys.live(room), payload)
+// Room returns the roles of the Broker that rooms need.
+func (b *Broker) Room() room.Broker {
+	return room.Broker{Log: b, Subscriber: b, Presence: b, Names: b, Rulebook: b}
 }
 
-// Follow asks for what is published in the room; Listener.Following tells when
-// that has begun. It never waits.
+// Typing publishes that the user is typing in the room.
+func (b *Broker) Typing(ctx context.Context, room string, user protocol.User) error {
+	text, err := json.Marshal(user)
+	if err != nil {
+		return err
+	}
+	return b.publish(ctx, b.rdb, b.keys.live(room), append([]byte{lineTyping}, text...))
+}
+
+// Follow asks for what is published in the room; room.Feed.Following reports when
+// that is in force. It never waits.
 func (b *Broker) Follow(room string) { b.subs.want(b.keys.live(room), true) }
 
 // Unfollow ends it. It never waits.

@@ -31,22 +31,54 @@ type heard struct {
 	up        bool
 }
 
+// listening is heard as a broker delivers to it.
+type listening struct{ *heard }
+
 func (h *heard) note(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f()
 }
 
-func (h *heard) Live(room string, payload []byte) {
-	h.note(func() { h.live = append(h.live, room+" "+string(payload)) })
+func (h listening) Entries(room string, before protocol.ID, list []protocol.Entry) {
+	text := room + " entries after " + before.Head()
+	for _, e := range list {
+		text += "\n" + string(e.Raw)
+	}
+	h.note(func() { h.live = append(h.live, text) })
 }
-func (h *heard) Following(room string) {
+func (h listening) Presence(room string, d protocol.PresenceDelta) {
+	text := fmt.Sprint(room, " presence ", d.Count)
+	for _, u := range d.Joined {
+		text += "\n+" + u.ID + " " + u.Name
+	}
+	for _, u := range d.Left {
+		text += "\n-" + u.ID + " " + u.Name
+	}
+	h.note(func() { h.live = append(h.live, text) })
+}
+func (h listening) Typing(room string, u protocol.User) {
+	h.note(func() { h.live = append(h.live, room+" typing "+u.ID) })
+}
+func (h listening) Moderated(d protocol.Decision) {
+	h.note(func() {
+		if d.Room == "" {
+			h.news = append(h.news, d.Action)
+		} else {
+			h.live = append(h.live, d.Room+" "+d.Action)
+		}
+	})
+}
+func (h listening) Renamed(mark string, u protocol.User) {
+	h.note(func() { h.news = append(h.news, "renamed "+mark+" "+u.ID+" "+u.Name) })
+}
+func (h listening) Doubt(room string) { h.note(func() { h.live = append(h.live, room+" doubt") }) }
+func (h listening) Following(room string) {
 	h.note(func() { h.following++; h.followed = append(h.followed, room) })
 }
-func (h *heard) News(payload []byte)               { h.note(func() { h.news = append(h.news, string(payload)) }) }
-func (h *heard) Nodes(live []redisbroker.NodeInfo) { h.note(func() { h.nodes = live }) }
-func (h *heard) Lost()                             { h.note(func() { h.lost++ }) }
-func (h *heard) Reachable(up bool)                 { h.note(func() { h.up = up }) }
+func (h listening) Nodes(live []redisbroker.NodeInfo) { h.note(func() { h.nodes = live }) }
+func (h listening) Lost()                             { h.note(func() { h.lost++ }) }
+func (h listening) Reachable(up bool)                 { h.note(func() { h.up = up }) }
 
 // has polls a condition on what was heard.
 func (h *heard) has(t *testing.T, what string, ok func() bool) {
@@ -92,7 +124,7 @@ func openWith(t *testing.T, at *site, cfg redisbroker.Config) *testBroker {
 	h := &heard{}
 	done := make(chan struct{})
 	go func() { // ends with ctx; the cleanup waits for it
-		b.Run(ctx, h)
+		b.Run(ctx, listening{h})
 		close(done)
 	}()
 	outside := at.outside(t)
@@ -100,6 +132,10 @@ func openWith(t *testing.T, at *site, cfg redisbroker.Config) *testBroker {
 	t.Cleanup(func() { stop(); _ = cfg.Client.Close(); _ = outside.Close() })
 	h.has(t, "the broker to be up", func() bool { return h.up })
 	return &testBroker{b, h, outside, cfg.Namespace, stop}
+}
+
+func decision(action, room, field string, rule *protocol.Rule) protocol.Decision {
+	return protocol.Decision{ModeratedEvent: protocol.ModeratedEvent{Action: action, Room: room}, Field: field, Rule: rule}
 }
 
 func draft(user, key, text string) protocol.Draft {
@@ -133,9 +169,8 @@ func (b *testBroker) all(t *testing.T) (list []protocol.Entry) {
 			t.Fatal(err)
 		}
 		for _, x := range found {
-			m, _ := x.Values["m"].(string)
-			if id, ok := protocol.EntryID([]byte(m)); ok && id.String() == x.ID {
-				list = append(list, protocol.Entry{ID: id, Raw: []byte(m)})
+			if e, ok := redisbroker.DecodeEntry(x); ok {
+				list = append(list, e)
 			}
 		}
 	}
@@ -163,12 +198,11 @@ func testAppendTakesEachKeyOnceInOrder(t *testing.T, at *site) {
 		t.Errorf("receipts %+v, first %+v", again, first)
 	}
 	b.has(t, "what was published", func() bool { return len(b.live) == 2 })
-	// The id of the entry before, and the new entries, a line each.
-	start := "lobby e\n" + `{"id":"` + first[0].ID.String() + `","room":"lobby","time":`
+	start := "lobby entries after 0-0\n" + `{"id":"` + first[0].ID.String() + `","room":"lobby","time":`
 	if lines := strings.Count(b.live[0], "\n"); lines != 2 || !strings.HasPrefix(b.live[0], start) {
 		t.Errorf("published %q", b.live)
 	}
-	if !strings.HasPrefix(b.live[1], "lobby e"+first[1].ID.String()+"\n") {
+	if !strings.HasPrefix(b.live[1], "lobby entries after "+first[1].ID.String()+"\n") {
 		t.Errorf("published %q, which does not follow %s", b.live[1], first[1].ID)
 	}
 	list, more, err := b.newest(t, "lobby", 10)
@@ -295,7 +329,7 @@ func testPresenceIsWorthAsMuchAsItsLease(t *testing.T, at *site) {
 	write(n1, 2, protocol.Change{User: ann})
 	write(n1, 1, protocol.Change{User: bob})
 	n2.has(t, "the changes", func() bool { return len(n2.live) == 2 })
-	if want := []string{"lobby p2\n+a Ann B\n+b Bob", "lobby p1\n-b Bob"}; !slices.Equal(n2.live, want) {
+	if want := []string{"lobby presence 2\n+a Ann B\n+b Bob", "lobby presence 1\n-b Bob"}; !slices.Equal(n2.live, want) {
 		t.Errorf("published %q", n2.live)
 	}
 	write(n1, 2, protocol.Change{User: bob, Here: true})
@@ -316,7 +350,7 @@ func testPresenceIsWorthAsMuchAsItsLease(t *testing.T, at *site) {
 	}
 	n2.has(t, "both nodes", func() bool { return len(n2.nodes) == 2 })
 	n1.stop()
-	n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby p1\n-b Bob") })
+	n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby presence 1\n-b Bob") })
 	n2.has(t, "one node", func() bool { return len(n2.nodes) == 1 })
 	chattest.Eventually(t, "the name to be free", func() bool {
 		_, err := n2.Claim(t.Context(), protocol.NameClaim{User: "x", Name: "BOB"})
@@ -341,7 +375,7 @@ func testALeaseIsNeverLongerThanLeasesAre(t *testing.T, at *site) {
 	if err := n2.rdb.ZAdd(t.Context(), n2.ns+":{cluster}:nodes", redis.Z{Score: ends, Member: n1.Instance()}).Err(); err != nil {
 		t.Fatal(err)
 	}
-	n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby p0\n-a Ann") })
+	n2.has(t, "the end of its presence", func() bool { return slices.Contains(n2.live, "lobby presence 0\n-a Ann") })
 }
 
 func testNamesAreClaimedRenamedAndReleased(t *testing.T, at *site) {
@@ -369,7 +403,7 @@ func testNamesAreClaimedRenamedAndReleased(t *testing.T, at *site) {
 	if _, err := n2.Rename(t.Context(), protocol.NameClaim{User: "a", Name: "Anna"}, "mark"); err != nil {
 		t.Fatal(err)
 	}
-	n1.has(t, "the news", func() bool { return slices.Contains(n1.news, "rmark\na\nAnna") })
+	n1.has(t, "the news", func() bool { return slices.Contains(n1.news, "renamed mark a Anna") })
 	claim(n1, "b", "ann", false, "ann")
 	claim(n1, "a", "Ann", true, "Anna") // who she is now goes before what her token tells
 	release(n1, "a", true)
@@ -422,10 +456,10 @@ func testAKilledSubscriptionIsMadeAnew(t *testing.T, at *site) {
 		s.Do("CLIENT", "KILL", "TYPE", "pubsub")
 	}
 	b.has(t, "to follow again", func() bool { return b.following == 6 })
-	if err := b.Publish(t.Context(), "room-1", []byte("tx")); err != nil {
+	if err := b.Typing(t.Context(), "room-1", protocol.User{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	b.has(t, "what is published", func() bool { return slices.Contains(b.live, "room-1 tx") })
+	b.has(t, "what is published", func() bool { return slices.Contains(b.live, "room-1 typing x") })
 	// Asking again is confirmed again, and what is not wanted is not heard.
 	b.Unfollow("room-1")
 	b.Follow("room-1")
@@ -436,24 +470,24 @@ func testARoomsRulesAreKeptAndTold(t *testing.T, at *site) {
 	b := open(t, at, "n1", 10)
 	b.Follow("lobby")
 	b.has(t, "to follow", func() bool { return b.following == 1 })
-	if err := b.Rule(t.Context(), "lobby", "lock", "{}", []byte("m1")); err != nil {
+	if err := b.Decide(t.Context(), decision(protocol.Lock, "lobby", "lock", &protocol.Rule{Reason: "r"})); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Rule(t.Context(), "", "ban|a", "{}", []byte("m2")); err != nil {
+	if err := b.Decide(t.Context(), decision(protocol.Ban, "", "ban|a", &protocol.Rule{Until: 5})); err != nil {
 		t.Fatal(err)
 	}
 	here, err1 := b.Rules(t.Context(), "lobby")
 	all, err2 := b.Rules(t.Context(), "")
-	if err1 != nil || err2 != nil || here["lock"] != "{}" || all["ban|a"] != "{}" || len(here)+len(all) != 2 {
+	if err1 != nil || err2 != nil || here["lock"].Reason != "r" || all["ban|a"].Until != 5 || len(here)+len(all) != 2 {
 		t.Errorf("%v %v %v %v", here, all, err1, err2)
 	}
-	if err := b.Rule(t.Context(), "lobby", "lock", "", []byte("m3")); err != nil {
+	if err := b.Decide(t.Context(), decision(protocol.Unlock, "lobby", "lock", nil)); err != nil {
 		t.Fatal(err)
 	}
 	if here, err := b.Rules(t.Context(), "lobby"); err != nil || len(here) != 0 {
 		t.Errorf("%v %v", here, err)
 	}
 	b.has(t, "the payloads", func() bool {
-		return slices.Equal(b.live, []string{"lobby m1", "lobby m3"}) && slices.Contains(b.news, "m2")
+		return slices.Equal(b.live, []string{"lobby lock", "lobby unlock"}) && slices.Contains(b.news, "ban")
 	})
 }

@@ -70,10 +70,10 @@ func testOneSubscriptionAPartition(t *testing.T, at *site) {
 		b.Unfollow(room)
 	}
 	chattest.Eventually(t, "two subscriptions to be left", func() bool { return subscribers(at) == 2 })
-	if err := b.Publish(t.Context(), rooms[0], []byte("tx")); err != nil {
+	if err := b.Typing(t.Context(), rooms[0], protocol.User{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	b.has(t, "what is published in the last", func() bool { return slices.Contains(b.live, rooms[0]+" tx") })
+	b.has(t, "what is published in the last", func() bool { return slices.Contains(b.live, rooms[0]+" typing x") })
 	// One that is given up and wanted again at once is confirmed again.
 	b.Unfollow(rooms[0])
 	b.Follow(rooms[0])

@@ -25,16 +25,16 @@ func TestDatabasesDoNotHearEachOther(t *testing.T) {
 			b.Follow("lobby")
 			b.has(t, "to follow", func() bool { return b.following == 1 })
 		}
-		if err := second.Publish(t.Context(), "lobby", []byte("thint")); err != nil {
+		if err := second.Typing(t.Context(), "lobby", protocol.User{ID: "x"}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := second.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "of the second")}); err != nil {
 			t.Fatal(err)
 		}
-		if err := second.Rule(t.Context(), "", "", "", []byte("mnews")); err != nil {
+		if err := second.Decide(t.Context(), decision("news", "", "", nil)); err != nil {
 			t.Fatal(err)
 		}
-		second.has(t, "its own", func() bool { return len(second.live) == 2 && slices.Contains(second.news, "mnews") })
+		second.has(t, "its own", func() bool { return len(second.live) == 2 && slices.Contains(second.news, "news") })
 		// What is published later on the same connection and heard shows that
 		// nothing of the above is still to come.
 		if _, err := first.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "of the first")}); err != nil {
@@ -43,7 +43,7 @@ func TestDatabasesDoNotHearEachOther(t *testing.T) {
 		for _, b := range []*testBroker{first, third} {
 			b.has(t, "what the first says", func() bool { return len(b.live) > 0 && strings.Contains(b.live[len(b.live)-1], "of the first") })
 			b.note(func() {
-				if len(b.live) != 1 || slices.Contains(b.news, "mnews") {
+				if len(b.live) != 1 || slices.Contains(b.news, "news") {
 					t.Errorf("of another database came %q %q", b.live, b.news)
 				}
 			})

@@ -65,7 +65,7 @@ func entry(id, m string) (protocol.Entry, error) {
 	if err != nil {
 		return protocol.Entry{}, errReply
 	}
-	return protocol.Entry{ID: parsed, Raw: []byte(m)}, nil
+	return decodeEntry(parsed, []byte(m)), nil
 }
 
 // Messages reads the newest n messages before an id, or of all where that is zero,
@@ -82,7 +82,7 @@ func (b *Broker) Messages(ctx context.Context, room string, before protocol.ID, 
 		if !ok {
 			return page, errReply
 		}
-		page.Head = protocol.Entry{ID: id, Raw: []byte(text)}
+		page.Head = decodeEntry(id, []byte(text))
 	}
 	for i := len(rest) - width; i >= 0; i -= width {
 		e, err := entry(rest[i], rest[i+1])
@@ -214,9 +214,8 @@ func (b *Broker) Heads(ctx context.Context, rooms []string) ([]protocol.ID, erro
 // is not one of ours.
 func newestOf(read *redis.XMessageSliceCmd) (id protocol.ID, ok bool) {
 	for _, x := range read.Val() {
-		m, _ := x.Values["m"].(string)
-		id, ok := protocol.EntryID([]byte(m))
-		return id, ok && id.String() == x.ID
+		e, ok := DecodeEntry(x)
+		return e.ID, ok
 	}
 	return protocol.ID{}, true
 }

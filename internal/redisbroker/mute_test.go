@@ -13,6 +13,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
 
@@ -131,8 +132,8 @@ func testASilentSubscriptionIsMadeAnewAlone(t *testing.T, cluster *redistest.Clu
 			t.Errorf("%v were made anew, want %v", again, want)
 		}
 	})
-	if err := b.Publish(t.Context(), rooms[0], []byte("tx")); err != nil {
+	if err := b.Typing(t.Context(), rooms[0], protocol.User{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	b.has(t, "what is published", func() bool { return slices.Contains(b.live, rooms[0]+" tx") })
+	b.has(t, "what is published", func() bool { return slices.Contains(b.live, rooms[0]+" typing x") })
 }

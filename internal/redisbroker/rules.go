@@ -1,6 +1,11 @@
 package redisbroker
 
-import "context"
+import (
+	"context"
+	"encoding/json"
+
+	"example.com/chat/internal/protocol"
+)
 
 // ruleKey is where moderators' decisions for a room are kept, or those for all
 // rooms.
@@ -11,26 +16,45 @@ func (b *Broker) ruleKey(room string) (key, channel string) {
 	return b.keys.room("rules", room), b.keys.live(room)
 }
 
-// Rules reads what moderators decided for the room, or for all rooms with "":
-// field to value, as Rule set them.
-func (b *Broker) Rules(ctx context.Context, room string) (map[string]string, error) {
+// Rules reads the rules in force for the room, or for all rooms with "". Fields that
+// are none, written by hand, are left out.
+func (b *Broker) Rules(ctx context.Context, room string) (map[string]protocol.Rule, error) {
 	key, _ := b.ruleKey(room)
-	return b.rdb.HGetAll(ctx, key).Result()
+	fields, err := b.rdb.HGetAll(ctx, key).Result()
+	if err != nil {
+		return nil, err
+	}
+	list := make(map[string]protocol.Rule, len(fields))
+	for field, value := range fields {
+		var r protocol.Rule
+		if json.Unmarshal([]byte(value), &r) == nil {
+			list[field] = r
+		}
+	}
+	return list, nil
 }
 
-// Rule sets one field, or takes it away when value is empty, and publishes the
-// payload in the room, or in the cluster's news. An empty field only publishes.
-func (b *Broker) Rule(ctx context.Context, room, field, value string, payload []byte) error {
-	key, channel := b.ruleKey(room)
+// Decide writes a decision for its room, or for all rooms where it names none, and
+// publishes it.
+func (b *Broker) Decide(ctx context.Context, d protocol.Decision) error {
+	text, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	key, channel := b.ruleKey(d.Room)
 	pipe := b.rdb.TxPipeline()
 	switch {
-	case field == "":
-	case value == "":
-		pipe.HDel(ctx, key, field)
+	case d.Field == "":
+	case d.Rule == nil:
+		pipe.HDel(ctx, key, d.Field)
 	default:
-		pipe.HSet(ctx, key, field, value)
+		rule, err := json.Marshal(d.Rule)
+		if err != nil {
+			return err
+		}
+		pipe.HSet(ctx, key, d.Field, rule)
 	}
-	_ = b.publish(ctx, pipe, channel, payload) // queued
-	_, err := pipe.Exec(ctx)
+	_ = b.publish(ctx, pipe, channel, append([]byte{lineDecision}, text...)) // queued
+	_, err = pipe.Exec(ctx)
 	return err
 }

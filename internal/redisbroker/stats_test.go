@@ -143,7 +143,7 @@ func TestRemadeSubscriptionsAreCountedByTheirCause(t *testing.T) {
 	h := &heard{}
 	done := make(chan struct{})
 	go func() { // ends with ctx; the cleanup waits for it
-		b.Run(ctx, h)
+		b.Run(ctx, listening{h})
 		close(done)
 	}()
 	t.Cleanup(func() { cancel(); <-done })

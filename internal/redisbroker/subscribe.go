@@ -303,10 +303,10 @@ func (s *subscription) heard(m *redis.Message) {
 			s.b.Hurry()
 			return
 		}
-		s.b.listener.News([]byte(m.Payload))
+		deliverNews(s.b.listener, m.Payload)
 	default:
 		if room, ok := s.b.keys.liveRoom(m.Channel); ok {
-			s.b.listener.Live(room, []byte(m.Payload))
+			deliver(s.b.listener, room, m.Payload)
 		}
 	}
 }

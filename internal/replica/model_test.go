@@ -276,7 +276,7 @@ func (m *model) disturb() {
 		next := &generation{all: slices.Clone(g.all[:keep]), gone: map[protocol.ID]bool{}, ever: g.ever}
 		m.rolledBack = keep > 0
 		for _, e := range next.all {
-			if kind, target := e.Change(); kind == protocol.Delete {
+			if target := e.Target; e.Kind == protocol.Delete {
 				for _, old := range next.all {
 					if deletedBy(old, func(id protocol.ID) bool { return id == target }) {
 						next.gone[old.ID] = true

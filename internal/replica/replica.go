@@ -224,7 +224,7 @@ func (r *Replica) enter(e protocol.Entry) {
 			r.tail.erase(c.Target)
 			r.erased = append(r.erased, c.Target)
 		}
-	} else if isMessage(e) {
+	} else if e.IsMessage() {
 		r.tail.expire(r.messages.push(e))
 	}
 	r.deliver = append(r.deliver, e)

@@ -460,5 +460,5 @@ func testEntry(id protocol.ID, kind string, target protocol.ID, bytes int) proto
 	if kind != "" {
 		d = protocol.Command{Type: kind, Key: key, Target: target, Text: "edited-" + id.String(), Emoji: "👍", On: true}.Change(u, "n", false)
 	}
-	return protocol.Entry{ID: id, Raw: protocol.AppendEntry(nil, id, "lobby", d, 1)}
+	return d.Entry(id, "lobby", 1)
 }

@@ -30,7 +30,7 @@ func TestMemoryKeepsTheBoundOfTheLog(t *testing.T) {
 				}
 			}
 			id := protocol.ID{MS: 1000 + seq, Seq: seq}
-			e := protocol.Entry{ID: id, Raw: protocol.AppendEntry(nil, id, "lobby", d, protocol.Reacted(log, d))}
+			e := d.Entry(id, "lobby", protocol.Reacted(log, d))
 			r.Hear(Post{After: r.Head(), Entry: e}, false)
 			log = bounded(append(log, e), keep)
 
@@ -70,12 +70,12 @@ func bounded(log []protocol.Entry, keep int) []protocol.Entry {
 	}
 	count := 0
 	for _, e := range log {
-		if isMessage(e) {
+		if e.IsMessage() {
 			count++
 		}
 	}
 	for ; count > keep; count-- {
-		oldest := log[slices.IndexFunc(log, isMessage)].ID
+		oldest := log[slices.IndexFunc(log, protocol.Entry.IsMessage)].ID
 		log = slices.DeleteFunc(log, func(e protocol.Entry) bool {
 			return deletedBy(e, func(id protocol.ID) bool { return id == oldest })
 		})

@@ -289,7 +289,7 @@ func TestABacklogEndsWithItsMember(t *testing.T) {
 	if _, err := r.hub.Moderate(t.Context(), protocol.Command{Action: protocol.Kick, Room: "lobby", User: "kicked"}, protocol.User{ID: "mod"}); err != nil {
 		t.Fatal(err)
 	}
-	r.hub.Live("lobby", []byte(`m{"action":"kick","room":"lobby","user":{"id":"kicked","name":"kicked"}}`))
+	r.hub.Feed().Moderated(protocol.Decision{ModeratedEvent: protocol.ModeratedEvent{Action: protocol.Kick, Room: "lobby", User: &protocol.User{ID: "kicked", Name: "kicked"}}})
 	kicked.mu.Lock()
 	kicked.rate, kicked.waiting = 20<<10, 0
 	kicked.mu.Unlock()

@@ -71,11 +71,11 @@ func TestDeletedEntriesLeaveANodesMemory(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		r := newRig(t)
 		r.set(func() {
-			r.fault = func(n int, p []byte) [][]byte {
+			r.fault = func(n int, p published) []published {
 				if n%7 == 3 {
 					return nil
 				}
-				return [][]byte{p}
+				return []published{p}
 			}
 		})
 		m, u := r.enter("ann")
@@ -104,7 +104,7 @@ func TestDeletedEntriesLeaveANodesMemory(t *testing.T) {
 			if i%10 != 9 {
 				continue
 			}
-			r.hub.Following("lobby") // as after an interruption
+			r.hub.Feed().Following("lobby") // as after an interruption
 			chattest.Eventually(t, "the member to be told of all", func() bool { return m.last() == got[0].ID.Seq })
 			log, _ := r.read("lobby")
 			after := all[rng.IntN(len(all))]

@@ -33,8 +33,29 @@ type fakeBroker struct {
 	reads  int
 	hints  int
 	heres  int                                  // calls of Here
-	fault  func(n int, payload []byte) [][]byte // what of the n-th hint arrives
+	fault  func(n int, p published) []published // what of the n-th hint arrives
 	lostOK bool                                 // the reply of the next append is lost
+}
+
+// published is one hint: new entries and the one before them, or else something that
+// can't be decoded.
+type published struct {
+	before protocol.ID
+	list   []protocol.Entry
+	doubt  bool
+}
+
+func (f *fakeBroker) deliver(name string, p published) {
+	if p.doubt {
+		f.hub.Feed().Doubt(name)
+	} else {
+		f.hub.Feed().Entries(name, p.before, p.list)
+	}
+}
+
+// broker is the fake in all roles.
+func (f *fakeBroker) broker() room.Broker {
+	return room.Broker{Log: f, Subscriber: f, Presence: f, Names: f, Rulebook: f}
 }
 
 func newFake() *fakeBroker {
@@ -54,7 +75,7 @@ func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Dr
 		return nil, errAway
 	}
 	var receipts []protocol.Receipt
-	var added [][]byte
+	var added []protocol.Entry
 	before := protocol.ID{}
 	if n := len(f.logs[name]); n > 0 {
 		before = f.logs[name][n-1].ID
@@ -71,28 +92,27 @@ func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Dr
 		}
 		f.seqs[name]++
 		id := protocol.ID{MS: f.base + 1000 + f.seqs[name], Seq: f.seqs[name]}
-		raw := protocol.AppendEntry(nil, id, name, d, protocol.Reacted(f.logs[name], d))
-		f.logs[name] = append(f.logs[name], protocol.Entry{ID: id, Raw: raw})
+		e := d.Entry(id, name, protocol.Reacted(f.logs[name], d))
+		f.logs[name] = append(f.logs[name], e)
 		f.keys[key] = id
 		if d.Kind == protocol.Delete {
 			f.logs[name] = slices.DeleteFunc(slices.Clone(f.logs[name]), func(e protocol.Entry) bool {
-				kind, target := e.Change()
-				f.gone[e.ID] = f.gone[e.ID] || e.ID == d.Target || kind == protocol.Edit && target == d.Target
+				f.gone[e.ID] = f.gone[e.ID] || e.ID == d.Target || e.Kind == protocol.Edit && e.Target == d.Target
 				return f.gone[e.ID]
 			})
 		}
-		added = append(added, raw)
+		added = append(added, e)
 		receipts = append(receipts, protocol.Receipt{ID: id, Time: id.MS})
 	}
-	var out [][]byte
+	var out []published
 	if len(added) > 0 {
-		out = f.faultedLocked(hint(before, added))
+		out = f.faultedLocked(published{before: before, list: added})
 	}
 	lost := f.lostOK
 	f.lostOK = false
 	f.mu.Unlock()
-	for _, payload := range out {
-		f.hub.Live(name, payload)
+	for _, p := range out {
+		f.deliver(name, p)
 	}
 	if lost {
 		return nil, context.DeadlineExceeded
@@ -100,17 +120,12 @@ func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Dr
 	return receipts, nil
 }
 
-// hint is what is published of new entries.
-func hint(before protocol.ID, added [][]byte) []byte {
-	return append([]byte("e"+before.String()+"\n"), bytes.Join(added, []byte("\n"))...)
-}
-
-func (f *fakeBroker) faultedLocked(payload []byte) [][]byte {
+func (f *fakeBroker) faultedLocked(p published) []published {
 	f.hints++
 	if f.fault == nil {
-		return [][]byte{payload}
+		return []published{p}
 	}
-	return f.fault(f.hints, payload)
+	return f.fault(f.hints, p)
 }
 
 func (f *fakeBroker) read(name string) ([]protocol.Entry, error) {
@@ -175,12 +190,12 @@ func (f *fakeBroker) Heads(_ context.Context, rooms []string) ([]protocol.ID, er
 	return heads, nil
 }
 
-func (f *fakeBroker) Follow(name string) { go f.hub.Following(name) }
+func (f *fakeBroker) Follow(name string) { go f.hub.Feed().Following(name) }
 func (f *fakeBroker) Unfollow(string)    {}
 func (f *fakeBroker) Instance() string   { return "n~1" }
 
-func (f *fakeBroker) Publish(_ context.Context, name string, payload []byte) error {
-	f.hub.Live(name, payload)
+func (f *fakeBroker) Typing(_ context.Context, name string, u protocol.User) error {
+	f.hub.Feed().Typing(name, u)
 	return nil
 }
 
@@ -199,9 +214,11 @@ func (f *fakeBroker) Claim(_ context.Context, c protocol.NameClaim) (string, err
 func (f *fakeBroker) Rename(_ context.Context, c protocol.NameClaim, _ string) (string, error) {
 	return c.Name, nil
 }
-func (f *fakeBroker) Release(_ string, _ bool, done func(error))                 { go done(nil) }
-func (f *fakeBroker) Rules(context.Context, string) (map[string]string, error)   { return nil, nil }
-func (f *fakeBroker) Rule(context.Context, string, string, string, []byte) error { return nil }
+func (f *fakeBroker) Release(_ string, _ bool, done func(error)) { go done(nil) }
+func (f *fakeBroker) Rules(context.Context, string) (map[string]protocol.Rule, error) {
+	return nil, nil
+}
+func (f *fakeBroker) Decide(context.Context, protocol.Decision) error { return nil }
 
 // fakeMember keeps what it is handed.
 type fakeMember struct {
@@ -284,7 +301,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	f := newFake()
-	f.hub = room.New(room.Config{Node: "n", Limits: protocol.Limits{Text: 100, Rooms: 10}}, f)
+	f.hub = room.New(room.Config{Node: "n", Limits: protocol.Limits{Text: 100, Rooms: 10}}, f.broker())
 	t.Cleanup(func() { f.hub.Close(context.Background()) })
 	return &rig{t: t, fakeBroker: f}
 }

@@ -1,11 +1,8 @@
 package room
 
 import (
-	"bytes"
 	"context"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"example.com/chat/internal/protocol"
 )
@@ -52,10 +49,6 @@ const firstRead = 100
 // may take to come live before the log is read.
 const filledWithin = 150 * time.Millisecond
 
-// maxLive is the largest payload that is looked at: what the script publishes
-// is a batch, whose bytes the committer bounds.
-const maxLive = 4 << 20
-
 func (f *follower) isSynced() bool {
 	select {
 	case <-f.synced:
@@ -65,80 +58,16 @@ func (f *follower) isSynced() bool {
 	}
 }
 
-// Live takes what was published in a room (broker.Listener).
-func (h *Hub) Live(name string, payload []byte) {
-	r := h.find(name)
-	if r == nil || len(payload) == 0 || len(payload) > maxLive {
-		return
-	}
-	switch payload[0] {
-	case payloadEntries:
-		r.liveEntries(payload[1:])
-	case '{':
-		r.doubt(payload)
-	case payloadPresence:
-		r.livePresence(payload[1:])
-	case payloadTyping:
-		r.liveTyping(payload[1:])
-	case payloadRule:
-		r.liveRule(payload[1:])
-	}
-}
-
-// The first byte of a payload tells what it is. What the log takes is published
-// as the id of the entry before, and the new entries, a line each.
-const (
-	payloadEntries  = 'e'
-	payloadPresence = 'p'
-	payloadTyping   = 't'
-	payloadRule     = 'm'
-	payloadRename   = 'r'
-)
-
-// liveEntries passes on what is next, drops what was had, and reads the log
-// where something is missing or is not what it seems.
-func (r *room) liveEntries(payload []byte) {
-	first, rest, ok := bytes.Cut(payload, []byte("\n"))
-	var after protocol.ID
-	if len(first) > 0 && ok {
-		var err error
-		after, err = protocol.ParseID(string(first))
-		ok = err == nil
-	}
-	if !ok {
-		r.doubt(payload)
-		return
-	}
-	r.hub.traces.hear(rest)
+// doubt schedules a read of all that is known of the room: something was published in
+// it that can't be decoded.
+func (r *room) doubt() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for line := range bytes.SplitSeq(rest, []byte("\n")) {
-		id, ok := protocol.EntryID(line)
-		if !ok || !jsontext.Value(line).IsValid() {
-			r.doubtLocked()
-			return
-		}
-		r.hearLocked(hint{after, protocol.Entry{ID: id, Raw: line}})
-		after = id
-	}
-}
-
-// doubt has the log decide about something published that can't be judged by
-// itself: it does not tell what it follows, or is no entry.
-func (r *room) doubt(payload []byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if id, ok := protocol.EntryID(payload); ok {
-		if r.log.tail.holds(id) {
-			return
-		}
-	}
-	r.doubtLocked()
-}
-
-func (r *room) doubtLocked() {
-	r.hub.log.Warn("something published in a room is no entry as nodes publish them: the log decides", "room", r.name)
+	r.hub.log.Warn("something published in a room is not as nodes publish it: the log decides", "room", r.name)
 	r.catchUpLocked()
+	if r.present.users != nil && time.Since(r.present.loadedAt) > presenceRetry {
+		r.loadPresenceLocked()
+	}
 }
 
 func (r *room) hearLocked(e hint) {
@@ -182,11 +111,11 @@ func (r *room) passOnLocked(e protocol.Entry) {
 			f.tail.erase(c.Target)
 			r.eraseBacklogsLocked(c.Target)
 		}
-	} else if isMessage(e) {
+	} else if e.IsMessage() {
 		f.tail.expire(f.messages.push(e))
 	}
 	r.broadcastLocked(e.Event(), r.behindLocked)
-	r.hub.traces.noteEntry(e, Handed)
+	r.hub.traces.note(e.Key, Handed)
 }
 
 func (r *room) keepEarlyLocked(e hint) {
@@ -198,17 +127,6 @@ func (r *room) keepEarlyLocked(e hint) {
 	}
 	f.early = append(f.early, e)
 	f.earlyBytes += len(e.Raw)
-}
-
-// Following is told when all that is published in the room will be heard from
-// now on (broker.Listener): what came before may have been missed.
-func (h *Hub) Following(name string) {
-	if r := h.find(name); r != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.catchUpLocked()
-		r.loadPresenceLocked()
-	}
 }
 
 // catchUpLocked has the log read, after whatever reading is under way.

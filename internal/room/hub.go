@@ -3,7 +3,7 @@
 // into the log and from the log to every member.
 //
 // It knows no transport and no Redis: connections are Members, and Redis is the
-// Broker that it declares. What is published is only a hint to it; by the ids
+// Broker that it declares, which delivers to its Feed. What is published is only a hint to it; by the ids
 // it sees what is missing, and reads the log.
 //
 // Locks: the hub's is taken before a room's, never the other way round. Members
@@ -134,7 +134,7 @@ func (u *User) setName(name string) {
 	u.name = name
 }
 
-// New makes a Hub. It is the Listener of its broker.
+// New makes a Hub. Its Feed takes what the broker delivers.
 func New(cfg Config, broker Broker) *Hub {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

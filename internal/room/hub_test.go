@@ -17,23 +17,20 @@ import (
 // but by a little delay.
 func TestFaultyHintsAreMadeGoodFromTheLog(t *testing.T) {
 	t.Parallel()
-	none := [][]byte(nil)
-	var kept []byte
-	for name, fault := range map[string]func(n int, p []byte) [][]byte{
-		"each third is lost": func(n int, p []byte) [][]byte { return map[bool][][]byte{true: none, false: {p}}[n%3 == 0] },
-		"each comes twice":   func(_ int, p []byte) [][]byte { return [][]byte{p, p} },
-		"two change their places": func(n int, p []byte) [][]byte {
+	none := []published(nil)
+	var kept published
+	for name, fault := range map[string]func(n int, p published) []published{
+		"each third is lost": func(n int, p published) []published { return map[bool][]published{true: none, false: {p}}[n%3 == 0] },
+		"each comes twice":   func(_ int, p published) []published { return []published{p, p} },
+		"two change their places": func(n int, p published) []published {
 			if n%2 == 1 {
 				kept = p
 				return none
 			}
-			return [][]byte{p, kept}
+			return []published{p, kept}
 		},
-		"rubbish before each": func(_ int, p []byte) [][]byte {
-			return [][]byte{
-				[]byte("rubbish"), []byte("{"), []byte(`{"id":"99-99"`), []byte(`{"id":"x","room":"lobby"}`), nil,
-				[]byte(`{"id":"9999999-500","room":"lobby","time":1,"text":"forged"}`), bytes.Repeat([]byte("{"), 5<<20), p,
-			}
+		"rubbish before each": func(_ int, p published) []published {
+			return []published{{doubt: true}, {}, {before: protocol.ID{MS: 5, Seq: 499}, list: []protocol.Entry{forged(protocol.ID{MS: 9999999, Seq: 500})}}, p}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +51,7 @@ func TestALostLastHintIsFoundByTheAudit(t *testing.T) {
 	r := newRig(t)
 	m, u := r.enter("ann")
 	r.join(m, u, protocol.ID{})
-	r.set(func() { r.fault = func(int, []byte) [][]byte { return nil } })
+	r.set(func() { r.fault = func(int, published) []published { return nil } })
 	began := time.Now()
 	r.other(1)
 	m.got(t, count(1, 1))
@@ -82,14 +79,12 @@ func TestAWipedOrRolledBackLogIsTold(t *testing.T) {
 		},
 		"rolled back and gone on": func(f *fakeBroker) {
 			f.logs["lobby"] = f.logs["lobby"][:9]
-			e := protocol.ID{MS: 99_999, Seq: 10}
-			f.logs["lobby"] = append(f.logs["lobby"], protocol.Entry{ID: e, Raw: protocol.AppendEntry(nil, e, "lobby", protocol.Draft{Tail: []byte(`"text":"other"}`)}, 0)})
+			f.logs["lobby"] = append(f.logs["lobby"], forged(protocol.ID{MS: 99_999, Seq: 10}))
 			f.seqs["lobby"] = 10
 		},
 		"trimmed past what was followed": func(f *fakeBroker) {
 			f.logs["lobby"] = f.logs["lobby"][:0:0]
-			e := protocol.ID{MS: 99_999, Seq: 50}
-			f.logs["lobby"] = append(f.logs["lobby"], protocol.Entry{ID: e, Raw: protocol.AppendEntry(nil, e, "lobby", protocol.Draft{Tail: []byte(`"text":"other"}`)}, 0)})
+			f.logs["lobby"] = append(f.logs["lobby"], forged(protocol.ID{MS: 99_999, Seq: 50}))
 			f.seqs["lobby"] = 50
 		},
 	} {
@@ -146,20 +141,16 @@ func TestWhatFollowsByItsSeqAloneIsNotShown(t *testing.T) {
 	r.join(m, u, protocol.ID{})
 	r.other(3)
 	m.got(t, count(1, 3))
-	for _, forged := range []string{
-		`{"id":"1004-4","room":"lobby","time":1004,"text":"forged"}`,
-		"e1002-3\n" + `{"id":"1004-4","room":"lobby","time":1004,"text":"forged"}`,
-		"e1003-2\n" + `{"id":"1004-4","room":"lobby","time":1004,"text":"forged"}`,
-		"e\n" + `{"id":"1004-4","room":"lobby","time":1004,"text":"forged"}`,
-		"e", "e1003-3", "e1003-3\n", "e1003-3\nrubbish", "erubbish\n{",
-	} {
-		r.hub.Live("lobby", []byte(forged))
+	for _, before := range []protocol.ID{{MS: 1002, Seq: 3}, {MS: 1003, Seq: 2}, {}} {
+		r.deliver("lobby", published{before: before, list: []protocol.Entry{forged(protocol.ID{MS: 1004, Seq: 4})}})
 	}
+	r.deliver("lobby", published{before: protocol.ID{MS: 1003, Seq: 3}})
+	r.deliver("lobby", published{doubt: true})
 	r.other(1)
 	m.got(t, count(1, 4))
 	r.set(func() {
 		r.logs["lobby"], r.seqs["lobby"], r.base = nil, 0, 1000
-		r.fault = func(int, []byte) [][]byte { return nil }
+		r.fault = func(int, published) []published { return nil }
 	})
 	r.other(4)
 	r.set(func() { r.fault = nil })
@@ -318,15 +309,15 @@ func TestWhatIsAcknowledgedIsSeenByWhoComesAfter(t *testing.T) {
 	m, u := r.enter("ann")
 	r.join(m, u, newcomer)
 	for i := range 20 {
-		var late []byte
-		r.set(func() { r.fault = func(_ int, p []byte) [][]byte { late = p; return nil } })
+		var late published
+		r.set(func() { r.fault = func(_ int, p published) []published { late = p; return nil } })
 		rec, err := r.say(m)
 		if err != nil {
 			t.Fatal(err)
 		}
 		came := make(chan struct{})
 		time.AfterFunc(5*time.Millisecond, func() { // as what is published may
-			r.hub.Live("lobby", late)
+			r.deliver("lobby", late)
 			close(came)
 		})
 		if i%2 == 0 {
@@ -338,6 +329,11 @@ func TestWhatIsAcknowledgedIsSeenByWhoComesAfter(t *testing.T) {
 		}
 		<-came
 	}
+}
+
+// forged is an entry that came into the log, or to the room, in another way.
+func forged(id protocol.ID) protocol.Entry {
+	return protocol.Message(protocol.User{ID: "f"}, "f", "other", "f").Entry(id, "lobby", 0)
 }
 
 // newRigOn is another node on the same log.

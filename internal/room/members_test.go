@@ -38,10 +38,10 @@ func TestTheCountIsOfAllEachOnce(t *testing.T) {
 			delete(here, id)
 		case told[id]:
 			delete(told, id)
-			r.hub.Live("lobby", fmt.Appendf(nil, "p%d\n-%s %s\n", len(told), id, id))
+			r.hub.Feed().Presence("lobby", protocol.PresenceDelta{Left: []protocol.User{{ID: id, Name: id}}, Count: len(told)})
 		default:
 			told[id] = true
-			r.hub.Live("lobby", fmt.Appendf(nil, "p%d\n+%s %s\n", len(told), id, id))
+			r.hub.Feed().Presence("lobby", protocol.PresenceDelta{Joined: []protocol.User{{ID: id, Name: id}}, Count: len(told)})
 		}
 		want := make(map[string]bool)
 		for id := range here {

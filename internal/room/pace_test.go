@@ -69,10 +69,10 @@ func TestWhatWasMissedGoesOutInTurns(t *testing.T) {
 	quick, stuck := &bufferedMember{rate: 20 << 10, most: outbox, taken: time.Now()}, &bufferedMember{most: outbox, taken: time.Now()}
 	r.bring(quick, "quick")
 	r.bring(stuck, "stuck")
-	r.set(func() { r.fault = func(int, []byte) [][]byte { return nil } })
+	r.set(func() { r.fault = func(int, published) []published { return nil } })
 	r.long(missed, 400)
 	began := time.Now()
-	r.hub.Following("lobby")
+	r.hub.Feed().Following("lobby")
 	quick.got(t, count(1, missed))
 	quick.mu.Lock()
 	defer quick.mu.Unlock()

@@ -1,10 +1,7 @@
 package room
 
 import (
-	"bytes"
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"example.com/chat/internal/protocol"
@@ -42,7 +39,7 @@ type mirror struct {
 	// loading tells that users is being read, again that it has to be once
 	// more; deltas that come meanwhile wait in early.
 	loading, again bool
-	early          [][]byte
+	early          []protocol.PresenceDelta
 	loadedAt       time.Time
 
 	// before is whether each user that changed since the last event had been
@@ -216,8 +213,8 @@ func (r *room) readPresence() ([]protocol.User, rules, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	fields, err := r.hub.broker.Rules(ctx, r.name)
-	return users, parseRules(fields), err
+	list, err := r.hub.broker.Rules(ctx, r.name)
+	return users, list, err
 }
 
 // replaceLocked takes what was read for the mirror, and what came meanwhile on
@@ -248,14 +245,13 @@ func (r *room) replaceLocked(users []protocol.User) {
 	p.loadedAt = time.Now()
 	early := p.early
 	p.early = nil
-	for _, payload := range early {
-		r.applyLocked(payload)
+	for _, d := range early {
+		r.applyLocked(d)
 	}
 }
 
-// livePresence takes what was published of who came and went: the count, then a
-// line for each, "+" or "-", the id, a space and the name.
-func (r *room) livePresence(payload []byte) {
+// livePresence applies a change that was published, once the mirror is read.
+func (r *room) livePresence(d protocol.PresenceDelta) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := &r.present
@@ -264,35 +260,22 @@ func (r *room) livePresence(payload []byte) {
 			p.early, p.again = nil, true
 			return
 		}
-		p.early = append(p.early, payload)
+		p.early = append(p.early, d)
 		return
 	}
-	count := r.applyLocked(payload)
-	if count != len(p.users) && time.Since(p.loadedAt) > presenceRetry {
+	r.applyLocked(d)
+	if d.Count != len(p.users) && time.Since(p.loadedAt) > presenceRetry {
 		r.loadPresenceLocked()
 	}
 }
 
-func (r *room) applyLocked(payload []byte) (count int) {
-	first, rest, _ := bytes.Cut(payload, []byte("\n"))
-	count, err := strconv.Atoi(string(first))
-	if err != nil {
-		return -1
+func (r *room) applyLocked(d protocol.PresenceDelta) {
+	for _, u := range d.Joined {
+		r.hereLocked(u.ID, u.Name)
 	}
-	for line := range strings.Lines(string(rest)) {
-		line = strings.TrimSuffix(line, "\n")
-		id, name, ok := strings.Cut(line, " ")
-		if !ok || len(id) < 2 {
-			return -1
-		}
-		switch id[0] {
-		case '+':
-			r.hereLocked(id[1:], name)
-		case '-':
-			r.goneLocked(id[1:], name)
-		}
+	for _, u := range d.Left {
+		r.goneLocked(u.ID, u.Name)
 	}
-	return count
 }
 
 func (r *room) hereLocked(id, name string) {

@@ -2,47 +2,26 @@ package room
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"time"
 
 	"example.com/chat/internal/protocol"
 )
 
-// rule is one decision of a moderator that holds for a while or for good.
-type rule struct {
-	// Until is when it ends, in ms since the epoch; 0 when it does not.
-	Until int64 `json:"until,omitzero"`
-	// Seconds is the pause that slow mode asks for.
-	Seconds int64  `json:"seconds,omitzero"`
-	Reason  string `json:"reason,omitzero"`
-}
-
-// rules are what moderators decided, for one room or for all: by "ban|USER",
-// "mute|USER", "slow" and "lock".
-type rules map[string]rule
-
-func parseRules(fields map[string]string) rules {
-	list := make(rules, len(fields))
-	for field, value := range fields {
-		var r rule
-		if json.Unmarshal([]byte(value), &r) == nil {
-			list[field] = r
-		}
-	}
-	return list
-}
+// rules are what moderators decided, for one room or for all, by
+// protocol.Decision.Field.
+type rules map[string]protocol.Rule
 
 // holds returns a rule that is in force.
-func (l rules) holds(field string) (rule, bool) {
+func (l rules) holds(field string) (protocol.Rule, bool) {
 	r, ok := l[field]
 	if !ok || (r.Until != 0 && r.Until <= time.Now().UnixMilli()) {
-		return rule{}, false
+		return protocol.Rule{}, false
 	}
 	return r, true
 }
 
-func (r rule) left() int64 {
+func left(r protocol.Rule) int64 {
 	if r.Until == 0 {
 		return 0
 	}
@@ -53,7 +32,7 @@ func (r rule) left() int64 {
 func (l rules) admit(user string) *protocol.Error {
 	if r, banned := l.holds(protocol.Ban + "|" + user); banned {
 		e := protocol.Errorf(protocol.CodeForbidden, "you are banned here: %s", reasonOr(r.Reason))
-		e.RetryAfter = r.left()
+		e.RetryAfter = left(r)
 		return e
 	}
 	return nil
@@ -75,7 +54,7 @@ func (l rules) speak(user, kind string, spoken *map[string]time.Time) *protocol.
 	}
 	if r, muted := l.holds(protocol.Mute + "|" + user); muted {
 		e := protocol.Errorf(protocol.CodeMuted, "you are muted: %s", reasonOr(r.Reason))
-		e.RetryAfter = r.left()
+		e.RetryAfter = left(r)
 		return e
 	}
 	if _, locked := l.holds(protocol.Lock); locked {
@@ -109,16 +88,9 @@ func (h *Hub) maySpeak(user, kind string, moderator bool) *protocol.Error {
 	return h.rules.speak(user, kind, &h.spoken)
 }
 
-// decision is what a moderator's command becomes on its way to all nodes.
-type decision struct {
-	protocol.ModeratedEvent
-	Field string `json:"field,omitzero"`
-	Rule  *rule  `json:"rule,omitzero"`
-}
-
 // decide makes the rule of a command: which field of the rules it sets, to what.
-func decide(c protocol.Command, by protocol.User) decision {
-	d := decision{ModeratedEvent: protocol.ModeratedEvent{Action: c.Action, Room: c.Room, By: by, Reason: c.Reason}}
+func decide(c protocol.Command, by protocol.User) protocol.Decision {
+	d := protocol.Decision{ModeratedEvent: protocol.ModeratedEvent{Action: c.Action, Room: c.Room, By: by, Reason: c.Reason}}
 	until := int64(0)
 	if c.Seconds > 0 {
 		until = time.Now().UnixMilli() + c.Seconds*1000
@@ -126,7 +98,7 @@ func decide(c protocol.Command, by protocol.User) decision {
 	if protocol.AimsAtUser(c.Action) {
 		d.User = &protocol.User{ID: c.User}
 	}
-	held := rule{Until: until, Reason: c.Reason}
+	held := protocol.Rule{Until: until, Reason: c.Reason}
 	switch c.Action {
 	case protocol.Ban, protocol.Mute:
 		d.Field, d.Rule, d.Until = c.Action+"|"+c.User, &held, until
@@ -141,7 +113,7 @@ func decide(c protocol.Command, by protocol.User) decision {
 	case protocol.Slow:
 		d.Field = protocol.Slow
 		if c.Seconds > 0 {
-			d.Rule = &rule{Seconds: c.Seconds, Reason: c.Reason}
+			d.Rule = &protocol.Rule{Seconds: c.Seconds, Reason: c.Reason}
 		}
 	}
 	return d
@@ -154,19 +126,7 @@ func (h *Hub) Moderate(ctx context.Context, c protocol.Command, by protocol.User
 	if d.User != nil {
 		d.User.Name = h.nameOf(c.Room, c.User)
 	}
-	value := ""
-	if d.Rule != nil {
-		raw, err := json.Marshal(d.Rule)
-		if err != nil {
-			return d.ModeratedEvent, protocol.Errorf(protocol.CodeInternal, "the decision can't be written down")
-		}
-		value = string(raw)
-	}
-	payload, err := json.Marshal(d)
-	if err != nil {
-		return d.ModeratedEvent, protocol.Errorf(protocol.CodeInternal, "the decision can't be written down")
-	}
-	if err := h.broker.Rule(ctx, c.Room, d.Field, value, append([]byte{payloadRule}, payload...)); err != nil {
+	if err := h.broker.Decide(ctx, d); err != nil {
 		h.log.Error("a moderator's decision could not be kept", "action", c.Action, "error", err)
 		return d.ModeratedEvent, protocol.ErrUnavailable
 	}
@@ -189,7 +149,7 @@ func (h *Hub) nameOf(name, user string) string {
 }
 
 // set puts the decision into force.
-func (l rules) set(d decision) {
+func (l rules) set(d protocol.Decision) {
 	switch {
 	case d.Field == "":
 	case d.Rule == nil:
@@ -200,15 +160,11 @@ func (l rules) set(d decision) {
 }
 
 // expels reports whether the decision ends the user's connections.
-func (d decision) expels(user string) bool {
+func expels(d protocol.Decision, user string) bool {
 	return (d.Action == protocol.Kick || d.Action == protocol.Ban) && d.User != nil && d.User.ID == user
 }
 
-func (r *room) liveRule(payload []byte) {
-	var d decision
-	if json.Unmarshal(payload, &d) != nil {
-		return
-	}
+func (r *room) liveRule(d protocol.Decision) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.rules == nil {
@@ -219,10 +175,10 @@ func (r *room) liveRule(payload []byte) {
 }
 
 // tellRuleLocked tells the members, and ends the connections of who has to go.
-func (r *room) tellRuleLocked(d decision) {
+func (r *room) tellRuleLocked(d protocol.Decision) {
 	r.broadcastLocked(d.ModeratedEvent.Event(), nil)
 	for m, u := range r.members {
-		if d.expels(u.ID) {
+		if expels(d, u.ID) {
 			delete(r.backlogs, m)
 			m.Expel(strings.ToValidUTF8(reasonOr(d.Reason), ""))
 		}
@@ -230,11 +186,7 @@ func (r *room) tellRuleLocked(d decision) {
 }
 
 // newsRule takes a decision for all rooms.
-func (h *Hub) newsRule(payload []byte) {
-	var d decision
-	if json.Unmarshal(payload, &d) != nil {
-		return
-	}
+func (h *Hub) newsRule(d protocol.Decision) {
 	h.mu.Lock()
 	if h.rules == nil {
 		h.rules = rules{}
@@ -243,7 +195,7 @@ func (h *Hub) newsRule(payload []byte) {
 	b := NewBroadcast(d.ModeratedEvent.Event())
 	for m, u := range h.members {
 		m.Deliver(b)
-		if d.expels(u.ID) {
+		if expels(d, u.ID) {
 			m.Expel(reasonOr(d.Reason))
 		}
 	}
@@ -254,14 +206,14 @@ func (h *Hub) newsRule(payload []byte) {
 func (h *Hub) loadRules() {
 	ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
 	defer cancel()
-	fields, err := h.broker.Rules(ctx, "")
+	list, err := h.broker.Rules(ctx, "")
 	if err != nil {
 		h.log.Warn("the moderators' decisions could not be read", "error", err)
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.rules = parseRules(fields)
+	h.rules = list
 }
 
 // admits refuses who is banned from all rooms.

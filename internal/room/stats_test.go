@@ -40,7 +40,7 @@ func TestRecoveriesAreCounted(t *testing.T) {
 	}
 
 	// A hint is lost, and the next shows the hole.
-	r.set(func() { r.fault = func(int, []byte) [][]byte { return nil } })
+	r.set(func() { r.fault = func(int, published) []published { return nil } })
 	r.other(1)
 	r.set(func() { r.fault = nil })
 	r.other(1)
@@ -50,7 +50,7 @@ func TestRecoveriesAreCounted(t *testing.T) {
 	r.counted("entries missed", 1, func(s room.Stats) int64 { return s.Missed })
 
 	// The last hint is lost, and only the audit finds it.
-	r.set(func() { r.fault = func(int, []byte) [][]byte { return nil } })
+	r.set(func() { r.fault = func(int, published) []published { return nil } })
 	r.other(2)
 	m.got(t, count(1, 7))
 	r.counted("rooms caught up", 2, func(s room.Stats) int64 { return s.CaughtUp })
@@ -59,7 +59,7 @@ func TestRecoveriesAreCounted(t *testing.T) {
 	r.set(func() { r.fault = nil })
 
 	// A reading that finds nothing is no recovery.
-	r.hub.Following("lobby")
+	r.hub.Feed().Following("lobby")
 	r.set(func() { r.reads = 0 })
 	chattest.Eventually(t, "an audit", func() bool { reads := 0; r.set(func() { reads = r.reads }); return reads > 0 })
 	r.counted("rooms caught up", 2, func(s room.Stats) int64 { return s.CaughtUp })

@@ -59,7 +59,7 @@ func (t *tail) push(e protocol.Entry) {
 	}
 	t.drop(drop)
 	for t.keep > 0 && t.messages > t.keep {
-		t.expire(t.list[slices.IndexFunc(t.list, isMessage)].ID)
+		t.expire(t.list[slices.IndexFunc(t.list, protocol.Entry.IsMessage)].ID)
 	}
 }
 
@@ -84,23 +84,13 @@ func (t *tail) expire(id protocol.ID) {
 	}
 }
 
-func isMessage(e protocol.Entry) bool {
-	kind, _ := e.Change()
-	return !changes(kind)
-}
-
-// changes reports whether entries of a kind change a message, and are none.
-func changes(kind string) bool {
-	return kind == protocol.Edit || kind == protocol.Delete || kind == protocol.React
-}
-
 // count takes an entry into the counts, or with -1 out of them.
 func (t *tail) count(e protocol.Entry, by int) {
 	t.bytes += by * len(e.Raw)
-	switch kind, _ := e.Change(); {
-	case kind == protocol.Edit:
+	switch {
+	case e.Kind == protocol.Edit:
 		t.edits += by
-	case !changes(kind):
+	case e.IsMessage():
 		t.messages += by
 	}
 }
@@ -128,7 +118,7 @@ func (t *tail) prepend(older []protocol.Entry, more bool) {
 		e := older[from-1]
 		n := len(t.list) + len(older) - from
 		bytes += len(e.Raw)
-		if isMessage(e) {
+		if e.IsMessage() {
 			messages++
 		}
 		if n >= tailEntries || n >= protocol.NewestCount && bytes > tailBytes || t.keep > 0 && messages > t.keep {
@@ -171,11 +161,11 @@ func (t *tail) erase(target protocol.ID) {
 func (t *tail) withoutDeleted(read []protocol.Entry) []protocol.Entry {
 	var deleted map[protocol.ID]bool
 	for _, e := range t.list {
-		if kind, target := e.Change(); kind == protocol.Delete {
+		if e.Kind == protocol.Delete {
 			if deleted == nil {
 				deleted = make(map[protocol.ID]bool)
 			}
-			deleted[target] = true
+			deleted[e.Target] = true
 		}
 	}
 	if deleted == nil {
@@ -188,11 +178,7 @@ func (t *tail) withoutDeleted(read []protocol.Entry) []protocol.Entry {
 
 // deletedBy reports whether the deletion of such targets takes the entry with it.
 func deletedBy(e protocol.Entry, is func(protocol.ID) bool) bool {
-	if is(e.ID) {
-		return true
-	}
-	kind, target := e.Change()
-	return kind == protocol.Edit && is(target)
+	return is(e.ID) || e.Kind == protocol.Edit && is(e.Target)
 }
 
 // at returns the place of the first entry with a seq of at least seq.

@@ -12,7 +12,7 @@ import (
 )
 
 // emptied is a broker whose rooms are empty.
-type emptied struct{ Broker }
+type emptied struct{ Log }
 
 func (emptied) Before(context.Context, string, protocol.ID, int) ([]protocol.Entry, bool, error) {
 	return nil, false, nil
@@ -27,7 +27,7 @@ func (emptied) Messages(context.Context, string, protocol.ID, int) (protocol.Pag
 // room's lock held.
 func TestOlderEntriesOfAnEmptiedLogAreReadWithoutHarm(t *testing.T) {
 	t.Parallel()
-	h := New(Config{}, emptied{})
+	h := New(Config{}, Broker{Log: emptied{}})
 	defer h.Close(context.Background())
 	r := newRoom(h, "lobby", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -65,7 +65,7 @@ func TestMemoryKeepsTheBoundOfTheLog(t *testing.T) {
 				}
 			}
 			id := protocol.ID{MS: 1000 + seq, Seq: seq}
-			e := protocol.Entry{ID: id, Raw: protocol.AppendEntry(nil, id, "lobby", d, protocol.Reacted(log, d))}
+			e := d.Entry(id, "lobby", protocol.Reacted(log, d))
 			r.passOnLocked(e)
 			log = bounded(append(log, e), keep)
 
@@ -105,12 +105,12 @@ func bounded(log []protocol.Entry, keep int) []protocol.Entry {
 	}
 	count := 0
 	for _, e := range log {
-		if isMessage(e) {
+		if e.IsMessage() {
 			count++
 		}
 	}
 	for ; count > keep; count-- {
-		oldest := log[slices.IndexFunc(log, isMessage)].ID
+		oldest := log[slices.IndexFunc(log, protocol.Entry.IsMessage)].ID
 		log = slices.DeleteFunc(log, func(e protocol.Entry) bool {
 			return deletedBy(e, func(id protocol.ID) bool { return id == oldest })
 		})

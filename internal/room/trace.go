@@ -1,7 +1,6 @@
 package room
 
 import (
-	"bytes"
 	"strings"
 	"sync"
 	"time"
@@ -73,20 +72,10 @@ func (t *traces) noteAll(keys []string, s Step) {
 	}
 }
 
-// hear notes that entries came from Redis, a line each.
-func (t *traces) hear(lines []byte) {
-	if !bytes.Contains(lines, []byte(tracePrefix)) {
-		return
-	}
-	for line := range bytes.SplitSeq(lines, []byte("\n")) {
-		t.noteEntry(protocol.Entry{Raw: line}, Heard)
-	}
-}
-
-// noteEntry is note for an entry.
-func (t *traces) noteEntry(e protocol.Entry, s Step) {
-	if key := e.Key(); bytes.HasPrefix(key, []byte(tracePrefix)) {
-		t.note(string(key), s)
+// hear notes that entries were heard.
+func (t *traces) hear(list []protocol.Entry) {
+	for _, e := range list {
+		t.note(e.Key, Heard)
 	}
 }
 

@@ -3,6 +3,8 @@ package room
 import (
 	"fmt"
 	"testing"
+
+	"example.com/chat/internal/protocol"
 )
 
 func TestTheNewestTracesAreKept(t *testing.T) {
@@ -41,8 +43,10 @@ func TestTheFirstTimeCounts(t *testing.T) {
 func TestATextIsNoKey(t *testing.T) {
 	t.Parallel()
 	var h Hub
-	h.traces.hear([]byte(`{"id":"1-1","room":"r","time":1,"key":"k","user":{"id":"u","name":"n"},"text":",\"key\":\"trace-x\"","node":"n"}` + "\n" +
-		`{"id":"1-2","room":"r","time":1,"key":"trace-y","user":{"id":"u","name":"n"},"text":"","node":"n"}` + "\n" + "trace-z"))
+	entry := func(key, text string) protocol.Entry {
+		return protocol.Message(protocol.User{ID: "u"}, key, text, "n").Entry(protocol.ID{MS: 1, Seq: 1}, "r", 0)
+	}
+	h.traces.hear([]protocol.Entry{entry("k", `","key":"trace-x"`), entry("trace-y", ""), entry("k", "trace-z")})
 	if trace, ok := h.Trace("trace-y"); !ok || trace[Heard].IsZero() || len(h.traces.byKey) != 1 {
 		t.Errorf("%v", h.traces.byKey)
 	}

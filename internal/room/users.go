@@ -2,9 +2,7 @@ package room
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -149,22 +147,6 @@ type Marked interface {
 	Mark() string
 }
 
-// News takes what was published to the cluster (broker.Listener).
-func (h *Hub) News(payload []byte) {
-	if len(payload) == 0 || len(payload) > maxLive {
-		return
-	}
-	switch payload[0] {
-	case payloadRename:
-		parts := strings.SplitN(string(payload[1:]), "\n", 3)
-		if len(parts) == 3 {
-			h.renamed(parts[0], protocol.User{ID: parts[1], Name: parts[2]})
-		}
-	case payloadRule:
-		h.newsRule(payload[1:])
-	}
-}
-
 // renamed tells the rooms in which the user is.
 func (h *Hub) renamed(mark string, now protocol.User) {
 	h.mu.Lock()
@@ -227,29 +209,21 @@ func (h *Hub) Typing(ctx context.Context, m Member, name string) *protocol.Error
 	}
 	r.typed[u.ID] = time.Now()
 	r.mu.Unlock()
-	payload, err := json.Marshal(u.Public())
-	if err != nil {
-		return protocol.Errorf(protocol.CodeInternal, "the user can't be written down")
-	}
-	if h.broker.Publish(ctx, name, append([]byte{payloadTyping}, payload...)) != nil {
+	if h.broker.Typing(ctx, name, u.Public()) != nil {
 		return protocol.ErrUnavailable
 	}
 	return nil
 }
 
-func (r *room) liveTyping(payload []byte) {
-	var u protocol.User
-	if json.Unmarshal(payload, &u) != nil || u.ID == "" {
-		return
-	}
+func (r *room) liveTyping(u protocol.User) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.broadcastLocked(protocol.TypingIn(r.name, u), func(_ Member, to *User) bool { return to.ID == u.ID })
 }
 
-// Reachable tells the members that Redis is lost, or, once every room has
-// caught up, that it is back (broker.Listener).
-func (h *Hub) Reachable(up bool) {
+// reachable tells the members that Redis is lost, or, once every room has caught up,
+// that it is back.
+func (h *Hub) reachable(up bool) {
 	h.mu.Lock()
 	h.outages++
 	turn := h.outages
@@ -310,9 +284,8 @@ func (h *Hub) Each(f func(Member)) {
 	}
 }
 
-// Lost writes anew what this node had written about its users, which is gone
-// (broker.Listener).
-func (h *Hub) Lost() {
+// lost writes again what this node had written about its users, which is gone.
+func (h *Hub) lost() {
 	h.mu.Lock()
 	users := make([]*User, 0, len(h.users))
 	for _, u := range h.users {

@@ -39,7 +39,7 @@ type memory struct {
 // reservation is a place in the log that is kept free for a later message.
 type reservation struct {
 	id    protocol.ID
-	after []byte // what is published when the place is taken
+	after protocol.Entry // what is published when the place is taken
 }
 
 // view is the memory as one node sees it: a room.Broker.
@@ -66,7 +66,7 @@ func (v memoryView) Append(_ context.Context, name string, drafts []protocol.Dra
 		slices.Reverse(drafts)
 	}
 	var receipts []protocol.Receipt
-	var added [][]byte
+	var added []protocol.Entry
 	for _, d := range drafts {
 		key := d.User + "|" + d.Key
 		if id, ok := v.keys[key]; ok && v.sin != "twice" {
@@ -77,12 +77,12 @@ func (v memoryView) Append(_ context.Context, name string, drafts []protocol.Dra
 			receipts = append(receipts, protocol.Receipt{Refused: protocol.ErrTargetGone})
 			continue
 		}
-		id, raw := v.enter(name, d)
+		id, entries := v.enter(name, d)
 		if d.Kind == protocol.Delete {
 			v.erase(d.Target)
 		}
 		v.keys[key] = id
-		added = append(added, raw...)
+		added = append(added, entries...)
 		switch {
 		case v.sin == "id" && v.every(10):
 			id.MS++
@@ -98,25 +98,25 @@ func (v memoryView) Append(_ context.Context, name string, drafts []protocol.Dra
 		slices.Reverse(receipts)
 	}
 	if v.sin == "twice" && v.every(10) {
-		_, raw := v.enter(name, drafts[0])
-		added = append(added, raw...)
+		_, entries := v.enter(name, drafts[0])
+		added = append(added, entries...)
 	}
 	v.publish(name, added)
 	return receipts, nil
 }
 
 // enter puts a draft into the log, and returns what is to be published.
-func (v memoryView) enter(name string, d protocol.Draft) (protocol.ID, [][]byte) {
+func (v memoryView) enter(name string, d protocol.Draft) (protocol.ID, []protocol.Entry) {
 	if v.sin == "invented" && v.every(10) {
 		d.Tail = bytes.Replace(d.Tail, []byte(" says "), []byte(" sings "), 1)
 	}
 	if r := v.reserved; r != nil {
 		// The place before the last is taken at last.
 		v.reserved = nil
-		raw := protocol.AppendEntry(nil, r.id, name, d, protocol.Reacted(v.log, d))
+		e := d.Entry(r.id, name, protocol.Reacted(v.log, d))
 		n := len(v.log)
-		v.log = slices.Insert(v.log, n-1, protocol.Entry{ID: r.id, Raw: raw})
-		return r.id, [][]byte{raw, r.after}
+		v.log = slices.Insert(v.log, n-1, e)
+		return r.id, []protocol.Entry{e, r.after}
 	}
 	id := protocol.ID{MS: time.Now().UnixMilli(), Seq: 1}
 	if n := len(v.log); n > 0 {
@@ -127,39 +127,37 @@ func (v memoryView) enter(name string, d protocol.Draft) (protocol.ID, [][]byte)
 		v.given[id.Seq] = id
 		id.Seq++
 		v.given[id.Seq] = id
-		raw := protocol.AppendEntry(nil, id, name, d, protocol.Reacted(v.log, d))
-		v.log = append(v.log, protocol.Entry{ID: id, Raw: raw})
-		v.reserved = &reservation{id: free, after: raw}
+		e := d.Entry(id, name, protocol.Reacted(v.log, d))
+		v.log = append(v.log, e)
+		v.reserved = &reservation{id: free, after: e}
 		return id, nil
 	}
 	v.given[id.Seq] = id
-	raw := protocol.AppendEntry(nil, id, name, d, protocol.Reacted(v.log, d))
-	v.log = append(v.log, protocol.Entry{ID: id, Raw: raw})
-	return id, [][]byte{raw}
+	e := d.Entry(id, name, protocol.Reacted(v.log, d))
+	v.log = append(v.log, e)
+	return id, []protocol.Entry{e}
 }
 
 // erase takes a message out of the log with its edits.
 func (m *memory) erase(target protocol.ID) {
 	m.log = slices.DeleteFunc(slices.Clone(m.log), func(e protocol.Entry) bool {
-		kind, of := e.Change()
-		return e.ID == target || kind == protocol.Edit && of == target
+		return e.ID == target || e.Kind == protocol.Edit && e.Target == target
 	})
 }
 
-func (m *memory) publish(name string, added [][]byte) {
+func (m *memory) publish(name string, added []protocol.Entry) {
 	if len(added) == 0 {
 		return
 	}
-	id, _ := protocol.EntryID(added[0])
-	payload := append([]byte("e"+m.given[id.Seq-1].String()+"\n"), bytes.Join(added, []byte("\n"))...)
+	before := m.given[added[0].ID.Seq-1]
 	for i, hub := range m.hubs {
 		switch {
 		case i == 1 && m.sin == "end":
 		case i == 1 && m.reads():
 		case i == 1 && m.sin == "differs":
-			hub.Live(name, bytes.ReplaceAll(payload, []byte("c3 says"), []byte("c4 says")))
+			hub.Feed().Entries(name, before, differing(added))
 		default:
-			hub.Live(name, payload)
+			hub.Feed().Entries(name, before, added)
 		}
 	}
 }
@@ -188,9 +186,16 @@ func (v memoryView) read() []protocol.Entry {
 	case v.broken("end"):
 		list = list[:min(len(list), 5)]
 	case v.broken("differs"):
-		for i := range list {
-			list[i].Raw = bytes.ReplaceAll(list[i].Raw, []byte("c3 says"), []byte("c4 says"))
-		}
+		list = differing(list)
+	}
+	return list
+}
+
+// differing returns entries with another text.
+func differing(list []protocol.Entry) []protocol.Entry {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Raw = bytes.ReplaceAll(list[i].Raw, []byte("c3 says"), []byte("c4 says"))
 	}
 	return list
 }
@@ -227,15 +232,15 @@ func (v memoryView) Heads(_ context.Context, names []string) ([]protocol.ID, err
 	return heads, nil
 }
 
-func (v memoryView) Follow(name string)                                         { go v.hubs[v.node].Following(name) }
-func (v memoryView) Unfollow(string)                                            {}
-func (v memoryView) Instance() string                                           { return "n~1" }
-func (v memoryView) Publish(context.Context, string, []byte) error              { return nil }
-func (v memoryView) Vacate(context.Context, string, string) error               { return nil }
-func (v memoryView) Present(context.Context, string) ([]protocol.User, error)   { return nil, nil }
-func (v memoryView) Release(_ string, _ bool, done func(error))                 { go done(nil) }
-func (v memoryView) Rules(context.Context, string) (map[string]string, error)   { return nil, nil }
-func (v memoryView) Rule(context.Context, string, string, string, []byte) error { return nil }
+func (v memoryView) Follow(name string)                                              { go v.hubs[v.node].Feed().Following(name) }
+func (v memoryView) Unfollow(string)                                                 {}
+func (v memoryView) Instance() string                                                { return "n~1" }
+func (v memoryView) Typing(context.Context, string, protocol.User) error             { return nil }
+func (v memoryView) Vacate(context.Context, string, string) error                    { return nil }
+func (v memoryView) Present(context.Context, string) ([]protocol.User, error)        { return nil, nil }
+func (v memoryView) Release(_ string, _ bool, done func(error))                      { go done(nil) }
+func (v memoryView) Rules(context.Context, string) (map[string]protocol.Rule, error) { return nil, nil }
+func (v memoryView) Decide(context.Context, protocol.Decision) error                 { return nil }
 func (v memoryView) Rename(_ context.Context, c protocol.NameClaim, _ string) (string, error) {
 	return c.Name, nil
 }
@@ -244,6 +249,11 @@ func (v memoryView) Claim(_ context.Context, c protocol.NameClaim) (string, erro
 }
 func (v memoryView) Here(context.Context, string, string, []protocol.Change) (int, error) {
 	return 0, nil
+}
+
+// broker is the memory in all roles.
+func (v memoryView) broker() room.Broker {
+	return room.Broker{Log: v, Subscriber: v, Presence: v, Names: v, Rulebook: v}
 }
 
 func newMemory() *memory {
@@ -327,7 +337,7 @@ func TestTheCheckerBites(t *testing.T) {
 				if c.sin == "" || c.sin == "stands" {
 					m.changes = 0.5
 				}
-				list = history(m, func(v memoryView) room.Broker { return v }, time.Second, 10*time.Millisecond)
+				list = history(m, memoryView.broker, time.Second, 10*time.Millisecond)
 			})
 			report := check.Verify(list)
 			if report.Acknowledged < 100 {

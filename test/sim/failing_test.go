@@ -147,7 +147,7 @@ func failsOnCall(t *testing.T, f *failure) {
 	what := fmt.Sprintf("calls %d to %d fail: %s", f.from, f.to-1, f.kind)
 	var list []check.Record
 	synctest.Test(t, func(*testing.T) {
-		list = history(newMemory(), func(v memoryView) room.Broker { return failing{v, f} }, 30*time.Second, 250*time.Millisecond)
+		list = history(newMemory(), func(v memoryView) room.Broker { return failing{v, f}.broker() }, 30*time.Second, 250*time.Millisecond)
 	})
 	report := check.Verify(list)
 	if !f.met {
@@ -159,4 +159,9 @@ func failsOnCall(t *testing.T, f *failure) {
 	if report.Acknowledged < 20 {
 		t.Errorf("%s: only %d messages were acknowledged", what, report.Acknowledged)
 	}
+}
+
+// broker is the failing memory in all roles.
+func (f failing) broker() room.Broker {
+	return room.Broker{Log: f, Subscriber: f, Presence: f, Names: f, Rulebook: f}
 }

@@ -42,7 +42,6 @@ type life struct {
 	session *session.Node
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	late    []func() // hints that come late; used by the broker's goroutine alone
 	lossy   func() (drop, repeat, late bool)
 
 	mu    sync.Mutex // guards the field below
@@ -70,10 +69,10 @@ func (n *node) start(ctx context.Context, log *slog.Logger) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	l.serve(l.broker, log)
+	l.serve(l.broker.Room(), log)
 	run, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	l.running.Go(func() { l.broker.Run(run, l) })
+	l.running.Go(func() { l.broker.Run(run, &faulty{Feed: l.hub.Feed(), life: l}) })
 	n.mu.Lock()
 	n.life = l
 	n.mu.Unlock()
@@ -145,42 +144,49 @@ func (n *node) faults() (drop, repeat, late bool) {
 	return x < 0.2, x > 0.8, x > 0.4 && x < 0.6
 }
 
-// A life is its broker's listener; hints pass through the faults.
+// faulty is the feed of a life's rooms, and what goes through it befalls what a seed
+// decides.
+type faulty struct {
+	room.Feed
+	life *life
+	late []func() // what is delivered late; used by the broker's goroutine alone
+}
 
-// Live passes on what was published in a room (redisbroker.Listener).
-func (l *life) Live(name string, payload []byte) {
-	drop, repeat, late := l.lossy()
-	held := l.late
-	l.late = nil
+// hint delivers one thing that was published: never, twice, or after the next.
+func (f *faulty) hint(deliver func()) {
+	drop, repeat, late := f.life.lossy()
+	held := f.late
+	f.late = nil
 	switch {
 	case drop:
 	case late && len(held) == 0:
-		l.late = append(l.late, func() { l.hub.Live(name, payload) })
+		f.late = append(f.late, deliver)
 	default:
-		l.hub.Live(name, payload)
+		deliver()
 		if repeat {
-			l.hub.Live(name, payload)
+			deliver()
 		}
 	}
-	for _, f := range held {
-		f()
+	for _, again := range held {
+		again()
 	}
 }
 
-// Following passes on that a room is heard (redisbroker.Listener).
-func (l *life) Following(name string) { l.hub.Following(name) }
+// Entries delivers entries, or not (room.Feed).
+func (f *faulty) Entries(name string, before protocol.ID, list []protocol.Entry) {
+	f.hint(func() { f.Feed.Entries(name, before, list) })
+}
 
-// News passes on what was published to the cluster (redisbroker.Listener).
-func (l *life) News(payload []byte) { l.hub.News(payload) }
+// Presence delivers who came and went, or not (room.Feed).
+func (f *faulty) Presence(name string, d protocol.PresenceDelta) {
+	f.hint(func() { f.Feed.Presence(name, d) })
+}
+
+// Typing delivers who is typing, or not (room.Feed).
+func (f *faulty) Typing(name string, u protocol.User) { f.hint(func() { f.Feed.Typing(name, u) }) }
 
 // Nodes is not of interest here (redisbroker.Listener).
-func (l *life) Nodes([]redisbroker.NodeInfo) {}
-
-// Lost passes on that the lease was lost (redisbroker.Listener).
-func (l *life) Lost() { l.hub.Lost() }
-
-// Reachable passes on whether Redis is there (redisbroker.Listener).
-func (l *life) Reachable(up bool) { l.hub.Reachable(up) }
+func (f *faulty) Nodes([]redisbroker.NodeInfo) {}
 
 // alone is a cluster that clients don't follow: they know the nodes.
 type alone struct{ id string }

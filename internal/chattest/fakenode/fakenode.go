@@ -162,7 +162,7 @@ func (c *Cluster) appendLocked(l *log, room string, u protocol.User, key, text, 
 	c.clock++
 	e := entry{id: fmt.Sprintf("%d-%d", c.clock, l.seq), seq: l.seq, time: c.clock}
 	id := protocol.ID{MS: e.time, Seq: e.seq}
-	e.raw = protocol.AppendEntry(nil, id, room, protocol.Message(u, key, text, node), 0)
+	e.raw = protocol.Message(u, key, text, node).Entry(id, room, 0).Raw
 	l.entries = append(l.entries, e)
 	l.keys[u.ID+" "+key] = e
 	c.publishLocked(room, e.frame())

@@ -1,0 +1,75 @@
+package room
+
+import "example.com/chat/internal/protocol"
+
+// Feed returns what the Hub's Broker delivers to. It stays good as long as the Hub.
+func (h *Hub) Feed() Feed { return feed{h} }
+
+// feed is the Hub as its Broker sees it.
+type feed struct{ hub *Hub }
+
+// Entries hands on what comes next in the room's log, drops what the room has, and
+// reads the log where something is missing.
+func (f feed) Entries(name string, before protocol.ID, list []protocol.Entry) {
+	r := f.hub.find(name)
+	if r == nil {
+		return
+	}
+	f.hub.traces.hear(list)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range list {
+		r.hearLocked(hint{before, e})
+		before = e.ID
+	}
+}
+
+// Presence applies a change of who is in the room.
+func (f feed) Presence(name string, d protocol.PresenceDelta) {
+	if r := f.hub.find(name); r != nil {
+		r.livePresence(d)
+	}
+}
+
+// Typing tells the room's other members that the user is typing.
+func (f feed) Typing(name string, user protocol.User) {
+	if r := f.hub.find(name); r != nil {
+		r.liveTyping(user)
+	}
+}
+
+// Moderated puts a decision into force.
+func (f feed) Moderated(d protocol.Decision) {
+	if d.Room == "" {
+		f.hub.newsRule(d)
+	} else if r := f.hub.find(d.Room); r != nil {
+		r.liveRule(d)
+	}
+}
+
+// Renamed updates the user's name in the rooms that it is in.
+func (f feed) Renamed(mark string, user protocol.User) { f.hub.renamed(mark, user) }
+
+// Doubt schedules a read of the room's log, and of who is in it.
+func (f feed) Doubt(name string) {
+	if r := f.hub.find(name); r != nil {
+		r.doubt()
+	}
+}
+
+// Following schedules a read of the room's log, and of who is in it.
+func (f feed) Following(name string) {
+	if r := f.hub.find(name); r != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.catchUpLocked()
+		r.loadPresenceLocked()
+	}
+}
+
+// Lost schedules the writing of all that this node writes about its users.
+func (f feed) Lost() { f.hub.lost() }
+
+// Reachable tells the members that the broker is lost, or, once every room has
+// caught up, that it is back.
+func (f feed) Reachable(up bool) { f.hub.reachable(up) }
