@@ -5,6 +5,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -228,5 +230,41 @@ func TestTheDebugListener(t *testing.T) {
 	n.Close(0)
 	if _, err := http.Get(debug + "/metrics"); err == nil {
 		t.Error("the debug listener outlives its node")
+	}
+}
+
+// TestThePageForOperatorsListsTheMetrics compares the table of docs/operations.md with
+// what a node serves, in both directions: names, labels, types and meanings.
+func TestThePageForOperatorsListsTheMetrics(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := make(map[string]string)
+	for _, m := range regexp.MustCompile("(?m)^\\| `(chat_[a-z_]+)(\\{[a-z]+\\})?` \\| ([a-z]+) \\| (.*) \\|$").FindAllStringSubmatch(string(page), -1) {
+		documented[m[1]] = m[2] + " " + m[3] + " " + m[4]
+	}
+	families, _ := scrape(t, startNode(t, redistest.Embedded(t).URL()).url)
+	served := make(map[string]string)
+	for name, f := range families {
+		if !strings.HasPrefix(name, "chat_") {
+			continue
+		}
+		label := ""
+		for _, l := range f.Metric[0].Label {
+			label = "{" + l.GetName() + "}"
+		}
+		served[name] = label + " " + strings.ToLower(f.GetType().String()) + " " + f.GetHelp()
+	}
+	for name, want := range served {
+		if got := documented[name]; got != want {
+			t.Errorf("docs/operations.md has %s as %q, the node as %q", name, got, want)
+		}
+	}
+	for name := range documented {
+		if served[name] == "" {
+			t.Errorf("docs/operations.md has %s, which no node serves", name)
+		}
 	}
 }

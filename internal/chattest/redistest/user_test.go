@@ -7,15 +7,18 @@ import (
 	"testing"
 )
 
-// The tests run under the rules that readers are told to set.
+// TestTheReadmeHasTheRulesOfTheUser checks that the pages for users and operators have
+// the rules under which the tests run.
 func TestTheReadmeHasTheRulesOfTheUser(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if line := "ACL SETUSER chat on >PASSWORD " + Rules + "\n"; !strings.Contains(string(text), line) {
-		t.Errorf("the README does not have the line %q", line)
+	for _, page := range []string{"README.md", "docs/operations.md"} {
+		text, err := os.ReadFile("../../../" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line := "ACL SETUSER chat on >PASSWORD " + Rules + "\n"; !strings.Contains(string(text), line) {
+			t.Errorf("%s does not have the line %q", page, line)
+		}
 	}
 }
 

@@ -1,0 +1,91 @@
+// Package docs checks the pages for people.
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// pages returns the pages by their path.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	paths, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := make(map[string]string)
+	for _, path := range append(paths, "../README.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../GUARANTEES.md") {
+		text, err := os.ReadFile(path)
+		if os.IsNotExist(err) && path == "../CONTRIBUTING.md" {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[path] = string(text)
+	}
+	return texts
+}
+
+// TestEveryPageSaysWhoItIsFor checks the first line below each title.
+func TestEveryPageSaysWhoItIsFor(t *testing.T) {
+	t.Parallel()
+	for path, text := range pages(t) {
+		title, rest, _ := strings.Cut(text, "\n")
+		if !strings.HasPrefix(title, "# ") || !strings.HasPrefix(strings.TrimSpace(rest), "For ") {
+			first, _, _ := strings.Cut(strings.TrimSpace(rest), "\n")
+			t.Errorf("%s begins with %q", path, first)
+		}
+	}
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	dropped = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// anchors returns the anchors of a page's headings, as GitHub makes them.
+func anchors(text string) map[string]bool {
+	all := map[string]bool{"": true}
+	for _, m := range heading.FindAllStringSubmatch(text, -1) {
+		name := dropped.ReplaceAllString(strings.ToLower(m[1]), "")
+		all["#"+strings.ReplaceAll(name, " ", "-")] = true
+	}
+	return all
+}
+
+// TestLinksLeadSomewhere checks each link to a file or a heading of this repository.
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	for path, text := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			to, target := path, text
+			if m[1] != "" {
+				to = filepath.Join(filepath.Dir(path), m[1])
+				if to == "../CONTRIBUTING.md" {
+					continue
+				}
+				info, err := os.Stat(to)
+				if err != nil {
+					t.Errorf("%s leads to %s: %v", path, m[0], err)
+					continue
+				}
+				if info.IsDir() || m[2] == "" {
+					continue
+				}
+				page, err := os.ReadFile(to)
+				if err != nil {
+					t.Fatal(err)
+				}
+				target = string(page)
+			}
+			if !anchors(target)[m[2]] {
+				t.Errorf("%s leads to %s, and %s has no such heading", path, m[0], to)
+			}
+		}
+	}
+}
