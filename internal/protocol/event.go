@@ -70,8 +70,8 @@ func (w Welcomed) Event() Event { return encode("welcome", w) }
 
 // Joined makes the reply to join. messages are entries as the log holds them,
 // oldest first; with more, the rest up to head follows as events of their own.
-// members lists MaxListed at most.
-func Joined(room string, head ID, recovered bool, messages []Entry, more bool, members []User, count int) Event {
+// members lists MaxListed at most. rules are the decisions that bind the user.
+func Joined(room string, head ID, recovered bool, messages []Entry, more bool, members []User, count int, rules []Rule) Event {
 	b := make([]byte, 0, 256+total(messages)+48*len(members))
 	b = append(b, `{"room":"`...)
 	b = append(b, room...)
@@ -88,6 +88,10 @@ func Joined(room string, head ID, recovered bool, messages []Entry, more bool, m
 	b = appendUsers(b, members)
 	b = append(b, `,"count":`...)
 	b = strconv.AppendInt(b, int64(count), 10)
+	if len(rules) > 0 {
+		b = append(b, `,"rules":`...)
+		b = append(b, encode("rules", rules).Body...)
+	}
 	return Event{Name: "joined", Body: append(b, '}')}
 }
 
@@ -265,9 +269,30 @@ type Moderated struct {
 	User   *User  `json:"user,omitzero"`
 	// Until is when it ends, in milliseconds since the epoch; 0 when it
 	// doesn't end by itself.
-	Until  int64  `json:"until,omitzero"`
-	By     User   `json:"by"`
+	Until int64 `json:"until,omitzero"`
+	// Seconds is how long it holds, as the moderator asked; of Slow, the pause between
+	// two messages of one user. 0 when it doesn't end by itself, and where Slow ends.
+	Seconds int64  `json:"seconds,omitzero"`
+	By      User   `json:"by"`
+	Reason  string `json:"reason,omitzero"`
+}
+
+// Rule is a decision that keeps a user from writing, as joined lists it.
+type Rule struct {
+	// Action is Mute, Slow or Lock.
+	Action string `json:"action"`
+	// Room is the room where it holds; "" for all rooms.
+	Room string `json:"room,omitzero"`
+	// Until is as that of Moderated.
+	Until int64 `json:"until,omitzero"`
+	// Seconds is the pause that Slow asks for.
+	Seconds int64 `json:"seconds,omitzero"`
+	// By is the moderator; nil for a decision of an earlier version.
+	By     *User  `json:"by,omitzero"`
 	Reason string `json:"reason,omitzero"`
+	// RetryAfter is after how many milliseconds the user may write; 0 for now, or
+	// when it doesn't end by itself.
+	RetryAfter int64 `json:"retry_after,omitzero"`
 }
 
 // Event encodes it.

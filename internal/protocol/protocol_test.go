@@ -193,7 +193,7 @@ func TestEventsAreJSONWithTheirTypeFirst(t *testing.T) {
 	e := Entry{ID: ID{5, 7}}
 	e.Raw = AppendEntry(nil, e.ID, "lobby", Message(u, hard, hard, "n"), 0)
 	for _, ev := range []Event{
-		Welcomed{User: u}.Event(), Joined("lobby", e.ID, true, []Entry{e, e}, true, []User{u, u}, 2), Joined("lobby", ID{}, false, nil, false, nil, 0),
+		Welcomed{User: u}.Event(), Joined("lobby", e.ID, true, []Entry{e, e}, true, []User{u, u}, 2, []Rule{{Action: Slow, Reason: hard, By: &u}}), Joined("lobby", ID{}, false, nil, false, nil, 0, nil),
 		Histories("lobby", []Entry{e}, true), Left("lobby"), Sent("lobby", hard, e.ID, 5, false), e.Event(), TypingIn("lobby", u),
 		Presence("lobby", []User{u}, nil, 1), Renamed(u), RoomPage{}.Event(), RoomPage{Rooms: []RoomCount{{Room: "r"}}, Next: "x"}.Event(), MemberList("lobby", nil, 0), NodeList(nil), Status(true),
 		Reset("lobby", ID{}), Moderated{Action: Lock}.Event(), Pong(), ErrNotJoined.Event(),

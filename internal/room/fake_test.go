@@ -35,6 +35,7 @@ type fakeBroker struct {
 	heres  int                                  // calls of Here
 	fault  func(n int, payload []byte) [][]byte // what of the n-th hint arrives
 	lostOK bool                                 // the reply of the next append is lost
+	rules  func(room string) map[string]string  // nil for none
 }
 
 func newFake() *fakeBroker {
@@ -199,8 +200,16 @@ func (f *fakeBroker) Claim(_ context.Context, c protocol.NameClaim) (string, err
 func (f *fakeBroker) Rename(_ context.Context, c protocol.NameClaim, _ string) (string, error) {
 	return c.Name, nil
 }
-func (f *fakeBroker) Release(_ string, _ bool, done func(error))                 { go done(nil) }
-func (f *fakeBroker) Rules(context.Context, string) (map[string]string, error)   { return nil, nil }
+func (f *fakeBroker) Release(_ string, _ bool, done func(error)) { go done(nil) }
+func (f *fakeBroker) Rules(_ context.Context, room string) (map[string]string, error) {
+	f.mu.Lock()
+	rules := f.rules
+	f.mu.Unlock()
+	if rules == nil {
+		return nil, nil
+	}
+	return rules(room), nil
+}
 func (f *fakeBroker) Rule(context.Context, string, string, string, []byte) error { return nil }
 
 // fakeMember keeps what it is handed.

@@ -187,7 +187,7 @@ func (r *room) loadPresence() {
 			r.mu.Unlock()
 			return
 		case err == nil:
-			r.rules = rules
+			r.loadRulesLocked(rules)
 			r.replaceLocked(users)
 			if !r.present.again {
 				r.present.loading = false
@@ -216,6 +216,9 @@ func (r *room) readPresence() ([]protocol.User, rules, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	r.mu.Lock()
+	r.decided.beginRead()
+	r.mu.Unlock()
 	fields, err := r.hub.broker.Rules(ctx, r.name)
 	return users, parseRules(fields), err
 }

@@ -3,7 +3,9 @@ package room
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/chat/internal/protocol"
@@ -16,6 +18,8 @@ type rule struct {
 	// Seconds is the pause that slow mode asks for.
 	Seconds int64  `json:"seconds,omitzero"`
 	Reason  string `json:"reason,omitzero"`
+	// By is the moderator; zero in a decision of an earlier version.
+	By protocol.User `json:"by,omitzero"`
 }
 
 // rules are what moderators decided, for one room or for all: by "ban|USER",
@@ -66,32 +70,41 @@ func reasonOr(reason string) string {
 	return reason
 }
 
+// rulebook is what a node knows of the moderators' decisions for one room, or for
+// all. Its owner's lock guards it.
+type rulebook struct {
+	rules rules
+	// spoken is when each user said a message last, in slow mode.
+	spoken map[string]time.Time
+	// heard are the decisions that came while the rules were being read, by field: what
+	// was read may be older. nil while nothing is read.
+	heard map[string]decision
+}
+
 // speak refuses who may not say anything of this kind now: what is one's own may
-// always be deleted, and slow mode counts messages alone. spoken is when each
-// user said one last, and is brought up to date.
-func (l rules) speak(user, kind string, spoken *map[string]time.Time) *protocol.Error {
-	if err := l.admit(user); err != nil || kind == protocol.Delete {
+// always be deleted, and slow mode counts messages alone.
+func (b *rulebook) speak(user, kind string) *protocol.Error {
+	if err := b.rules.admit(user); err != nil || kind == protocol.Delete {
 		return err
 	}
-	if r, muted := l.holds(protocol.Mute + "|" + user); muted {
+	if r, muted := b.rules.holds(protocol.Mute + "|" + user); muted {
 		e := protocol.Errorf(protocol.CodeMuted, "you are muted: %s", reasonOr(r.Reason))
 		e.RetryAfter = r.left()
 		return e
 	}
-	if _, locked := l.holds(protocol.Lock); locked {
+	if _, locked := b.rules.holds(protocol.Lock); locked {
 		return protocol.Errorf(protocol.CodeLocked, "the room is locked: only moderators speak")
 	}
-	if r, slow := l.holds(protocol.Slow); slow && kind == "" {
-		pause := time.Duration(r.Seconds)*time.Second - time.Since((*spoken)[user])
-		if pause > 0 {
+	if r, slow := b.rules.holds(protocol.Slow); slow && kind == "" {
+		if pause := b.pause(r, user); pause > 0 {
 			e := protocol.Errorf(protocol.CodeSlowMode, "the room is in slow mode: one message in %d s", r.Seconds)
-			e.RetryAfter = max(1, pause.Milliseconds())
+			e.RetryAfter = pause
 			return e
 		}
-		if *spoken == nil || len(*spoken) > spokenKept {
-			*spoken = make(map[string]time.Time)
+		if b.spoken == nil || len(b.spoken) > spokenKept {
+			b.spoken = make(map[string]time.Time)
 		}
-		(*spoken)[user] = time.Now()
+		b.spoken[user] = time.Now()
 	}
 	return nil
 }
@@ -99,14 +112,110 @@ func (l rules) speak(user, kind string, spoken *map[string]time.Time) *protocol.
 // spokenKept bounds the memory of who spoke last in slow mode.
 const spokenKept = 10_000
 
+// pause returns how long slow mode keeps the user from the next message, in
+// milliseconds; 0 where it does not.
+func (b *rulebook) pause(slow rule, user string) int64 {
+	left := time.Duration(slow.Seconds)*time.Second - time.Since(b.spoken[user])
+	if left <= 0 {
+		return 0
+	}
+	return max(1, left.Milliseconds())
+}
+
+// binding lists the decisions in force that keep the user from writing in the room,
+// or in all rooms with "". They do not bind moderators.
+func (b *rulebook) binding(user, room string) []protocol.Rule {
+	var list []protocol.Rule
+	for _, field := range []string{protocol.Mute + "|" + user, protocol.Lock, protocol.Slow} {
+		r, ok := b.rules.holds(field)
+		if !ok {
+			continue
+		}
+		action, _, _ := strings.Cut(field, "|")
+		shown := protocol.Rule{Action: action, Room: room, Until: r.Until, Seconds: r.Seconds, Reason: r.Reason, RetryAfter: r.left()}
+		if action == protocol.Slow {
+			shown.RetryAfter = b.pause(r, user)
+		}
+		if r.By != (protocol.User{}) {
+			shown.By = &r.By
+		}
+		list = append(list, shown)
+	}
+	return list
+}
+
+// hear puts a decision into force.
+func (b *rulebook) hear(d decision) {
+	if b.rules == nil {
+		b.rules = rules{}
+	}
+	b.rules.set(d)
+	if b.heard != nil && d.Field != "" {
+		b.heard[d.Field] = d
+	}
+}
+
+// beginRead is called before the rules are read.
+func (b *rulebook) beginRead() { b.heard = make(map[string]decision) }
+
+// endRead replaces the rules by what was read, and what came meanwhile on top of it. It
+// returns what changed without an event: the decisions that keep members from writing, or
+// no longer do. here reports whether a user is a member.
+func (b *rulebook) endRead(read rules, room string, here func(user string) bool) []protocol.Moderated {
+	for _, d := range b.heard {
+		read.set(d)
+	}
+	was := b.rules
+	b.rules, b.heard = read, nil
+	return was.changes(read, room, here)
+}
+
+// changes returns the decisions in force in now that are not in l, and the ends of those
+// that are in l alone; bans are left out.
+func (l rules) changes(now rules, room string, here func(user string) bool) []protocol.Moderated {
+	var list []protocol.Moderated
+	all := maps.Clone(now)
+	maps.Copy(all, l)
+	for field := range all {
+		action, user, _ := strings.Cut(field, "|")
+		before, held := l.holds(field)
+		r, holds := now.holds(field)
+		if action == protocol.Ban || held == holds && before == r || user != "" && !here(user) {
+			continue
+		}
+		m := protocol.Moderated{Action: action, Room: room, Until: r.Until, Seconds: r.Seconds, By: r.By, Reason: r.Reason}
+		if user != "" {
+			m.User = &protocol.User{ID: user}
+		}
+		if r.Until != 0 {
+			m.Seconds = (r.left() + 999) / 1000
+		}
+		if end := ends[action]; !holds && end != "" {
+			m.Action = end
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// ends are the actions that end another one.
+var ends = map[string]string{protocol.Mute: protocol.Unmute, protocol.Lock: protocol.Unlock}
+
+// everywhere is the rulebook for all rooms. Its lock is taken after the hub's or a room's,
+// and none is taken under it.
+type everywhere struct {
+	sync.RWMutex
+	rulebook // guarded by the lock
+}
+
 // maySpeak applies what was decided for all rooms.
 func (h *Hub) maySpeak(user, kind string, moderator bool) *protocol.Error {
 	if moderator {
 		return nil
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.rules.speak(user, kind, &h.spoken)
+	h.everywhere.Lock()
+	defer h.everywhere.Unlock()
+	return h.everywhere.speak(user, kind)
 }
 
 // decision is what a moderator's command becomes on its way to all nodes.
@@ -126,22 +235,22 @@ func decide(c protocol.Command, by protocol.User) decision {
 	if protocol.AimsAtUser(c.Action) {
 		d.User = &protocol.User{ID: c.User}
 	}
-	held := rule{Until: until, Reason: c.Reason}
+	held := rule{Until: until, Reason: c.Reason, By: by}
 	switch c.Action {
 	case protocol.Ban, protocol.Mute:
-		d.Field, d.Rule, d.Until = c.Action+"|"+c.User, &held, until
+		d.Field, d.Rule, d.Until, d.Seconds = c.Action+"|"+c.User, &held, until, c.Seconds
 	case protocol.Unban:
 		d.Field = protocol.Ban + "|" + c.User
 	case protocol.Unmute:
 		d.Field = protocol.Mute + "|" + c.User
 	case protocol.Lock:
-		d.Field, d.Rule, d.Until = protocol.Lock, &held, until
+		d.Field, d.Rule, d.Until, d.Seconds = protocol.Lock, &held, until, c.Seconds
 	case protocol.Unlock:
 		d.Field = protocol.Lock
 	case protocol.Slow:
-		d.Field = protocol.Slow
+		d.Field, d.Seconds = protocol.Slow, c.Seconds
 		if c.Seconds > 0 {
-			d.Rule = &rule{Seconds: c.Seconds, Reason: c.Reason}
+			d.Rule = &rule{Seconds: c.Seconds, Reason: c.Reason, By: by}
 		}
 	}
 	return d
@@ -211,10 +320,7 @@ func (r *room) liveRule(payload []byte) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.rules == nil {
-		r.rules = rules{}
-	}
-	r.rules.set(d)
+	r.decided.hear(d)
 	r.tellRuleLocked(d)
 }
 
@@ -236,10 +342,10 @@ func (h *Hub) newsRule(payload []byte) {
 		return
 	}
 	h.mu.Lock()
-	if h.rules == nil {
-		h.rules = rules{}
-	}
-	h.rules.set(d)
+	defer h.mu.Unlock()
+	h.everywhere.Lock()
+	defer h.everywhere.Unlock()
+	h.everywhere.hear(d)
 	b := NewBroadcast(d.Moderated.Event())
 	for m, u := range h.members {
 		m.Deliver(b)
@@ -247,13 +353,16 @@ func (h *Hub) newsRule(payload []byte) {
 			m.Expel(reasonOr(d.Reason))
 		}
 	}
-	h.mu.Unlock()
 }
 
-// loadRules reads the decisions for all rooms.
+// loadRules reads the decisions for all rooms, and tells members of those that no event
+// told them.
 func (h *Hub) loadRules() {
 	ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
 	defer cancel()
+	h.everywhere.Lock()
+	h.everywhere.beginRead()
+	h.everywhere.Unlock()
 	fields, err := h.broker.Rules(ctx, "")
 	if err != nil {
 		h.log.Warn("the moderators' decisions could not be read", "error", err)
@@ -261,12 +370,33 @@ func (h *Hub) loadRules() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.rules = parseRules(fields)
+	h.everywhere.Lock()
+	defer h.everywhere.Unlock()
+	for _, m := range h.everywhere.endRead(parseRules(fields), "", func(user string) bool { return h.users[user] != nil }) {
+		h.tellLocked(m.Event())
+	}
 }
 
-// admits refuses who is banned from all rooms.
-func (h *Hub) admits(_ string, u *User) *protocol.Error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.rules.admit(u.ID)
+// loadRulesLocked puts the decisions for the room that were read into force, and tells
+// members of those that no event told them.
+func (r *room) loadRulesLocked(read rules) {
+	for _, m := range r.decided.endRead(read, r.name, func(user string) bool { return r.local[user] != nil }) {
+		r.broadcastLocked(m.Event(), nil)
+	}
+}
+
+// answerJoinLocked replies to a join. No decision for all rooms comes between its reading
+// and the reply.
+func (r *room) answerJoinLocked(u *User, joined func(rules []protocol.Rule)) {
+	all := &r.hub.everywhere
+	all.RLock()
+	defer all.RUnlock()
+	joined(append(r.decided.binding(u.ID, r.name), all.binding(u.ID, "")...))
+}
+
+// admits refuses a user who is banned from all rooms.
+func (h *Hub) admits(user string) *protocol.Error {
+	h.everywhere.RLock()
+	defer h.everywhere.RUnlock()
+	return h.everywhere.rules.admit(user)
 }
