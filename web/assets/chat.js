@@ -237,9 +237,14 @@ export class Chat extends EventTarget {
 			loaded: () => this.#changed("bar"),
 			outbox: () => this.#changed("log", "bar"),
 			presence: (presence) => {
-				this.#log(presence.room).presence(presence);
-				for (const user of presence.left) this.#log(presence.room).typedNoMore(user.id);
+				const log = this.#log(presence.room);
+				const { version } = log.known;
+				log.presence(presence);
+				for (const user of presence.left) log.typedNoMore(user.id);
 				this.#changed("people", "rooms", "bar", "typing");
+				if (log.known.version === version) return;
+				this.reading.count(log); // a longer name may be the one that is mentioned
+				this.#changed("log");
 			},
 			typing: ({ room, user }) => {
 				if (user.id !== this.#client.user?.id) this.#log(room).typed(user);

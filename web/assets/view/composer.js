@@ -1,7 +1,7 @@
 // @ts-check
 import { orderOf } from "../commands.js";
 import { isBlank, withoutControls } from "../entered.js";
-import { quoteOf } from "../markup.js";
+import { quoteOf, shortcodes, withEmoji } from "../excerpt.js";
 import { bytesOf } from "../wire.js";
 import { Completer } from "./completer.js";
 import { byId, insertText, setText } from "./dom.js";
@@ -15,9 +15,6 @@ const NEAR = 0.8;
 
 /** So much of a message is quoted, in characters. */
 const QUOTED = 140;
-
-/** What may be an emoji's name. */
-const NAMED = /:[\w+-]+:/;
 
 /** So long the names of emoji are waited for before a text is sent as it is written, in milliseconds. */
 const NAMES_MS = 3000;
@@ -219,7 +216,7 @@ export class Composer {
 	async #submit() {
 		if (this.#waits) return;
 		const draft = this.#draft;
-		if (!emojiNames.now && NAMED.test(this.#text())) {
+		if (!emojiNames.now && shortcodes(this.#text()).length > 0) {
 			this.#waits = true;
 			const known = emojiNames.get().catch(() => {}); // it is sent as it is written
 			await Promise.race([known, new Promise((resolve) => setTimeout(resolve, NAMES_MS))]);
@@ -227,7 +224,7 @@ export class Composer {
 		}
 		if (this.#draft !== draft) return; // another room, or a change of a message
 		const text = this.#text();
-		return this.#enter(emojiNames.now?.withEmoji(text) ?? text);
+		return this.#enter(emojiNames.now ? withEmoji(text, emojiNames.now.emojiOf) : text);
 	}
 
 	/** @param {string} text is said, changes a message, or is a command */
