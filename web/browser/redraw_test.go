@@ -259,7 +259,7 @@ func TestARedrawOfListsKeepsFocusAndPress(t *testing.T) {
 // that mention it are drawn again.
 func TestANameThatBecomesKnownIsDrawn(t *testing.T) {
 	t.Parallel()
-	s, p, id := redrawStage(t, "@Ann Lee please look, @Bob")
+	s, p, id := redrawStage(t, unmoving, "@Ann Lee please look, @Bob")
 	other := s.add(said{Room: "lobby", User: s.members[0], Text: "@Ann and @Cleo too"})
 	p.until("the mentions", textOf(other.ID)+`?.querySelector(".mention")`)
 	named := func(id string) string { return textOf(id) + `.closest(".message").classList.contains("mentions")` }
