@@ -41,6 +41,8 @@ type Frame struct {
 	Limits    protocol.Limits      `json:"limits"`
 	Rooms     []protocol.RoomCount `json:"rooms"`
 
+	Rules []protocol.BindingRule `json:"rules"`
+
 	// Raw is the JSON itself.
 	Raw string `json:"-"`
 }

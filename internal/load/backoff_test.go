@@ -28,7 +28,7 @@ func (r *refuser) Close() { r.once.Do(func() { close(r.done) }) }
 
 func (r *refuser) WriteRef(cmd protocol.ClientCommand, _ string) error {
 	room, key := cmd.Subject()
-	answer := protocol.Joined(room, protocol.ID{}, false, nil, false, nil, 0)
+	answer := protocol.Joined(room, protocol.ID{}, false, nil, false, nil, 0, nil)
 	if cmd.Type() == protocol.Send {
 		answer = protocol.ErrorEvent{Code: protocol.CodeUnavailable, Message: "Redis is full", Room: room, Key: key}.Event()
 	}

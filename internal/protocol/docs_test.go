@@ -167,7 +167,7 @@ func TestTheProtocolsPageListsTheStructs(t *testing.T) {
 	}
 	checkTypes(t, "events", tables["Replies and events: field"], structs, "user", "node") // these are explained below the table
 
-	objects := map[string]any{"user": User{}, "node": Node{}, "limits": Limits{}, "reaction": Reaction{}, "room": RoomCount{}}
+	objects := map[string]any{"user": User{}, "node": Node{}, "limits": Limits{}, "reaction": Reaction{}, "room": RoomCount{}, "rule": BindingRule{}}
 	table := tables["Replies and events: object"]
 	for name, v := range objects {
 		checkFields(t, "object "+name, table.rows[name], v)

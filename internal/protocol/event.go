@@ -54,8 +54,8 @@ func encode(name string, fields any) Event {
 
 // Joined makes the reply to join. messages are entries as the log holds them,
 // oldest first; with more, the rest up to head follows as events of their own.
-// members lists MaxListed at most.
-func Joined(room string, head ID, recovered bool, messages []Entry, more bool, members []User, count int) Event {
+// members lists MaxListed at most. rules are the decisions that bind the user.
+func Joined(room string, head ID, recovered bool, messages []Entry, more bool, members []User, count int, rules []BindingRule) Event {
 	b := make([]byte, 0, 256+total(messages)+48*len(members))
 	b = append(b, `{"room":"`...)
 	b = append(b, room...)
@@ -72,6 +72,10 @@ func Joined(room string, head ID, recovered bool, messages []Entry, more bool, m
 	b = appendUsers(b, members)
 	b = append(b, `,"count":`...)
 	b = strconv.AppendInt(b, int64(count), 10)
+	if len(rules) > 0 {
+		b = append(b, `,"rules":`...)
+		b = append(b, encode("rules", rules).Body...)
+	}
 	return Event{Name: JoinedName, Body: append(b, '}')}
 }
 

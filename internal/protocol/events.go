@@ -64,6 +64,27 @@ type JoinedEvent struct {
 	// Members lists at most [MaxListed] users; Count counts all.
 	Members []User `json:"members"`
 	Count   int    `json:"count"`
+	// Rules are the decisions in force that keep this user from writing.
+	Rules []BindingRule `json:"rules,omitzero"`
+}
+
+// BindingRule is a decision in force that keeps a user from writing.
+type BindingRule struct {
+	// Action is Mute, Slow or Lock.
+	Action string `json:"action"`
+	// Room is where it holds; "" for all rooms.
+	Room string `json:"room,omitzero"`
+	// Until is when it ends, in milliseconds since the epoch; 0 where it does not end
+	// by itself.
+	Until int64 `json:"until,omitzero"`
+	// Seconds is the pause between two messages that Slow asks for.
+	Seconds int64 `json:"seconds,omitzero"`
+	// By is the moderator; nil for a decision of an earlier version.
+	By     *User  `json:"by,omitzero"`
+	Reason string `json:"reason,omitzero"`
+	// RetryAfter is after how many milliseconds the user may write; 0 for now, or where
+	// the decision does not end by itself.
+	RetryAfter int64 `json:"retry_after,omitzero"`
 }
 
 // LeftEvent is the reply to leave.
@@ -222,6 +243,9 @@ type ModeratedEvent struct {
 	// Until is when the decision ends, in milliseconds since the epoch; 0 where it does
 	// not end by itself.
 	Until int64 `json:"until,omitzero"`
+	// Seconds is how long the decision holds; of Slow, the pause between two messages of
+	// one user. 0 where it does not end by itself, and where Slow ends.
+	Seconds int64 `json:"seconds,omitzero"`
 	// By is the moderator.
 	By     User   `json:"by"`
 	Reason string `json:"reason,omitzero"`

@@ -192,7 +192,7 @@ func TestEventsAreJSONWithTheirTypeFirst(t *testing.T) {
 	u := User{ID: "u", Name: hard}
 	e := Message(u, hard, hard, "n").Entry(ID{5, 7}, "lobby", 0)
 	for _, ev := range []Event{
-		WelcomeEvent{User: u}.Event(), Joined("lobby", e.ID, true, []Entry{e, e}, true, []User{u, u}, 2), Joined("lobby", ID{}, false, nil, false, nil, 0),
+		WelcomeEvent{User: u}.Event(), Joined("lobby", e.ID, true, []Entry{e, e}, true, []User{u, u}, 2, []BindingRule{{Action: Slow, Reason: hard, By: &u}}), Joined("lobby", ID{}, false, nil, false, nil, 0, nil),
 		Histories("lobby", []Entry{e}, true), Left("lobby"), Sent("lobby", hard, e.ID, 5, false), e.Event(), TypingIn("lobby", u),
 		Presence("lobby", []User{u}, nil, 1), Renamed(u), RoomPage{}.Event(), RoomPage{Rooms: []RoomCount{{Room: "r"}}, Next: "x"}.Event(), MemberList("lobby", nil, 0), NodeList(nil), Status(true),
 		Reset("lobby", ID{}), ModeratedEvent{Action: Lock}.Event(), Pong(), ErrNotJoined.Event(),

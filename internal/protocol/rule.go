@@ -8,6 +8,8 @@ type Rule struct {
 	Seconds int64 `json:"seconds,omitzero"`
 	// Reason is what the moderator gives as the reason.
 	Reason string `json:"reason,omitzero"`
+	// By is the moderator.
+	By User `json:"by,omitzero"`
 }
 
 // Decision is a moderator's command on its way to all nodes: the event that members

@@ -55,7 +55,7 @@ func (r *room) submit(m Member, moderator bool, s submission) *protocol.Error {
 		return protocol.ErrNotJoined
 	}
 	if !moderator {
-		if err := r.rules.speak(u.ID, s.draft.Kind, &r.spoken); err != nil {
+		if err := r.decided.speak(u.ID, s.draft.Kind); err != nil {
 			return err
 		}
 	}

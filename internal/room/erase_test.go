@@ -56,7 +56,7 @@ func checkFresh(t *testing.T, seed uint64, r *rig, log []protocol.Entry) {
 	for _, s := range protocol.PageOf(log, protocol.ID{}, protocol.NewestCount).List {
 		list = append(list, s.Stands())
 	}
-	want := protocol.Joined("lobby", log[len(log)-1].ID, false, list, false, nil, 0).Body
+	want := protocol.Joined("lobby", log[len(log)-1].ID, false, list, false, nil, 0, nil).Body
 	if want, _, _ := bytes.Cut(want, []byte(`,"members"`)); !bytes.HasPrefix(body, want) {
 		t.Fatalf("seed %d: joined with\n%s, want\n%s", seed, body, want)
 	}

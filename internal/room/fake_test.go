@@ -32,9 +32,10 @@ type fakeBroker struct {
 	away   bool
 	reads  int
 	hints  int
-	heres  int                                  // calls of Here
-	fault  func(n int, p published) []published // what of the n-th hint arrives
-	lostOK bool                                 // the reply of the next append is lost
+	heres  int                                        // calls of Here
+	fault  func(n int, p published) []published       // what of the n-th hint arrives
+	lostOK bool                                       // the reply of the next append is lost
+	rules  func(room string) map[string]protocol.Rule // nil for none
 }
 
 // published is one hint: new entries and the one before them, or else something that
@@ -215,8 +216,14 @@ func (f *fakeBroker) Rename(_ context.Context, c protocol.NameClaim, _ string) (
 	return c.Name, nil
 }
 func (f *fakeBroker) Release(_ string, _ bool, done func(error)) { go done(nil) }
-func (f *fakeBroker) Rules(context.Context, string) (map[string]protocol.Rule, error) {
-	return nil, nil
+func (f *fakeBroker) Rules(_ context.Context, room string) (map[string]protocol.Rule, error) {
+	f.mu.Lock()
+	rules := f.rules
+	f.mu.Unlock()
+	if rules == nil {
+		return nil, nil
+	}
+	return rules(room), nil
 }
 func (f *fakeBroker) Decide(context.Context, protocol.Decision) error { return nil }
 

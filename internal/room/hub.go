@@ -91,6 +91,8 @@ type Hub struct {
 	counts counts
 	traces traces
 
+	everywhere everywhere // what moderators decided for all rooms
+
 	mu      sync.Mutex // guards the fields below
 	rooms   map[string]*room
 	users   map[string]*User
@@ -98,9 +100,7 @@ type Hub struct {
 	// leaving are the rooms that were let go and not given back yet, each with
 	// what is closed then.
 	leaving map[string]chan struct{}
-	rules   rules
-	spoken  map[string]time.Time // when each user said something last, in slow mode
-	outages uint64               // counts Redis's comings and goings
+	outages uint64 // counts Redis's comings and goings
 	closed  bool
 }
 

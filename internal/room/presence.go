@@ -184,7 +184,7 @@ func (r *room) loadPresence() {
 			r.mu.Unlock()
 			return
 		case err == nil:
-			r.rules = rules
+			r.loadRulesLocked(rules)
 			r.replaceLocked(users)
 			if !r.present.again {
 				r.present.loading = false
@@ -213,6 +213,9 @@ func (r *room) readPresence() ([]protocol.User, rules, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	r.mu.Lock()
+	r.decided.beginRead()
+	r.mu.Unlock()
 	list, err := r.hub.broker.Rules(ctx, r.name)
 	return users, list, err
 }

@@ -40,10 +40,8 @@ type room struct {
 	dirty    map[string]struct{} // users whose presence has to be written
 	flushing bool
 
-	typed map[string]time.Time // when each user was last told to be typing
-	rules rules
-	// spoken is when each user said something last, in slow mode.
-	spoken map[string]time.Time
+	typed   map[string]time.Time // when each user was last told to be typing
+	decided rulebook             // what moderators decided for the room
 }
 
 // localUser is a user of this node in one room.
@@ -96,7 +94,7 @@ func (r *room) broadcastLocked(e protocol.Event, except func(Member, *User) bool
 // It waits for the log where memory can't answer, at most as long
 // as ctx.
 func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after protocol.Cursor, reply func(protocol.Event)) *protocol.Error {
-	if err := h.admits(name, u); err != nil {
+	if err := h.admits(u.ID); err != nil {
 		return err
 	}
 	for {
@@ -158,7 +156,7 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.Curso
 			r.mu.Unlock()
 			return false, nil
 		}
-		if err := r.rules.admit(u.ID); err != nil {
+		if err := r.decided.rules.admit(u.ID); err != nil {
 			r.mu.Unlock()
 			return false, err
 		}
@@ -170,7 +168,9 @@ func (r *room) join(ctx context.Context, m Member, u *User, after protocol.Curso
 			}
 			members, count := r.membersLocked()
 			first := r.splitJoinLocked(m, list, recovered)
-			reply(protocol.Joined(r.name, r.log.head, recovered, first, len(first) < len(list), members, count))
+			r.answerJoinLocked(u, func(rules []protocol.BindingRule) {
+				reply(protocol.Joined(r.name, r.log.head, recovered, first, len(first) < len(list), members, count, rules))
+			})
 			if r.backlogs[m] != nil {
 				r.hub.addBacklog(m, r)
 			}

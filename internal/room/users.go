@@ -21,8 +21,8 @@ const (
 // Enter makes a connection one of the user's who claims a name. Exit must follow
 // once.
 func (h *Hub) Enter(ctx context.Context, m Member, c protocol.NameClaim) (*User, *protocol.Error) {
+	err := h.admits(c.User)
 	h.mu.Lock()
-	err := h.rules.admit(c.User)
 	u := h.users[c.User]
 	if u == nil {
 		u = h.newUser(c)

@@ -55,6 +55,11 @@ func TestFirefoxARedrawKeepsFocusAndTheScrollingOfCode(t *testing.T) {
 	redrawKeepsFocus(t, newFoxTab)
 }
 
+func TestFirefoxWhatOpensLaterIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	triedAgain(t, newFoxTab)
+}
+
 // All cookies are blocked, as a user can choose in the settings.
 func TestFirefoxWithStorageBlockedOneStaysTheSameUser(t *testing.T) {
 	t.Parallel()

@@ -47,9 +47,13 @@ func TestAFirstVisitLoadsOnlyWhatItNeeds(t *testing.T) {
 // opened first.
 func TestWhatOpensLaterIsTriedAgain(t *testing.T) {
 	t.Parallel()
+	triedAgain(t, newTab)
+}
+
+func triedAgain(t *testing.T, newTab opener) {
 	s := newStage(t)
 	s.loads(1, nil)
-	p := open(t, s.URL+"/r/lobby")
+	p := newTab.at(t, s.URL+"/r/lobby")
 	p.online()
 	p.run(`document.querySelector("#help-open").click()`)
 	p.until("the help", `document.querySelector("#help")?.open`)

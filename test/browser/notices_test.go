@@ -39,7 +39,7 @@ func TestNotificationsOfMentions(t *testing.T) {
 	second.until("all of one's rooms", row("garden"))
 	second.run(unseen + `; Notification.permission = "granted"`)
 	s.add(said{Room: "garden", User: bob, Text: "not for you"})
-	e := s.add(said{Room: "garden", User: bob, Text: "@Ann look"})
+	e := s.add(said{Room: "garden", User: bob, Text: "> @Ann #1-1: what?\n**@Ann** look"}) // told as it is shown
 	told := func(p *tab) int { return ask[int](p, "__told.length") }
 	for _, one := range []*tab{p, second} {
 		one.title("(@1) #lobby")

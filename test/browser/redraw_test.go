@@ -254,3 +254,26 @@ func TestARedrawOfListsKeepsFocusAndPress(t *testing.T) {
 	p.until("the room", `document.querySelector("#room-name").textContent === "garden"`)
 	p.sound()
 }
+
+// A name that becomes known after a text was drawn may be what it mentions. Only the texts
+// that mention it are drawn again.
+func TestANameThatBecomesKnownIsDrawn(t *testing.T) {
+	t.Parallel()
+	s, p, id := redrawStage(t, unmoving, "@Ann Lee please look, @Bob")
+	other := s.add(said{Room: "lobby", User: s.members[0], Text: "@Ann and @Cleo too"})
+	p.until("the mentions", textOf(other.ID)+`?.querySelector(".mention")`)
+	named := func(id string) string { return textOf(id) + `.closest(".message").classList.contains("mentions")` }
+	if !ask[bool](p, named(id)+" && "+named(other.ID)) {
+		t.Fatal("the shorter name is not highlighted while no longer one is known")
+	}
+	p.run(`globalThis.__kept = ` + textOf(other.ID) + `.firstChild; getSelection().selectAllChildren(` + textOf(other.ID) + `)`)
+	s.tell(map[string]any{"type": "presence", "room": "lobby", "joined": []person{{"u-4", "Ann Lee"}}, "left": []person{}, "count": 4})
+	p.until("the longer name", textOf(id)+`.querySelector(".mention").textContent === "@Ann Lee"`)
+	if ask[bool](p, named(id)) {
+		t.Error("a mention of a longer name is highlighted for the shorter one")
+	}
+	if !ask[bool](p, named(other.ID)+` && __kept.isConnected && getSelection().toString() === "@Ann and @Cleo too"`) {
+		t.Error("a text that mentions others was drawn again")
+	}
+	p.sound()
+}

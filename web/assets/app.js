@@ -221,7 +221,11 @@ const drawings = {
 		byId("app").classList.toggle("online", online);
 		if (pill) pill.draw(client.node, client.nodes, online, chat.current);
 	},
-	bar: () => bar.show(wordsFor(chat.situation())),
+	bar: () => {
+		const situation = chat.situation();
+		bar.show(wordsFor(situation));
+		composer.close(situation.closed?.code);
+	},
 	typing: drawTyping,
 	me: () => {
 		name.show(client.user?.name ?? "", keep.identity.load().name !== "");

@@ -13,7 +13,10 @@ const SAVE_MS = 500;
 export class Attention {
 	/** The last id read, by room. @type {Map<string, string>} */
 	#read = new Map();
-	/** How far was counted. @type {WeakMap<RoomLog, {read: string, moves: number, upTo: number}>} */
+	/**
+	 * How far was counted, and how many names began with one's own then.
+	 * @type {WeakMap<RoomLog, {read: string, moves: number, upTo: number, version: number, names: number}>}
+	 */
 	#counted = new WeakMap();
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
 	#timer;
@@ -40,8 +43,11 @@ export class Attention {
 		const last = log.entries.at(-1)?.id ?? "";
 		const read = isAnew(last, known) ? "" : known;
 		let counted = this.#counted.get(log);
-		if (!counted || counted.moves !== log.moves || seqOf(read) < seqOf(counted.read)) {
-			counted = { read, moves: log.moves, upTo: seqOf(read) };
+		const { version } = log.known;
+		const names = counted?.version === version ? counted.names : log.known.beginning(me?.name ?? "");
+		const others = log.mentions > 0 && counted?.names !== names; // some that counted may mean one of them
+		if (!counted || counted.moves !== log.moves || others || seqOf(read) < seqOf(counted.read)) {
+			counted = { read, moves: log.moves, upTo: seqOf(read), version, names };
 			log.unread = log.mentions = 0;
 			this.#counted.set(log, counted);
 		} else if (counted.read !== read) {
@@ -51,6 +57,8 @@ export class Attention {
 		}
 		this.#tally(log, me, counted.upTo, Infinity, 1);
 		counted.upTo = Math.max(counted.upTo, seqOf(last));
+		counted.version = version;
+		counted.names = names;
 		log.unreadMore = log.unread > 0 && log.more && seqOf(read) + 1 < seqOf(log.oldest);
 	}
 
@@ -105,7 +113,7 @@ export class Attention {
 		const last = log.entries.at(-1)?.id ?? "";
 		this.#note(log, last);
 		const read = this.#read.get(log.name);
-		if (read !== undefined) this.#counted.set(log, { read, moves: log.moves, upTo: Math.max(seqOf(read), seqOf(last)) });
+		if (read !== undefined) this.#counted.set(log, { read, moves: log.moves, upTo: Math.max(seqOf(read), seqOf(last)), version: 0, names: 0 });
 	}
 
 	/**

@@ -69,7 +69,7 @@ export class Chat extends EventTarget {
 	#movedTimer;
 	/** @type {Moderated | null} */
 	#moderated = null;
-	#closings = new Closings();
+	closings = new Closings();
 	/** Whether what closes rooms for others does not bind this user. */
 	moderator = () => false;
 	#lostName = "";
@@ -123,7 +123,8 @@ export class Chat extends EventTarget {
 		this.#client.join(room);
 		this.#leaveOld();
 		if (log.loaded) keep.visited(room);
-		this.#changed("room", "log", "people", "rooms", "node", "bar", "typing");
+		this.#closes();
+		this.#changed("room", "log", "people", "rooms", "node", "typing");
 		this.past.mend();
 	}
 
@@ -203,7 +204,7 @@ export class Chat extends EventTarget {
 			address: location,
 			moved: this.#moved,
 			moderated: this.#moderated,
-			closed: this.moderator() ? null : this.#closings.of(this.current),
+			closed: this.moderator() ? null : this.closings.now(this.current),
 			lostName: this.#lostName,
 			unkept: !this.#client.kept && this.#client.rooms.some((room) => this.#client.pending(room).length > 0),
 			alone,
@@ -230,16 +231,25 @@ export class Chat extends EventTarget {
 			message: (entry) => this.#message(entry),
 			sent: (entry) => {
 				if (!entry.id) return;
-				if (!entry.kind) this.#log(entry.room).answered();
+				if (!entry.kind) {
+					this.#log(entry.room).answered();
+					this.closings.said(entry.room);
+					this.#closes();
+				}
 				this.#put(entry);
 			},
 			standing: (entry) => this.#put(entry),
 			loaded: () => this.#changed("bar"),
 			outbox: () => this.#changed("log", "bar"),
 			presence: (presence) => {
-				this.#log(presence.room).presence(presence);
-				for (const user of presence.left) this.#log(presence.room).typedNoMore(user.id);
+				const log = this.#log(presence.room);
+				const { version } = log.known;
+				log.presence(presence);
+				for (const user of presence.left) log.typedNoMore(user.id);
 				this.#changed("people", "rooms", "bar", "typing");
+				if (log.known.version === version) return;
+				this.reading.count(log); // a longer name may be the one that is mentioned
+				this.#changed("log");
 			},
 			typing: ({ room, user }) => {
 				if (user.id !== this.#client.user?.id) this.#log(room).typed(user);
@@ -255,7 +265,7 @@ export class Chat extends EventTarget {
 			},
 			moderated: (moderated) => this.#wasModerated(moderated),
 			error: (refusal) => {
-				this.#closings.refused(refusal);
+				this.closings.refused(refusal);
 				this.#closes();
 			},
 			nodes: ({ nodes }) => this.#sawNodes(nodes),
@@ -292,7 +302,6 @@ export class Chat extends EventTarget {
 		this.#lostName = lost ? keep.identity.load().name : "";
 		if (lost) keep.identity.save({ name: "" });
 		this.#moderated = null;
-		this.#closings.clear();
 		this.#changed("me", "bar", "log");
 	}
 
@@ -316,7 +325,9 @@ export class Chat extends EventTarget {
 		this.#trim(log);
 		if (first && room === this.current) this.reading.opened(log);
 		this.reading.count(log);
-		this.#changed("log", "people", "rooms", "bar");
+		this.closings.joined(room, arrival.rules);
+		this.#closes();
+		this.#changed("log", "people", "rooms");
 		this.past.joined(room);
 		if (room !== this.current) return;
 		this.past.mend();
@@ -386,15 +397,15 @@ export class Chat extends EventTarget {
 		log.trim(log.name === this.current ? KEPT_AT_MOST : KEPT);
 	}
 
-	/** The bar says why the room is closed, until it is not. */
+	/** The bar and the field say why the room is closed, until it is not. */
 	#closes() {
-		this.#closings.onEnd(this.current, () => this.#changed("bar"));
+		this.closings.onEnd(this.current, () => this.#closes());
 		this.#changed("bar");
 	}
 
 	/** @param {Moderated} moderated */
 	#wasModerated(moderated) {
-		this.#closings.decided(moderated, this.#client.user?.id ?? "");
+		this.closings.decided(moderated, this.#client.user?.id ?? "");
 		this.#closes();
 		if (moderated.action === "mute" || !moderated.user || moderated.user.id !== this.#client.user?.id) return;
 		const lifted = moderated.action === "unmute" || moderated.action === "unban";

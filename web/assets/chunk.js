@@ -15,11 +15,14 @@ export class Chunk {
 	#load;
 	#reconnected;
 	#within;
+	/** The script's address, as of its first failure, and how often it failed. */
+	#url = "";
+	#failures = 0;
 	/** The load that is under way, which all wait for. @type {Promise<T> | undefined} */
 	#loading;
 
 	/**
-	 * @param {() => Promise<T>} load
+	 * @param {(url: string) => Promise<T>} load imports the script; from this address, unless that is ""
 	 * @param {() => Promise<unknown>} reconnected resolves when another try is worthwhile, soon in any case
 	 * @param {number} [within] bounds each try, in milliseconds
 	 */
@@ -40,11 +43,6 @@ export class Chunk {
 		return this.#loading;
 	}
 
-	/** Loads the script for a get that is likely. */
-	prepare() {
-		this.get().catch(() => {}); // the get that follows tells
-	}
-
 	async #try() {
 		try {
 			this.now = await this.#once();
@@ -56,10 +54,19 @@ export class Chunk {
 	}
 
 	/** @returns {Promise<T>} */
-	#once() {
-		return new Promise((resolve, reject) => {
-			const timer = setTimeout(() => reject(new Error("the script did not come in time")), this.#within);
-			this.#load().then(resolve, reject).finally(() => clearTimeout(timer));
-		});
+	async #once() {
+		/** @type {ReturnType<typeof setTimeout> | undefined} */
+		let timer;
+		const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("the script did not come in time")), this.#within)));
+		try {
+			return await Promise.race([this.#load(this.#url && `${this.#url}?${this.#failures}`), /** @type {Promise<never>} */ (late)]);
+		} catch (error) {
+			// Firefox remembers a module as one that can't be loaded; by another address it is another one.
+			this.#failures++;
+			this.#url ||= /https?:[^\s?]+\.js/.exec(String(error))?.[0] ?? "";
+			throw error;
+		} finally {
+			clearTimeout(timer);
+		}
 	}
 }

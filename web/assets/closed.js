@@ -2,6 +2,7 @@
 
 /** @typedef {import("./wire.js").Moderated} Moderated */
 /** @typedef {import("./wire.js").Refusal} Refusal */
+/** @typedef {import("./wire.js").Rule} Rule */
 
 /**
  * @typedef {object} Closed Why a message would be refused now.
@@ -9,77 +10,116 @@
  * @property {number} until in milliseconds since the epoch; Infinity where it has no end
  * @property {string} by the moderator's name, where that is known; ""
  * @property {string} reason as far as it is known; ""
+ *
+ * @typedef {Closed & {ends: number, seconds: number}} Held A decision: when it ends, on the
+ *   monotonic clock (-Infinity before the first message in slow mode), and slow mode's pause.
  */
 
 /** Where what a moderator decided for all rooms stands. */
 const ALL = "";
 
-/**
- * Why one can't write in a room, as far as the node said: in a refusal, or as it was decided. A new
- * connection knows nothing of it, and the next refusal says so again.
- */
+/** @type {Record<string, Closed["code"]>} */
+const CODES = { mute: "muted", unmute: "muted", lock: "locked", unlock: "locked", slow: "slow_mode" };
+
+/** The longest time that a timer takes, in milliseconds. */
+const TIMER_MOST = 2 ** 31 - 1;
+
+/** Why one can't write in a room: as it was when the room was joined, was decided since, or a refusal says. */
 export class Closings {
-	/** By room and code. @type {Map<string, Map<string, Closed>>} */
+	/** By room and code. @type {Map<string, Map<string, Held>>} */
 	#rooms = new Map();
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#timer;
+
+	/**
+	 * @param {string} room
+	 * @param {Rule[]} [rules] all that hold there
+	 */
+	joined(room, rules = []) {
+		for (const one of [room, ALL]) this.#rooms.delete(one);
+		for (const rule of rules) this.#hold(rule, rule.retry_after ?? (rule.action === "slow" ? -Infinity : Infinity));
+	}
 
 	/**
 	 * @param {Moderated} moderated
 	 * @param {string} me one's own id
 	 */
-	decided({ action, room = ALL, user, until = Infinity, by, reason = "" }, me) {
-		const mine = user?.id === me;
-		if (action === "lock") this.#set(room, { code: "locked", until, by: by.name, reason });
-		else if (action === "unlock") this.#open(room, "locked");
-		else if (action === "slow") this.#open(room, "slow_mode"); // how long the pause is now, the next refusal tells
-		else if (action === "mute" && mine) this.#set(room, { code: "muted", until, by: by.name, reason });
-		else if (action === "unmute" && mine) this.#open(room, "muted");
+	decided(moderated, me) {
+		const { action, room = ALL, user, until, seconds } = moderated;
+		if (user && user.id !== me) return;
+		const code = CODES[action];
+		const before = this.of(room, code);
+		this.#rooms.get(room)?.delete(code);
+		if (action === "slow" && !seconds || action.startsWith("un") || !code) return;
+		if (action !== "slow") return this.#hold(moderated, seconds ? seconds * 1000 : until ? until - Date.now() : Infinity);
+		// A pause that is under way becomes longer or shorter.
+		const since = before ? before.ends - before.seconds * 1000 : -Infinity;
+		this.#hold(moderated, since + Number(seconds) * 1000 - performance.now());
+	}
+
+	/**
+	 * A message of one's own was taken.
+	 * @param {string} room
+	 */
+	said(room) {
+		for (const one of [room, ALL]) {
+			const slow = this.of(one, "slow_mode");
+			if (slow) this.#set(one, slow, slow.seconds * 1000);
+		}
 	}
 
 	/** @param {Refusal} refusal */
 	refused({ code, room = ALL, retry_after: after }) {
 		if (code !== "muted" && code !== "locked" && code !== "slow_mode") return;
-		const known = this.#rooms.get(room)?.get(code) ?? this.#rooms.get(ALL)?.get(code);
-		this.#set(room, { by: "", reason: "", ...known, code, until: after ? Date.now() + after : Infinity });
-	}
-
-	/** The node knows, and tells when it refuses. */
-	clear() {
-		this.#rooms.clear();
+		const known = this.of(room, code) ?? this.of(ALL, code);
+		this.#set(room, { by: "", reason: "", seconds: 0, ...known, code }, after ?? Infinity);
 	}
 
 	/**
-	 * @param {string} room
-	 * @returns {Closed | null} what lasts longest
+	 * @param {string} room "" for all rooms
+	 * @param {string} code
+	 * @returns {Held | undefined} what was decided, also where it does not keep one from writing now
 	 */
-	of(room) {
-		const now = Date.now();
-		const all = [room, ALL].flatMap((one) => [...(this.#rooms.get(one)?.values() ?? [])]).filter(({ until }) => until > now);
-		return all.sort((a, b) => b.until - a.until)[0] ?? null;
+	of(room, code) {
+		return this.#rooms.get(room)?.get(code);
 	}
 
 	/**
 	 * @param {string} room
-	 * @param {() => void} ended called when what closes it now has ended
+	 * @returns {Held | null} what lasts longest
+	 */
+	now(room) {
+		const now = performance.now();
+		const all = [room, ALL].flatMap((one) => [...(this.#rooms.get(one)?.values() ?? [])]).filter(({ ends }) => ends > now);
+		return all.sort((a, b) => b.ends - a.ends)[0] ?? null;
+	}
+
+	/**
+	 * Calls ended, in place of what was given before, when what closes the room now has ended.
+	 * @param {string} room
+	 * @param {() => void} ended
 	 */
 	onEnd(room, ended) {
-		const left = (this.of(room)?.until ?? 0) - Date.now();
-		if (left > 0) setTimeout(ended, Math.min(left + 100, 2 ** 31 - 1));
+		clearTimeout(this.#timer);
+		const { ends = Infinity } = this.now(room) ?? {};
+		if (ends < Infinity) this.#timer = setTimeout(ended, Math.min(ends - performance.now() + 1, TIMER_MOST));
+	}
+
+	/**
+	 * @param {Moderated | Rule} decision
+	 * @param {number} left in milliseconds
+	 */
+	#hold({ action, room = ALL, by, reason = "", seconds = 0 }, left) {
+		this.#set(room, { code: CODES[action], by: by?.name ?? "", reason, seconds }, left);
 	}
 
 	/**
 	 * @param {string} room
-	 * @param {Closed} closed
+	 * @param {Omit<Held, "until" | "ends">} held
+	 * @param {number} left in milliseconds
 	 */
-	#set(room, closed) {
+	#set(room, held, left) {
 		const of = this.#rooms.get(room) ?? new Map();
-		this.#rooms.set(room, of.set(closed.code, closed));
-	}
-
-	/**
-	 * @param {string} room
-	 * @param {string} code
-	 */
-	#open(room, code) {
-		this.#rooms.get(room)?.delete(code);
+		this.#rooms.set(room, of.set(held.code, { ...held, until: Date.now() + left, ends: performance.now() + left }));
 	}
 }

@@ -39,9 +39,7 @@ export function named(letters) {
 }
 
 /**
- * A text with its :name: as emoji, but for what is code.
- * @param {string} text
+ * @param {string} name
+ * @returns {string | undefined} undefined where none has it
  */
-export function withEmoji(text) {
-	return text.replace(/```[^]*?```|`[^`\n]+`|https?:\/\/\S+|(?<![\w:]):([\w+-]+):(?![\w:])/g, (whole, name) => byName.get(name) ?? whole);
-}
+export const emojiOf = (name) => byName.get(name);

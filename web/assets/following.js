@@ -17,6 +17,7 @@ import { seqOf } from "./wire.js";
  * @property {boolean} gap some entries could not be recovered
  * @property {boolean} restarted the room's log began anew
  * @property {boolean} more the rest up to head follows
+ * @property {import("./wire.js").Rule[]} [rules] what keeps one from writing
  *
  * @typedef {object} Followed
  * @property {string} cursor the newest id that was passed on; "0-0" where the room had none, "" before it was joined
@@ -176,7 +177,7 @@ export class Following {
 	 * @param {Joined} joined
 	 */
 	#joined(asked, after, joined) {
-		const { room, head, recovered, members, count, messages: all, more = false } = joined;
+		const { room, head, recovered, members, count, messages: all, more = false, rules } = joined;
 		const followed = this.#rooms.get(asked);
 		if (!followed) return; // left meanwhile
 		this.#rooms = new Map([...this.#rooms].map(([name, one]) => [name === asked ? room : name, one]));
@@ -190,7 +191,7 @@ export class Following {
 		followed.recovered = recovered;
 		followed.until = more ? seqOf(head) : 0;
 		for (const entry of all) settle(entry);
-		emit("joined", { asked, room, messages, all, head, members, count, again: after !== "", gap, restarted, more });
+		emit("joined", { asked, room, messages, all, head, members, count, again: after !== "", gap, restarted, more, rules });
 		sender.joined(room, recovered && !more, more);
 		if (more) this.#await(room, followed, seqOf(last));
 	}

@@ -25,9 +25,10 @@ import { charAt, charBefore, nameAt, opensName, UNSPACED, WORD } from "./names.j
  * @property {"" | "." | ")"} [ordered] what follows the numbers of a list; "" where it has none
  *
  * @typedef {object} Mark
- * @property {"bold" | "italic" | "strike" | "code" | "link" | "entry" | "room" | "mention"} kind
+ * @property {"bold" | "italic" | "strike" | "code" | "link" | "entry" | "room" | "mention" | "emoji"} kind
  * @property {Inline[]} inlines what is shown
  * @property {string} [to] the address, entry, room or name that it stands for
+ * @property {number} [at] of an emoji's name: where it begins in the text
  * @property {boolean} [answers] of a mention: the author of the message that is quoted
  *
  * @typedef {string | Mark} Inline
@@ -57,13 +58,23 @@ const INLINE = new RegExp(
 		"[#＃](?<entry>\\d{1,16}-\\d{1,16})(?![\\w-])",
 		"[#＃](?<room>(?=[\\d._-]*[a-zA-Z])[a-zA-Z0-9_-](?:[a-zA-Z0-9._-]{0,62}[a-zA-Z0-9_-])?)",
 		"(?<at>[@＠])",
+		"(?<![\\w:]):(?<short>[\\w+-]+):(?![\\w:])",
 		"(?<delimiter>\\*+|~+|_+)",
 	].join("|"),
 	"gmu",
 );
 
+/** Where a place in a piece of the text is in the whole. @typedef {(at: number) => number} Place */
+
 /** @type {Record<string, "bold" | "italic" | "strike">} */
 const DELIMITERS = { "**": "bold", "*": "italic", "_": "italic", "~~": "strike" };
+
+/**
+ * Returns the command at the beginning of a text that says what its author does.
+ * @param {string} text
+ * @returns {string} "" where the text says what they say
+ */
+export const actionOf = (text) => /^\/me (?=\S)/.exec(text)?.[0] ?? "";
 
 /**
  * Returns a text's tree.
@@ -72,7 +83,36 @@ const DELIMITERS = { "**": "bold", "*": "italic", "_": "italic", "~~": "strike" 
  * @returns {Block[]}
  */
 export function parse(text, names = []) {
-	return blocks(text, names, 0);
+	return blocks(text, names, 0, (at) => at);
+}
+
+/**
+ * Returns the marks of one kind, in the order of the text.
+ * @param {Block[]} tree
+ * @param {Mark["kind"]} kind
+ * @param {boolean} [quotes] those in quotes too
+ * @returns {Mark[]}
+ */
+export function marksOf(tree, kind, quotes = false) {
+	/** @type {Mark[]} */
+	const found = [];
+	const walk = (/** @type {Inline[]} */ inlines) => {
+		for (const one of inlines) {
+			if (typeof one === "string") continue;
+			if (one.kind === kind) found.push(one);
+			else walk(one.inlines);
+		}
+	};
+	const add = (/** @type {Block} */ { inlines = [], items = [], blocks = [] }) => {
+		walk(inlines);
+		for (const item of items) {
+			walk(item.inlines);
+			item.lists.forEach(add);
+		}
+		if (quotes) blocks.forEach(add);
+	};
+	tree.forEach(add);
+	return found;
 }
 
 /**
@@ -82,115 +122,69 @@ export function parse(text, names = []) {
  * @returns {string[]}
  */
 export function mentioned(tree) {
-	/** @type {string[]} */
-	const found = [];
-	const walk = (/** @type {Inline[]} */ inlines) => {
-		for (const one of inlines) {
-			if (typeof one === "string") continue;
-			if (one.kind === "mention") found.push(one.to ?? "");
-			else walk(one.inlines);
-		}
-	};
-	const lists = (/** @type {Block} */ { items = [] }) => {
-		for (const item of items) {
-			walk(item.inlines);
-			item.lists.forEach(lists);
-		}
-	};
-	for (const block of tree) {
-		walk(block.inlines ?? []);
-		lists(block);
-		const [head] = block.blocks?.[0]?.inlines ?? [];
-		if (typeof head === "object" && head.answers) found.push(head.to ?? "");
-	}
-	return found;
-}
-
-/**
- * Returns a text as one line to quote it, of so many characters at most: without
- * what it quotes itself, code as code.
- * @param {string} text
- * @param {number} most
- */
-export function quoteOf(text, most) {
-	/** @type {string[]} */
-	const pieces = [];
-	const line = (/** @type {string} */ source) => source.trim().split(/\s+/).join(" ");
-	const add = (/** @type {Block} */ { kind, source = "", items = [], text: code = "" }) => {
-		if (kind === "text") pieces.push(line(source));
-		if (kind === "code") pieces.push(asCode(line(code)));
-		for (const item of items) {
-			pieces.push(line(item.source));
-			item.lists.forEach(add);
-		}
-	};
-	parse(text).forEach(add);
-	let left = most;
-	const kept = [];
-	for (const piece of pieces.filter(Boolean)) {
-		const letters = [...piece];
-		if (letters.length > left) {
-			kept.push(cut(letters.slice(0, left).join("")));
-			break;
-		}
-		kept.push(piece);
-		left -= letters.length + 1;
-	}
-	return kept.join(" ");
-}
-
-/** @param {string} code of one line */
-function asCode(code) {
-	const longest = Math.max(0, ...(code.match(/`+/g) ?? []).map((run) => run.length));
-	const ticks = "`".repeat(longest + 1);
-	const space = longest ? " " : "";
-	return `${ticks}${space}${code}${space}${ticks}`;
-}
-
-/**
- * Ends what was cut off: half an address would lead elsewhere, and half of code be none.
- * @param {string} text
- */
-function cut(text) {
-	const [ticks] = /^`+/.exec(text) ?? [];
-	const whole = text.replace(/\S*:\/\/\S*$/, "");
-	return ticks ? `${text}…${ticks}` : `${whole}…`;
+	const answered = tree.flatMap(({ blocks }) => {
+		const [head] = blocks?.[0]?.inlines ?? [];
+		return typeof head === "object" && head.answers ? [head] : [];
+	});
+	return [...marksOf(tree, "mention"), ...answered].map(({ to = "" }) => to);
 }
 
 /**
  * @param {string} text
  * @param {Names[]} names
  * @param {number} depth of quotes
+ * @param {Place} place
  * @returns {Block[]}
  */
-function blocks(text, names, depth) {
+function blocks(text, names, depth, place) {
 	/** @type {Block[]} */
 	const found = [];
 	let at = 0;
 	for (const match of text.matchAll(CONTAINED)) {
 		const [whole, code] = match;
 		if (code === undefined ? depth >= DEEPEST.quotes : !code.trim()) continue;
-		found.push(...lines(text.slice(at, match.index).replace(/\n$/, ""), names));
-		if (code === undefined) found.push({ kind: "quote", blocks: quoted(whole.replace(QUOTED, ""), names, depth) });
+		found.push(...lines(text.slice(at, match.index).replace(/\n$/, ""), names, within(place, at)));
+		if (code === undefined) found.push({ kind: "quote", blocks: quoted(whole.replace(QUOTED, ""), names, depth, unquoted(whole, within(place, match.index))) });
 		else found.push({ kind: "code", text: code.replace(/\n$/, "") });
 		at = match.index + whole.length;
 		if (text[at] === "\n") at++;
 	}
-	found.push(...lines(text.slice(at), names));
+	found.push(...lines(text.slice(at), names, within(place, at)));
 	return trimmed(found);
+}
+
+/**
+ * @param {Place} place
+ * @param {number} from where a piece begins
+ * @returns {Place} of that piece
+ */
+const within = (place, from) => (at) => place(from + at);
+
+/**
+ * @param {string} text a quote
+ * @param {Place} place
+ * @returns {Place} of what is quoted, without the signs before its lines
+ */
+function unquoted(text, place) {
+	const signs = [...text.matchAll(QUOTED)];
+	return (at) => {
+		for (const { 0: sign, index } of signs) if (index <= at) at += sign.length;
+		return place(at);
+	};
 }
 
 /**
  * @param {string} text what is quoted
  * @param {Names[]} names
  * @param {number} depth
+ * @param {Place} place
  */
-function quoted(text, names, depth) {
+function quoted(text, names, depth, place) {
 	const [head, name, entry] = ANSWERED.exec(text) ?? [];
-	if (!head) return blocks(text, names, depth + 1);
+	if (!head) return blocks(text, names, depth + 1, place);
 	/** @type {Inline[]} */
 	const inlines = [{ kind: "mention", to: name, inlines: [`@${name}`], answers: true }, " ", { kind: "entry", to: entry, inlines: [`#${entry}`] }];
-	const [first, ...others] = blocks(text.slice(head.length), names, depth + 1);
+	const [first, ...others] = blocks(text.slice(head.length), names, depth + 1, within(place, head.length));
 	const rest = first?.kind === "text" ? first.inlines ?? [] : [];
 	return [{ kind: /** @type {const} */ ("text"), inlines: [...inlines, ...rest], source: head + (first?.source ?? "") }, ...others];
 }
@@ -213,9 +207,10 @@ function trimmed(found) {
 /**
  * @param {string} text without code blocks and quotes
  * @param {Names[]} names
+ * @param {Place} place
  * @returns {Block[]}
  */
-function lines(text, names) {
+function lines(text, names, place) {
 	if (!text) return [];
 	/** @type {Block[]} */
 	const found = [];
@@ -223,8 +218,10 @@ function lines(text, names) {
 	let plain = [];
 	/** The lists that go on, each within an item of the one before. @type {{indent: number, list: Block}[]} */
 	let open = [];
+	let next = 0; // where the next line begins
 	const end = () => {
-		if (plain.length > 0) found.push({ kind: "text", inlines: inline(plain.join("\n"), names), source: plain.join("\n") });
+		const source = plain.join("\n");
+		if (plain.length > 0) found.push({ kind: "text", inlines: inline(source, names, within(place, next - source.length - 1)), source });
 		plain = [];
 	};
 	for (const line of text.split("\n")) {
@@ -233,6 +230,7 @@ function lines(text, names) {
 		if (!listed || indent > 3 && open.length === 0) {
 			open = [];
 			plain.push(line);
+			next += line.length + 1;
 			continue;
 		}
 		end();
@@ -250,8 +248,9 @@ function lines(text, names) {
 			(parent?.list.items?.at(-1)?.lists ?? found).push(here.list);
 			open.push(here);
 		}
-		const said = line.slice(marker.length);
-		here.list.items?.push({ ...(number !== undefined && { value: Number(number) }), inlines: inline(said, names), lists: [], source: line });
+		const inlines = inline(line.slice(marker.length), names, within(place, next + marker.length));
+		here.list.items?.push({ ...(number !== undefined && { value: Number(number) }), inlines, lists: [], source: line });
+		next += line.length + 1;
 	}
 	end();
 	return found;
@@ -260,10 +259,11 @@ function lines(text, names) {
 /**
  * @param {string} text
  * @param {Names[]} names
+ * @param {Place} place
  * @returns {Inline[]}
  */
-function inline(text, names) {
-	const line = new Line(text, names);
+function inline(text, names, place) {
+	const line = new Line(text, names, place);
 	const marks = new RegExp(INLINE);
 	for (let match; (match = marks.exec(text)); marks.lastIndex = line.at) line.take(match.index, match[0], match.groups ?? {});
 	return line.end();
@@ -285,10 +285,12 @@ class Line {
 	/**
 	 * @param {string} text
 	 * @param {Names[]} names
+	 * @param {Place} place
 	 */
-	constructor(text, names) {
+	constructor(text, names, place) {
 		this.text = text;
 		this.names = names;
+		this.place = place;
 	}
 
 	/**
@@ -325,9 +327,10 @@ class Line {
 	 * @param {Record<string, string | undefined>} groups
 	 * @returns {{mark: Mark, end: number} | null} null where it has no such meaning
 	 */
-	#atom(index, { ticks, words, scheme, mail, entry, room, at }) {
+	#atom(index, { ticks, words, scheme, mail, entry, room, at, short }) {
 		const { text } = this;
 		const end = this.at;
+		if (short) return { mark: { kind: "emoji", to: short, inlines: [text.slice(index, end)], at: this.place(index) }, end };
 		if (ticks) return this.#code(index, ticks);
 		if (words !== undefined) {
 			const close = targetEnd(text, end);

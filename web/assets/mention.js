@@ -11,7 +11,13 @@ import { foldName, Names } from "./names.js";
  * @returns {boolean}
  */
 export function mentions(text, name, known) {
-	if (name === "" || !/[@＠]/.test(text)) return false;
+	if (name === "" || !mayMention(text)) return false;
 	const wanted = foldName(name);
 	return mentioned(parse(text, known ? [known, new Names([name])] : [new Names([name])])).some((one) => foldName(one) === wanted);
 }
+
+/**
+ * Reports whether a text may name anybody, so that it depends on the names that are known.
+ * @param {string} text
+ */
+export const mayMention = (text) => /[@＠]/.test(text);

@@ -37,6 +37,16 @@ export function foldName(name) {
  */
 const dotless = (folded) => folded.replaceAll("i\u0307", "i").replaceAll("ı", "i");
 
+/** Letters that are written from right to left. */
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/**
+ * Isolates a name within words of another direction (https://www.unicode.org/reports/tr9/#Explicit_Directional_Isolates),
+ * where no element can.
+ * @param {string} name
+ */
+export const isolated = (name) => (RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name);
+
 /**
  * @param {string} text
  * @param {number} at
@@ -80,6 +90,9 @@ function endsName(text, end) {
 
 /** Names that are known, to find the longest of them in a text. */
 export class Names {
+	/** Another number whenever a name comes or goes. */
+	version = 0;
+
 	/** @type {Map<string, string>} as shown, by their folding; KNOWN_MOST at most */
 	#exact = new Map();
 	/** @type {Map<string, string>} by their folding without dots */
@@ -94,12 +107,22 @@ export class Names {
 	add(name) {
 		const key = foldName(name);
 		if (key === "" || this.#exact.get(key) === name) return;
+		this.version++;
 		this.#exact.set(key, name);
 		this.#loose.set(dotless(key), name);
 		if (this.#exact.size <= KNOWN_MOST) return;
 		const [[oldest, its]] = this.#exact;
 		this.#exact.delete(oldest);
 		if (this.#loose.get(dotless(oldest)) === its) this.#loose.delete(dotless(oldest));
+	}
+
+	/**
+	 * Counts the known names that begin with a name, which a text may mean in its place.
+	 * @param {string} name
+	 */
+	beginning(name) {
+		const key = foldName(name);
+		return [...this.#exact.keys()].filter((one) => one.startsWith(key)).length;
 	}
 
 	/**

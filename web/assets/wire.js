@@ -41,14 +41,25 @@
  * @property {Entry[]} messages
  * @property {User[]} members
  * @property {number} count
+ * @property {Rule[]} [rules] what keeps one from writing there
  *
  * @typedef {object} Moderated
  * @property {string} action
  * @property {string} [room]
  * @property {User} [user]
  * @property {number} [until]
+ * @property {number} [seconds] how long it holds; of "slow" the pause, or nothing where it is over
  * @property {User} by
  * @property {string} [reason]
+ *
+ * @typedef {object} Rule A decision that keeps one from writing.
+ * @property {string} action "mute", "slow" or "lock"
+ * @property {string} [room] without it for all rooms
+ * @property {number} [until]
+ * @property {number} [seconds] slow mode's pause
+ * @property {User} [by]
+ * @property {string} [reason]
+ * @property {number} [retry_after] in milliseconds
  *
  * @typedef {object} Refusal The event `error`.
  * @property {string} code

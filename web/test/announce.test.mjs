@@ -35,6 +35,16 @@ beforeEach(() => {
 	announcer.heard(log, ME, true);
 });
 
+test("words are read out as they are shown, without marks and quotes", async () => {
+	log.add([
+		entry(12, { text: "> @Me #1-2: what?\n**No**, see [this](https://a.example/x) and `code`" }),
+		entry(13, { text: "/me *waves*" }), entry(14, { text: "> only a quote" }),
+	]);
+	announcer.heard(log, ME, false);
+	await until(() => region.said.length === 1);
+	assert.deepEqual(region.said[0], ["Ann: No, see this and code", "Ann waves", "Ann: only a quote"]);
+});
+
 test("what is new is read out, and neither history nor one's own words nor what is older", async () => {
 	log.addOlder([entry(1), entry(2)], false);
 	log.add([entry(12), entry(13, { user: ME })]);

@@ -37,6 +37,23 @@ test("what others say counts, one's own does not, and mentions are counted apart
 	assert.equal(log.unread, 1, "it goes on after what was read");
 });
 
+test("a longer name that becomes known takes its mentions away from the shorter one", () => {
+	const attention = new Attention();
+	const log = joined([entry(1)]);
+	attention.count(log, ME);
+	log.add([entry(2, "@Me Too look"), entry(3, "@Me look")]);
+	attention.count(log, ME);
+	assert.equal(log.mentions, 2, "nobody else is known");
+	log.presence({ joined: [{ id: "b", name: "Bob" }], left: [], count: 2 });
+	attention.count(log, ME);
+	assert.equal(log.mentions, 2);
+	log.presence({ joined: [{ id: "t", name: "Me Too" }], left: [], count: 3 });
+	attention.count(log, ME);
+	assert.deepEqual([log.unread, log.mentions], [2, 1]);
+	attention.seen(log, ME, "1003-3");
+	assert.deepEqual([log.unread, log.mentions], [0, 0]);
+});
+
 test("the first message of a room that was empty is new", () => {
 	const attention = new Attention();
 	const log = joined([]);

@@ -29,7 +29,6 @@ test("a load that fails is tried once more when there is a connection again", as
 
 test("two failures reject, and whoever asks again has it tried again", async () => {
 	const { it, seen } = chunk(away, away, async () => "script");
-	it.prepare(); // rejects with nobody there to hear it
 	await assert.rejects(it.get(), /Failed to fetch/);
 	assert.deepEqual(seen, { loads: 2, waits: 1 });
 	assert.equal(await it.get(), "script");
@@ -38,4 +37,16 @@ test("two failures reject, and whoever asks again has it tried again", async () 
 test("a node that does not answer is waited for no longer than the bound", async () => {
 	const { it } = chunk(() => new Promise(() => {}), () => new Promise(() => {}));
 	await assert.rejects(it.get(), /in time/);
+});
+
+test("a script that failed is asked for by another address, as a browser may remember the failure", async () => {
+	const asked = [];
+	const it = new Chunk(async (url) => {
+		asked.push(url);
+		if (asked.length < 4) throw new TypeError(`error loading dynamically imported module: ${url || "http://a.example:8080/assets/x-1.js"}`);
+		return "script";
+	}, async () => {});
+	await assert.rejects(it.get());
+	assert.equal(await it.get(), "script");
+	assert.deepEqual(asked, ["", "http://a.example:8080/assets/x-1.js?1", "http://a.example:8080/assets/x-1.js?2", "http://a.example:8080/assets/x-1.js?3"]);
 });

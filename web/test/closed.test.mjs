@@ -6,29 +6,92 @@ import { closedWords } from "../assets/view/words.js";
 
 const MO = { id: "mo", name: "Mo" };
 
+/** Stops the clocks, and returns what lets time pass. */
+function clock(t) {
+	let now = 0;
+	t.mock.timers.enable({ apis: ["Date", "setTimeout"], now: 1_000_000 });
+	t.mock.method(performance, "now", () => now);
+	return (ms) => {
+		now += ms;
+		t.mock.timers.tick(ms);
+	};
+}
+
 test("a room is closed for as long as the node said, by a decision or a refusal", (t) => {
-	t.mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
+	const pass = clock(t);
 	const closings = new Closings();
-	const code = (room = "r") => closings.of(room)?.code;
+	const code = (room = "r") => closings.now(room)?.code;
 	closings.decided({ action: "mute", room: "r", user: { id: "me", name: "Me" }, by: MO, until: 1_010_000, reason: "spam" }, "me");
 	closings.decided({ action: "mute", room: "r", user: { id: "other", name: "O" }, by: MO }, "me");
 	assert.deepEqual([code(), code("s")], ["muted", undefined]);
 	closings.refused({ code: "muted", message: "no", room: "r", retry_after: 10_000 });
-	assert.match(closedWords(closings.of("r")).text, /^Mo muted you until .*: spam\.$/, "a refusal adds to what was decided");
-	t.mock.timers.tick(10_001);
+	assert.match(closedWords(closings.now("r")).text, /^Mo muted you until .*: spam\.$/, "a refusal adds to what was decided");
+	pass(10_001);
 	assert.equal(code(), undefined);
 	closings.refused({ code: "slow_mode", message: "no", room: "r", retry_after: 3000 });
-	assert.deepEqual([code(), closings.of("r").until], ["slow_mode", 1_013_001]);
+	assert.deepEqual([code(), closings.now("r").until], ["slow_mode", 1_013_001]);
 	closings.decided({ action: "lock", by: MO }, "me");
 	assert.deepEqual([code("r"), code("s")], ["locked", "locked"]);
 	closings.decided({ action: "unlock", by: MO }, "me");
 	assert.equal(code("s"), undefined);
 	closings.refused({ code: "locked", message: "no", room: "s" });
-	assert.equal(closedWords(closings.of("s")).text, "This room is locked. Only moderators can write.");
+	assert.equal(closedWords(closings.now("s")).text, "This room is locked. Only moderators can write.");
 	closings.refused({ code: "too_long", message: "no", room: "q" });
 	assert.equal(code("q"), undefined);
-	closings.clear();
+	closings.joined("s");
 	assert.equal(code("s"), undefined);
+});
+
+test("a join tells what holds, in place of all that was known, and durations don't depend on the clock", (t) => {
+	const pass = clock(t);
+	const closings = new Closings();
+	const code = (room = "r") => closings.now(room)?.code;
+	closings.decided({ action: "lock", room: "r", by: MO }, "me");
+	// The node's clock is far ahead: what counts is how long it is from now.
+	closings.joined("r", [{ action: "mute", room: "r", until: 99_000_000, retry_after: 5000, by: MO, reason: "spam" }]);
+	assert.deepEqual([code(), closings.now("r").until, closings.now("r").by], ["muted", 1_005_000, "Mo"]);
+	let ended = 0;
+	closings.onEnd("r", () => ended++);
+	pass(5000);
+	t.mock.timers.tick(1);
+	assert.deepEqual([code(), ended], [undefined, 1]);
+	closings.decided({ action: "mute", room: "r", user: { id: "me", name: "Me" }, until: 99_000_000, seconds: 7, by: MO }, "me");
+	assert.equal(closings.now("r").until, 1_005_000 + 7001);
+	closings.joined("r", [{ action: "lock", by: MO }]);
+	assert.deepEqual([code("r"), code("s")], ["locked", "locked"], "without a room it is for all");
+	closings.decided({ action: "unlock", room: "r", by: MO }, "me");
+	assert.equal(code(), "locked", "one room's does not end it");
+	closings.decided({ action: "unlock", by: MO }, "me");
+	assert.equal(code(), undefined);
+});
+
+test("slow mode closes a room after each message of one's own, for as long as it asks", (t) => {
+	const pass = clock(t);
+	const closings = new Closings();
+	const left = () => (closings.now("r")?.until ?? Date.now()) - Date.now();
+	const slow = (seconds) => closings.decided({ action: "slow", room: "r", by: MO, ...(seconds && { seconds }) }, "me");
+	slow(30);
+	pass(1);
+	slow(40);
+	slow(30);
+	assert.deepEqual([left(), closings.of("r", "slow_mode").seconds], [0, 30]);
+	closings.said("s");
+	assert.equal(left(), 0);
+	closings.said("r");
+	assert.equal(left(), 30_000);
+	pass(10_000);
+	slow(60);
+	assert.equal(left(), 50_000, "the pause is longer now");
+	slow(0);
+	assert.deepEqual([left(), closings.of("r", "slow_mode")], [0, undefined]);
+	closings.said("r");
+	assert.equal(left(), 0);
+	closings.joined("r", [{ action: "slow", room: "r", seconds: 30, retry_after: 4000 }]);
+	assert.equal(left(), 4000);
+	pass(4000);
+	assert.equal(left(), 0);
+	closings.said("r");
+	assert.equal(left(), 30_000);
 });
 
 test("a moderator's command names a user, a time and a reason", () => {

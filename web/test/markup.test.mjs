@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parse, quoteOf } from "../assets/markup.js";
+import { plainOf, quoteOf } from "../assets/excerpt.js";
+import { parse } from "../assets/markup.js";
 import { Names } from "../assets/names.js";
 
 /** A tree as one reads it: kind(inside). */
@@ -199,4 +200,24 @@ test("marks however many and nested are read in a moment, and no deeper than is 
 			assert.ok(deep(blocks.flatMap(inlines)) <= 9);
 		}
 	}
+});
+
+test("a message in plain words is what is shown of it", () => {
+	for (const [text, words] of [
+		["**a** _b_ ~~c~~ \\*d\\*", "a b c *d*"],
+		["1. one\n2. two\n   - three", "1. one 2. two three"],
+		["look:\n```js\nf(1);\n\nf(2);\n```\nwell", "look: f(1); f(2); well"],
+		["> quoted\n> > twice\nmine", "mine"],
+		["> quoted\n> > twice", "quoted twice"],
+		["@Ann in #lobby: https://a.example/x", "@Ann in #lobby: https://a.example/x"],
+		["/me is **here**", "Ann is here"],
+		["/me", "/me"],
+		[":tada: 🎉", ":tada: 🎉"],
+	]) assert.equal(plainOf(text, "Ann", 200), words);
+	assert.equal(plainOf("**" + "x".repeat(300) + "**", "Ann", 10), "xxxxxxxxx…");
+	assert.equal(plainOf("👩‍👧".repeat(9), "Ann", 4), "👩‍👧…");
+});
+
+test("a quoted action is what was done, not a command", () => {
+	assert.equal(quoteOf("/me waves", 140), "waves");
 });

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { orderOf } from "../assets/commands.js";
 import { complete } from "../assets/complete.js";
-import { EMOJI, named, withEmoji } from "../assets/emoji.js";
+import { EMOJI, emojiOf, named } from "../assets/emoji.js";
+import * as excerpt from "../assets/excerpt.js";
 
 const sources = { names: () => ["Ann", "Ben", "Annika", "Mary Ann"], rooms: () => ["lobby", "go.dev", "x-lobby"], emoji: named };
+const withEmoji = (text) => excerpt.withEmoji(text, emojiOf);
 const words = (before) => complete(before, sources)?.options.map((one) => one.words) ?? [];
 
 test("a word that a slash begins is a command, a path or a double slash is a text", () => {
@@ -51,6 +53,12 @@ test("emoji have names of their own, and stand for them in texts but not in code
 	assert.equal(withEmoji("well :+1: :tada:!"), "well 👍 🎉!");
 	for (const same of ["10:30:45", "a:tada:b", "`:tada:`", "```\n:tada:\n```", ":nothing_of_it:", "https://a/:tada:", "std::tada::x"])
 		assert.equal(withEmoji(same), same);
+	// The same tree decides as for all other marks.
+	for (const [text, sent] of [
+		["> a :+1: b\n>> :+1:\n:+1:", "> a 👍 b\n>> 👍\n👍"], ["1. :+1:\n   - **:+1:**\n\n:+1:", "1. 👍\n   - **👍**\n\n👍"], ["```\n:+1:\n```\n:+1:", "```\n:+1:\n```\n👍"],
+		["``a ` :+1:`` :+1:", "``a ` :+1:`` 👍"], ["\\:+1: :+1:", "\\:+1: 👍"], ["[:+1:](https://a/:+1:) :+1:", "[:+1:](https://a/:+1:) 👍"],
+		["*:heart_eyes:* **:+1:**", "*😍* **👍**"], ["你好:+1:", "你好👍"], ["> @Ann #1-2: :+1:\nso", "> @Ann #1-2: 👍\nso"], [":no::+1:", ":no::+1:"],
+	]) assert.equal(withEmoji(text), sent);
 	assert.equal(named("HEART")[0].emoji, "❤️");
 	assert.deepEqual(named("h"), []);
 });

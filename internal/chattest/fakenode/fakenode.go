@@ -210,7 +210,7 @@ func (l *log) joined(room, after string, most int) (reply protocol.Event, rest [
 	if most > 0 && len(list) > most {
 		list, rest = list[:most], list[most:]
 	}
-	return protocol.Joined(room, head, recovered, raws(list), len(rest) > 0, nil, 0), rest
+	return protocol.Joined(room, head, recovered, raws(list), len(rest) > 0, nil, 0, nil), rest
 }
 
 func (l *log) history(room, before string, limit int) protocol.Event {

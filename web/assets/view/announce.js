@@ -1,4 +1,6 @@
 // @ts-check
+import { plainOf } from "../excerpt.js";
+import { actionOf } from "../markup.js";
 import { seqOf } from "../wire.js";
 
 /** @typedef {import("../roomlog.js").RoomLog} RoomLog */
@@ -55,7 +57,7 @@ export class Announcer {
 
 	#read() {
 		this.#timer = undefined;
-		const read = (/** @type {Entry} */ { user, text }) => `${user.name}: ${text.slice(0, CHARACTERS)}`;
+		const read = (/** @type {Entry} */ { user: { name }, text }) => (actionOf(text) ? "" : `${name}: `) + plainOf(text, name, CHARACTERS);
 		const words = this.#count > READ_MOST ? [`${this.#count} new messages`] : this.#waiting.map(read);
 		this.#region.replaceChildren(...words.map(spoken));
 		this.#waiting = [];

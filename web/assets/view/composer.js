@@ -1,7 +1,7 @@
 // @ts-check
 import { orderOf } from "../commands.js";
 import { isBlank, withoutControls } from "../entered.js";
-import { quoteOf } from "../markup.js";
+import { quoteOf, shortcodes, withEmoji } from "../excerpt.js";
 import { bytesOf } from "../wire.js";
 import { Completer } from "./completer.js";
 import { byId, insertText, setText } from "./dom.js";
@@ -15,9 +15,6 @@ const NEAR = 0.8;
 
 /** So much of a message is quoted, in characters. */
 const QUOTED = 140;
-
-/** What may be an emoji's name. */
-const NAMED = /:[\w+-]+:/;
 
 /** So long the names of emoji are waited for before a text is sent as it is written, in milliseconds. */
 const NAMES_MS = 3000;
@@ -45,11 +42,15 @@ const LEFT_MOST = 20;
  * @property {import("../complete.js").Sources} sources
  */
 
+/** What a field that is closed says in place of text. @type {Record<import("../closed.js").Closed["code"], string>} */
+const SHUT = { muted: "You are muted", locked: "This room is locked", slow_mode: "Slow mode: please wait" };
+
 /** The field where one writes: a message, a change of one, or a command. */
 export class Composer {
 	#form = byId("composer");
 	#field = /** @type {HTMLTextAreaElement} */ (byId("say"));
 	#send = /** @type {HTMLButtonElement} */ (byId("send"));
+	#pick = /** @type {HTMLButtonElement} */ (byId("pick"));
 	#counter = byId("counter");
 	#editing = byId("editing");
 	#completer;
@@ -59,6 +60,8 @@ export class Composer {
 	#room = "";
 	/** @type {Draft} */
 	#draft = { text: "" };
+	/** @type {import("../closed.js").Closed["code"] | undefined} */
+	#closed;
 	/** Changes of messages that were begun and left. @type {Map<string, string>} by id; LEFT_MOST at most */
 	#left = new Map();
 	#hooks;
@@ -80,7 +83,7 @@ export class Composer {
 			if (this.#field.value.trim()) this.#hooks.typing();
 		});
 		byId("editing-cancel").addEventListener("click", () => this.#endEdit());
-		const pick = byId("pick");
+		const pick = this.#pick;
 		pick.addEventListener("click", async () => {
 			// Chromium puts the caret elsewhere where a dialog gives the focus back.
 			const { selectionStart, selectionEnd } = this.#field;
@@ -104,12 +107,34 @@ export class Composer {
 		const first = this.#room === "";
 		const same = room.toLowerCase() === this.#room.toLowerCase(); // the node folds its case
 		this.#room = room;
-		this.#field.placeholder = `Write to #${room}`;
+		this.close(this.#closed);
 		if (same) return;
 		const typed = first ? this.#field.value : "";
 		this.#draft = draft;
 		if (typed) this.#keepTyped(typed);
 		else this.#show();
+	}
+
+	/**
+	 * Closes the field, in which the draft stays; the bar says why. Slow mode leaves changes of messages.
+	 * @param {import("../closed.js").Closed["code"]} [code] undefined opens it
+	 */
+	close(code) {
+		this.#closed = code;
+		const shut = this.#shut;
+		this.#field.placeholder = code ? SHUT[code] : `Write to #${this.#room}`;
+		if (shut === this.#field.readOnly) return;
+		this.#field.readOnly = shut;
+		this.#field.setAttribute("aria-describedby", shut ? "bar-words counter" : "counter");
+		this.#form.classList.toggle("closed", shut);
+		this.#pick.disabled = shut;
+		if (shut) this.#completer.close();
+		this.#draw();
+	}
+
+	/** Whether one can't write now. */
+	get #shut() {
+		return !!this.#closed && !(this.#draft.edit && this.#closed === "slow_mode");
 	}
 
 	/**
@@ -169,6 +194,7 @@ export class Composer {
 			this.#draft = { text: this.#draft.text };
 			this.#show();
 		}
+		this.#field.readOnly = false; // what is put there stays, as any draft
 		insertText(this.#field, words, 0, 0);
 		this.#begin();
 	}
@@ -201,7 +227,7 @@ export class Composer {
 		const breaks = e.shiftKey || byTouch() && bare; // no touch keyboard has Shift+Enter
 		if (e.key === "Enter" && !breaks) this.#submit();
 		else if (e.key === "Escape" && this.#draft.edit) this.#endEdit();
-		else if (e.key === "ArrowUp" && bare && !this.#field.value) {
+		else if (e.key === "ArrowUp" && bare && !this.#field.value && (!this.#shut || this.#closed === "slow_mode")) {
 			const last = this.#hooks.last();
 			if (!last) return;
 			this.edit(last);
@@ -217,9 +243,9 @@ export class Composer {
 
 	/** Submits what is in the field, once the names of emoji that it may hold are known. */
 	async #submit() {
-		if (this.#waits) return;
+		if (this.#waits || this.#shut) return;
 		const draft = this.#draft;
-		if (!emojiNames.now && NAMED.test(this.#text())) {
+		if (!emojiNames.now && shortcodes(this.#text()).length > 0) {
 			this.#waits = true;
 			const known = emojiNames.get().catch(() => {}); // it is sent as it is written
 			await Promise.race([known, new Promise((resolve) => setTimeout(resolve, NAMES_MS))]);
@@ -227,7 +253,7 @@ export class Composer {
 		}
 		if (this.#draft !== draft) return; // another room, or a change of a message
 		const text = this.#text();
-		return this.#enter(emojiNames.now?.withEmoji(text) ?? text);
+		return this.#enter(emojiNames.now ? withEmoji(text, emojiNames.now.emojiOf) : text);
 	}
 
 	/** @param {string} text is said, changes a message, or is a command */
@@ -295,6 +321,7 @@ export class Composer {
 		if (this.#field.value !== value) this.#field.value = value; // another text, with nothing to undo
 		this.#completer.close();
 		this.note("");
+		this.close(this.#closed);
 		this.#draw();
 	}
 
@@ -315,7 +342,7 @@ export class Composer {
 		this.#send.setAttribute("aria-label", edit ? "Save the change" : "Send");
 		const bytes = bytesOf(this.#text());
 		const over = bytes > this.#limit;
-		this.#send.disabled = bytes === 0 || over;
+		this.#send.disabled = bytes === 0 || over || this.#shut;
 		if (bytes >= this.#limit * NEAR) {
 			const count = `${bytes.toLocaleString()} of ${this.#limit.toLocaleString()} bytes`;
 			this.note(over ? `Too long: ${count}` : count, over);

@@ -20,21 +20,25 @@ let page = { reconnected: async () => {}, serves: async () => true, tell: () => 
 /** @param {Page} given */
 export const joinPage = (given) => void (page = given);
 
-const extras = new Chunk(async () => (await Promise.all([import("./extras.js"), styled()]))[0], () => page.reconnected());
+/** The emoji by their names. @type {Chunk<typeof import("../emoji.js")>} */
+export const emojiNames = new Chunk((url) => (url ? import(url) : import("../emoji.js")), () => page.reconnected());
 
-/** The emoji by their names. */
-export const emojiNames = new Chunk(() => import("../emoji.js"), () => page.reconnected());
+/** @type {Chunk<Extras>} */
+const scripts = new Chunk((url) => (url ? import(url) : import("./extras.js")), () => page.reconnected());
 
-const STYLES = "/assets/style/opened.css";
+/** Loads the styles of what opens later. */
+const styles = new Chunk(styled, () => page.reconnected());
 
-/** Loads the styles of what opens later. @returns {Promise<void> | undefined} undefined where they are there */
+/** @returns {Promise<Extras>} */
+const extras = () => Promise.all([scripts.get(), styles.get()]).then(([all]) => all);
+
+/** @returns {Promise<HTMLElement>} */
 function styled() {
-	if (document.head.querySelector(`[href="${STYLES}"]`)) return;
 	const link = document.createElement("link");
 	link.rel = "stylesheet";
-	link.href = STYLES;
+	link.href = "/assets/style/opened.css";
 	return new Promise((resolve, reject) => {
-		link.onload = () => resolve();
+		link.onload = () => resolve(link);
 		link.onerror = () => {
 			link.remove();
 			reject(new Error("the styles did not come"));
@@ -56,7 +60,7 @@ async function why() {
  */
 async function loaded() {
 	try {
-		return await extras.get();
+		return await extras();
 	} catch {
 		page.tell(await why());
 		return null;
@@ -65,7 +69,7 @@ async function loaded() {
 
 /** Returns what a moderator's command asks a node to do. */
 export const moderation = async () => {
-	const all = await extras.get().catch(async () => Promise.reject(new Error(await why())));
+	const all = await extras().catch(async () => Promise.reject(new Error(await why())));
 	return all.moderationOf;
 };
 
@@ -74,7 +78,11 @@ export const moderation = async () => {
  * @param {HTMLElement} anchor what asks, next to which it opens
  * @returns {Promise<string | null>} null where none was chosen
  */
-export const pickEmoji = async (anchor) => (await loaded())?.pickEmoji(anchor) ?? null;
+export async function pickEmoji(anchor) {
+	const [all, emoji] = await Promise.all([loaded(), emojiNames.get().catch(() => null)]);
+	if (all && !emoji) page.tell(await why());
+	return all && emoji && all.pickEmoji(anchor, emoji);
+}
 
 /** Shows what one can do, by keys, marks and commands. */
 export const openHelp = async () => (await loaded())?.openHelp();
@@ -132,6 +140,6 @@ document.addEventListener("keydown", (e) => {
 });
 for (const name of ["pointerover", "focusin"]) {
 	document.addEventListener(name, ({ target }) => {
-		if (target instanceof Element && target.closest("#pick, #help-open, #go-room, [data-search], [data-do=react]")) extras.prepare();
+		if (target instanceof Element && target.closest("#pick, #help-open, #go-room, [data-search], [data-do=react]")) extras().catch(() => {});
 	});
 }

@@ -1,6 +1,6 @@
 // @ts-check
+import { actionOf } from "../markup.js";
 import { seqOf } from "../wire.js";
-import { isAction } from "./text.js";
 import { dayOf } from "./times.js";
 
 /** @typedef {import("../changes.js").Message} Message */
@@ -122,7 +122,7 @@ export class Layout {
 			reactions: entry ? this.#reactions(entry, under) : [],
 			changes,
 			waiting: pending ? !pending.failed : under.some(({ kind }) => kind !== "react"),
-			action: isAction(text),
+			action: actionOf(text) !== "",
 			first,
 			last: index === this.count - 1 || this.#begins(index + 1),
 			crossed: !!entry && (first || before?.node !== entry.node),
@@ -139,7 +139,7 @@ export class Layout {
 		const before = this.at(index - 1);
 		const [user, user2] = [this.#author(one), this.#author(before)];
 		return user?.id !== user2?.id || user?.name !== user2?.name || timeOf(one) - timeOf(before) > GROUP_MS ||
-			isAction(before.text) || "id" in one && this.#lines(one, /** @type {Message} */ (before)).length > 0;
+			actionOf(before.text) !== "" || "id" in one && this.#lines(one, /** @type {Message} */ (before)).length > 0;
 	}
 
 	/** @param {Message | Pending} one */

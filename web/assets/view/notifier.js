@@ -1,4 +1,6 @@
 // @ts-check
+import { plainOf } from "../excerpt.js";
+import { isolated } from "../names.js";
 import { byId, setText } from "./dom.js";
 
 /** @typedef {import("../wire.js").Entry} Entry */
@@ -67,8 +69,8 @@ export class Notifier {
 	#show(entry) {
 		const { user, room, text, id } = entry;
 		try {
-			const shown = new Notification(`${user.name} in #${room}`, {
-				body: text.slice(0, BODY_MOST), tag: `${room}#${id}`, icon: "/assets/icon.svg", silent: true, // the sound is a switch of its own
+			const shown = new Notification(`${isolated(user.name)} in #${room}`, {
+				body: plainOf(text, user.name, BODY_MOST), tag: `${room}#${id}`, icon: "/assets/icon.svg", silent: true, // the sound is a switch of its own
 			});
 			this.#shown.set(shown, entry);
 			shown.onclick = () => {

@@ -1,10 +1,13 @@
 // @ts-check
-import { EMOJI, named } from "../emoji.js";
 import { recentEmoji, usedEmoji } from "../keep.js";
 import { stamp } from "./dom.js";
 import { make } from "./make.js";
 
 /** @typedef {import("../emoji.js").Emoji} Emoji */
+/** @typedef {typeof import("../emoji.js")} Names */
+
+/** The emoji that there are. @type {Names} */
+let names;
 
 /** @type {((emoji: string | null) => void) | null} who waits for what is picked */
 let waiting = null;
@@ -20,9 +23,11 @@ document.body.append(dialog);
 /**
  * Lets one choose an emoji.
  * @param {HTMLElement} anchor what asks, next to which it opens
+ * @param {Names} emoji
  * @returns {Promise<string | null>} null where none was chosen
  */
-export function pickEmoji(anchor) {
+export function pickEmoji(anchor, emoji) {
+	names = emoji;
 	const { top, right } = anchor.getBoundingClientRect();
 	dialog.style.setProperty("--over", `${innerHeight - top + 8}px`);
 	dialog.style.setProperty("--beside", `${innerWidth - right}px`);
@@ -45,6 +50,7 @@ function picked(emoji) {
 
 function draw() {
 	const wanted = search.value.trim().replaceAll(":", "");
+	const { EMOJI, named } = names;
 	const recent = new Set(recentEmoji());
 	const shown = wanted ? named(wanted) : [...EMOJI.filter(({ emoji }) => recent.has(emoji)), ...EMOJI.filter(({ emoji }) => !recent.has(emoji))];
 	grid.replaceChildren(...shown.map(buttonOf));

@@ -1,4 +1,6 @@
 // @ts-check
+import { actionOf, parse } from "../markup.js";
+import { mayMention } from "../mention.js";
 import { arrange, part, setText, stamp } from "./dom.js";
 import { drawAvatar, textNodes } from "./text.js";
 import { clockTime, dayName, saidTime, wholeTime } from "./times.js";
@@ -35,15 +37,15 @@ const NAMED = 10;
  * @param {About} about
  * @returns {string}
  */
-export function markOf(item, { numbers, marked, asking, me, times }) {
-	const { key, first, last, crossed, lines, reactions, changes, pending, entry } = item;
+export function markOf(item, { numbers, marked, asking, me, times, known }) {
+	const { key, first, last, crossed, lines, reactions, changes, pending, entry, text } = item;
 	const fates = (pending ? [pending] : changes).map((one) => [one.key, one.failed, !!one.tried, isSlow(one)]);
 	const node = entry && [numbers.of(entry.node), numbers.colour(entry.node)];
 	const said = lines.map((line) => [line.kind, wordsOf(line)]);
-	return JSON.stringify([times, first, last, crossed, said, reactions, fates, node, key === marked, key === asking, pending && me?.name]);
+	return JSON.stringify([times, first, last, crossed, said, reactions, fates, node, key === marked, key === asking, pending && me?.name, mayMention(text) && known?.version]);
 }
 
-/** The text that an element shows, and all that its nodes depend on. @type {WeakMap<Element, string>} */
+/** What the text that an element shows is made of, and its tree. @type {WeakMap<Element, {mark: string, tree: string}>} */
 const texts = new WeakMap();
 
 /**
@@ -105,11 +107,18 @@ function drawMessage(element, item, { me, numbers, mentions, marked }) {
  * @param {About} about
  */
 function drawText(words, { action, text, user, edited }, { room, known }) {
-	const mark = JSON.stringify([text, room, action && user.name]);
-	if (texts.get(words) !== mark) {
-		texts.set(words, mark);
-		words.replaceChildren(...textNodes(action ? text.slice("/me ".length) : text, { room, known }));
-		if (action) words.prepend(named(user.name), " ");
+	const names = mayMention(text);
+	const mark = JSON.stringify([text, room, action && user.name, names && known?.version]);
+	const had = texts.get(words);
+	if (had?.mark !== mark) {
+		const blocks = parse(text.slice(actionOf(text).length), known && [known]);
+		// Most names that become known are in no text.
+		const tree = names ? JSON.stringify([blocks, room, action && user.name]) : mark;
+		texts.set(words, { mark, tree });
+		if (had?.tree !== tree) {
+			words.replaceChildren(...textNodes(blocks, room));
+			if (action) words.prepend(named(user.name), " ");
+		}
 	}
 	let note = words.querySelector(":scope > .edited-mark");
 	if (!edited) return note?.remove();

@@ -1,55 +1,42 @@
 // @ts-check
-import { parse } from "../markup.js";
 import { copyFrom, part, setText, stamp } from "./dom.js";
-
-/**
- * Whether a text says what its author does, not what they say.
- * @param {string} text
- */
-export const isAction = (text) => /^\/me \S/.test(text);
 
 /** @type {Record<string, string>} the elements of marks that are no more than that */
 const ELEMENTS = { bold: "strong", italic: "em", strike: "s", code: "code", mention: "bdi" };
 
 /**
- * @typedef {object} About Where a text stands.
- * @property {string} [room]
- * @property {import("../names.js").Names} [known] names that may be mentioned
- */
-
-/**
- * A message's text as nodes, with what its marks mean. Lines, quotes and items
+ * A tree of a message's text as nodes, with what its marks mean. Lines, quotes and items
  * have a direction each (style/log.css); names, code and addresses none to give.
- * @param {string} text
- * @param {About} [about]
+ * @param {import("../markup.js").Block[]} tree
+ * @param {string} room where it was said
  * @returns {(Node | string)[]}
  */
-export function textNodes(text, about = {}) {
-	return parse(text, about.known && [about.known]).flatMap((block) => blockNodes(block, about));
+export function textNodes(tree, room) {
+	return tree.flatMap((block) => blockNodes(block, room));
 }
 
 /**
  * @param {import("../markup.js").Block} block
- * @param {About} about
+ * @param {string} room
  * @returns {(Node | string)[]}
  */
-function blockNodes(block, about) {
+function blockNodes(block, room) {
 	const { kind, inlines = [], blocks = [], text = "" } = block;
-	if (kind === "text") return inlineNodes(inlines, about);
+	if (kind === "text") return inlineNodes(inlines, room);
 	if (kind === "code") return [codeBlock(text)];
-	if (kind === "list") return [listOf(block, about)];
-	const quote = element("blockquote", blocks.flatMap((one) => blockNodes(one, about)));
+	if (kind === "list") return [listOf(block, room)];
+	const quote = element("blockquote", blocks.flatMap((one) => blockNodes(one, room)));
 	quote.dir = "auto";
 	return [quote];
 }
 
 /**
  * @param {import("../markup.js").Block} block a list
- * @param {About} about
+ * @param {string} room
  */
-function listOf({ ordered, items = [] }, about) {
+function listOf({ ordered, items = [] }, room) {
 	const list = element(ordered ? "ol" : "ul", items.map(({ value, inlines, lists }) => {
-		const item = element("li", [...inlineNodes(inlines, about), ...lists.flatMap((one) => blockNodes(one, about))]);
+		const item = element("li", [...inlineNodes(inlines, room), ...lists.flatMap((one) => blockNodes(one, room))]);
 		item.dir = "auto";
 		if (value !== undefined) item.setAttribute("value", String(value));
 		return item;
@@ -61,18 +48,19 @@ function listOf({ ordered, items = [] }, about) {
 
 /**
  * @param {import("../markup.js").Inline[]} inlines
- * @param {About} about
+ * @param {string} room
  * @returns {(Node | string)[]}
  */
-function inlineNodes(inlines, about) {
+function inlineNodes(inlines, room) {
 	return inlines.map((inline) => {
 		if (typeof inline === "string") return inline;
 		const { kind, to = "" } = inline;
-		const inside = inlineNodes(inline.inlines, about);
+		const inside = inlineNodes(inline.inlines, room);
+		if (kind === "emoji") return inside[0]; // its name, as whoever sent it left it
 		if (kind === "link") return anchor(to, inside);
 		if (kind === "entry" || kind === "room") {
 			const a = /** @type {HTMLAnchorElement} */ (element("a", inside));
-			a.href = kind === "room" ? `/r/${encodeURIComponent(to)}` : `/r/${encodeURIComponent(about.room ?? "")}#${to}`;
+			a.href = kind === "room" ? `/r/${encodeURIComponent(to)}` : `/r/${encodeURIComponent(room)}#${to}`;
 			a.dir = "ltr";
 			return a;
 		}

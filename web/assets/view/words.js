@@ -51,7 +51,7 @@ export function wordsFor(s) {
 	}
 	if (s.broker !== "up") {
 		const cut = s.broker === "lost" ? "This server can't reach the others" : "The servers can't reach each other";
-		return { text: `${cut} right now. What you write is kept.`, tone: "warn", late: BRIEF_MS };
+		return { text: `${cut} right now. ${s.closed ? closedWords(s.closed).text : "What you write is kept."}`, tone: "warn", late: BRIEF_MS };
 	}
 	if (s.moderated && (s.moderated.until ?? Infinity) > Date.now())
 		return { text: `${decided(s.moderated)}.`, tone: "danger" };
@@ -76,11 +76,13 @@ export function wordsFor(s) {
 }
 
 /** @param {Situation} s */
-function offline({ state: { why }, address: { origin, hostname } }) {
+function offline(s) {
+	const { state: { why }, address: { origin, hostname } } = s;
 	if (why === "refused")
 		return `The server does not let this page connect. Whoever runs it has to start it with --origin ${origin}, or with --host ${hostname}. What you write is kept.`;
 	if (why === "blocked")
 		return "The server is there, but WebSockets don't get to it. Whoever runs it has to make its proxy pass upgrades on /ws. What you write is kept.";
+	if (s.closed) return `Offline. ${closedWords(s.closed).text}`;
 	return "Offline. What you write is kept and goes out when you are back.";
 }
 

@@ -1,0 +1,96 @@
+package browser
+
+import (
+	"testing"
+	"time"
+)
+
+// closed waits until the field takes no text, and says so to all.
+func (p *tab) closed(placeholder string) {
+	p.t.Helper()
+	p.until("the field to be closed: "+placeholder, `(() => {
+		const say = document.querySelector("#say");
+		return say.readOnly && say.placeholder === `+quote(placeholder)+` && document.querySelector("#send").disabled &&
+			say.getAttribute("aria-describedby").includes("bar-words") && document.querySelector("#bar").getClientRects().length > 0;
+	})()`)
+}
+
+// writable waits until the field takes text.
+func (p *tab) writable() {
+	p.t.Helper()
+	p.until("the field to be open", `!document.querySelector("#say").readOnly && document.querySelector("#say").placeholder.startsWith("Write to #")`)
+}
+
+// sees waits until somebody is in the list of those who are there.
+func (p *tab) sees(name string) {
+	p.t.Helper()
+	p.until(name, `[...document.querySelectorAll("#people-list .person-name")].some((e) => e.textContent === `+quote(name)+`)`)
+}
+
+// The field is closed for as long as a moderator decided: at once, over a reload and
+// another node, and for whoever comes later; what was begun in it stays.
+func TestTheFieldIsClosedWithItsReasonAndOpensByItself(t *testing.T) {
+	t.Parallel()
+	c := start(t, "--nodes=2", "--jwt-secret="+jwtKey)
+	mo := entersAs(t, c.url(1), "lobby", signed(t, "m", "Mo", true, time.Hour))
+	as := "#token=" + signed(t, "a", "Ann", false, time.Hour)
+	ann := entersAs(t, c.url(2), "lobby", signed(t, "a", "Ann", false, time.Hour))
+	mo.sees("Ann")
+	ann.focuses("#say")
+	ann.types("A draft")
+	mo.says("/mute @Ann 1h be kind")
+	ann.closed("You are muted")
+	ann.bar("Mo muted you until")
+	ann.types(" that goes on") // a keyboard writes nothing now
+	ann.presses("Enter")
+	ann.field("A draft")
+	ann.reload()
+	ann.online()
+	ann.closed("You are muted")
+	ann.bar("be kind.")
+	ann.field("A draft")
+	ann.goTo(c.url(1) + "/r/lobby" + as)
+	ann.online()
+	ann.closed("You are muted")
+	mo.sees("Ann")
+	mo.says("/unmute Ann")
+	ann.writable()
+
+	mo.says("/lock exam")
+	ann.closed("This room is locked")
+	mo.says("still here") // it does not bind moderators
+	ann.gets("still here")
+	bob := entersAs(t, c.url(2), "lobby", signed(t, "b", "Bob", false, time.Hour))
+	bob.closed("This room is locked")
+	bob.bar("Mo locked this room: exam. Only moderators can write.")
+	bob.goTo(c.url(2) + "/r/attic")
+	bob.online()
+	bob.writable()
+	mo.says("/unlock")
+	ann.writable()
+
+	mo.says("/mute @Ann 3s")
+	ann.closed("You are muted")
+	ann.writable()
+	ann.run(`document.querySelector("#say").value = ""; document.querySelector("#say").dispatchEvent(new InputEvent("input"))`)
+
+	mo.says("/slow 4s")
+	bob.goTo(c.url(2) + "/r/lobby")
+	bob.online()
+	bob.writable()
+	bob.says("First")
+	bob.closed("Slow mode: please wait")
+	bob.until("the countdown", `/You can write again in \d s/.test(document.querySelector("#bar-next").textContent)`)
+	bob.focuses("#say")
+	bob.presses("ArrowUp") // changes are not slowed
+	bob.field("First")
+	bob.types(", changed")
+	bob.presses("Enter")
+	mo.until("the change", `[...document.querySelectorAll("#log .text")].some((e) => e.textContent.startsWith("First, changed"))`)
+	bob.writable()
+	bob.says("Second")
+	mo.gets("Second")
+	for _, p := range []*tab{mo, ann, bob} {
+		p.sound()
+	}
+}
