@@ -1,5 +1,5 @@
-// Command chat is a chat across any number of servers, joined by Redis: what a
-// user of one says, the users of all see, and any of them may die at any moment.
+// Command chat is a chat across any number of nodes, joined by Redis: users of all
+// nodes see what a user of one writes, and any node may die at any moment.
 package main
 
 import (
@@ -11,13 +11,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
-	"example.com/chat/embed"
 	"example.com/chat/internal/cli"
+	"example.com/chat/internal/demo"
 	"example.com/chat/internal/redisopen"
 )
 
@@ -26,9 +26,6 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
-
-// quickStop is the longest that a stop by Ctrl-C may take.
-const quickStop = 300 * time.Millisecond
 
 func main() {
 	ctx := context.Background()
@@ -102,6 +99,24 @@ func version(w io.Writer) error {
 	return err
 }
 
+// build returns what the Go tool put into this program.
+func build() (release, commit string) {
+	release, commit = "devel", "unknown"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return release, commit
+	}
+	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+		release = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			commit = s.Value
+		}
+	}
+	return release, commit
+}
+
 // runNodes starts one node, or the processes of many.
 func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	opts, help, err := cli.ParseNode(args, os.LookupEnv, stdout)
@@ -113,11 +128,11 @@ func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 			return &cli.UsageError{Message: err.Error()}
 		}
 	}
-	if _, err := newVerifier(opts); err != nil { // before any node of a cluster starts
+	if _, err := opts.Verifier(); err != nil { // before any node of a cluster starts
 		return err
 	}
 	signals := make(chan os.Signal, 4)
-	child := os.Getenv(embed.ChildEnv) != ""
+	child := os.Getenv(demo.ChildEnv) != ""
 	if child {
 		// A child ends with its parent, which alone hears of Ctrl-C for all.
 		signal.Ignore(os.Interrupt)
@@ -132,7 +147,7 @@ func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	}
 	var from parent
 	if child {
-		from = parent{embed.ParentGone(stdin), embed.Controls(os.LookupEnv)}
+		from = parent{demo.ParentGone(stdin), demo.Controls(os.LookupEnv)}
 	}
 	return runNode(ctx, opts, signals, from, stdout, log)
 }
@@ -145,143 +160,31 @@ func newLog(opts cli.NodeOptions, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, handler))
 }
 
-// parent is what a node of --nodes has of the process that started it; its zero
-// value is none.
-type parent struct {
-	gone     <-chan struct{}
-	controls *embed.Remote
-}
-
-// firstNode is the id of the first node of --nodes. It alone logs how it was set up,
-// for all are alike.
-const firstNode = "node-1"
-
-// runNode runs one node until a signal, the parent's end or ctx stops it.
-func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, from parent, stdout io.Writer, log *slog.Logger) error {
-	listener, err := listen("--addr", opts.Addr)
-	if err != nil {
-		return err
-	}
-	redisURL := opts.Redis
-	if redisURL == "" {
-		b, err := startBroker(opts, stdout, log)
-		if err != nil {
-			_ = listener.Close()
-			return err
-		}
-		defer b.Close()
-		redisURL = b.URL()
-	}
-	starting, cancel := context.WithCancel(ctx)
-	defer cancel()
-	started := make(chan struct{})
-	var stopped os.Signal
-	watch := make(chan struct{})
-	go func() { // ends when the node has started, which waits for it
-		defer close(watch)
-		select {
-		case stopped = <-signals:
-			cancel()
-		case <-from.gone:
-			cancel()
-		case <-started:
-		}
-	}()
-	s, err := startServer(starting, opts, listener, redisURL, from.controls, log)
-	close(started)
-	<-watch
-	if err != nil {
-		if stopped != nil {
-			return nil // it was told to stop before it had begun
-		}
-		return err
-	}
-	if from.gone == nil || opts.NodeID == firstNode {
-		logStart(log, opts, s.self().ID)
-	}
-	fmt.Fprintf(stdout, "node 1  %s\n", s.shownURL())
-	if starting.Err() == nil {
-		select {
-		case stopped = <-signals:
-		case <-from.gone:
-		case <-ctx.Done():
-		case err := <-s.httpEnded:
-			s.Close(0)
-			return fmt.Errorf("serve: %w", err)
-		}
-	}
-	if stopped == syscall.SIGTERM {
-		stopped = s.delayDrain(opts.DrainDelay, signals, from.gone)
-	}
-	if stopped == syscall.SIGTERM {
-		s.Drain(opts.Drain)
-		return nil
-	}
-	s.Close(quickStop)
-	return nil
-}
-
-// startBroker starts the embedded broker, and tells where others can join it
-// if that was asked for.
-func startBroker(opts cli.NodeOptions, stdout io.Writer, log *slog.Logger) (*embed.Broker, error) {
-	b, err := embed.StartBroker(embed.BrokerConfig{Addr: opts.BrokerAddr, Log: log})
-	if err != nil {
-		return nil, err
-	}
-	if opts.BrokerAddr != "" {
-		fmt.Fprintf(stdout, "broker  %s\n", b.URL())
-	}
-	return b, nil
-}
-
 // runCluster starts the processes of --nodes and their broker.
 func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, stdout, stderr io.Writer, log *slog.Logger) error {
 	redisURL := opts.Redis
-	var b *embed.Broker
+	var broker demo.Broker
 	if redisURL == "" {
-		var err error
-		if b, err = startBroker(opts, stdout, log); err != nil {
+		b, err := startBroker(opts, stdout, log)
+		if err != nil {
 			return err
 		}
 		defer b.Close()
-		redisURL = b.URL()
-	} else if stopped, err := awaitForAll(ctx, opts, signals, log); stopped || err != nil {
+		broker, redisURL = b, b.URL()
+	} else if stopped, err := awaitRedisForAll(ctx, opts, signals, log); stopped || err != nil {
 		return err
 	}
-	return embed.RunCluster(ctx, embed.ClusterConfig{
+	return demo.Run(ctx, demo.Config{
 		Nodes:  opts.Nodes,
 		Addr:   opts.Addr,
 		Redis:  redisURL,
-		Broker: b,
+		Broker: broker,
 		Args:   childArgs(opts),
 		Env:    childEnv(opts),
 		Drain:  opts.DrainDelay + opts.Drain,
 		Stdout: stdout,
 		Stderr: stderr,
 	}, signals)
-}
-
-// awaitForAll waits for the Redis of a cluster's nodes, so that this is said once
-// and not by each of them. A signal ends the wait.
-func awaitForAll(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, log *slog.Logger) (stopped bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { // ends with the wait, which ends with ctx
-		target, err := redisopen.Parse(opts.Redis)
-		if err == nil {
-			err = target.Await(ctx, opts.Namespace, opts.WaitRedis, log)
-		}
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return false, err
-	case <-signals:
-		cancel()
-		<-done
-		return true, nil
-	}
 }
 
 // childArgs are the flags that the nodes of a cluster get as they were given,

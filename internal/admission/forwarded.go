@@ -3,6 +3,7 @@ package admission
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -193,4 +194,12 @@ func parseScheme(text string) string {
 		return "https"
 	}
 	return ""
+}
+
+// forwarding are the headers by which a proxy names the client of a request.
+var forwarding = []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "X-Forwarded-Host", "X-Forwarded-Proto", "Via"}
+
+// Forwarded reports whether a request has a header of a proxy, trusted or not.
+func Forwarded(r *http.Request) bool {
+	return slices.ContainsFunc(forwarding, func(name string) bool { return has(r.Header, name) })
 }

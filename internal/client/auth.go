@@ -12,14 +12,14 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// When a JWT is renewed: renewBefore its exp, or at half of what is left where that is
-// less; each further try after renewAgain.
+// A JWT is renewed renewBefore its exp, or after half of the time that is left if that
+// is less; further tries follow after renewAgain.
 const (
 	renewBefore = time.Minute
 	renewAgain  = 5 * time.Second
 )
 
-// authenticate sets the JWT for the next hello, where the user gave a source of them.
+// authenticate sets the JWT of the next hello, if the caller gave a source of JWTs.
 func (s *Session) authenticate(ctx context.Context, opts *Options) error {
 	if s.opts.AuthFrom == nil {
 		return nil
@@ -32,8 +32,8 @@ func (s *Session) authenticate(ctx context.Context, opts *Options) error {
 	return nil
 }
 
-// reauthenticates reports whether a refusal of the JWT that was used may be mended by
-// another one, which the source has by now.
+// reauthenticates reports whether the source has another JWT than the one that was
+// refused, so that another try may succeed.
 func (s *Session) reauthenticates(ctx context.Context, used string, err error) bool {
 	var closed *ClosedError
 	var refused *protocol.Error
@@ -49,8 +49,8 @@ func (s *Session) reauthenticates(ctx context.Context, used string, err error) b
 	return err == nil && fresh != used
 }
 
-// renewLater sets the time at which the JWT of a connection is renewed; a connection
-// ends when it expires.
+// renewLater schedules the renewal of a connection's JWT. The node closes the
+// connection when the JWT expires.
 func (s *Session) renewLater(c *Conn, auth string) {
 	exp, ok := expiry(auth)
 	if s.opts.AuthFrom == nil || !ok {
@@ -60,12 +60,12 @@ func (s *Session) renewLater(c *Conn, auth string) {
 	if left <= 0 {
 		return
 	}
-	// Ends with the call that it makes; does nothing if c has ended.
+	// The timer's goroutine ends with that call, which does nothing if c has ended.
 	time.AfterFunc(max(left-renewBefore, left/2), func() { s.renew(c, auth) })
 }
 
-// renew says hello again with a fresh JWT, once the source has one. It gives up when
-// the connection has ended, as it does when the old one expires.
+// renew sends a hello with a fresh JWT once the source has one. It stops when the
+// connection has ended, as it does when the old JWT expires.
 func (s *Session) renew(c *Conn, old string) {
 	ctx, cancel := context.WithTimeout(s.ctx, renewAgain)
 	defer cancel()
@@ -88,8 +88,8 @@ func (s *Session) renew(c *Conn, old string) {
 	})
 }
 
-// expiry reads exp of a JWT (RFC 7519 section 4.1.4), unchecked: it only says when it
-// is time to get another one.
+// expiry returns the exp of a JWT (RFC 7519 section 4.1.4) without verifying it: it
+// only schedules the renewal.
 func expiry(auth string) (time.Time, bool) {
 	parts := strings.Split(auth, ".")
 	if len(parts) != 3 {
@@ -102,7 +102,7 @@ func expiry(auth string) (time.Time, bool) {
 	var claims struct {
 		Exp float64 `json:"exp"`
 	}
-	const most = 1 << 40 // seconds: far behind any date, and exact
+	const most = 1 << 40 // seconds: later than any date in use, and exact as a float64
 	if json.Unmarshal(payload, &claims) != nil || claims.Exp <= 0 || claims.Exp > most {
 		return time.Time{}, false
 	}

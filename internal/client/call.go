@@ -11,28 +11,28 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// errUnnamed ends a connection on which a command was refused by an error that
-// does not tell which one it was.
+// errUnnamed ends a connection after an error that does not say which of the commands
+// in flight it refuses.
 var errUnnamed = errors.New("the node refused a command without naming it")
 
-// call is a command whose answer somebody waits for.
+// call is a command in flight.
 type call struct {
 	cmd   protocol.ClientCommand // nil for a Request
 	began time.Time
 	reply func(Event)
 }
 
-// Call sends a command and waits for its reply, which another goroutine must
-// Read. A node that does not answer within Timing.Reply is given up. The error
-// is ErrLost when the connection ended, and ctx's when that did.
+// Call sends a command and waits for its reply, which another goroutine must Read. It
+// ends the connection if the node does not answer within Timing.Reply. The error is
+// ErrLost if the connection has ended, or ctx's.
 func (c *Conn) Call(ctx context.Context, cmd protocol.ClientCommand) (Event, error) {
 	return c.call(ctx, cmd, func() {}, func() bool { return false })
 }
 
-// call is Call with two hooks, both called by the caller's goroutine. stalled is
-// called once, when there was no answer for Timing.Stall. Whenever the time for
-// stalled or for the reply is up, busy is asked whether the node is still
-// delivering what it has to send before the reply: then the time begins anew.
+// call is Call with two hooks, both called by the caller's goroutine. stalled is called
+// once, when there has been no answer for Timing.Stall. Before that, and before the
+// connection is ended for want of a reply, busy reports whether the node is still
+// sending what precedes the reply; if so, the time starts again.
 func (c *Conn) call(ctx context.Context, cmd protocol.ClientCommand, stalled func(), busy func() bool) (Event, error) {
 	answer := make(chan Event, 1)
 	w := &call{cmd: cmd, began: time.Now(), reply: func(e Event) { answer <- e }}
@@ -67,9 +67,9 @@ func (c *Conn) call(ctx context.Context, cmd protocol.ClientCommand, stalled fun
 	}
 }
 
-// Request sends a command under a ref of its own. The reply, or the error, is
-// handed to reply by the goroutine in Read, in its place among the events;
-// when the connection ends before, reply is never called.
+// Request sends a command with a ref of its own. The goroutine in Read calls reply with
+// the reply or error, in its place among the events. If the connection ends before,
+// reply is never called.
 func (c *Conn) Request(cmd protocol.ClientCommand, reply func(Event)) error {
 	return c.request(cmd, &call{reply: reply})
 }
@@ -86,7 +86,7 @@ func (c *Conn) request(cmd protocol.ClientCommand, w *call) error {
 	return c.WriteRef(cmd, ref)
 }
 
-// answer hands a reply to the one who waits for it; false where nobody does.
+// answer passes a reply to its call, and reports whether there is one.
 func (c *Conn) answer(e Event) bool {
 	c.mu.Lock()
 	w := c.replies[e.ref]
@@ -99,10 +99,10 @@ func (c *Conn) answer(e Event) bool {
 	return true
 }
 
-// refusal takes an error without a ref. It answers the call that it names, or the
-// only one that it can mean. Where it can mean several, and sending them again
-// as they are would bring it again, it ends the connection: each is then tried
-// alone. handled is false where it means no call.
+// refusal handles an error without a ref. It is the reply to the call that it names, or
+// to the only one that it can be about. If it can be about several, and repeating them
+// would bring it again, refusal ends the connection, and each of them is then tried
+// alone. handled is false if the error is about no call.
 func (c *Conn) refusal(e Event) (handled bool, err error) {
 	refused := e.Refused()
 	if refused == nil || e.ref != "" {
@@ -133,7 +133,7 @@ func (c *Conn) refusal(e Event) (handled bool, err error) {
 	return false, nil
 }
 
-// unanswered is how many calls have had no answer for at least this long.
+// unanswered returns how many calls have been in flight for at least this long.
 func (c *Conn) unanswered(since time.Duration) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,16 +146,16 @@ func (c *Conn) unanswered(since time.Duration) int {
 	return n
 }
 
-// faults are the close codes that tell that a command was at fault, and what it
-// is then refused with.
+// faults maps the close codes for a bad command to the error that the command fails
+// with.
 var faults = map[int]*protocol.Error{
 	protocol.CloseTooLarge: protocol.Errorf(protocol.CodeTooLong, "the node takes no frame this large"),
 	protocol.CloseNotUTF8:  protocol.Errorf(protocol.CodeBadField, "the node says that this is not UTF-8"),
 	protocol.CloseBinary:   protocol.Errorf(protocol.CodeBadField, "the node says that this is no text"),
 }
 
-// fault returns why one of the calls without an answer ended the connection; nil
-// where none did.
+// fault returns the error of the bad command that ended the connection; nil if none
+// did.
 func (c *Conn) fault() *protocol.Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,9 +170,8 @@ func (c *Conn) fault() *protocol.Error {
 	return nil
 }
 
-// Close ends the connection and tells the node so. It waits, for Timing.Leave at
-// most, until the node has heard it, which makes the user's name free for the
-// next connection.
+// Close closes the connection. It waits, for at most Timing.Leave, for the node's close
+// frame: by then the user's name is free for the next connection.
 func (c *Conn) Close() {
 	if c.over() {
 		_ = c.end(ErrLost)
@@ -181,7 +180,7 @@ func (c *Conn) Close() {
 	bye := websocket.FormatCloseMessage(protocol.CloseNormal, "")
 	_ = c.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(c.timing.Leave))
 	c.line.hurry(c.timing.Leave)
-	if c.reading.TryLock() { // nobody else will find the answer
+	if c.reading.TryLock() { // no reader will receive the node's close frame
 		defer c.reading.Unlock()
 		for err := error(nil); err == nil; {
 			_, _, err = c.ws.ReadMessage()
@@ -198,5 +197,5 @@ func (c *Conn) Close() {
 	_ = c.end(errLeft)
 }
 
-// errLeft is why a connection ended that was closed from this side.
+// errLeft is the end of a connection that this side closed.
 var errLeft = fmt.Errorf("%w: it was closed", ErrLost)

@@ -9,12 +9,11 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Candidates returns the URLs of nodes at which a client that was given base may
-// connect, in the order of nodes, each once. A client that was given a TLS URL
-// never goes to one without TLS, whatever the nodes announce: behind a proxy that
-// ends TLS they may know only http, and the hello holds a token. Where a node is
-// announced at the address of base, base itself stands for it, with its path.
-// What is no URL of a node is left out.
+// Candidates returns the URLs of nodes that a client with the given base URL may
+// connect to, without duplicates and in the order of nodes. If base has TLS, URLs
+// without TLS are left out, whatever the nodes announce: behind a proxy that ends TLS
+// they may know only http, and the hello holds a token. A node that is announced at the
+// address of base is replaced by base itself, with its path. Invalid URLs are left out.
 func Candidates(base string, nodes []protocol.Node) []string {
 	list := newCandidates(base, usesTLS(base))
 	for _, n := range nodes {
@@ -23,10 +22,10 @@ func Candidates(base string, nodes []protocol.Node) []string {
 	return list.urls
 }
 
-// candidates collects the URLs at which a client may connect.
+// candidates collects the URLs that a client may connect to.
 type candidates struct {
-	base  string // as the user gave it
-	tls   bool   // only URLs with TLS are taken
+	base  string // as the caller gave it
+	tls   bool   // only URLs with TLS are added
 	known map[string]bool
 	urls  []string
 }
@@ -35,7 +34,7 @@ func newCandidates(base string, tls bool) *candidates {
 	return &candidates{base: base, tls: tls, known: make(map[string]bool)}
 }
 
-// add adds a URL behind the others, unless it may not be used or is there.
+// add appends a URL, unless it may not be used or is there already.
 func (c *candidates) add(u string) {
 	if _, err := Endpoint(u); err != nil || c.tls && !usesTLS(u) {
 		return
@@ -55,8 +54,8 @@ func usesTLS(base string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "wss")
 }
 
-// address is the host and port at which a URL is dialed, and whether with TLS:
-// http and ws are alike, and so are https and wss.
+// address returns scheme, host and port of a URL in a comparable form: http equals ws,
+// and https equals wss.
 func address(base string) string {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -72,9 +71,9 @@ func address(base string) string {
 	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// candidates are the URLs to try in turn: the other nodes at random, so that a
-// dead one's clients are shared among them, then the last one, then the URL
-// that the user gave, behind which others may be. stay puts the last one first.
+// candidates returns the URLs to try in turn: the other nodes in random order, which
+// spreads the clients of a failed node; then the last one; then the URL that the caller
+// gave, which may lead to further nodes. With stay the last one comes first.
 func (s *Session) candidates(stay bool) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +92,7 @@ func (s *Session) candidates(stay bool) []string {
 	}
 	list.add(s.opts.URL)
 	if len(list.urls) == 0 {
-		return []string{s.opts.URL} // which is no URL of a node, as Dial will say
+		return []string{s.opts.URL} // an invalid URL, for which Dial returns an error
 	}
 	return list.urls
 }

@@ -1,12 +1,12 @@
-// Package client speaks the chat's protocol over a WebSocket, from the
-// client's side.
+// Package client is the client of the chat's protocol over WebSocket; see
+// docs/protocol.md.
 //
-// It has two layers. A [Conn] is one connection to one node: commands go out,
-// events and replies come in, and when it is lost it is over. A [Session] stays:
-// it goes on at another node when it loses one, resumes its rooms where it
-// left them, and sends again what was not acknowledged, under the same key.
+// It has two layers. A [Conn] is one connection to one node: it sends commands and
+// receives replies and events, and ends when the connection does. A [Session] stays:
+// when it loses a node it continues at another one, recovers its rooms from their
+// cursors, and sends unacknowledged messages again under the same keys.
 //
-// Both are slim: a Conn has no goroutine of its own and a Session has one, so a
+// Both are small: a Conn has no goroutine of its own, and a Session has one, so a
 // process can hold thousands.
 package client
 
@@ -25,78 +25,74 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Options say where to connect, and as whom.
+// Options say where to connect, and as which user.
 type Options struct {
 	// URL is the base URL of any node: http, https, ws or wss.
 	URL string
-	// Name is the display name to ask for; without one the node gives one.
+	// Name is the display name to ask for; "" for a guest name.
 	Name string
 	// Token is a guest's token from an earlier welcome, Auth a JWT.
 	Token, Auth string
-	// Join holds the rooms that the hello of Dial joins, each with the last id seen or
-	// "". Their replies come out of Read, without a ref. A Session sets it itself.
+	// Join holds the rooms that the hello of Dial joins, each with a cursor or "". Read
+	// returns the replies, which have no ref. A Session sets it itself.
 	Join map[string]string
 	// AuthFrom returns a JWT in place of Auth: for each connection, and from a minute
-	// before the one in use expires, until it returns another one, for a hello that
-	// renews the connection. A Session calls it, by any goroutine, and a Conn does not.
+	// before the current one expires, until it returns another one, which renews the
+	// connection. A Session calls it, from any goroutine; a Conn does not.
 	AuthFrom func(context.Context) (string, error)
-	// DialContext opens the TCP connections, and TLS configures them; nil for
-	// the usual.
+	// DialContext opens the TCP connections, and TLS configures TLS; nil for the
+	// defaults.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	TLS         *tls.Config
-	// Timing is how long things may take; what is zero gets its default.
+	// Timing holds the timeouts; zero ones get their defaults.
 	Timing Timing
 
-	// OnEvent is told the events that a Session does not keep to itself:
-	// presence, typing, status, nodes, renamed, moderated and unknown ones.
-	// OnNotice is told of the Session's connections. Both are called by the
-	// Session's reader, and OnNotice by Open before that, one call at a time: while
-	// they run nothing is read, and they must not wait for the Session. A Conn by
-	// itself calls neither.
+	// OnEvent gets the events that a Session does not handle itself: presence, typing,
+	// status, nodes, renamed, moderated and unknown ones. OnNotice gets changes of the
+	// connection. The Session's reader calls both, and Open calls OnNotice before there
+	// is a reader, one call at a time. Nothing is read meanwhile, and they must not
+	// wait for the Session. A Conn by itself calls neither.
 	OnEvent  func(Event)
 	OnNotice func(Notice)
-	// OnToken is told the token of each welcome, by which the same user may come again:
-	// the first before Open returns, the others by the Session's reader.
+	// OnToken gets the token of each welcome, which makes the same user of a later
+	// Session: the first before Open returns, the others from the Session's reader.
 	OnToken func(token string)
-	// OnRefused is told each refusal of a message or a join after which the
-	// Session tries again by itself. It is called by who sends and by the
-	// reader, at the same time too, and must not wait for the Session.
+	// OnRefused gets each temporary refusal of a message or a join, which the Session
+	// repeats by itself. Senders and the reader call it, also concurrently; it must not
+	// wait for the Session.
 	OnRefused func(*protocol.Error)
 }
 
-// Timing is how long things may take.
+// Timing holds timeouts and waits.
 type Timing struct {
-	// Ping is after how much silence the node is asked for a sign of life, and
-	// Gone after how much it is given up; Ping < Gone. Default 3 s and 8 s, so
-	// that a frozen node is left within 10 s.
+	// A Conn sends a ping after Ping without anything received, and ends after Gone;
+	// Ping < Gone. Default 3 s and 8 s, so that a frozen node is left within 10 s.
 	Ping, Gone time.Duration
-	// Handshake bounds opening a connection, Hello the node's answer to hello;
-	// default 3 s and 6 s. They are longer than what a busy node needs, and
-	// short enough to try the next node when one is frozen. A Session doubles
-	// them, twice at most, after each try that took longer, as on a slow line; its
-	// first connection has four times as long.
+	// Handshake bounds the opening of a connection, Hello the node's reply to hello;
+	// default 3 s and 6 s: longer than a busy node needs, and short enough to try the
+	// next node when one is frozen. A Session doubles them, at most twice, after each
+	// try that timed out, as on a slow link; its first connection has four times as
+	// long.
 	Handshake, Hello time.Duration
-	// Reply is how long the node may take to answer a command before it is
-	// left although it answers pings, Write how long it may take no bytes;
-	// default 15 s and 5 s.
+	// Reply bounds the node's reply to a command, also while it answers pings, and
+	// Write the time in which it accepts no bytes; default 15 s and 5 s.
 	Reply, Write time.Duration
-	// Stall is after how long without an answer to a command the Session looks
-	// for another connection beside the one it has; default 5 s.
+	// Stall is after how long without a reply to a command the Session searches for
+	// another connection beside the current one; default 5 s.
 	Stall time.Duration
-	// Rest is after how long without a further message a joined of messages as they
-	// stand, which promised more, is treated as complete; default 3 s. Leave is how long the node may take to
-	// answer the close frame; default 1 s.
+	// Rest is the wait for further messages after which a joined of messages as they
+	// stand, with more, counts as complete; default 3 s. Leave bounds the wait for the
+	// node's close frame; default 1 s.
 	Rest, Leave time.Duration
-	// Spread is the longest random wait before the first try after a node
-	// told that it drains (1012), and First after any other loss; default 1 s
-	// for both, as all who were at a node lose it at once. Abuse is the least
-	// wait after 4009; default 2 s.
+	// Spread is the longest random wait before the first try after the node drained
+	// (1012), and First after any other loss; default 1 s each, because all clients of
+	// a node lose it at once. Abuse is the shortest wait after 4009; default 2 s.
 	Spread, First, Abuse time.Duration
-	// Backoff is the longest random wait before the second try; it doubles
-	// with each further one, up to BackoffMax. Default 200 ms and 5 s.
+	// Backoff is the longest random wait before the second try. It doubles with each
+	// further one, up to BackoffMax. Default 200 ms and 5 s.
 	Backoff, BackoffMax time.Duration
-	// Stable is how long a connection must have lived for the next loss to
-	// be the first again; default 5 s.
+	// Stable is how long a connection must live for the next loss to count as the first
+	// again; default 5 s.
 	Stable time.Duration
 }
 
@@ -119,13 +115,12 @@ func (t *Timing) fill() {
 	}
 }
 
-// UnreachableError tells that no WebSocket could be opened at a URL.
+// UnreachableError reports that no WebSocket could be opened at a URL.
 type UnreachableError struct {
 	URL string
-	// Status is the HTTP status of an answer that was no upgrade; 0 where
-	// there was no answer.
+	// Status is the HTTP status of an answer that was no upgrade; 0 without an answer.
 	Status int
-	// RetryAfter is when that answer says to come again; 0 where it does not.
+	// RetryAfter is the wait that the answer asked for; 0 for none.
 	RetryAfter time.Duration
 	Err        error
 }
@@ -135,7 +130,7 @@ func (e *UnreachableError) Error() string {
 	return fmt.Sprintf("can't reach a node at %s: %s", e.URL, e.Cause())
 }
 
-// Cause is the reason alone, in few words.
+// Cause returns the reason alone, in few words.
 func (e *UnreachableError) Cause() string {
 	var errno syscall.Errno
 	var dns *net.DNSError
@@ -153,10 +148,10 @@ func (e *UnreachableError) Cause() string {
 	return e.Err.Error()
 }
 
-// Unwrap returns the error beneath.
+// Unwrap returns the underlying error.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Endpoint checks the base URL of a node and returns that of its WebSocket.
+// Endpoint checks the base URL of a node and returns the URL of its WebSocket.
 func Endpoint(base string) (string, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {

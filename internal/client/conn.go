@@ -15,15 +15,15 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// ErrLost tells that the connection ended before the answer came, so whether
-// the command was obeyed is not known.
+// ErrLost reports that the connection ended before the reply, so the outcome of the
+// command is unknown.
 var ErrLost = errors.New("the connection was lost")
 
-// errSilent tells that the node was silent for too long.
+// errSilent reports that nothing was received for too long.
 var errSilent = errors.New("nothing was heard from the node")
 
-// Conn is one connection to one node, after its welcome. Read is called by one
-// goroutine at a time; the other methods may be called by any, at any time.
+// Conn is one connection to one node, after its welcome. Read must be called by one
+// goroutine at a time; the other methods are safe for concurrent use.
 type Conn struct {
 	url     string
 	ws      *websocket.Conn
@@ -35,20 +35,20 @@ type Conn struct {
 	done    chan struct{}     // closed when the connection has ended
 
 	writing sync.Mutex // held while a frame is written; no other lock is taken under it
-	reading sync.Mutex // held while a frame is read, and by Close where nobody reads
+	reading sync.Mutex // held while a frame is read, and by Close if no goroutine reads
 
 	mu      sync.Mutex // guards the fields below
-	err     error      // why it ended, or will: the first failure
+	err     error      // the first failure: why it has ended, or will end
 	ended   bool
 	refs    uint64
-	replies map[string]*call // requests without an answer, by ref
+	replies map[string]*call // calls in flight, by ref
 	pinger  *time.Timer
 }
 
-// Welcome returns what the node answered to hello.
+// Welcome returns the node's reply to hello.
 func (c *Conn) Welcome() protocol.WelcomeEvent { return c.welcome }
 
-// URL returns the base URL at which the node was reached.
+// URL returns the base URL that was dialed.
 func (c *Conn) URL() string { return c.url }
 
 // Done is closed when the connection has ended.
@@ -68,7 +68,7 @@ func (c *Conn) WriteRef(cmd protocol.ClientCommand, ref string) error {
 	return c.WriteRaw(data)
 }
 
-// WriteRaw sends a text frame as it is, well formed or not.
+// WriteRaw sends a text frame unchanged, valid or not.
 func (c *Conn) WriteRaw(frame []byte) error {
 	c.writing.Lock()
 	err := c.ws.SetWriteDeadline(time.Now().Add(c.timing.Write))
@@ -84,9 +84,9 @@ func (c *Conn) WriteRaw(frame []byte) error {
 	return nil
 }
 
-// Read returns the next event that answers no Request. It hands replies to who
-// asked for them, and swallows pongs. After an error the connection has ended:
-// a *ClosedError where the node closed it with a code.
+// Read returns the next event that is no reply to a Request or Call, and no pong. It
+// passes replies to their calls. After an error the connection has ended; the error is
+// a *ClosedError if the node sent a close frame.
 func (c *Conn) Read() (Event, error) {
 	for {
 		e, err := c.readAny()
@@ -119,7 +119,7 @@ func (c *Conn) readAny() (Event, error) {
 	return decodeEvent(frame)
 }
 
-// readError puts a reader's error into words.
+// readError converts an error of the WebSocket into one that says what happened.
 func (c *Conn) readError(err error) error {
 	var closed *websocket.CloseError
 	var timeout net.Error
@@ -139,8 +139,8 @@ func (c *Conn) readError(err error) error {
 // closeWait bounds the wait for the node's close frame after a write has failed.
 const closeWait = 250 * time.Millisecond
 
-// failed notes that a write failed. The reader may still find the node's close
-// frame, which says more than the failure, so it gets a moment for it.
+// failed records that a write failed. The reader gets a moment to receive the node's
+// close frame, which says more than the failure.
 func (c *Conn) failed(err error) {
 	c.mu.Lock()
 	if c.err == nil {
@@ -150,8 +150,8 @@ func (c *Conn) failed(err error) {
 	c.line.hurry(closeWait)
 }
 
-// end ends the connection, and returns why it ended: what the node said in its
-// close frame, else the first failure.
+// end ends the connection, and returns why: the node's close frame, or else the first
+// failure.
 func (c *Conn) end(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,23 +170,24 @@ func (c *Conn) end(err error) error {
 	return c.err
 }
 
-// over reports whether the connection has ended, or is about to.
+// over reports whether the connection has ended or is about to end.
 func (c *Conn) over() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err != nil
 }
 
-// watch begins the heartbeat.
+// watch starts the heartbeat.
 func (c *Conn) watch() {
 	c.line.silence.Store(int64(c.timing.Gone))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// Each beat is a short call of a timer's goroutine; end stops the timer.
+	// Each beat is a short call by the timer's goroutine; end stops the timer.
 	c.pinger = time.AfterFunc(c.timing.Ping, c.beat)
 }
 
-// beat asks for a sign of life when there was none for a while.
+// beat sends a ping if nothing was received for Timing.Ping, and schedules the next
+// beat.
 func (c *Conn) beat() {
 	next := c.timing.Ping - c.line.quiet()
 	if next <= 0 {
@@ -202,17 +203,16 @@ func (c *Conn) beat() {
 	}
 }
 
-// line is a network connection that knows when it was last heard from, and
-// gives up one that is silent for too long. Silence counts only while somebody
-// reads, and every byte ends it, so a long frame on a slow line is no silence.
+// line is a network connection with a read timeout. Only time within Read counts, and
+// every byte restarts it, so a long frame on a slow link does not time out.
 type line struct {
 	net.Conn
 	began   time.Time
-	silence atomic.Int64 // the longest of one Read, in ns; 0 for no bound
-	heard   atomic.Int64 // in ns since began
+	silence atomic.Int64 // timeout of one Read, in ns; 0 for none
+	heard   atomic.Int64 // when the last byte was received, in ns since began
 }
 
-// Read reads, for as long as silence may last (io.Reader).
+// Read implements io.Reader with the timeout.
 func (l *line) Read(b []byte) (int, error) {
 	if bound := l.silence.Load(); bound > 0 {
 		if err := l.SetReadDeadline(time.Now().Add(time.Duration(bound))); err != nil {
@@ -230,7 +230,7 @@ func (l *line) quiet() time.Duration {
 	return time.Since(l.began) - time.Duration(l.heard.Load())
 }
 
-// hurry ends a Read that is under way, and those to come, after a short wait.
+// hurry limits the current and all later Reads to a short wait.
 func (l *line) hurry(wait time.Duration) {
 	l.silence.Store(int64(wait))
 	_ = l.SetReadDeadline(time.Now().Add(wait))

@@ -15,24 +15,23 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Bounds of what a node may make this process keep, and the sizes of buffers.
+// Limits on the memory that a node can make this process use, and buffer sizes.
 const (
 	helloReadLimit = 1 << 20
 	maxReadLimit   = 256 << 20
-	// entryRest is what an entry holds beside its text, at the most.
+	// entryRest bounds the size of an entry without its text.
 	entryRest = 4096
-	// readBuffer is small, as most events are; long frames go around it.
+	// readBuffer is small, since most events are; longer frames bypass it.
 	readBuffer = 1024
 )
 
-// writeBuffers are shared by all connections: each holds one only while it
-// writes.
+// writeBuffers are shared: a connection holds one only while it writes.
 var writeBuffers sync.Pool
 
-// Dial connects to a node, says hello, and returns after its welcome. ctx bounds
-// that alone, not the connection's life. The error is an *UnreachableError, a
-// *protocol.Error where the node refused the hello, or a *ClosedError where it
-// closed the connection, each wrapped.
+// Dial connects to a node, sends hello, and returns after the welcome. ctx bounds only
+// that, not the life of the connection. The error wraps an *UnreachableError, a
+// *protocol.Error if the node refused the hello, or a *ClosedError if it closed the
+// connection.
 func Dial(ctx context.Context, opts Options) (*Conn, error) {
 	opts.Timing.fill()
 	c, err := handshake(ctx, opts)
@@ -95,11 +94,11 @@ func handshake(ctx context.Context, opts Options) (*Conn, error) {
 	return c, nil
 }
 
-// maxRetryAfter bounds how long a node can send a client away.
+// maxRetryAfter bounds the wait that a node can ask for.
 const maxRetryAfter = time.Minute
 
-// retryAfter reads the seconds of a Retry-After (RFC 9110 section 10.2.3); 0
-// where there are none.
+// retryAfter returns the seconds of a Retry-After header (RFC 9110 section 10.2.3); 0
+// without one.
 func retryAfter(h http.Header) time.Duration {
 	seconds, err := strconv.Atoi(h.Get("Retry-After"))
 	if err != nil || seconds < 0 {
@@ -108,7 +107,7 @@ func retryAfter(h http.Header) time.Duration {
 	return min(time.Duration(min(seconds, 1<<20))*time.Second, maxRetryAfter)
 }
 
-// hello says hello and waits for the welcome.
+// hello sends hello and waits for the welcome.
 func (c *Conn) hello(opts Options) error {
 	c.line.silence.Store(int64(c.timing.Hello))
 	if err := c.Write(protocol.HelloCommand{Name: opts.Name, Token: opts.Token, Auth: opts.Auth, Join: opts.Join}); err != nil {
@@ -130,8 +129,8 @@ func (c *Conn) hello(opts Options) error {
 	if c.welcome.Version != protocol.Version {
 		return fmt.Errorf("the node speaks version %d of the protocol, this program %d", c.welcome.Version, protocol.Version)
 	}
-	// The longest that a node says is a joined of MaxRecovered entries; each
-	// character of a text may be escaped to six bytes.
+	// The longest frame of a node is a joined of MaxRecovered entries, in which each
+	// byte of a text may be escaped to six.
 	joined := (6*int64(c.welcome.Limits.Text) + entryRest) * protocol.MaxRecovered
 	c.ws.SetReadLimit(min(max(joined, helloReadLimit), maxReadLimit))
 	return nil

@@ -14,7 +14,7 @@ import (
 type Event struct {
 	// Type is its name.
 	Type string
-	// Raw is the whole frame, as it came.
+	// Raw is the whole frame.
 	Raw []byte
 
 	ref string // of the command that it answers; "" for none
@@ -28,7 +28,7 @@ func (e Event) Decode(into any) error {
 	return nil
 }
 
-// Refused returns the error that the event is; nil for every other event.
+// Refused returns the error if the event is one; else nil.
 func (e Event) Refused() *protocol.Error {
 	if e.Type != protocol.ErrorName {
 		return nil
@@ -44,13 +44,13 @@ func (e Event) Refused() *protocol.Error {
 type Entry struct {
 	protocol.MessageEvent
 
-	// At is ID, read.
+	// At is ID, parsed.
 	At protocol.ID `json:"-"`
 	// Raw is the entry's JSON object in one line, without "type".
 	Raw jsontext.Value `json:"-"`
 }
 
-// decodeEvent reads a frame's name and ref.
+// decodeEvent decodes the name and ref of a frame.
 func decodeEvent(frame []byte) (Event, error) {
 	var head struct {
 		Type string         `json:"type"`
@@ -69,7 +69,7 @@ func decodeEvent(frame []byte) (Event, error) {
 	return e, nil
 }
 
-// decodeEntry reads an entry, which may be a whole event "message".
+// decodeEntry decodes an entry or a whole event "message".
 func decodeEntry(raw []byte) (Entry, error) {
 	var e Entry
 	if err := json.Unmarshal(raw, &e); err != nil {
@@ -97,7 +97,7 @@ func decodeEntries(raws []jsontext.Value) ([]Entry, error) {
 	return list, nil
 }
 
-// typeFirst is how nodes write the event "message".
+// typeFirst is the beginning of an event "message" as nodes write it.
 var typeFirst = []byte(`{"type":"message",`)
 
 // withoutType returns a valid JSON object in one line, without its "type".
@@ -109,13 +109,12 @@ func withoutType(raw []byte) jsontext.Value {
 		v = append(v, removeType(raw)...)
 	}
 	if err := v.Compact(); err != nil {
-		return raw // can't be: it was decoded before
+		return raw // can't happen: raw was decoded before
 	}
 	return v
 }
 
-// removeType drops the member "type" wherever it stands, and keeps the rest as
-// it was written.
+// removeType removes the member "type", and keeps the others as they were written.
 func removeType(raw []byte) []byte {
 	in := jsontext.NewDecoder(bytes.NewReader(raw))
 	out := []byte{'{'}

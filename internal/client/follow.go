@@ -9,24 +9,24 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Follow says how a room is followed.
+// Follow says where to begin with a room, and what handles its entries.
 type Follow struct {
-	// After is the id of the last entry seen: all after it are told. "0-0" is
-	// the place before the first one; "" begins with the room's newest Newest
-	// entries.
+	// After is the id of the last entry received: Handle gets all entries after it.
+	// "0-0" is the place before the first entry; "" begins with the newest Newest
+	// entries of the room.
 	After  string
 	Newest int
-	// Handle is told the room's entries, in order and none twice, and what
-	// happened to that order. The Session's reader calls it, one call at a
-	// time: while it runs nothing is read (so a slow one slows the node down,
-	// and is resumed if the node gives it up), and it must not wait for the
-	// Session. What it gets is its own to keep.
+	// Handle gets the room's entries, in order and without repeats, and the events that
+	// interrupt that order. The Session's reader calls it, one call at a time, and
+	// reads nothing meanwhile: a slow Handle slows the node down, and the Session
+	// recovers if the node closes the connection. It must not wait for the Session. It
+	// may keep what it gets.
 	Handle func(Update)
 }
 
-// Follow joins a room and follows it until Leave, or until the Session ends. It
-// returns when all entries that the room held have been told, or with the error
-// of a node that refuses the room for good.
+// Follow joins a room and follows it until Leave or the end of the Session. It returns
+// when Handle has received all entries that the room had, or with the error if the node
+// refuses the room permanently.
 func (s *Session) Follow(ctx context.Context, name string, f Follow) error {
 	name, bad := protocol.Room(name)
 	if bad != nil {
@@ -61,7 +61,7 @@ func (s *Session) Follow(ctx context.Context, name string, f Follow) error {
 	}
 }
 
-// Leave stops following a room, and leaves it.
+// Leave leaves a room and stops following it.
 func (s *Session) Leave(name string) {
 	name, bad := protocol.Room(name)
 	if bad != nil {
@@ -78,9 +78,9 @@ func (s *Session) Leave(name string) {
 	}
 }
 
-// Do carries out a command that may be repeated without harm (history, rooms,
-// members) on whatever connection there is, and returns its reply. A refusal
-// that waiting doesn't mend is a *protocol.Error.
+// Do executes a command that is safe to repeat (history, rooms, members) on the current
+// or the next connection, and returns its reply. A permanent refusal is a
+// *protocol.Error.
 func (s *Session) Do(ctx context.Context, cmd protocol.ClientCommand) (Event, error) {
 	alone := false
 	for tries := 0; ; {
@@ -117,8 +117,8 @@ func (s *Session) connected(ctx context.Context) (*Conn, error) {
 	return s.when(ctx, func() (bool, error) { return true, nil })
 }
 
-// when waits until there is a connection and ok, which is called under the
-// lock, is true.
+// when waits until there is a connection and ok returns true; ok is called under the
+// lock.
 func (s *Session) when(ctx context.Context, ok func() (bool, error)) (*Conn, error) {
 	for {
 		s.mu.Lock()
@@ -143,11 +143,11 @@ func (s *Session) when(ctx context.Context, ok func() (bool, error)) (*Conn, err
 	}
 }
 
-// maxPause is the longest that a refused command is kept waiting for; a node
-// that asks for more is obeyed by giving up.
+// maxPause is the longest wait before a refused command is repeated; a longer one makes
+// the refusal final.
 const maxPause = time.Minute
 
-// retry decides whether a refused command is tried again, and after how long.
+// retry returns whether a refused command is repeated, and after which wait.
 func (s *Session) retry(refused *protocol.Error, tries int) (time.Duration, bool) {
 	pause := time.Duration(refused.RetryAfter) * time.Millisecond
 	switch refused.Code {

@@ -8,7 +8,7 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// join joins a room, or resumes it, unless that is under way.
+// join joins or recovers a room, unless a join is in flight.
 func (s *Session) join(c *Conn, r *room) {
 	s.mu.Lock()
 	if s.conn != c || s.rooms[r.name] != r || r.joining || r.err != nil {
@@ -21,7 +21,7 @@ func (s *Session) join(c *Conn, r *room) {
 	turn := r.turn
 	cmd := protocol.JoinCommand{Room: r.name, After: afterOf(r.cursor())}
 	s.mu.Unlock()
-	// Where the write fails the connection ends, and the next one joins.
+	// If the write fails the connection ends, and the next one joins.
 	_ = c.Request(cmd, func(e Event) {
 		if refused := e.Refused(); refused != nil {
 			s.joinRefused(c, r, turn, refused)
@@ -31,8 +31,8 @@ func (s *Session) join(c *Conn, r *room) {
 	})
 }
 
-// helloJoins are the rooms that a hello joins, as many as surely fit into a frame, with
-// their cursors; the others are joined by commands.
+// helloJoins returns the rooms for a hello to join with their cursors, as many as
+// certainly fit into a frame; the others are joined by commands.
 func (s *Session) helloJoins() map[string]string {
 	const most, each = 2048, len(`"":"",`)
 	s.mu.Lock()
@@ -51,8 +51,8 @@ func (s *Session) helloJoins() map[string]string {
 	return joins
 }
 
-// joinAllLocked notes which rooms the hello of a new connection has joined, and returns
-// those that are to be joined yet, and to be left again.
+// joinAllLocked records which rooms the hello of a new connection joins, and returns
+// the rooms that are still to be joined and those that are to be left.
 func (s *Session) joinAllLocked(c *Conn) (join []*room, leave []string) {
 	for name, r := range s.rooms {
 		r.lost()
@@ -71,8 +71,8 @@ func (s *Session) joinAllLocked(c *Conn) (join []*room, leave []string) {
 	return join, leave
 }
 
-// helloRoom returns the room that an answer is about which the hello asked for; nil
-// where it did not. turn is that of the join.
+// helloRoom returns the room of a reply to a join of the hello, with the turn of that
+// join; nil if the hello did not join it.
 func (s *Session) helloRoom(c *Conn, name string) (r *room, turn int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,9 +118,9 @@ func (s *Session) joined(c *Conn, r *room, turn int, e Event) error {
 	return nil
 }
 
-// awaitRest ends the wait for what follows a joined of messages as they stand once
-// nothing has come for Timing.Rest: its head may be the id of a change, which need not
-// come as an entry of its own. What a joined recovers ends with its head.
+// awaitRest ends the wait for the rest of a joined of messages as they stand, once
+// nothing has arrived for Timing.Rest: head may be the id of a change, which need not
+// be sent as an entry of its own. The rest of a recovery always ends with head.
 func (s *Session) awaitRest(c *Conn, r *room, turn int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,8 +131,8 @@ func (s *Session) awaitRest(c *Conn, r *room, turn int) {
 		time.AfterFunc(wait, func() { s.awaitRest(c, r, turn) }) // one short call; does nothing if c has ended
 		return
 	}
-	// The reply has its place among the entries, and is handled by the reader.
-	// Ends with the write.
+	// The reply has its place among the entries, and the reader handles it. The
+	// goroutine ends with the write.
 	go func() { _ = c.Request(protocol.PingCommand{}, func(Event) { s.restIsHere(c, r, turn) }) }()
 }
 
@@ -156,8 +156,8 @@ func (s *Session) restIsHere(c *Conn, r *room, turn int) {
 	}
 }
 
-// joinRefused tries again what may be taken later, and gives the room up
-// otherwise.
+// joinRefused schedules another join if the refusal is temporary, and else gives the
+// room up.
 func (s *Session) joinRefused(c *Conn, r *room, turn int, refused *protocol.Error) {
 	s.mu.Lock()
 	if s.rooms[r.name] != r || r.turn != turn {
@@ -188,12 +188,12 @@ func (s *Session) joinRefused(c *Conn, r *room, turn int, refused *protocol.Erro
 	s.tell(r, []Update{{Kind: KindEnded, Room: r.name, Err: r.err}})
 }
 
-// again is how long to wait before a command that was refused is tried again.
+// again returns the wait before a refused command is repeated.
 func (s *Session) again(refused *protocol.Error, tries int) time.Duration {
 	return time.Duration(refused.RetryAfter)*time.Millisecond + rand.N(s.opts.Timing.backoff(tries))
 }
 
-// older fetches the next older entries of a room that is filling.
+// older requests the next older messages of a room that is filling.
 func (s *Session) older(c *Conn, r *room, tries int) {
 	s.mu.Lock()
 	if s.conn != c || !r.filling {
@@ -217,10 +217,10 @@ func (s *Session) older(c *Conn, r *room, tries int) {
 	})
 }
 
-// maxTries bounds the tries where waiting may not help.
+// maxTries bounds the repeats of commands for which waiting may not help.
 const maxTries = 5
 
-// fill takes a page of older entries; an error, which is no page, ends it.
+// fill adds a page of older messages; an error event ends the filling.
 func (s *Session) fill(c *Conn, r *room, e Event) error {
 	var page protocol.HistoryEvent
 	if e.Type == protocol.History {
@@ -254,7 +254,7 @@ func (s *Session) fill(c *Conn, r *room, e Event) error {
 	return nil
 }
 
-// live takes an entry that came by itself.
+// live handles an entry that arrived as an event.
 func (s *Session) live(c *Conn, e Entry) {
 	s.mu.Lock()
 	r := s.rooms[e.Room]
@@ -275,7 +275,7 @@ func (s *Session) live(c *Conn, e Entry) {
 	}
 }
 
-// reset begins a room anew whose log was replaced.
+// reset starts a room over whose log was replaced.
 func (s *Session) reset(c *Conn, name string) {
 	s.mu.Lock()
 	r := s.rooms[name]
@@ -293,8 +293,8 @@ func (s *Session) reset(c *Conn, name string) {
 	s.join(c, r)
 }
 
-// tell hands updates to the user, and lets Follow return after the first; called by
-// the Session's reader alone, without a lock, so they stay in order.
+// tell passes updates to the caller's handler, and lets Follow return after the first.
+// Only the Session's reader calls it, without a lock, so updates stay in order.
 func (s *Session) tell(r *room, updates []Update) {
 	if r.handle != nil {
 		for _, u := range updates {

@@ -8,27 +8,27 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Why a Session leaves a connection that has not ended.
+// Reasons to leave a connection that has not ended.
 var (
 	errStalled = errors.New("the node does not answer")
 	errCutOff  = errors.New("the node can't reach Redis, and others can")
 )
 
-// cutOffFor is how long a node that said it can't reach Redis is not moved to
-// for that reason; so a Session that finds all nodes cut off stays where it is.
+// cutOffFor is how long the Session does not move to a node that has reported the loss
+// of Redis; so it stays where it is if all nodes have lost Redis.
 const cutOffFor = 30 * time.Second
 
-// stalled looks for another connection because a command has had no answer for
-// Timing.Stall: the way to the node may be dead although others' messages still
-// arrive. It stops when the answer comes.
+// stalled starts the search for another connection after a command had no reply for
+// Timing.Stall: the path to the node may be dead although events still arrive from it.
+// The search ends when the reply arrives.
 func (s *Session) stalled(c *Conn) {
 	s.seek(c, errStalled, func() []string { return s.candidates(false) }, func(int) bool {
 		return c.unanswered(s.opts.Timing.Stall) > 0
 	})
 }
 
-// catchingUp reports whether the node is still delivering what a joined promised;
-// replies may come behind it.
+// catchingUp reports whether the node is still sending the rest of a joined, behind
+// which replies wait.
 func (s *Session) catchingUp(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,9 +43,9 @@ func (s *Session) catchingUp(c *Conn) bool {
 	return false
 }
 
-// brokerStatus takes what the node says of its connection to Redis. A node that has
-// been cut off for some seconds names those that are not: the Session tries them a few
-// times, but those that were cut off themselves lately.
+// brokerStatus handles a status event. A node that has been without Redis for some
+// seconds names others that reach it; the Session tries these a few times, except those
+// that lost Redis recently.
 func (s *Session) brokerStatus(c *Conn, st protocol.StatusEvent) {
 	s.mu.Lock()
 	if st.Broker != protocol.BrokerDown {
@@ -72,14 +72,14 @@ func (s *Session) brokerStatus(c *Conn, st protocol.StatusEvent) {
 	s.seek(c, errCutOff, func() []string {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.refugesLocked() // those of the newest status
+		return s.refugesLocked() // the nodes of the newest status
 	}, func(pass int) bool {
 		return pass < maxTries && s.isCutOff()
 	})
 }
 
-// refugesLocked are the URLs of nodes that reach Redis, as the node said last, without
-// those that were cut off themselves lately.
+// refugesLocked returns the URLs of the nodes that reach Redis according to the newest
+// status, without those that lost Redis recently.
 func (s *Session) refugesLocked() []string {
 	list := newCandidates(s.opts.URL, s.tls)
 	for _, n := range s.refuges {
@@ -90,8 +90,7 @@ func (s *Session) refugesLocked() []string {
 	return list.urls
 }
 
-// isCutOff reports whether the node has said that it can't reach Redis, and not
-// yet that it can.
+// isCutOff reports whether the node's newest status is that it has lost Redis.
 func (s *Session) isCutOff() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,9 +98,9 @@ func (s *Session) isCutOff() bool {
 	return down
 }
 
-// seek looks for a connection beside c, and moves to the first that welcomes this
-// user, so that c is not missed if there is none. needed is asked before each pass
-// over the URLs, and before the move. One search is under way at a time.
+// seek searches for a connection beside c, and moves to the first node that welcomes
+// this user; c stays in use until then. needed is called before each pass over the
+// URLs, and before the move. Only one search runs at a time.
 func (s *Session) seek(c *Conn, why error, urls func() []string, needed func(pass int) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +109,7 @@ func (s *Session) seek(c *Conn, why error, urls func() []string, needed func(pas
 	}
 	s.seeking = c
 	ctx, cancel := context.WithCancel(s.ctx)
-	// Ends with c, or with the Session; run waits for it.
+	// The search ends with c or with the Session; run waits for it.
 	s.seekers.Go(func() {
 		defer cancel()
 		go func() { // ends with the search
@@ -157,7 +156,7 @@ func (s *Session) look(ctx context.Context, c *Conn, why error, urls func() []st
 	}
 }
 
-// moveTo ends c, and leaves next for run to go on with.
+// moveTo ends c, and leaves next as the standby for run.
 func (s *Session) moveTo(c, next *Conn, why error) {
 	s.mu.Lock()
 	if s.conn != c || s.err != nil {
@@ -170,8 +169,7 @@ func (s *Session) moveTo(c, next *Conn, why error) {
 	_ = c.end(why)
 }
 
-// takeStandby returns the connection that a search has found; nil where there is
-// none.
+// takeStandby returns the connection that a search has found; nil if there is none.
 func (s *Session) takeStandby() *Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()

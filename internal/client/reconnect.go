@@ -13,20 +13,20 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// loss is what the end of a connection, or a failed try to get one, asks of the
-// client.
+// loss is how a client reacts to the end of a connection, or to a failed try to
+// connect.
 type loss struct {
-	// final: trying again can't help.
+	// final: further tries can't succeed.
 	final bool
 	// stay: the same node is as good as another.
 	stay bool
-	// The next try comes after least and a random part of spread; spread
-	// beyond the first try is the backoff's, if that is longer.
+	// The next try follows after least plus a random part of spread. After the first
+	// try spread is at least the backoff.
 	least, spread time.Duration
 }
 
-// closeMeanings are the close codes that a client does something about, or that
-// end it; after all others it reconnects (the protocol's table of close codes).
+// closeMeanings maps the close codes that end the Session or need a special reaction;
+// after all others it reconnects (docs/protocol.md, close codes).
 var closeMeanings = map[int]struct {
 	final bool
 	words string
@@ -43,13 +43,13 @@ var closeMeanings = map[int]struct {
 	protocol.CloseAbuse:          {false, "the node found this client too fast"},
 }
 
-// ClosedError is a connection's end as the node put it in its close frame.
+// ClosedError is the end of a connection by a close frame of the node.
 type ClosedError struct {
 	Code   int
 	Reason string
 }
 
-// Error puts the code into words, with the node's reason.
+// Error explains the code, and appends the node's reason.
 func (e *ClosedError) Error() string {
 	words := closeMeanings[e.Code].words
 	if words == "" {
@@ -61,7 +61,7 @@ func (e *ClosedError) Error() string {
 	return words
 }
 
-// judge decides what a loss means.
+// judge returns the reaction to an error.
 func (s *Session) judge(err error) loss {
 	t := &s.opts.Timing
 	soon := loss{spread: t.First}
@@ -92,22 +92,21 @@ func (s *Session) judge(err error) loss {
 	return soon
 }
 
-// search is the way from one connection to the next: which node is tried when.
+// search decides which node to try next, and when.
 type search struct {
 	timing *Timing
-	random func(time.Duration) time.Duration // at least 0 and less than what is given
+	random func(time.Duration) time.Duration // a random duration of at least 0 and less than the argument
 	now    func() time.Time
 	urls   []string
-	tried  int // tries so far
-	failed int // tries that failed in a row, those before this search too
-	// closed are the nodes that told when they can be tried again (Retry-After).
+	tried  int // tries of this search
+	failed int // consecutive failures, including those before this search
+	// closed holds the nodes that sent Retry-After, with the time it gave.
 	closed map[string]time.Time
 }
 
-// next is the node to try now, and how long to wait before. Each wait is of full
-// jitter, so that clients that lost one node together don't come as one; a
-// node that told when to come again is passed over for those that did not, and
-// not tried sooner.
+// next returns the node to try and how long to wait before. Waits have full jitter, so
+// that clients which lost a node together do not return together. Nodes that sent
+// Retry-After are tried after the others, and not before that time.
 func (w *search) next(l loss) (url string, wait time.Duration) {
 	spread := l.spread
 	if w.failed > 0 {
@@ -119,7 +118,7 @@ func (w *search) next(l loss) (url string, wait time.Duration) {
 	}
 	w.failed++
 	due := w.now().Add(wait)
-	var opens time.Time // of url
+	var opens time.Time // when url may be tried
 	for i := range w.urls {
 		candidate := w.urls[(w.tried+i)%len(w.urls)]
 		at := w.closed[candidate]
@@ -132,17 +131,17 @@ func (w *search) next(l loss) (url string, wait time.Duration) {
 		}
 	}
 	w.tried++
-	if opens.After(due) { // all told to come later
+	if opens.After(due) { // all nodes sent Retry-After
 		wait = opens.Sub(w.now()) + w.random(w.timing.Spread)
 	}
 	return url, wait
 }
 
-// mostPatience is how often the time for a connection is doubled at most.
+// mostPatience bounds how often the timeout of a connection is doubled.
 const mostPatience = 2
 
-// patient returns timings for a try after so many that took too long: on a slow line
-// the time that is right for leaving a frozen node is too short for any node.
+// patient returns the timings for a try after so many timeouts. On a slow link, a
+// timeout that suits the detection of a frozen node is too short for every node.
 func (t Timing) patient(timeouts int) Timing {
 	n := min(timeouts, mostPatience)
 	t.Handshake <<= n
@@ -150,18 +149,18 @@ func (t Timing) patient(timeouts int) Timing {
 	return t
 }
 
-// isTimeout reports whether a try to connect took too long.
+// isTimeout reports whether a try to connect timed out.
 func isTimeout(err error) bool {
 	var timeout net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errSilent) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// backoff is the longest wait after so many failures.
+// backoff returns the longest wait after so many failures.
 func (t *Timing) backoff(failures int) time.Duration {
 	return min(t.BackoffMax, t.Backoff<<min(failures, 16))
 }
 
-// refused notes what a node told by an answer that was no upgrade.
+// refused records the Retry-After of an answer that was no upgrade.
 func (w *search) refused(err error) {
 	var e *UnreachableError
 	if errors.As(err, &e) && e.RetryAfter > 0 {
@@ -172,8 +171,8 @@ func (w *search) refused(err error) {
 	}
 }
 
-// connect tries node after node until one welcomes this user, or an error is
-// final. attempt is how many tries failed just before.
+// connect tries nodes until one welcomes this user, or an error is final. attempt is
+// the number of tries that failed just before.
 func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, error) {
 	first := s.Node() == protocol.Node{}
 	way := &search{timing: &s.opts.Timing, random: rand.N[time.Duration], now: time.Now, urls: s.candidates(l.stay), failed: attempt}
@@ -223,8 +222,8 @@ func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, erro
 	}
 }
 
-// asksToWait reports whether a node answered, and meant "not now"; what is not
-// there, or no node, is waited for only by a Session that was welcomed before.
+// asksToWait reports whether a node answered with a temporary refusal. For nodes that
+// are absent, or no nodes at all, only a Session that was welcomed before waits.
 func asksToWait(err error) bool {
 	var refused *protocol.Error
 	var closed *ClosedError
@@ -232,9 +231,9 @@ func asksToWait(err error) bool {
 	return errors.As(err, &refused) || errors.As(err, &closed) || errors.As(err, &busy) && busy.RetryAfter > 0
 }
 
-// credentials are the options for saying hello as the same user as before. The name
-// goes with the token, for a node where the token no longer holds; yield gives it up
-// where somebody took it meanwhile.
+// credentials returns the options of a hello as the same user as before. The name goes
+// with the token, for a node where the token is not valid any more; yield drops the
+// name if another user has it by now.
 func (s *Session) credentials() Options {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,9 +244,9 @@ func (s *Session) credentials() Options {
 	return opts
 }
 
-// yield gives up what a node refuses in the hello of a user whom it had
-// welcomed before, where the user did not insist on it, and reports whether it
-// did: a name that somebody took, a token of a cluster that lost its secret.
+// yield drops what a node refuses in the hello of a user that was welcomed before,
+// unless the caller asked for it, and reports whether it did: a name that another user
+// has, or a token of a cluster that lost its secret.
 func (s *Session) yield(opts *Options, err error) bool {
 	var refused *protocol.Error
 	if !errors.As(err, &refused) {
@@ -264,7 +263,7 @@ func (s *Session) yield(opts *Options, err error) bool {
 	return false
 }
 
-// sleep waits, unless ctx is done before.
+// sleep waits for d, or until ctx is done.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

@@ -6,22 +6,22 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// What an Update tells.
+// The kinds of updates.
 const (
 	// KindEntry: Entry is the next entry of the room.
 	KindEntry Kind = iota
-	// KindGap: the room could not be resumed where it was left; entries are
-	// missing before the next one.
+	// KindGap: the room could not be recovered from its cursor; entries are missing
+	// before the next one.
 	KindGap
-	// KindReset: the room's log is no longer the one that was followed; what
-	// was told of it is void, and what comes is the new log's newest part.
+	// KindReset: the room's log was replaced. Updates so far are void; the newest part
+	// of the new log follows.
 	KindReset
-	// KindEnded: the node refuses the room for good; Err says why. It is the
-	// last update.
+	// KindEnded: the node refuses the room permanently; Err is why. It is the last
+	// update.
 	KindEnded
 )
 
-// Kind says what an Update tells.
+// Kind is the kind of an Update.
 type Kind int
 
 // Update is one step of a followed room.
@@ -32,41 +32,41 @@ type Update struct {
 	Err   error
 }
 
-// room is one room that a Session is in. Its Session's mu guards all of it but
-// the constants on top.
+// room is one room of a Session. The Session's mu guards all of it but the constants at
+// the top.
 type room struct {
 	name   string
-	after  protocol.Cursor // from where the user wants it; none for the newest
-	newest int             // how many entries the user wants first, where after is none
-	handle func(Update)    // nil where nobody listens
+	after  protocol.Cursor // where the caller begins; not Given for the newest entries
+	newest int             // how many entries the caller gets first, if after is not Given
+	handle func(Update)    // nil if the caller does not follow the room
 	ready  chan struct{}
 
-	begun   bool  // the first entries are with the user, or on their way
+	begun   bool  // the first entries were passed on, or are about to be
 	open    bool  // ready is closed
-	err     error // why the node refuses the room for good
-	joining bool  // a join is under way, or will be
+	err     error // the permanent refusal
+	joining bool  // a join is in flight or scheduled
 	joined  bool  // on the Session's connection
-	tries   int   // joins refused in a row
-	turn    int   // counts joins: only the newest one's answer is taken
-	hello   *Conn // whose hello was the newest join; nil for a command
-	// anew: the next joined is a beginning, not a resumption.
+	tries   int   // consecutive refused joins
+	turn    int   // numbers the joins: only the reply to the newest one counts
+	hello   *Conn // the connection whose hello was the newest join; nil for a command
+	// anew: the next joined begins the room, it does not recover it.
 	anew bool
-	// last is the cursor; it moves with every entry that comes.
+	// last is the cursor; it moves with every entry received.
 	last protocol.Cursor
 
-	// more: the last joined did not hold all entries up to head; they follow. Where
-	// they are messages as they stand, the entry of the head may follow them, which
-	// shows that they are complete.
+	// more: the rest of the last joined, up to head, follows as events. If it is of
+	// messages as they stand, the entry of head may follow them, which shows that they
+	// are complete.
 	more  bool
 	stand bool
 	head  protocol.ID
-	moved time.Time // when the newest of them came
+	moved time.Time // when the newest of them arrived
 
-	// While gathering, the newest entries are not complete, and nothing is told:
-	// old is what there is so far.
+	// gathering: the newest entries are not complete yet, and nothing is passed on. old
+	// holds those received so far.
 	gathering bool
-	// While filling, older entries than those of joined are fetched, and nothing
-	// is told: old is what there is so far, fresh what has come since.
+	// filling: older messages are being requested, and nothing is passed on. old holds
+	// those received so far, fresh the entries that arrived meanwhile.
 	filling    bool
 	old, fresh []Entry
 }
@@ -78,27 +78,26 @@ func newRoom(name string, f Follow, after protocol.Cursor) *room {
 	}
 }
 
-// maxFresh bounds what is kept while older entries are fetched: past it, the
-// user gets no more of those.
+// maxFresh bounds the entries kept while older ones are requested; beyond it, no more
+// older ones are.
 const maxFresh = 1000
 
-// lost notes that the connection is gone. What has arrived is kept: the next
-// join goes on behind it.
+// lost records the end of the connection. Received entries are kept; the next join
+// continues after them.
 func (r *room) lost() {
 	r.joining, r.joined, r.more = false, false, false
 }
 
-// restart forgets the place in the log, and what was not told.
+// restart drops the cursor, and the entries not passed on.
 func (r *room) restart() {
 	r.anew, r.after, r.last = true, protocol.Cursor{}, protocol.Cursor{}
 	r.gathering, r.filling, r.old, r.fresh = false, false, nil, nil
 }
 
-// begin notes that there is nothing to wait for before the user is told; tell closes
-// ready when that is done.
+// begin records that updates may be passed on; tell closes ready after the first.
 func (r *room) begin() { r.begun = true }
 
-// afterOf writes a cursor as join and hello have it.
+// afterOf returns a cursor in the form of join and hello.
 func afterOf(c protocol.Cursor) string {
 	if !c.Given {
 		return ""
@@ -106,7 +105,7 @@ func afterOf(c protocol.Cursor) string {
 	return c.ID.Head()
 }
 
-// cursor is where the next join begins.
+// cursor returns where the next join begins.
 func (r *room) cursor() protocol.Cursor {
 	if r.anew && !r.begun {
 		return r.after
@@ -122,7 +121,8 @@ func (r *room) entries(list []Entry) []Update {
 	return updates
 }
 
-// resumed takes a joined: what it holds, and what it says about what it doesn't.
+// resumed handles a joined and returns the updates: its entries, and what its flags
+// mean.
 func (r *room) resumed(j protocol.JoinedEvent, head protocol.ID, list []Entry) []Update {
 	before := r.cursor()
 	first := r.anew
@@ -141,7 +141,7 @@ func (r *room) resumed(j protocol.JoinedEvent, head protocol.ID, list []Entry) [
 			return r.keep(since(list, before.ID.Seq))
 		}
 		r.gathering, r.filling, r.old, r.fresh = false, false, nil, nil
-		first, before = true, protocol.Cursor{} // nothing was told: begin once more
+		first, before = true, protocol.Cursor{} // nothing was passed on yet: begin again
 	}
 	if first && !before.Given {
 		return r.firstEntries(list)
@@ -159,7 +159,7 @@ func (r *room) resumed(j protocol.JoinedEvent, head protocol.ID, list []Entry) [
 		}
 		return append(gap, r.entries(list)...)
 	case otherLog(before.ID, head, list):
-		if !first { // else the user's own cursor is of another log
+		if !first { // else the caller's own cursor is of another log
 			gap[0].Kind = KindReset
 		}
 		return append(gap, r.entries(list)...)
@@ -167,9 +167,9 @@ func (r *room) resumed(j protocol.JoinedEvent, head protocol.ID, list []Entry) [
 	return append(gap, r.entries(since(list, before.ID.Seq))...)
 }
 
-// firstEntries begins with the room's newest entries.
+// firstEntries begins with the newest entries of the room.
 func (r *room) firstEntries(list []Entry) []Update {
-	if r.begun { // anew after a reset
+	if r.begun { // after a reset
 		return r.entries(list)
 	}
 	r.gathering, r.old = true, list
@@ -179,8 +179,8 @@ func (r *room) firstEntries(list []Entry) []Update {
 	return r.gathered()
 }
 
-// gathered ends the gathering of the newest entries: they are told, or older
-// ones are fetched first.
+// gathered ends the gathering of the newest entries: it returns them, or starts to fill
+// with older ones.
 func (r *room) gathered() []Update {
 	list := r.old
 	r.gathering, r.old = false, nil
@@ -192,7 +192,7 @@ func (r *room) gathered() []Update {
 	return nil
 }
 
-// keep keeps entries that are not told yet.
+// keep keeps entries that are not passed on yet.
 func (r *room) keep(list []Entry) []Update {
 	switch {
 	case r.filling:
@@ -201,7 +201,7 @@ func (r *room) keep(list []Entry) []Update {
 			return r.filled()
 		}
 		return nil
-	case len(r.old)+len(list) > maxFresh: // a room this busy has no newest entries to wait for
+	case len(r.old)+len(list) > maxFresh: // a room this busy does not wait for its newest entries
 		list = append(r.old, list...)
 		r.gathering, r.old = false, nil
 		r.begin()
@@ -214,8 +214,8 @@ func (r *room) keep(list []Entry) []Update {
 	return r.gathered()
 }
 
-// otherLog tells from what came in place of the entries after a cursor whether
-// the cursor is of a log that is no more.
+// otherLog reports whether a cursor belongs to another log, judging by the entries
+// received in place of those after it.
 func otherLog(cursor, head protocol.ID, list []Entry) bool {
 	if head.Seq < cursor.Seq {
 		return true
@@ -235,7 +235,7 @@ func since(list []Entry, seq int64) []Entry {
 	return list
 }
 
-// filled ends the fetching of older entries.
+// filled ends the filling and returns its updates.
 func (r *room) filled() []Update {
 	list := append(r.old[max(0, len(r.old)-r.newest):], r.fresh...)
 	r.filling, r.old, r.fresh = false, nil, nil
@@ -243,11 +243,11 @@ func (r *room) filled() []Update {
 	return r.entries(list)
 }
 
-// next takes an entry that came by itself. ask is true where entries before it
-// are missing: the node promises that they never are, but a deleted one is.
+// next handles an entry that arrived as an event. ask is true if entries before it are
+// missing: a node never skips any but deleted ones.
 func (r *room) next(e Entry) (updates []Update, ask bool) {
 	if !r.joined || e.At.Seq <= r.last.ID.Seq {
-		return nil, false // the joined to come holds it, or it was told
+		return nil, false // the next joined will have it, or it was passed on
 	}
 	if r.more && e.At.Seq > r.head.Seq {
 		updates = r.caughtUp()
@@ -258,7 +258,7 @@ func (r *room) next(e Entry) (updates []Update, ask bool) {
 	r.last = protocol.At(e.At)
 	r.moved = time.Now()
 	if r.more && r.stand && e.At == r.head && protocol.Says(e.Kind) {
-		return append(updates, r.caughtUp()...), false // the messages contain this change
+		return append(updates, r.caughtUp()...), false // the messages include this change
 	}
 	if r.gathering || r.filling {
 		updates = append(updates, r.keep([]Entry{e})...)
@@ -271,7 +271,7 @@ func (r *room) next(e Entry) (updates []Update, ask bool) {
 	return updates, false
 }
 
-// caughtUp notes that all entries up to the head of the last joined are here.
+// caughtUp records that all entries up to the head of the last joined have arrived.
 func (r *room) caughtUp() []Update {
 	if !r.more {
 		return nil
@@ -280,8 +280,8 @@ func (r *room) caughtUp() []Update {
 	return r.complete()
 }
 
-// complete ends the wait for the rest of a joined. The cursor stays where it is: should
-// something be missing nevertheless, the next entry shows it.
+// complete ends the wait for the rest of a joined. The cursor stays: if anything is
+// missing after all, the next entry shows it.
 func (r *room) complete() []Update {
 	r.more = false
 	if r.gathering {

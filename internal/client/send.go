@@ -11,29 +11,28 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// NewKey makes a key for one message.
+// NewKey returns a random key.
 func NewKey() string { return rand.Text() }
 
-// ErrUnknown tells that a message was sent but never acknowledged, so it may or
-// may not be in the room.
+// ErrUnknown reports that a message was sent but never acknowledged: it may be in the
+// room or not.
 var ErrUnknown = errors.New("it is not known whether the message was taken")
 
-// Send says something in a room, which it joins first where the Session is not
-// in it. It returns when the message is acknowledged, however many connections
-// that takes, always under the same key, so the room takes it once. Otherwise the
-// error is a *protocol.Error where the message is refused for good, by a node or,
-// beyond the limits of the welcome, before it is sent; the Session's end; or ctx's;
-// with ErrUnknown where the message may have been taken. What is not UTF-8 in text
-// is replaced by U+FFFD.
+// Send sends a message to a room, which it joins first if necessary. It returns when
+// the message is acknowledged, over as many connections as that takes, always under the
+// same key, so the room accepts it once. Otherwise the error is a *protocol.Error if
+// the message is refused permanently, by a node or, beyond the limits of the welcome,
+// before it is sent; the end of the Session; or ctx's; with ErrUnknown if the message
+// may have been accepted. Invalid UTF-8 in text is replaced by U+FFFD.
 //
-// Messages that one goroutine sends to a room are entered in that order: the next
-// is sent when the one before is acknowledged, since a refusal that has to be
-// tried again would else let later ones pass. Calls in parallel have no order.
+// Messages that one goroutine sends to a room enter the log in that order: each is sent
+// after the acknowledgement of the one before, because later ones could overtake a
+// message that is refused and repeated. Concurrent calls have no order.
 //
-// A Session whose token no longer holds goes on as a new user ([Notice].Renewed).
-// A message of the old user that was not acknowledged is then looked for among the
-// room's newest entries; where it is not found, the error is ErrUnknown, as sending
-// it again as another user might enter it twice.
+// A Session whose token is not valid any more continues as a new user
+// ([Notice].Renewed). An unacknowledged message of the old user is then searched for
+// among the newest entries of the room. If it is not found the error is ErrUnknown:
+// sending it again as another user might enter it twice.
 func (s *Session) Send(ctx context.Context, name, text, key string) (protocol.SentEvent, error) {
 	name, bad := protocol.Room(name)
 	if bad != nil {
@@ -52,16 +51,16 @@ func (s *Session) Send(ctx context.Context, name, text, key string) (protocol.Se
 	return sent, err
 }
 
-// replacement stands for what is not UTF-8 (U+FFFD).
+// replacement replaces invalid UTF-8 (U+FFFD).
 const replacement = "\ufffd"
 
-// outgoing is a message on its way.
+// outgoing is a message that is being sent.
 type outgoing struct {
 	cmd    protocol.SendCommand
-	author string // id of the user as whom it was written first; "" before that
-	tries  int    // refusals in a row that ask for another try
-	absent int    // times that the node said not_joined
-	alone  bool   // a connection ended by its fault or another's: it goes alone
+	author string // id of the user as which it was first written; "" before
+	tries  int    // consecutive temporary refusals
+	absent int    // not_joined errors so far
+	alone  bool   // a connection ended with it in flight by the fault of some command: it is sent alone
 }
 
 func (s *Session) deliver(ctx context.Context, m *outgoing) (protocol.SentEvent, error) {
@@ -106,8 +105,8 @@ func (s *Session) deliver(ctx context.Context, m *outgoing) (protocol.SentEvent,
 	}
 }
 
-// find looks among the newest entries of the room for a message that was written
-// as a user who the Session no longer is.
+// find searches the newest entries of the room for a message that was sent as the user
+// that the Session was before.
 func (s *Session) find(ctx context.Context, m *outgoing) (protocol.SentEvent, error) {
 	unknown := fmt.Errorf("%w: the node no longer knows who sent it", ErrUnknown)
 	e, err := s.Do(ctx, protocol.HistoryCommand{Room: m.cmd.Room, Limit: protocol.MaxHistory})
@@ -130,13 +129,13 @@ func (s *Session) find(ctx context.Context, m *outgoing) (protocol.SentEvent, er
 	return protocol.SentEvent{}, unknown
 }
 
-// call sends a command and waits for its answer. The error is ErrLost where the
-// connection ended before, a *protocol.Error where the command can't be sent or
-// ended the connection by its own fault.
+// call sends a command and waits for its reply. The error is ErrLost if the connection
+// ended before, or a *protocol.Error if the command can't be sent or ended the
+// connection by its own fault.
 //
-// A connection that ends by the fault of one of several commands does not tell
-// which one it was. Each of them is then marked alone, and sent while no other
-// is under way: the one that ends a connection again is at fault, and fails.
+// The end of a connection by a bad command does not say which command that was. Each
+// one in flight is then marked alone and sent while no other is in flight; the one that
+// ends a connection again is the bad one, and fails.
 func (s *Session) call(ctx context.Context, c *Conn, cmd protocol.ClientCommand, alone *bool) (Event, error) {
 	if bad := fits(cmd, c.Welcome().Limits); bad != nil {
 		return Event{}, bad
@@ -150,7 +149,7 @@ func (s *Session) call(ctx context.Context, c *Conn, cmd protocol.ClientCommand,
 	}
 	defer s.gate.Release(share)
 	if c.over() {
-		return Event{}, ErrLost // while this waited
+		return Event{}, ErrLost // the connection ended while this waited
 	}
 	e, err := c.call(ctx, cmd, func() { s.stalled(c) }, func() bool { return s.catchingUp(c) })
 	if err == nil || ctx.Err() != nil {
@@ -165,10 +164,10 @@ func (s *Session) call(ctx context.Context, c *Conn, cmd protocol.ClientCommand,
 	return Event{}, err
 }
 
-// gateWidth is how many commands may be under way at once.
+// gateWidth bounds the commands in flight.
 const gateWidth = 1 << 20
 
-// refused waits until the message may be tried again; its error is final.
+// refused waits until the message may be sent again; its error is final.
 func (s *Session) refused(ctx context.Context, c *Conn, r *room, m *outgoing, refused *protocol.Error) error {
 	if refused.Code == protocol.CodeNotJoined && m.absent < maxTries {
 		m.absent++
@@ -190,7 +189,7 @@ func (s *Session) refused(ctx context.Context, c *Conn, r *room, m *outgoing, re
 	return sleep(ctx, wait)
 }
 
-// member waits until the Session is in the room, which it joins if need be.
+// member waits until the Session is in the room, and joins it if necessary.
 func (s *Session) member(ctx context.Context, name string) (*Conn, *room, error) {
 	s.mu.Lock()
 	r, c := s.rooms[name], s.conn
@@ -204,7 +203,7 @@ func (s *Session) member(ctx context.Context, name string) (*Conn, *room, error)
 	}
 	c, err := s.when(ctx, func() (bool, error) {
 		if now := s.rooms[name]; now != nil {
-			r = now // another may follow it meanwhile
+			r = now // another goroutine may follow it meanwhile
 		}
 		return r.joined, r.err
 	})
@@ -221,7 +220,7 @@ func (s *Session) join1(c *Conn, r *room) {
 	}
 }
 
-// paced waits until the user may send another message.
+// paced waits until the rate limit allows another message.
 func (s *Session) paced(ctx context.Context) error {
 	s.mu.Lock()
 	pace := s.pace
@@ -232,8 +231,8 @@ func (s *Session) paced(ctx context.Context) error {
 	return sleep(ctx, pace.Reserve().Delay())
 }
 
-// exhausted notes that the node counts more than this Session knew of, as where
-// the user has other connections.
+// exhausted empties the local rate limit: the node counts more messages than this
+// Session sent, as when the user has other connections.
 func (s *Session) exhausted() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,8 +244,8 @@ func (s *Session) exhausted() {
 	}
 }
 
-// fits refuses what is beyond the limits of a node: a longer text it would refuse
-// itself, and for a larger frame it would close the connection.
+// fits refuses a command beyond the limits of a node: the node would refuse a longer
+// text, and close the connection on a larger frame.
 func fits(cmd protocol.ClientCommand, l protocol.Limits) *protocol.Error {
 	if l.Text <= 0 {
 		return nil

@@ -12,58 +12,58 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// ErrClosed tells that the Session was closed by its user.
+// ErrClosed reports that Close ended the Session.
 var ErrClosed = errors.New("the session is closed")
 
-// Session is a user's presence in the chat that outlives connections. When its
-// node is lost it goes on at another, with its rooms resumed where they were.
-// It ends with Close, or with an error that trying again can't mend.
+// Session is a user that stays in the chat over many connections. When its node is lost
+// it continues at another one, with its rooms recovered. It ends with Close, or with an
+// error that further tries can't change.
 type Session struct {
 	opts   Options
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	done   chan struct{} // closed when run has returned
-	// gate lets one command alone be under way; see call.
+	// gate lets a single command be in flight; see call.
 	gate    *semaphore.Weighted
 	seekers sync.WaitGroup // searches for a better connection; run waits for them
 
-	// mu is taken before a Conn's, and not held while anything is written or told.
+	// mu is taken before a Conn's mu, and not held during writes and callbacks.
 	mu      sync.Mutex // guards the fields below
-	err     error      // why it ended; nil while it lives
-	conn    *Conn      // nil while there is none
+	err     error      // why it ended; nil before
+	conn    *Conn      // nil between connections
 	changed chan struct{}
 	rooms   map[string]*room
 	nodes   []protocol.Node
-	node    protocol.Node // where it is, or was last; its URL is the one that was dialed
-	tls     bool          // it was given, or has been at, a URL with TLS, and takes no other
+	node    protocol.Node // the current or last node, with the URL that was dialed
+	tls     bool          // a URL with TLS was given or used, so no other is
 	user    protocol.User
 	token   string
 	pace    *rate.Limiter // nil without a limit
-	seeking *Conn         // beside which another connection is looked for
-	standby *Conn         // which was found, and is for run to go on with
-	// cutOff holds the nodes that said they can't reach Redis, and when.
+	seeking *Conn         // the connection beside which a search runs
+	standby *Conn         // the result of a search, for run to continue with
+	// cutOff holds the nodes that reported the loss of Redis, and when.
 	cutOff  map[string]time.Time
-	refuges []protocol.Node // those that reach Redis, as a cut-off node said last
+	refuges []protocol.Node // nodes that reach Redis, by the newest status
 }
 
-// Notice is news of a Session's connection.
+// Notice reports a change of the Session's connection.
 type Notice struct {
-	// Node is where the Session is now, with the URL that was dialed; where Err
-	// is set, where it was.
+	// Node is the current node, with the URL that was dialed; if Err is set, the last
+	// one.
 	Node protocol.Node
-	// Err is why the connection was lost, or why a try to get another
-	// failed; the Session tries on. It is nil when there is a connection.
+	// Err is why the connection was lost, or a try to get another one failed; the
+	// Session keeps trying. It is nil when there is a connection.
 	Err error
-	// Again tells that it is not the Session's first connection.
+	// Again reports that it is not the Session's first connection.
 	Again bool
-	// Renewed tells that the token did not hold any more, so that the Session is
-	// another user than before, or than was asked for.
+	// Renewed reports that the token was not valid, so the Session is another user than
+	// before, or than asked for.
 	Renewed bool
 }
 
-// Open connects as Dial does, and begins a Session. A node that is not there, or
-// that refuses the hello, is an error; one that is full, or has lost Redis, is
-// tried again until ctx is done. ctx bounds only the opening.
+// Open connects as Dial does, and begins a Session. An absent node, or a refused hello,
+// is an error; while the node is full or has lost Redis, Open tries again until ctx is
+// done. ctx bounds only the opening.
 func Open(ctx context.Context, opts Options) (*Session, error) {
 	opts.Timing.fill()
 	s := &Session{opts: opts, tls: usesTLS(opts.URL), done: make(chan struct{}), rooms: make(map[string]*room)}
@@ -75,12 +75,12 @@ func Open(ctx context.Context, opts Options) (*Session, error) {
 		return nil, err
 	}
 	s.attach(c)
-	go s.run(c) // owns the connections; stopped by Close or a final error; Close waits for it
+	go s.run(c) // owns the connections; ends after Close or a final error; Close waits for it
 	return s, nil
 }
 
-// Close ends the Session and waits until it has. It must not be called from one
-// of the Session's handlers.
+// Close ends the Session and waits for its goroutines. A handler of the Session must
+// not call it.
 func (s *Session) Close() {
 	s.fail(ErrClosed)
 	<-s.done
@@ -89,38 +89,38 @@ func (s *Session) Close() {
 // Done is closed when the Session has ended; Err then says why.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
-// Err returns why the Session ended; nil while it lives.
+// Err returns why the Session ended; nil before.
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
-// User returns who the Session is.
+// User returns the user that the Session is.
 func (s *Session) User() protocol.User {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.user
 }
 
-// Token returns the token by which the same user may come again.
+// Token returns the token that makes the same user of a later Session.
 func (s *Session) Token() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.token
 }
 
-// Node returns where the Session is, or was last while it looks for another.
+// Node returns the current node, or the last one between connections.
 func (s *Session) Node() protocol.Node {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.node
 }
 
-// run holds a connection for as long as the Session lives; the first is attached.
+// run keeps a connection while the Session lives; the first is attached already.
 func (s *Session) run(c *Conn) {
 	defer close(s.done)
-	defer s.seekers.Wait() // none begins once err is set
+	defer s.seekers.Wait() // none starts once err is set
 	attempt := 0
 	for {
 		began := time.Now()
@@ -138,7 +138,7 @@ func (s *Session) run(c *Conn) {
 		}
 		l := s.judge(err)
 		if c.fault() != nil && c.unanswered(0) > 0 {
-			l.final = false // the command is at fault, and fails by itself
+			l.final = false // the bad command fails by itself
 		}
 		if l.final && s.reauthenticates(s.ctx, c.auth, err) {
 			l.final = false
@@ -160,7 +160,7 @@ func (s *Session) run(c *Conn) {
 	}
 }
 
-// fail ends the Session; the first error stays.
+// fail ends the Session; only the first error counts.
 func (s *Session) fail(err error) {
 	s.mu.Lock()
 	if s.err == nil {
@@ -175,7 +175,7 @@ func (s *Session) fail(err error) {
 	}
 }
 
-// attach takes a new connection and joins the Session's rooms on it.
+// attach makes a connection the current one, and joins the Session's rooms on it.
 func (s *Session) attach(c *Conn) {
 	w := c.Welcome()
 	s.mu.Lock()
@@ -190,7 +190,7 @@ func (s *Session) attach(c *Conn) {
 	s.changeLocked()
 	s.mu.Unlock()
 	if closed {
-		c.Close() // Close came while there was no connection to close
+		c.Close() // Close was called between connections
 		return
 	}
 	s.renewLater(c, c.auth)
@@ -214,14 +214,14 @@ func (s *Session) detach(c *Conn) {
 	s.changeLocked()
 }
 
-// paceLocked keeps this user's messages just under what the node takes, so that
-// hardly any is refused: a node closes who is refused too often.
+// paceLocked sets the local rate limit just below the node's, so that hardly any
+// message is refused: a node closes connections that are refused too often.
 func (s *Session) paceLocked(l protocol.Limits) {
 	if l.Rate <= 0 {
 		s.pace = nil
 		return
 	}
-	const margin = 0.95 // for messages that the network brings closer together
+	const margin = 0.95 // for messages that arrive closer together than they were sent
 	per, burst := rate.Limit(l.Rate*margin), max(1, l.Burst-1)
 	if s.pace == nil {
 		s.pace = rate.NewLimiter(per, burst)
@@ -231,7 +231,7 @@ func (s *Session) paceLocked(l protocol.Limits) {
 	s.pace.SetBurst(burst)
 }
 
-// changeLocked wakes all who wait for the Session to become what they need.
+// changeLocked wakes all goroutines that wait for a change of the Session.
 func (s *Session) changeLocked() {
 	if s.changed != nil {
 		close(s.changed)
@@ -239,7 +239,7 @@ func (s *Session) changeLocked() {
 	}
 }
 
-// waitLocked returns what is closed at the next change.
+// waitLocked returns a channel that is closed at the next change.
 func (s *Session) waitLocked() <-chan struct{} {
 	if s.changed == nil {
 		s.changed = make(chan struct{})
@@ -253,14 +253,14 @@ func (s *Session) notice(n Notice) {
 	}
 }
 
-// triesAgain tells of a refusal that is not final.
+// triesAgain reports a temporary refusal to the caller's OnRefused.
 func (s *Session) triesAgain(refused *protocol.Error) {
 	if s.opts.OnRefused != nil {
 		s.opts.OnRefused(refused)
 	}
 }
 
-// read reads a connection to its end.
+// read reads a connection until it ends.
 func (s *Session) read(c *Conn) error {
 	for {
 		e, err := c.Read()
@@ -273,7 +273,7 @@ func (s *Session) read(c *Conn) error {
 	}
 }
 
-// handle takes one event. An error is a node that breaks the protocol.
+// handle handles one event. An error means that the node violates the protocol.
 func (s *Session) handle(c *Conn, e Event) error {
 	switch e.Type {
 	case protocol.MessageName:

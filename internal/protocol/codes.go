@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Code is the stable name of an error, for programs; the words beside it are
-// for people and may change.
+// Code is the stable name of an error, for programs. Its message is for people and may
+// change.
 type Code string
 
 // The error codes of the protocol.
@@ -32,15 +32,15 @@ const (
 	CodeInternal     Code = "internal"
 )
 
-// CodeInfo is what is known of an error code.
+// CodeInfo holds the properties of an error code.
 type CodeInfo struct {
-	// Status is the HTTP status that goes with it.
+	// Status is the HTTP status of an answer with the code.
 	Status int
-	// Retry tells whether the same command may succeed later as it is.
+	// Retry reports whether the same command may succeed later, unchanged.
 	Retry bool
 }
 
-// Codes is the table of all error codes.
+// Codes holds all error codes.
 var Codes = map[Code]CodeInfo{
 	CodeBadJSON:      {http.StatusBadRequest, false},
 	CodeUnknownType:  {http.StatusBadRequest, false},
@@ -80,19 +80,19 @@ const (
 	CloseAbuse     = 4009
 )
 
-// Error is a refused command. It is an event and a Go error at once; Message is
-// one English sentence that says what to do.
+// Error is the refusal of a command, both an event and a Go error. Message is one English
+// sentence that says what to do.
 type Error struct {
 	Code    Code
 	Message string
-	// Room and Key name what the command was about, where it was.
+	// Room and Key are those of the command; "" if it has none.
 	Room, Key string
-	// RetryAfter is how long to wait before trying again, in milliseconds; 0
-	// where that would not help or is not known.
+	// RetryAfter is how long to wait before trying again, in milliseconds; 0 if waiting
+	// does not help or the time is unknown.
 	RetryAfter int64
 }
 
-// Errorf makes an Error.
+// Errorf returns an Error with a formatted message.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }

@@ -28,63 +28,61 @@ const (
 	Ping     = "ping"
 )
 
-// Command is one command of a client, checked: fields that its type does not
-// have are zero, those that it has keep the protocol's rules, but for the
-// text's length, which is the node's to judge.
+// Command is a decoded and checked command. Fields that its type does not have are
+// zero; the others follow the protocol's rules, except for the length of Text, which
+// depends on the node's limits.
 type Command struct {
 	// Type is one of the command constants.
 	Type string
-	// Ref is the client's mark as it was written (a JSON string or integer),
-	// to be echoed in the reply; nil without one.
+	// Ref is the client's ref as it was written (a JSON string or integer), for the
+	// reply to repeat; nil if there is none.
 	Ref jsontext.Value
-	// Via is the transport's own mark, to find the way of the reply by; nothing
-	// that a client wrote.
+	// Via is set by the transport, to route the reply; it is never the client's.
 	Via any
-	// Room is folded; empty where the command allows it and names none.
+	// Room is folded to lower case; empty if the command may be without a room and is.
 	Room string
-	// After and Before are cursors; not Given without one.
+	// After and Before are cursors; Given is false without one.
 	After, Before Cursor
-	// Page is the cursor of a page of the list of rooms; "" for the first.
+	// Page is the cursor of a page of rooms; "" for the first page.
 	Page string
-	// Limit is 1–200, 50 when not given.
+	// Limit is 1–200; 50 if the client gave none.
 	Limit int
-	// Name is as the client wrote it, unchecked; HasName tells whether it did.
+	// Name is unchecked; HasName reports whether the client gave one.
 	Name    string
 	HasName bool
-	// Token and Auth are what hello brought.
+	// Token and Auth are those of hello.
 	Token, Auth string
-	// Joins are the rooms that a hello joins, in the order written.
+	// Joins are the rooms that a hello joins, in their order in the JSON.
 	Joins []Joining
-	// Text and Key are what send brought; edit has them too.
+	// Text and Key are those of send and edit; delete and react have a Key too.
 	Text, Key string
-	// Target is the message that edit, delete and react are about.
+	// Target is the id of the message that edit, delete and react change.
 	Target ID
-	// Emoji and On are what react brought.
+	// Emoji and On are those of react.
 	Emoji string
 	On    bool
-	// Action, User, Seconds and Reason are what moderate brought.
+	// Action, User, Seconds and Reason are those of moderate.
 	Action, User, Reason string
 	Seconds              int64
 }
 
 // Joining is one room that a hello joins.
 type Joining struct {
-	// Room is folded; as it was written where Bad is set.
+	// Room is folded to lower case; unchanged where Bad is set.
 	Room string
-	// After is as that of a join.
+	// After is the cursor, as in a join.
 	After Cursor
-	// Bad is what is wrong with the room or the cursor; nil for nothing.
+	// Bad is the error of an invalid room or cursor; nil for none.
 	Bad *Error
 }
 
-// Says reports whether a command puts an entry into a room's log.
+// Says reports whether a command appends an entry to a room's log.
 func Says(command string) bool {
 	return command == Send || command == Edit || command == Delete || command == React
 }
 
-// wire is a frame before its type is known. A field stays raw until the
-// command that has it asks for it, so what a command does not have is ignored
-// whatever its kind.
+// wire holds the raw fields of a frame. Each is decoded only if the command has it, so
+// other fields are ignored whatever their JSON type.
 type wire struct {
 	Type    jsontext.Value `json:"type"`
 	Ref     jsontext.Value `json:"ref"`
@@ -107,9 +105,9 @@ type wire struct {
 	Reason  jsontext.Value `json:"reason"`
 }
 
-// DecodeFrame reads one WebSocket frame: a JSON object with its name in "type".
-// On an error the returned command holds Type, Ref, Room and Key as far as they
-// can be read (see NameOf), for the answer to name them, and nothing else.
+// DecodeFrame decodes one WebSocket frame: a JSON object with its name in "type".
+// With an error, the returned command has only Type, Ref, Room and Key, as far as they
+// can be read (see NameOf), for the error to repeat.
 func DecodeFrame(data []byte) (Command, *Error) {
 	var w wire
 	if err := decodeObject(data, &w); err != nil {
@@ -122,8 +120,8 @@ func DecodeFrame(data []byte) (Command, *Error) {
 	return w.command(name)
 }
 
-// DecodeCommand reads the object of a command whose name the transport carries
-// elsewhere, as Socket.IO's event name; else it is as DecodeFrame.
+// DecodeCommand is DecodeFrame for a transport that carries the command's name
+// elsewhere, like Socket.IO's event name.
 func DecodeCommand(name string, data []byte) (Command, *Error) {
 	var w wire
 	if err := decodeObject(data, &w); err != nil {
@@ -132,10 +130,10 @@ func DecodeCommand(name string, data []byte) (Command, *Error) {
 	return w.command(name)
 }
 
-// decodeObject is strict where readers could differ: names are case-sensitive and
-// stand once, and all is UTF-8 (RFC 8259 and I-JSON, RFC 7493). But half a
-// surrogate pair, which programs make that cut a text in two, is read as U+FFFD:
-// the rules of each field decide whether that may stand in it.
+// decodeObject is strict where JSON parsers differ: names are case-sensitive and unique,
+// and the input is UTF-8 (RFC 8259, and I-JSON, RFC 7493). But a lone surrogate, which
+// programs produce that cut a text in two, is read as U+FFFD; the rules of each field
+// decide whether it may contain that.
 func decodeObject(data []byte, w *wire) *Error {
 	if jsontext.Value(data).Kind() != '{' {
 		return Errorf(CodeBadJSON, "send one JSON object a frame")
@@ -208,7 +206,7 @@ func (w *wire) str(v jsontext.Value, name string) (string, *Error) {
 	return s, nil
 }
 
-// integer reads an optional whole number; ok is false when it is missing.
+// integer reads an optional whole number; ok is false if it is missing.
 func (w *wire) integer(v jsontext.Value, name string) (n int64, ok bool, err *Error) {
 	if !present(v) {
 		return 0, false, nil
@@ -220,7 +218,7 @@ func (w *wire) integer(v jsontext.Value, name string) (n int64, ok bool, err *Er
 	return int64(f), true, nil
 }
 
-// ref returns the raw ref where it is a good one, else nil.
+// ref returns the raw ref, or nil if it is not valid.
 func (w *wire) ref() jsontext.Value {
 	if !present(w.Ref) {
 		return nil
@@ -228,7 +226,7 @@ func (w *wire) ref() jsontext.Value {
 	switch w.Ref.Kind() {
 	case '"':
 		s, err := w.str(w.Ref, "ref")
-		// What a strict reader refuses would spoil the whole answer.
+		// An invalid string would make the whole reply invalid JSON.
 		if err == nil && len([]rune(s)) <= MaxRefLen && w.Ref.IsValid() {
 			return w.Ref
 		}
@@ -261,8 +259,8 @@ func optionalRoom(w *wire, c *Command) *Error {
 	return room(w, c)
 }
 
-// cursor reads a place in a log: the id of an entry, or "0-0" for the beginning.
-// The empty string is no cursor.
+// cursor reads the id of an entry, or "0-0" for the beginning of the log. The empty
+// string is no cursor.
 func cursor(w *wire, v jsontext.Value, name string) (Cursor, *Error) {
 	s, err := w.str(v, name)
 	if err != nil || s == "" {
@@ -327,8 +325,8 @@ func auth(w *wire, c *Command) (err *Error) {
 	return err
 }
 
-// joins reads the rooms that a hello joins, each with the last id seen or "". What
-// is wrong with one room is that room's error alone.
+// joins reads the rooms that a hello joins, each with a cursor or "". An invalid room
+// or cursor sets only its own Joining.Bad.
 func joins(w *wire, c *Command) *Error {
 	if !present(w.Join) {
 		return nil
@@ -343,7 +341,7 @@ func joins(w *wire, c *Command) *Error {
 		if one.Room, err = object.ReadValue(); err != nil {
 			break
 		}
-		one.Room = one.Room.Clone() // good until the next read
+		one.Room = one.Room.Clone() // ReadValue reuses its buffer
 		if one.After, err = object.ReadValue(); err != nil {
 			break
 		}

@@ -7,8 +7,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Event is one reply or event, encoded once and never changed afterwards, so
-// it may be shared by any number of connections.
+// Event is an encoded reply or event. It is immutable, so any number of connections may
+// share it.
 type Event struct {
 	// Name is the event's name.
 	Name string
@@ -16,8 +16,8 @@ type Event struct {
 	Body []byte
 }
 
-// AppendFrame appends the event as one WebSocket frame holds it: the object
-// with its name in "type".
+// AppendFrame appends the payload of the event's WebSocket frame: the object of its
+// fields with its name in "type".
 func (e Event) AppendFrame(b []byte) []byte {
 	b = append(b, `{"type":"`...)
 	b = append(b, e.Name...)
@@ -28,8 +28,8 @@ func (e Event) AppendFrame(b []byte) []byte {
 	return append(b, e.Body[1:]...)
 }
 
-// WithRef returns the event with the command's ref in front, as its reply
-// carries it; the event itself where there was none.
+// WithRef returns the event with the command's ref as its first field; the event itself
+// if ref is nil.
 func (e Event) WithRef(ref jsontext.Value) Event {
 	if ref == nil {
 		return e
@@ -43,7 +43,8 @@ func (e Event) WithRef(ref jsontext.Value) Event {
 	return Event{Name: e.Name, Body: append(b, e.Body[1:]...)}
 }
 
-// encode makes an event of a struct that can't fail to be encoded.
+// encode returns the event with the fields of a struct. It panics if the struct can't be
+// encoded, which is a bug.
 func encode(name string, fields any) Event {
 	body, err := json.Marshal(fields)
 	if err != nil {
@@ -52,9 +53,9 @@ func encode(name string, fields any) Event {
 	return Event{Name: name, Body: body}
 }
 
-// Joined makes the reply to join. messages are entries as the log holds them,
-// oldest first; with more, the rest up to head follows as events of their own.
-// members lists MaxListed at most. rules are the decisions that bind the user.
+// Joined encodes a JoinedEvent, whose messages are the raw JSON of entries, oldest
+// first; with more, the rest up to head follows as events. members has at most MaxListed
+// users. rules are the decisions that keep the user from writing.
 func Joined(room string, head ID, recovered bool, messages []Entry, more bool, members []User, count int, rules []BindingRule) Event {
 	b := make([]byte, 0, 256+total(messages)+48*len(members))
 	b = append(b, `{"room":"`...)
@@ -79,8 +80,8 @@ func Joined(room string, head ID, recovered bool, messages []Entry, more bool, m
 	return Event{Name: JoinedName, Body: append(b, '}')}
 }
 
-// NewestOf returns as many of the last entries as fit into size bytes, at least
-// one where there is any.
+// NewestOf returns as many of the last entries as fit into size bytes, but at least one
+// if there is any.
 func NewestOf(list []Entry, size int) []Entry {
 	from := len(list)
 	for from > 0 && (from == len(list) || len(list[from-1].Raw)+1 <= size) {
@@ -90,8 +91,8 @@ func NewestOf(list []Entry, size int) []Entry {
 	return list[from:]
 }
 
-// Histories makes the reply to history: entries as the log holds them, oldest
-// first, and whether older ones exist.
+// Histories encodes a HistoryEvent, whose messages are the raw JSON of entries, oldest
+// first; more reports that older ones exist.
 func Histories(room string, messages []Entry, more bool) Event {
 	b := make([]byte, 0, 64+len(room)+total(messages))
 	b = append(b, `{"room":"`...)
@@ -137,36 +138,35 @@ func appendUsers(b []byte, users []User) []byte {
 	return append(b, ']')
 }
 
-// AppendString appends s as a JSON string; always the same bytes for the same
-// string.
+// AppendString appends s as a JSON string. Equal strings give equal bytes; invalid UTF-8
+// becomes U+FFFD.
 func AppendString(b []byte, s string) []byte {
 	b, err := jsontext.AppendQuote(b, s)
 	if err != nil {
-		// Only a string that is not UTF-8 fails, and it is quoted nevertheless.
+		// Invalid UTF-8 is an error, and is replaced and quoted nevertheless.
 		return b
 	}
 	return b
 }
 
-// Left makes the reply to leave.
+// Left encodes a LeftEvent.
 func Left(room string) Event { return LeftEvent{Room: room}.Event() }
 
-// Sent makes the reply to send, edit, delete and react. id is zero where the key was
-// accepted before and the log no longer holds its entry.
+// Sent encodes a SentEvent; ms is its time. id is zero if the key was accepted before
+// and the log no longer holds its entry.
 func Sent(room, key string, id ID, ms int64, duplicate bool) Event {
 	return SentEvent{Room: room, Key: key, ID: id.String(), Time: ms, Duplicate: duplicate}.Event()
 }
 
-// TypingIn makes the event that a user is typing.
+// TypingIn encodes a TypingEvent.
 func TypingIn(room string, u User) Event { return TypingEvent{Room: room, User: u}.Event() }
 
-// Presence makes the event of the users who joined and left; count is how many are
-// online in the room now.
+// Presence encodes a PresenceEvent; count is how many users are online in the room now.
 func Presence(room string, joined, left []User, count int) Event {
 	return PresenceEvent{Room: room, Joined: joined, Left: left, Count: count}.Event()
 }
 
-// Renamed makes the event that a user has a new name.
+// Renamed encodes a RenamedEvent.
 func Renamed(u User) Event { return RenamedEvent{User: u}.Event() }
 
 // Event encodes the page as the reply to rooms.
@@ -177,15 +177,15 @@ func (p RoomPage) Event() Event {
 	return encode(Rooms, p)
 }
 
-// MemberList makes the reply to members.
+// MemberList encodes a MembersEvent.
 func MemberList(room string, members []User, count int) Event {
 	return MembersEvent{Room: room, Members: members, Count: count}.Event()
 }
 
-// NodeList makes the event that the cluster changed.
+// NodeList encodes a NodesEvent.
 func NodeList(nodes []Node) Event { return NodesEvent{Nodes: nodes}.Event() }
 
-// Status makes the event that this node lost or regained Redis.
+// Status encodes a StatusEvent without other nodes: this node lost or regained Redis.
 func Status(up bool) Event {
 	if up {
 		return StatusEvent{Broker: BrokerUp}.Event()
@@ -193,14 +193,14 @@ func Status(up bool) Event {
 	return StatusEvent{Broker: BrokerDown}.Event()
 }
 
-// StatusElsewhere makes the event that this node has been without Redis for some
-// seconds, and that other nodes reach it.
+// StatusElsewhere encodes a StatusEvent of a node without Redis that names other nodes
+// which reach it.
 func StatusElsewhere(others []Node) Event {
 	return StatusEvent{Broker: BrokerDown, Nodes: others}.Event()
 }
 
-// Reset makes the event that the room's log is no longer the one that was followed.
+// Reset encodes a ResetEvent.
 func Reset(room string, head ID) Event { return ResetEvent{Room: room, Head: head.Head()}.Event() }
 
-// Pong makes the reply to ping.
+// Pong encodes a PongEvent.
 func Pong() Event { return PongEvent{}.Event() }

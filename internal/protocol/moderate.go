@@ -12,17 +12,16 @@ const (
 	Unlock = "unlock"
 )
 
-// aims tells of each action whether it is aimed at a user; the others are
-// aimed at a room.
+// aims maps each action to whether it is about a user; the others are about a room.
 var aims = map[string]bool{
 	Kick: true, Ban: true, Unban: true, Mute: true, Unmute: true,
 	Slow: false, Lock: false, Unlock: false,
 }
 
-// maxSeconds bounds a moderation with an end: ten years.
+// maxSeconds bounds the duration of a decision: ten years.
 const maxSeconds = 10 * 366 * 24 * 3600
 
-// AimsAtUser reports whether a known action is aimed at a user, not a room.
+// AimsAtUser reports whether an action is about a user, not a room.
 func AimsAtUser(action string) bool { return aims[action] }
 
 func action(w *wire, c *Command) (err *Error) {

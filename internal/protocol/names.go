@@ -10,9 +10,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Room checks a room's name and folds its upper case: 1–64 characters of a–z,
-// 0–9, "-", "_" and ".", not starting with ".". What it returns may be part of
-// a Redis key.
+// Room checks a room's name and folds it to lower case: 1–64 characters of a–z, 0–9, "-",
+// "_" and ".", not starting with ".". The result is safe as part of a Redis key.
 func Room(s string) (string, *Error) {
 	if s == "" {
 		return "", Errorf(CodeBadRoom, "name a room: 1–64 characters of a–z, 0–9, \"-\", \"_\" and \".\"")
@@ -36,12 +35,12 @@ func Room(s string) (string, *Error) {
 	return string(folded), nil
 }
 
-// maxNameBytes bounds a name before anything is normalised: NFC and trimming
-// only make it shorter than this if it had a chance to be right.
+// maxNameBytes bounds a name before normalisation. NFC and trimming do not make a longer
+// one valid.
 const maxNameBytes = 1024
 
-// Name checks a display name and returns it as it is shown: in NFC, without
-// white space around it.
+// Name checks a display name and returns its normal form: NFC, without white space at the
+// ends.
 func Name(s string) (string, *Error) {
 	if len(s) > maxNameBytes {
 		return "", Errorf(CodeBadName, "the name is too long: 32 characters at most")
@@ -75,10 +74,10 @@ func Name(s string) (string, *Error) {
 	return s, nil
 }
 
-// DisplayName makes of a name that a directory holds one within the rules of Name, as
-// like it as can be: an apostrophe becomes the letter that looks like one (U+02BC),
-// any other character that is refused a space, an invisible one nothing; what is over
-// 32 characters is cut off. "" where nothing is left.
+// DisplayName converts a name, for example from a directory, to a similar one that Name
+// accepts: an apostrophe becomes U+02BC, which looks the same and is a letter; any other
+// refused character becomes a space; invisible ones are removed; the result is cut to 32
+// characters. It returns "" if nothing is left.
 func DisplayName(s string) string {
 	var kept []rune
 	for _, r := range norm.NFC.String(cutBytes(s, maxNameBytes)) {
@@ -90,7 +89,7 @@ func DisplayName(s string) string {
 			r = 'ʼ'
 		case unicode.IsLetter(r), unicode.IsDigit(r), r == '_', r == '-', r == '.', unicode.IsMark(r) && !first:
 		case first:
-			continue // no space and no mark comes first, nor after a space
+			continue // spaces and marks are dropped at the start and after a space
 		default:
 			r = ' '
 		}
@@ -100,8 +99,8 @@ func DisplayName(s string) string {
 			break
 		}
 	}
-	// It is within the rules now, unless so many marks stand on one letter that NFC
-	// puts an invisible joiner between them.
+	// Name accepts it now, unless so many marks follow one letter that NFC inserts an
+	// invisible joiner between them.
 	for ; len(kept) > 0; kept = kept[:len(kept)-1] {
 		if name, err := Name(string(kept)); err == nil {
 			return name
@@ -110,8 +109,8 @@ func DisplayName(s string) string {
 	return ""
 }
 
-// cutCharacter takes off the last character: a letter and its marks, or where that
-// is all, the last mark.
+// cutCharacter removes the last character: a letter and its marks, or only the last mark
+// if there is no other character.
 func cutCharacter(s []rune) []rune {
 	for n := len(s) - 1; n > 0; n-- {
 		if !unicode.IsMark(s[n]) {
@@ -121,7 +120,8 @@ func cutCharacter(s []rune) []rune {
 	return s[:len(s)-1]
 }
 
-// cutBytes returns at most n bytes of s, in whole characters.
+// cutBytes returns the longest prefix of s of at most n bytes that ends between
+// characters.
 func cutBytes(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -132,22 +132,22 @@ func cutBytes(s string, n int) string {
 	return s[:n]
 }
 
-// invisible reports whether r draws nothing although it counts as a letter or
-// mark (Unicode's default ignorable code points).
+// invisible reports whether r draws nothing although it may be a letter or mark
+// (Unicode's default ignorable code points).
 func invisible(r rune) bool {
 	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Cf)
 }
 
-// FoldName returns what two display names are compared by: their case-folded
-// NFKC (UAX #15 and Unicode's section 3.13 on caseless matching).
+// FoldName returns the form in which display names are compared: case-folded NFKC (UAX #15,
+// and section 3.13 of the Unicode standard on caseless matching).
 func FoldName(name string) string {
-	// A Caser may keep state, so one can't be shared.
+	// A Caser may have state, so it is not shared.
 	s := cases.Fold().String(norm.NFKC.String(norm.NFD.String(name)))
 	return strings.Map(foldCherokee, norm.NFKC.String(s))
 }
 
-// foldCherokee maps the small letters of Cherokee to its capital ones, as Unicode's
-// CaseFolding.txt does. cases.Fold exchanges the two (golang.org/x/text v0.44.0).
+// foldCherokee maps the small letters of Cherokee to the capital ones, as Unicode's
+// CaseFolding.txt does. cases.Fold swaps the two (golang.org/x/text v0.44.0).
 func foldCherokee(r rune) rune {
 	if unicode.Is(unicode.Cherokee, r) {
 		return unicode.ToUpper(r)
@@ -155,8 +155,8 @@ func foldCherokee(r rune) rune {
 	return r
 }
 
-// Text checks the text of a message against the node's limit in bytes: not
-// empty, valid UTF-8, no control characters but newline and tab.
+// Text checks the text of a message: not empty, at most limit bytes, valid UTF-8, no
+// control characters except newline and tab.
 func Text(s string, limit int) *Error {
 	if s == "" {
 		return Errorf(CodeBadField, "text is empty: say something")
@@ -173,7 +173,7 @@ func Text(s string, limit int) *Error {
 	return nil
 }
 
-// Key checks the client's key of something it says: 1–64 characters, any.
+// Key checks a client's key: 1–64 characters of any kind.
 func Key(s string) *Error {
 	if s == "" {
 		return Errorf(CodeBadField, "key is missing: choose one for each thing you say")
@@ -184,11 +184,11 @@ func Key(s string) *Error {
 	return nil
 }
 
-// guestAlphabet leaves out what is easily confused.
+// guestAlphabet has no characters that are easily confused.
 const guestAlphabet = "abcdefghjkmnpqrstuvwxyz23456789"
 
-// GuestName makes up a name for somebody who gave none. It may be taken: then
-// another is made up.
+// GuestName returns a random name for a guest. It may be taken already; callers then try
+// another.
 func GuestName() string {
 	b := make([]byte, 5)
 	for i := range b {

@@ -1,19 +1,18 @@
-// Package protocol holds the wire of the chat: what a client and a node say to
-// each other, the rules that names, rooms and texts must keep, and the tables
-// of error and close codes. It does no I/O and keeps no state, so every
-// transport (WebSocket, HTTP, …) and every client can share it.
+// Package protocol defines the messages between clients and nodes: a struct for each
+// command and event, ids, the rules for names, rooms and texts, and the tables of error
+// and close codes. It does no I/O and keeps no state, so all transports and clients share
+// it. docs/protocol.md describes the same for people.
 //
-// The same commands and events travel over every transport; a transport only
-// decides where the name of a command or event stands.
+// Commands and events are the same on every transport; a transport only decides where
+// their name is written.
 package protocol
 
 import "slices"
 
-// Version is the number of the protocol, told in every welcome.
+// Version is the protocol's version, sent in every welcome.
 const Version = 1
 
-// The bounds that the protocol itself sets; those an operator may choose are
-// in [Limits].
+// Limits of the protocol itself. Those that an operator can configure are in [Limits].
 const (
 	// MaxRoomLen is the longest room name, in characters (all are ASCII).
 	MaxRoomLen = 64
@@ -25,59 +24,58 @@ const (
 	MaxRefLen = 64
 	// MaxReasonLen is the longest reason of a moderation, in characters.
 	MaxReasonLen = 200
-	// NewestCount is how many entries a join without a usable cursor gets.
+	// NewestCount is how many messages a join without a usable cursor returns.
 	NewestCount = 50
 	// MaxRecovered is the most entries that a join with a cursor recovers.
 	MaxRecovered = 1000
-	// MaxJoined is how many bytes the messages of one joined have at most, but for
-	// a single one that is longer.
+	// MaxJoined is the most bytes that the messages of one joined have; a single longer
+	// message is sent alone.
 	MaxJoined = 32 << 10
 	// MaxHistory is the largest limit of one history command.
 	MaxHistory = 200
-	// MaxHistoryBytes is how many bytes the messages of one history have at most,
-	// but for a single one that is longer: a slow connection takes seconds for it.
+	// MaxHistoryBytes is the most bytes that the messages of one history have, as slow
+	// connections take seconds for them; a single longer message is sent alone.
 	MaxHistoryBytes = 64 << 10
-	// MaxListed is how many members or rooms a reply lists; counts count all.
+	// MaxListed is the most members or rooms that a reply lists; its count counts all.
 	MaxListed = 500
-	// KeysKept is how many of a room's newest client keys are remembered at
-	// least; see also KeyAge.
+	// KeysKept is how many of its newest entries' keys a room remembers at least; see
+	// also KeyAgeMS.
 	KeysKept = 1000
-	// KeyAgeMS is for how many milliseconds a client key is remembered at least.
+	// KeyAgeMS is for how many milliseconds a room remembers a key at least.
 	KeyAgeMS = 10 * 60 * 1000
 )
 
-// Limits are the bounds that the operator of a node chooses and that welcome
-// tells the client.
+// Limits are the limits that an operator configures. A client gets them in welcome.
 type Limits struct {
 	// Text is the longest text of a message, in bytes of UTF-8.
 	Text int `json:"text"`
-	// Rooms is how many rooms one connection may be in.
+	// Rooms is how many rooms one connection may join.
 	Rooms int `json:"rooms"`
-	// Rate is how many commands a second one user may send in the long run;
-	// 0 means that there is no limit.
+	// Rate is how many messages a second one user may send in the long run; 0 for no
+	// limit.
 	Rate float64 `json:"rate"`
-	// Burst is how many commands one user may send at once.
+	// Burst is how many messages one user may send at once.
 	Burst int `json:"burst"`
 }
 
-// FrameLimit is the largest WebSocket message that a node with these limits
-// takes: JSON's longest escape of a character is six bytes, and 4 KiB are for
-// the rest of the command.
+// FrameLimit returns the largest WebSocket message that a node with these limits accepts:
+// six bytes, JSON's longest escape, for each byte of text, and 4 KiB for the rest of the
+// command.
 func (l Limits) FrameLimit() int64 { return 6*int64(l.Text) + 4096 }
 
-// User is somebody, as others see them.
+// User is a user as others see it.
 type User struct {
-	// ID never changes for one user.
+	// ID identifies the user; it never changes.
 	ID string `json:"id"`
-	// Name is the display name, which may.
+	// Name is the display name; it may change.
 	Name string `json:"name"`
 }
 
-// Node is one server of the cluster, as clients see it.
+// Node is a node of the cluster, as clients see it.
 type Node struct {
 	// ID is unique among the live nodes.
 	ID string `json:"id"`
-	// URL is the http or https URL by which clients reach it.
+	// URL is the http or https base URL for clients.
 	URL string `json:"url"`
 }
 
@@ -87,50 +85,50 @@ type RoomCount struct {
 	Room string `json:"room"`
 	// Count is how many users are online in it.
 	Count int `json:"count"`
-	// Last is when its newest entry was made, in milliseconds since the epoch, or a
-	// little before; 0 where it has none.
+	// Last is the time of its newest entry in milliseconds since the epoch, or of one a
+	// little older; 0 if it has none.
 	Last int64 `json:"last,omitzero"`
 }
 
 // RoomPage is a page of the list of rooms.
 type RoomPage struct {
 	Rooms []RoomCount `json:"rooms"`
-	// Next is the cursor for the next page; "" on the last one.
+	// Next is the cursor of the next page; "" on the last one.
 	Next string `json:"next,omitzero"`
 }
 
-// Only returns the page with the rooms alone that may be entered.
+// Only returns the page without the rooms for which mayEnter is false.
 func (p RoomPage) Only(mayEnter func(room string) bool) RoomPage {
 	p.Rooms = slices.DeleteFunc(slices.Clone(p.Rooms), func(r RoomCount) bool { return !mayEnter(r.Room) })
 	return p
 }
 
-// NameClaim is what a user wants to be called.
+// NameClaim is a user's claim to a display name.
 type NameClaim struct {
 	// User is the user's id.
 	User string
 	// Name is the display name, within the rules of [Name].
 	Name string
-	// Keep lets a name that the user holds or is remembered by go before Name.
+	// Keep prefers the name that the user has, or had within the last week, to Name.
 	Keep bool
-	// Shared lets the user show a name that others show too: it is told apart by its
-	// id, the subject of a JWT. Nobody else may take the name meanwhile.
+	// Shared allows a name that other users with Shared have too: they are told apart by
+	// their ids, the subjects of JWTs. Other users can't take the name meanwhile.
 	Shared bool
 }
 
-// Change is one user's coming to a room, or going from it, on one node.
+// Change is one user's arrival in a room on one node (Here), or departure from it.
 type Change struct {
 	User User
 	Here bool
 }
 
-// Errors that many commands can meet. They are shared and never changed: an
-// answer that names a room or a key is a copy.
+// Errors that many commands have in common. They are shared and must not be changed: a
+// reply that names a room or a key has a copy.
 var (
-	// ErrNameTaken is answered when somebody else who is online holds the name.
+	// ErrNameTaken refuses a name that another user who is online has.
 	ErrNameTaken = Errorf(CodeNameTaken, "somebody who is online has this name: choose another")
-	// ErrNotJoined is answered to what only a member of the room may ask for.
+	// ErrNotJoined refuses a command that only members of the room may use.
 	ErrNotJoined = Errorf(CodeNotJoined, "join the room first")
-	// ErrUnavailable is answered while Redis can't be reached.
+	// ErrUnavailable answers a command while Redis can't be reached.
 	ErrUnavailable = Errorf(CodeUnavailable, "the servers can't reach each other right now: try again")
 )

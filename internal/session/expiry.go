@@ -22,9 +22,9 @@ func (s *Session) expire() {
 	})
 }
 
-// renew replaces the JWT of a connection by the fresh one of a further hello,
-// which must be of the same user. Rooms that the new token does not open are left.
-// A token that is refused leaves the connection as it was.
+// renew replaces the JWT of a connection by the one of a further hello, which must
+// be of the same user. The session leaves rooms that the new token does not open.
+// A refused token changes nothing.
 func (s *Session) renew(c protocol.Command) *protocol.Error {
 	claims, err := s.node.JWT.Verify(c.Auth)
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *Session) renew(c protocol.Command) *protocol.Error {
 	s.expire()
 	for _, name := range slices.Clone(s.rooms) {
 		if !claims.MayEnter(name) {
-			_ = s.leave(protocol.Command{Type: protocol.Leave, Room: name}) // it is in the room
+			_ = s.leave(protocol.Command{Type: protocol.Leave, Room: name}) // no error: it is in the room
 		}
 	}
 	s.welcome(c, false)

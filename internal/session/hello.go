@@ -10,13 +10,13 @@ import (
 	"example.com/chat/internal/room"
 )
 
-// guestTries is how often a name is made up for a guest before giving up.
+// guestTries is how many random guest names are tried before giving up.
 const guestTries = 5
 
-// who is what hello says of somebody, before the name is claimed.
-type who struct {
-	protocol.NameClaim // without a Name one is made up
-	// renewed tells that the token did not hold, and this is a new guest.
+// claimant is the user that a hello names, before the display name is claimed.
+type claimant struct {
+	protocol.NameClaim // with an empty Name the user gets a guest name
+	// renewed reports that the token was not valid, and this is a new guest.
 	renewed bool
 }
 
@@ -28,7 +28,7 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 		return protocol.Errorf(protocol.CodeForbidden, "this connection has said hello already")
 	}
 	if !s.deadline.Stop() {
-		return nil // it is too late: the close is on its way
+		return nil // too late: the connection is being closed
 	}
 	s.slot.Activate()
 	w, err := s.identify(c)
@@ -36,7 +36,7 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 		s.user, err = s.enter(ctx, w)
 	}
 	if err != nil {
-		s.deadline.Reset(HelloTimeout) // to try again
+		s.deadline.Reset(HelloTimeout) // for another try
 		s.slot.Deactivate()
 		return err
 	}
@@ -64,16 +64,16 @@ func (s *Session) welcome(c protocol.Command, renewed bool) {
 	}.Event())
 }
 
-// identify reads who it is from what hello brought.
-func (s *Session) identify(c protocol.Command) (who, *protocol.Error) {
+// identify returns the user that a hello names: by JWT, by token, or a new guest.
+func (s *Session) identify(c protocol.Command) (claimant, *protocol.Error) {
 	if s.node.JWT != nil {
 		return s.identifyJWT(c)
 	}
-	var w who
+	var w claimant
 	if c.HasName {
 		name, err := protocol.Name(c.Name)
 		if err != nil {
-			return who{}, err
+			return claimant{}, err
 		}
 		w.Name = name
 	}
@@ -81,8 +81,8 @@ func (s *Session) identify(c protocol.Command) (who, *protocol.Error) {
 	case c.Token != "":
 		guest, err := identity.Verify(s.node.Secret, c.Token)
 		if err != nil {
-			// The secret is another one, as after a restart that lost all data. A new
-			// guest takes the old name where it is free.
+			// The secret has changed, as after a restart that lost all data. The user
+			// becomes a new guest, under the old name if that is free.
 			w.renewed = true
 			guest.ID = identity.NewGuest()
 			guest.Name, _ = protocol.Name(identity.NameIn(c.Token))
@@ -97,27 +97,26 @@ func (s *Session) identify(c protocol.Command) (who, *protocol.Error) {
 	return w, nil
 }
 
-// identifyJWT reads who it is from a JWT. Its sub is the identity; the name is only
-// shown, so that of the token is taken as well as it can be, and others may have the
-// same.
-func (s *Session) identifyJWT(c protocol.Command) (who, *protocol.Error) {
+// identifyJWT returns the user that a JWT names. Its sub is the identity. Its name is
+// only displayed: it is made to fit the rules of names, and need not be unique.
+func (s *Session) identifyJWT(c protocol.Command) (claimant, *protocol.Error) {
 	claims, err := s.node.JWT.Verify(c.Auth)
 	if err != nil {
 		s.node.Log.Info("a hello was refused", "error", err)
-		return who{}, protocol.Errorf(protocol.CodeUnauthorized,
+		return claimant{}, protocol.Errorf(protocol.CodeUnauthorized,
 			"this node wants a valid JWT in auth: get one from your application")
 	}
-	w := who{NameClaim: protocol.NameClaim{User: claims.ID, Name: protocol.DisplayName(claims.Name), Shared: true}}
+	w := claimant{NameClaim: protocol.NameClaim{User: claims.ID, Name: protocol.DisplayName(claims.Name), Shared: true}}
 	if w.Name == "" && c.HasName {
 		var bad *protocol.Error
 		if w.Name, bad = protocol.Name(c.Name); bad != nil {
-			return who{}, bad
+			return claimant{}, bad
 		}
 	}
 	if w.Name == "" {
 		w.Name, w.Keep = protocol.DisplayName(claims.ID), true
 	}
-	if w.Name == "" { // of signs alone
+	if w.Name == "" { // sub has no character that a name may have
 		sum := sha256.Sum256([]byte(claims.ID))
 		w.Name = "user-" + hex.EncodeToString(sum[:4])
 	}
@@ -125,14 +124,14 @@ func (s *Session) identifyJWT(c protocol.Command) (who, *protocol.Error) {
 	return w, nil
 }
 
-// enter claims the name, or makes one up.
-func (s *Session) enter(ctx context.Context, w who) (*room.User, *protocol.Error) {
+// enter claims the display name, or a random guest name where there is none.
+func (s *Session) enter(ctx context.Context, w claimant) (*room.User, *protocol.Error) {
 	if w.Name != "" {
 		u, err := s.node.Hub.Enter(ctx, s, w.NameClaim)
 		if err == nil || err.Code != protocol.CodeNameTaken || !w.Keep {
 			return u, err
 		}
-		// Somebody took it while this user was away, who did not ask for it now.
+		// Another user took the remembered name meanwhile: a guest name will do.
 	}
 	made := protocol.NameClaim{User: w.User, Keep: w.Name == ""}
 	var err *protocol.Error

@@ -8,8 +8,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// joinsAtOnce is how many rooms of one hello are joined at the same time: each may
-// wait for a read of its log.
+// joinsAtOnce bounds the rooms of one hello that are joined concurrently: each join
+// may wait for a read of a log.
 const joinsAtOnce = 8
 
 // JoinAll joins the rooms that a hello names, like that many join commands: each
@@ -35,10 +35,10 @@ func (s *Session) JoinAll(list []protocol.Joining) {
 			continue
 		}
 		if s.joined(c.Room) {
-			continue // it is named twice, in another case, and answered once
+			continue // the same room in another case: it is answered once
 		}
 		s.rooms = append(s.rooms, c.Room)
-		tickets <- struct{}{} // given back when a join ends, as each does with ctx
+		tickets <- struct{}{} // released when the join ends, with ctx at the latest
 		all.Go(func() {
 			defer func() { <-tickets }()
 			err := s.node.Hub.Join(ctx, s, s.user, c.Room, c.After, func(e protocol.Event) { s.transport.Reply(c, e) })
@@ -56,7 +56,8 @@ func (s *Session) JoinAll(list []protocol.Joining) {
 	}
 }
 
-// admitJoin counts a join, and refuses one that its user may not make.
+// admitJoin counts a join against the rate limit, and returns why it is refused; nil
+// if it is not.
 func (s *Session) admitJoin(j protocol.Joining) *protocol.Error {
 	if err := s.limit(protocol.Join); err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// costs are what commands cost of a user's bucket, by what they cost the node;
-// what is not listed, an unknown command too, costs 1.
+// costs is how many tokens of a user's bucket a command takes, according to the work
+// that it causes. Commands that are not listed, and unknown ones, take 1.
 var costs = map[string]int{
 	protocol.Join:     2,
 	protocol.History:  5,
@@ -17,10 +17,10 @@ var costs = map[string]int{
 	protocol.Moderate: 5,
 }
 
-// limit counts a command, and refuses it when its user asks for too much.
+// limit counts a command against its user's rate, and returns rate_limited beyond it.
 func (s *Session) limit(command string) *protocol.Error {
 	if s.user == nil {
-		return nil // counted by its refusals, and by the deadline for hello
+		return nil // bounded by refusals, and by the deadline for hello
 	}
 	cost := 1
 	if c, ok := costs[command]; ok {
@@ -41,8 +41,8 @@ func (s *Session) limit(command string) *protocol.Error {
 	return err
 }
 
-// strike counts a refusal of a command that did not wait as long as the one before
-// it was told to, and ends the connection of who keeps on.
+// strike counts a command that was refused although the refusal before asked for a
+// longer wait, and closes the connection (4009) after too many.
 func (s *Session) strike() {
 	now := time.Now()
 	s.strikes = max(0, s.strikes-now.Sub(s.struck).Seconds()) + 1

@@ -20,28 +20,27 @@ import (
 // Transport is one connection, as a session sees it. None of its methods
 // blocks; after the connection's end they do nothing.
 type Transport interface {
-	// Deliver hands over an event.
+	// Deliver queues an event.
 	Deliver(*room.Broadcast)
-	// Reply hands over the answer to a command, which is as the transport gave it
-	// to the session.
+	// Reply queues the reply to a command; c is the command as the transport passed it
+	// to the session, with its Ref and Via.
 	Reply(c protocol.Command, e protocol.Event)
-	// Close ends the connection with a code of the protocol, after what was
-	// handed over before.
+	// Close closes the connection with a code of the protocol, after what is queued.
 	Close(code int, reason string)
-	// Pending is how many bytes wait for the other side to take them.
+	// Pending returns how many bytes wait for the client.
 	Pending() int
 }
 
-// Cluster is what sessions ask about other nodes and rooms.
+// Cluster answers sessions' questions about other nodes and about all rooms.
 type Cluster interface {
-	// NodesFor returns the live nodes, this one first, as a client reaches them
-	// that came by the given origin ("http://host:port").
+	// NodesFor returns the live nodes, this one first, with the URLs for a client that
+	// reached this node by the given origin ("http://host:port").
 	NodesFor(origin string) []protocol.Node
-	// Status is the event for a client that came by the given origin while the node
-	// is without Redis.
+	// Status returns the status event for a client that reached this node by the given
+	// origin while the node is without Redis.
 	Status(origin string) protocol.Event
-	// Rooms lists the rooms with users online or entries, from the page that after
-	// names. An error that is a *protocol.Error is the client's.
+	// Rooms returns a page of the rooms that have users online or entries; after is the
+	// next of the page before. A *protocol.Error is the client's fault.
 	Rooms(ctx context.Context, after string) (protocol.RoomPage, error)
 }
 
@@ -53,18 +52,18 @@ type Node struct {
 	Limits  protocol.Limits
 	// Secret signs guests' tokens.
 	Secret []byte
-	// JWT checks what hello brings in auth; nil where the node demands none.
+	// JWT verifies the auth of hello; nil if the node demands no JWT.
 	JWT *identity.Verifier
 	Log *slog.Logger
 
-	marks          atomic.Int64 // makes the marks of renames unique
+	marks          atomic.Int64 // numbers the marks of renames
 	limited, abuse atomic.Int64 // see Stats
 }
 
-// Stats are what a Node counted since its start.
+// Stats are the counts of a Node since its start.
 type Stats struct {
-	// Limited counts commands that were refused for their rate, Abuse the
-	// connections that were closed because they kept on.
+	// Limited counts commands that were refused with rate_limited, Abuse connections
+	// that were closed for ignoring that (4009).
 	Limited, Abuse int64
 }
 
@@ -80,38 +79,39 @@ const (
 	MaxRefusals = 20
 	// callTimeout bounds what one command waits for Redis.
 	callTimeout = 4 * time.Second
-	// maxPending is how many sends of one connection may be under way before
-	// no more is read from it.
+	// maxPending is how many sends of one connection may be in flight before
+	// reading from it pauses.
 	maxPending = 128
-	// minStrikes is how many refusals for their rate are at least forgiven;
-	// strikeFactor is what more, by the burst; one a second is forgotten.
+	// A connection is closed after more strikes than minStrikes, and more than
+	// strikeFactor times the burst. One strike a second expires.
 	minStrikes   = 100
 	strikeFactor = 5
 )
 
-// Session is one connection's. Command and End are called by its reader alone.
+// Session executes the commands of one connection. Only the connection's reader calls
+// Command and End.
 type Session struct {
 	node      *Node
 	transport Transport
-	origin    string // by which the client came, "http://host:port"
+	origin    string // by which the client reached this node, "http://host:port"
 
 	user     *room.User // nil before hello
 	claims   *identity.Claims
 	rooms    []string    // joined
 	refusals int         // before hello
-	strikes  float64     // refusals for their rate; one a second is forgotten
-	struck   time.Time   // when the last was
-	waits    time.Time   // until when the client was told to wait
-	abusive  bool        // they were too many
+	strikes  float64     // see strike; one a second expires
+	struck   time.Time   // time of the last strike
+	waits    time.Time   // until when the last rate_limited asked the client to wait
+	abusive  bool        // there were too many strikes
 	deadline *time.Timer // for hello; nil after it
-	expiry   *time.Timer // of the JWT; nil where none is to come
+	expiry   *time.Timer // of the JWT; nil if it does not expire
 	slot     Slot        // of the handshake, until the welcome
 
 	mark atomic.Pointer[string] // of the last rename
 
 	mu      sync.Mutex // guards the fields below
-	pending int        // sends under way
-	freed   *sync.Cond // told when pending falls; nil until somebody waits
+	pending int        // sends in flight
+	freed   *sync.Cond // signalled when pending falls; nil until begin waits
 }
 
 // Slot is the handshake slot that a connection holds until its welcome
@@ -151,14 +151,14 @@ func New(node *Node, transport Transport, origin string, slot Slot) *Session {
 
 func (s *Session) late() { s.transport.Close(protocol.CloseNoHello, "no hello in time") }
 
-// Deliver hands an event to the connection (room.Member).
+// Deliver queues an event for the client (room.Member).
 func (s *Session) Deliver(b *room.Broadcast) { s.transport.Deliver(b) }
 
-// Pending is how many bytes wait for the client to take them (room.Buffered).
+// Pending returns how many bytes wait for the client (room.Buffered).
 func (s *Session) Pending() int { return s.transport.Pending() }
 
-// Unsent is Pending, and what the system has not sent yet, where the transport
-// can tell (room.Queued).
+// Unsent returns Pending plus the bytes that the kernel has not sent yet, if the
+// transport knows them (room.Queued).
 func (s *Session) Unsent() int {
 	if t, ok := s.transport.(room.Queued); ok {
 		return t.Unsent()
@@ -166,19 +166,19 @@ func (s *Session) Unsent() int {
 	return s.transport.Pending()
 }
 
-// Stalled ends the connection because its client takes nothing (room.Stallable).
+// Stalled closes the connection because its client reads nothing (room.Stallable).
 func (s *Session) Stalled() { s.transport.Close(protocol.CloseSlow, "you read too slowly") }
 
-// Expel ends the connection because a moderator decided so (room.Member).
+// Expel closes the connection after a moderator's decision (room.Member).
 func (s *Session) Expel(reason string) { s.transport.Close(protocol.CloseKicked, reason) }
 
-// Close ends the connection with a code of the protocol.
+// Close closes the connection with a code of the protocol.
 func (s *Session) Close(code int, reason string) { s.transport.Close(code, reason) }
 
-// Origin is the origin by which the client came.
+// Origin returns the origin by which the client reached this node.
 func (s *Session) Origin() string { return s.origin }
 
-// Mark tells which rename was this connection's own (room.Marked).
+// Mark returns the mark of this connection's newest rename (room.Marked).
 func (s *Session) Mark() string {
 	if mark := s.mark.Load(); mark != nil {
 		return *mark
@@ -186,8 +186,7 @@ func (s *Session) Mark() string {
 	return ""
 }
 
-// End takes the connection out of its rooms, when nothing more will come from
-// it.
+// End leaves the connection's rooms. No command may follow.
 func (s *Session) End() {
 	if s.deadline != nil {
 		s.deadline.Stop()
@@ -205,7 +204,7 @@ func (s *Session) End() {
 	s.node.Hub.Exit(s)
 }
 
-// Command executes the command of one frame, or answers the error of its decoding.
+// Command executes the command of one frame, or replies with the error of its decoding.
 func (s *Session) Command(c protocol.Command, bad *protocol.Error) {
 	if err := s.limit(c.Type); err != nil {
 		s.refuse(c, err)
@@ -242,7 +241,7 @@ func (s *Session) Hello(c protocol.Command, bad *protocol.Error) *protocol.Error
 	return err
 }
 
-// refuse answers an error, and names what the command was about.
+// refuse replies with an error that repeats the command's room and key.
 func (s *Session) refuse(c protocol.Command, err *protocol.Error) {
 	named := *err
 	named.Room, named.Key = c.Room, c.Key
@@ -278,7 +277,7 @@ func (s *Session) dispatch(ctx context.Context, c protocol.Command) *protocol.Er
 		if err := s.node.Hub.Typing(ctx, s, c.Room); err != nil {
 			return err
 		}
-		if c.Via != nil { // an acknowledgement is waited for, which holds nothing
+		if c.Via != nil { // the client waits for an acknowledgement, which is empty
 			s.transport.Reply(c, protocol.Event{Name: protocol.Typing, Body: []byte("{}")})
 		}
 	case protocol.Rooms:
@@ -326,7 +325,8 @@ func (s *Session) join(ctx context.Context, c protocol.Command) *protocol.Error 
 	return err
 }
 
-// mayJoin refuses a room that is one too many, or that the JWT does not open.
+// mayJoin returns why the user may not join a room: one room too many, or a JWT that
+// does not open it; nil if the user may.
 func (s *Session) mayJoin(name string) *protocol.Error {
 	if !s.joined(name) && len(s.rooms) >= s.node.Limits.Rooms {
 		return protocol.Errorf(protocol.CodeTooManyRooms, "you are in %d rooms: leave one first", len(s.rooms))
@@ -373,7 +373,7 @@ func (s *Session) send(c protocol.Command) *protocol.Error {
 	return nil
 }
 
-// draft makes of a command what the room's log is asked to take.
+// draft returns the entry that a command asks the room's log to append.
 func (s *Session) draft(c protocol.Command) protocol.Draft {
 	if c.Type == protocol.Send {
 		return protocol.Message(s.user.Public(), c.Key, c.Text, s.node.ID)
@@ -381,8 +381,8 @@ func (s *Session) draft(c protocol.Command) protocol.Draft {
 	return c.Change(s.user.Public(), s.node.ID, s.moderator())
 }
 
-// begin counts a send, and waits while too many are under way: each ends within
-// the hub's bounded time.
+// begin counts a send, and blocks while too many are in flight. Each of those ends
+// within the hub's time limit.
 func (s *Session) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,0 +1,483 @@
+package demo
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ChildEnv is the environment variable by which a node knows that it is a
+// child of a cluster: it ends when its standard input does, and leaves Ctrl-C
+// to its parent.
+const ChildEnv = "CHAT_CHILD"
+
+// Timings of a cluster.
+const (
+	// restartAfter is how long after its death a child is started again; it
+	// doubles up to restartMax while children die at once.
+	restartAfter = time.Second
+	restartMax   = 10 * time.Second
+	// livedWell is how long a child must have lived for its next start to
+	// come soon again.
+	livedWell = 10 * time.Second
+	// quickEnd is how long children may take to end after Ctrl-C.
+	quickEnd = 500 * time.Millisecond
+	// inOrder is how long lines of ready nodes are held back, so that they
+	// come in order.
+	inOrder = 3 * time.Second
+)
+
+// Config describes the nodes of a local cluster.
+type Config struct {
+	// Nodes is how many there are.
+	Nodes int
+	// Addr is the first one's address; the others' have the next ports. With
+	// port 0 each gets a free one.
+	Addr string
+	// Redis is the URL of the broker; it goes to the nodes by the environment,
+	// for it may hold a password.
+	Redis string
+	// Broker is the Redis of this process, if the nodes use that: then they serve
+	// controls (control.go). nil for none.
+	Broker Broker
+	// Args are further flags of each node, Env their environment; default this
+	// process's.
+	Args, Env []string
+	// Executable is the program; default this process's.
+	Executable string
+	// Drain is how long a SIGTERM waits for the nodes.
+	Drain time.Duration
+	// Stdout gets a line for each ready node, Stderr what they and their
+	// parent have to report.
+	Stdout, Stderr io.Writer
+}
+
+// Broker is an embedded broker that the controls stop and start.
+type Broker interface {
+	// Stop closes its listener and connections; Start opens them again.
+	Stop()
+	Start()
+	// Stopped reports whether it is stopped.
+	Stopped() bool
+}
+
+// cluster is a running one.
+type cluster struct {
+	cfg   Config
+	exe   string
+	host  string
+	ports []int
+	// told is what the nodes find in their environment beside cfg.Env.
+	told []string
+
+	mu      sync.Mutex // guards the fields below, and the writers
+	nodes   []node     // its length never changes
+	lines   []string   // of ready nodes, until printed
+	printed int
+	held    bool // lines wait for their order
+	ending  bool
+}
+
+// node is one child and what is known of it.
+type node struct {
+	again chan struct{} // has it be started without a wait
+
+	cmd      *exec.Cmd // nil while none runs
+	stdin    io.Closer
+	ended    chan struct{} // closed when cmd has ended
+	state    string        // as in NodeState
+	wasReady bool          // once at least
+	asked    bool          // its end was asked for
+}
+
+// Run starts the nodes as children of this process, keeps them alive,
+// and returns when a signal or the end of ctx has ended them all: Ctrl-C and
+// ctx within a second, SIGTERM after they have drained. A node that ends by
+// itself before it was ever ready ends the cluster with an error.
+func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
+	c := &cluster{cfg: cfg, exe: cfg.Executable, held: true}
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	if cfg.Broker != nil {
+		o, err := openControls(c, cfg.Broker)
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		c.told = append(c.told, o.environ()...)
+	}
+	failed := make(chan error, cfg.Nodes)
+	stop := make(chan struct{})
+	var keepers sync.WaitGroup
+	for i := range cfg.Nodes {
+		keepers.Go(func() { // ends when its child has ended after stop; waited for below
+			if err := c.keep(i, stop); err != nil {
+				failed <- err
+			}
+		})
+	}
+	release := time.AfterFunc(inOrder, c.release)
+	defer release.Stop()
+	var err error
+	drain := false
+	select {
+	case s := <-signals:
+		drain = s == syscall.SIGTERM
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	close(stop)
+	c.end(drain, &keepers, signals)
+	return err
+}
+
+// prepare checks what the nodes need before any of them starts.
+func (c *cluster) prepare() error {
+	host, text, err := net.SplitHostPort(c.cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr %q is no address: give host:port or :port", c.cfg.Addr)
+	}
+	first, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("--addr %q is no address: give host:port or :port", c.cfg.Addr)
+	}
+	c.host = host
+	if first == 0 {
+		if c.ports, err = FreePorts(host, c.cfg.Nodes); err != nil {
+			return err
+		}
+	} else {
+		for i := range c.cfg.Nodes {
+			c.ports = append(c.ports, first+i)
+		}
+		if err := c.checkPorts(); err != nil {
+			return err
+		}
+	}
+	if c.exe == "" {
+		if c.exe, err = os.Executable(); err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+	}
+	if c.cfg.Env == nil {
+		c.cfg.Env = os.Environ()
+	}
+	c.told = []string{"CHAT_REDIS=" + c.cfg.Redis, ChildEnv + "=1"}
+	c.nodes = newNodes(c.cfg.Nodes)
+	c.lines = make([]string, c.cfg.Nodes)
+	return nil
+}
+
+func newNodes(n int) []node {
+	list := make([]node, n)
+	for i := range list {
+		list[i] = node{again: make(chan struct{}, 1), state: NodeStarting}
+	}
+	return list
+}
+
+// ParentGone is closed when standard input ends: then a child's parent is gone.
+func ParentGone(stdin io.Reader) <-chan struct{} {
+	gone := make(chan struct{})
+	go func() { // ends with standard input, or with the process
+		_, _ = io.Copy(io.Discard, stdin)
+		close(gone)
+	}()
+	return gone
+}
+
+// keep runs one node, and runs it again when it dies, until stop is closed. An
+// error means that it has never been ready.
+func (c *cluster) keep(i int, stop <-chan struct{}) error {
+	wait := restartAfter
+	ready := false
+	for {
+		began := time.Now()
+		was, held, err := c.runOnce(i, !ready)
+		if c.isEnding() || closed(stop) {
+			return nil
+		}
+		ready = ready || was
+		if !ready {
+			return c.notStarted(i, held, err)
+		}
+		if c.wasAsked(i) || time.Since(began) > livedWell {
+			wait = restartAfter
+		}
+		c.report(fmt.Sprintf("node %d ended (%s); starting it again in %s", i+1, ended(err), wait))
+		timer := time.NewTimer(wait)
+		select {
+		case <-stop:
+			timer.Stop()
+			return nil
+		case <-c.nodes[i].again:
+			timer.Stop()
+			wait = restartAfter
+		case <-timer.C:
+		}
+		wait = min(2*wait, restartMax)
+	}
+}
+
+// wasAsked tells whether the node's last end was asked for.
+func (c *cluster) wasAsked(i int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	asked := c.nodes[i].asked
+	c.nodes[i].asked = false
+	return asked
+}
+
+// notStarted makes the error of a node that has never been ready of the last
+// line that it wrote; what it wrote before is passed on.
+func (c *cluster) notStarted(i int, held []string, err error) error {
+	if len(held) == 0 {
+		return fmt.Errorf("node %d did not start: %s", i+1, ended(err))
+	}
+	last := len(held) - 1
+	for _, line := range held[:last] {
+		c.passOn(i, line)
+	}
+	return fmt.Errorf("node %d did not start: %s", i+1, strings.TrimPrefix(held[last], "chat: "))
+}
+
+func closed(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// ended puts into words how a process ended.
+func ended(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
+}
+
+// errEnding is why no process starts any more.
+var errEnding = errors.New("the cluster is ending")
+
+// heldLines bounds what is kept of a node's errors until it is ready.
+const heldLines = 200
+
+// runOnce runs one node's process to its end. It tells whether it got ready. With
+// hold it keeps the lines that the process wrote to standard error before, which
+// are passed on when it is ready, so that a cluster that can't start says why
+// once, and not once a node.
+func (c *cluster) runOnce(i int, hold bool) (ready bool, held []string, err error) {
+	cmd, stdout, stderr, err := c.start(i)
+	if err != nil {
+		return false, nil, err
+	}
+	var readers sync.WaitGroup
+	var lines sync.Mutex // guards ready and held; locked before c.mu
+	readers.Go(func() {  // ends with the child's output, which is waited for
+		eachLine(stdout, func(line string) {
+			if strings.HasPrefix(line, "node ") {
+				lines.Lock()
+				ready = true
+				for _, line := range held {
+					c.passOn(i, line)
+				}
+				held = nil
+				lines.Unlock()
+				c.isReady(i, line)
+			}
+		})
+	})
+	readers.Go(func() { // as above
+		eachLine(stderr, func(line string) {
+			lines.Lock()
+			defer lines.Unlock()
+			if hold && !ready && len(held) < heldLines {
+				held = append(held, line)
+				return
+			}
+			c.passOn(i, line)
+		})
+	})
+	readers.Wait()
+	err = cmd.Wait()
+	c.mu.Lock()
+	n := &c.nodes[i]
+	n.cmd, n.stdin, n.state = nil, nil, NodeStarting
+	close(n.ended)
+	c.mu.Unlock()
+	return ready, held, err
+}
+
+// start starts one node's process, unless the cluster is ending.
+func (c *cluster) start(i int) (cmd *exec.Cmd, stdout, stderr io.Reader, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending {
+		return nil, nil, nil, errEnding
+	}
+	cmd = exec.Command(c.exe, slices.Concat([]string{
+		"--addr=" + net.JoinHostPort(c.host, strconv.Itoa(c.ports[i])),
+		"--node-id=" + "node-" + strconv.Itoa(i+1),
+	}, c.cfg.Args)...)
+	cmd.Env = c.childEnv()
+	stdin, err := cmd.StdinPipe() // only its end tells the child something
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if stdout, err = cmd.StdoutPipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	if stderr, err = cmd.StderrPipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, nil, err
+	}
+	n := &c.nodes[i]
+	n.cmd, n.stdin, n.ended, n.state = cmd, stdin, make(chan struct{}), NodeStarting
+	select {
+	case <-n.again: // so it is
+	default:
+	}
+	return cmd, stdout, stderr, nil
+}
+
+// childEnv is a node's environment: what is the cluster's own is left out.
+func (c *cluster) childEnv() []string {
+	own := []string{
+		"CHAT_NODES", "CHAT_ADDR", "CHAT_NODE_ID", "CHAT_BROKER_ADDR", "CHAT_REDIS", ChildEnv,
+		controlEnv, tokenEnv, portsEnv,
+	}
+	env := make([]string, 0, len(c.cfg.Env)+len(c.told))
+	for _, v := range c.cfg.Env {
+		name, _, _ := strings.Cut(v, "=")
+		if !slices.Contains(own, name) {
+			env = append(env, v)
+		}
+	}
+	return append(env, c.told...)
+}
+
+// maxLine bounds one line of a child's output.
+const maxLine = 64 << 10
+
+// eachLine calls f with each line, of which what is too long is cut into more.
+func eachLine(r io.Reader, f func(string)) {
+	b := bufio.NewReaderSize(r, maxLine)
+	for {
+		line, _, err := b.ReadLine()
+		if err != nil {
+			return
+		}
+		f(string(line))
+	}
+}
+
+// isReady prints a node's line, at the start in the order of the nodes.
+func (c *cluster) isReady(i int, line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, rest, _ := strings.Cut(strings.TrimPrefix(line, "node "), "  ")
+	c.nodes[i].wasReady, c.nodes[i].state = true, NodeRunning
+	c.lines[i] = fmt.Sprintf("node %d  %s\n", i+1, rest)
+	c.printLocked()
+}
+
+func (c *cluster) printLocked() {
+	for c.held && c.printed < len(c.lines) && c.lines[c.printed] != "" {
+		c.printLineLocked(c.printed)
+		c.printed++
+	}
+	if c.printed == len(c.lines) {
+		c.held = false
+	}
+	for i := range c.lines {
+		if !c.held && c.lines[i] != "" {
+			c.printLineLocked(i)
+		}
+	}
+}
+
+func (c *cluster) printLineLocked(i int) {
+	_, _ = io.WriteString(c.cfg.Stdout, c.lines[i])
+	c.lines[i] = ""
+}
+
+// release lets the lines out in whatever order.
+func (c *cluster) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = false
+	c.printLocked()
+}
+
+// passOn prints a line that a node wrote to its standard error.
+func (c *cluster) passOn(i int, line string) {
+	c.report("node-" + strconv.Itoa(i+1) + ": " + line)
+}
+
+func (c *cluster) report(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = io.WriteString(c.cfg.Stderr, line+"\n")
+}
+
+func (c *cluster) isEnding() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ending
+}
+
+// end ends all children: by letting them drain first, or at once; none is left
+// when it returns.
+func (c *cluster) end(drain bool, keepers *sync.WaitGroup, signals <-chan os.Signal) {
+	done := make(chan struct{})
+	c.mu.Lock()
+	c.ending = true
+	c.endFrozenLocked()
+	for _, n := range c.nodes {
+		if n.cmd == nil {
+			continue
+		}
+		if !drain || n.cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows knows no SIGTERM
+			_ = n.stdin.Close()
+		}
+	}
+	c.mu.Unlock()
+	go func() { // ends when the children have; waited for below
+		keepers.Wait()
+		close(done)
+	}()
+	patience := quickEnd
+	if drain {
+		patience = c.cfg.Drain + quickEnd
+	}
+	select {
+	case <-done:
+		return
+	case <-signals: // once more: at once
+	case <-time.After(patience):
+	}
+	c.mu.Lock()
+	for _, n := range c.nodes {
+		if n.cmd != nil {
+			_ = n.cmd.Process.Kill()
+		}
+	}
+	c.mu.Unlock()
+	<-done
+}

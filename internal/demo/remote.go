@@ -1,0 +1,125 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The environment by which a child knows of its parent's controls.
+const (
+	controlEnv = "CHAT_CONTROL"       // where they are, host:port
+	tokenEnv   = "CHAT_CONTROL_TOKEN" // who may use them
+	portsEnv   = "CHAT_CONTROL_PORTS" // those of the nodes, with commas between
+)
+
+// environ is what a child is told of the controls.
+func (o *controls) environ() []string {
+	var ports []string
+	for _, p := range o.cluster.ports {
+		ports = append(ports, strconv.Itoa(p))
+	}
+	return []string{
+		controlEnv + "=" + o.listener.Addr().String(),
+		tokenEnv + "=" + o.token,
+		portsEnv + "=" + strings.Join(ports, ","),
+	}
+}
+
+// Remote is a child's side of the controls. It may be used concurrently.
+type Remote struct {
+	addr, token string
+	ports       []string
+	client      *http.Client
+}
+
+// Controls returns the controls that a child's parent has, by the environment;
+// nil where there are none.
+func Controls(lookup func(string) (string, bool)) *Remote {
+	addr, _ := lookup(controlEnv)
+	token, _ := lookup(tokenEnv)
+	ports, _ := lookup(portsEnv)
+	if addr == "" || token == "" || ports == "" {
+		return nil
+	}
+	return &Remote{
+		addr: addr, token: token, ports: strings.Split(ports, ","),
+		client: &http.Client{
+			Timeout: 2 * orderWithin,
+			// Never by a proxy: the parent is on this machine.
+			Transport: &http.Transport{DialContext: new(net.Dialer).DialContext, MaxIdleConns: 4},
+		},
+	}
+}
+
+// Token is what an order has to come with.
+func (r *Remote) Token() string { return r.token }
+
+// Knows compares a token with that, in constant time.
+func (r *Remote) Knows(token string) bool {
+	return subtle.ConstantTimeCompare([]byte(token), []byte(r.token)) == 1
+}
+
+// IsPort tells whether a port is that of a node of the demo.
+func (r *Remote) IsPort(port string) bool { return slices.Contains(r.ports, port) }
+
+// NodeAt is the number of the node with a port; 0 where there is none.
+func (r *Remote) NodeAt(port int) int { return slices.Index(r.ports, strconv.Itoa(port)) + 1 }
+
+// PortOf is the port of a node that State lists.
+func (r *Remote) PortOf(node int) string { return r.ports[node-1] }
+
+// State asks the parent how the demo stands.
+func (r *Remote) State(ctx context.Context) (State, error) {
+	return r.ask(ctx, http.MethodGet, "/state", nil)
+}
+
+// Do passes an order on. The error is a *Refusal where the parent refuses.
+func (r *Remote) Do(ctx context.Context, order Order) (State, error) {
+	body, err := json.Marshal(order)
+	if err != nil {
+		return State{}, err
+	}
+	return r.ask(ctx, http.MethodPost, "/order", body)
+}
+
+func (r *Remote) ask(ctx context.Context, method, path string, body []byte) (s State, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.addr+path, bytes.NewReader(body))
+	if err != nil {
+		return State{}, err
+	}
+	req.Header.Set("Authorization", "Bearer "+r.token)
+	res, err := r.client.Do(req)
+	if err != nil {
+		return State{}, fmt.Errorf("ask the parent: %w", errors.Unwrap(err)) // without the URL
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxState))
+	if err != nil {
+		return State{}, fmt.Errorf("read the parent's answer: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		no := &Refusal{Status: res.StatusCode}
+		if err := json.Unmarshal(answer, no); err != nil {
+			return State{}, fmt.Errorf("the parent answered %s", res.Status)
+		}
+		return State{}, no
+	}
+	if err := json.Unmarshal(answer, &s); err != nil || len(s.Nodes) > len(r.ports) {
+		return State{}, errors.New("the parent answered something else")
+	}
+	return s, nil
+}
+
+// maxState bounds what is read of the parent's answer, in bytes: some 100 for
+// each node.
+const maxState = 1 << 20

@@ -1,0 +1,51 @@
+package node
+
+import (
+	"context"
+
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
+	"example.com/chat/internal/room"
+)
+
+// feed is the broker's listener: what concerns rooms and users goes to the hub, what
+// concerns nodes to the node.
+type feed struct {
+	room.Feed // the hub's
+	n         *Node
+}
+
+// Nodes updates the members of the cluster, and notifies all users
+// (redisbroker.Listener).
+func (f feed) Nodes(live []redisbroker.NodeInfo) {
+	f.n.members.set(live)
+	f.n.broadcast(func(origin string) protocol.Event { return protocol.NodeList(f.n.members.list(origin)) })
+}
+
+// Reachable forwards whether Redis is reachable (redisbroker.Listener). If it is not
+// for some time, users learn which other nodes are ready.
+func (f feed) Reachable(up bool) {
+	n := f.n
+	if !up {
+		f.Feed.Reachable(up)
+	} else {
+		defer f.Feed.Reachable(up) // so that no list of other nodes follows it
+	}
+	n.fallback.set(up, func() context.CancelFunc {
+		ctx, stop := context.WithCancel(n.runs)
+		n.running.Go(func() { n.fallback.search(ctx, n.broadcast) }) // ends with ctx; Close waits for it
+		return stop
+	})
+}
+
+// NodesFor returns the live nodes, this one first (session.Cluster).
+func (n *Node) NodesFor(origin string) []protocol.Node { return n.members.list(origin) }
+
+// Status returns the event for a client that reached this node by origin while Redis
+// is not reachable (session.Cluster).
+func (n *Node) Status(origin string) protocol.Event { return n.fallback.event(origin) }
+
+// Rooms lists the rooms with users online or entries (session.Cluster).
+func (n *Node) Rooms(ctx context.Context, after string) (protocol.RoomPage, error) {
+	return n.broker.Rooms(ctx, after)
+}

@@ -1,0 +1,72 @@
+package node_test
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/nodetest"
+	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/node"
+)
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	chattest.RemoveBuilds()
+	os.Exit(status)
+}
+
+// testNode is a node inside the test's process.
+type testNode struct {
+	*node.Node
+	url string
+}
+
+// startNode starts a node inside the test's process.
+func startNode(t *testing.T, redisURL string, args ...string) *testNode {
+	t.Helper()
+	return startNodeLogging(t, redisURL, nil, args...)
+}
+
+// startNodeLogging starts a node that writes to another log than the test's.
+func startNodeLogging(t *testing.T, redisURL string, log *slog.Logger, args ...string) *testNode {
+	t.Helper()
+	n, err := nodetest.Try(t, redisURL, log, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &testNode{n.Node, n.URL}
+}
+
+// startProgram starts the program as a process, with args and further environment
+// variables.
+func startProgram(t *testing.T, env []string, args ...string) *chattest.Process {
+	t.Helper()
+	return chattest.Start(t, chattest.Command{Path: chattest.Build(t), Args: args, Env: env})
+}
+
+// startNodes starts n nodes as processes of their own, joined by the Redis.
+func startNodes(t *testing.T, n int, redisURL string, args ...string) []*chattest.Process {
+	t.Helper()
+	var list []*chattest.Process
+	for i := range n {
+		list = append(list, startProgram(t, []string{"CHAT_REDIS=" + redisURL},
+			append([]string{"--addr=127.0.0.1:0", "--node-id=" + fmt.Sprintf("n%d", i+1)}, args...)...))
+	}
+	return list
+}
+
+// eachRedis runs a test on the embedded broker and on a real redis-server.
+func eachRedis(t *testing.T, test func(t *testing.T, redisURL string)) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		test(t, redistest.Embedded(t).URL())
+	})
+	t.Run("redis-server", func(t *testing.T) {
+		t.Parallel()
+		test(t, redistest.Start(t).URL)
+	})
+}

@@ -1,0 +1,40 @@
+package program_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Every test that GUARANTEES.md names as a proof is there.
+func TestGuaranteesNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	const root = "../.."
+	page, err := os.ReadFile(filepath.Join(root, "GUARANTEES.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(page), -1)
+	if len(named) < 40 {
+		t.Errorf("only %d proofs are named", len(named))
+	}
+	var sources strings.Builder
+	err = filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		sources.Write(source)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range named {
+		if !strings.Contains(sources.String(), "\nfunc "+match[1]+"(") {
+			t.Errorf("%s is named, and there is no such test", match[1])
+		}
+	}
+}
