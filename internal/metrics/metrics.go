@@ -14,12 +14,12 @@ import (
 
 	"example.com/chat/internal/admission"
 	"example.com/chat/internal/conn"
+	"example.com/chat/internal/histogram"
 	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
 	"example.com/chat/internal/socketio"
-	"example.com/chat/internal/tally"
 )
 
 // maxScrapes bounds the scrapes that are answered at a time, each within
@@ -179,14 +179,14 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	for kind, count := range n.Broker.Failed {
 		to <- prometheus.MustNewConstMetric(failedDesc, counter, float64(count), kind)
 	}
-	to <- histogram(appendDesc, n.Broker.Appends)
-	to <- histogram(tripDesc, n.Broker.Probes)
+	to <- histogramMetric(appendDesc, n.Broker.Appends)
+	to <- histogramMetric(tripDesc, n.Broker.Probes)
 	if n.Probe.Heard {
 		to <- prometheus.MustNewConstMetric(probeDesc, gauge, n.Probe.Age.Seconds())
 	}
 }
 
-func histogram(d *prometheus.Desc, s tally.Snapshot) prometheus.Metric {
+func histogramMetric(d *prometheus.Desc, s histogram.Snapshot) prometheus.Metric {
 	buckets := make(map[float64]uint64, len(s.UpTo))
 	for bound, n := range s.UpTo {
 		buckets[bound.Seconds()] = n
