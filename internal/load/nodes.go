@@ -19,15 +19,15 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Bounds of what nodes may make a bench do and keep.
+// Limits on the work and memory that nodes can cause.
 const (
 	maxNodes = 200
 	maxPage  = 64 << 20
-	// pageWithin is how long a node may take to answer for a page of a log.
+	// pageWithin is how long a node may take to answer with a page of a log.
 	pageWithin = 10 * time.Second
 )
 
-// nodeList is the nodes of a cluster, as these tell.
+// nodeList holds the nodes of a cluster, as they announce them.
 type nodeList struct {
 	first  string // the address that was given
 	notice func(string)
@@ -35,19 +35,19 @@ type nodeList struct {
 
 	mu    sync.Mutex // guards the fields below
 	list  []string
-	told  map[string]bool // what was told of addresses that can't be reached
-	why   error           // the newest failure of a client that was never welcomed
+	told  map[string]bool // errors already reported, by their text
+	why   error           // the newest error of a client that was never welcomed
 	turns int
 }
 
 func newNodeList(first string, notice func(string)) *nodeList {
 	n := &nodeList{first: first, notice: notice, told: make(map[string]bool)}
 	n.http.Timeout = pageWithin
-	n.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // nodes send none
+	n.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // nodes do not redirect
 	return n
 }
 
-// learn takes what a node said of the others.
+// learn takes the list of nodes that a node announces.
 func (n *nodeList) learn(nodes []protocol.Node) {
 	list := client.Candidates(n.first, nodes)
 	if len(list) == 0 {
