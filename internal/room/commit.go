@@ -101,7 +101,7 @@ func (r *room) commit() {
 			continue
 		}
 		r.hub.counts.acknowledged(receipts)
-		r.expect(receipts)
+		r.log.expect(receipts)
 		for i, s := range batch {
 			s.done(receipts[i], receipts[i].Refused)
 		}
@@ -167,90 +167,6 @@ func (r *room) fail(batch []submission, err error) {
 	r.hub.counts.unavailable.Add(int64(len(batch)))
 	for _, s := range batch {
 		s.done(protocol.Receipt{}, protocol.ErrUnavailable)
-	}
-}
-
-// expect has the log read if what Redis has acknowledged does not come live
-// soon, or at once if its ids show that the log is another one.
-func (r *room) expect(receipts []protocol.Receipt) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, receipt := range receipts {
-		if receipt.Duplicate || receipt.Refused != nil {
-			continue
-		}
-		f := &r.log
-		if receipt.ID.Seq <= f.head.Seq && f.isSynced() {
-			if receipt.ID.Seq > f.tail.floor && !f.tail.holds(receipt.ID) {
-				r.catchUpLocked()
-			}
-		}
-		r.expected = max(r.expected, receipt.ID.Seq)
-	}
-	r.watchLocked()
-}
-
-func (r *room) watchLocked() {
-	if r.watching || r.expected <= r.log.head.Seq {
-		return
-	}
-	r.watching = true
-	awaited := r.expected
-	time.AfterFunc(filledWithin, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.watching = false
-		if r.closed {
-			return
-		}
-		if r.log.head.Seq < awaited {
-			r.catchUpLocked()
-			r.expected = r.log.head.Seq // the reading finds what there is
-			return
-		}
-		r.watchLocked()
-	})
-}
-
-// awaitAcknowledged waits until members were handed all that this node has
-// acknowledged so far, so that who asks afterwards sees it. What does not come live in
-// time is not waited for.
-func (r *room) awaitAcknowledged(ctx context.Context) {
-	timer := time.NewTimer(filledWithin)
-	defer timer.Stop()
-	for {
-		moved := r.behindAcknowledged()
-		if moved == nil {
-			return
-		}
-		select {
-		case <-moved:
-		case <-timer.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// behindAcknowledged returns nil where members were handed all that this node has
-// acknowledged, and else what is closed when the head moves.
-func (r *room) behindAcknowledged() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed || !r.log.isSynced() || r.expected <= r.log.head.Seq {
-		return nil
-	}
-	if r.moved == nil {
-		r.moved = make(chan struct{})
-	}
-	return r.moved
-}
-
-func (r *room) movedLocked() {
-	if r.moved != nil {
-		close(r.moved)
-		r.moved = nil
 	}
 }
 

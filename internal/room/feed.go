@@ -8,8 +8,8 @@ func (h *Hub) Feed() Feed { return feed{h} }
 // feed is the Hub as its Broker sees it.
 type feed struct{ hub *Hub }
 
-// Entries hands on what comes next in the room's log, drops what the room has, and
-// reads the log where something is missing.
+// Entries delivers what comes next in the room's log, drops what the room has, and
+// schedules a read of the log if something is missing.
 func (f feed) Entries(name string, before protocol.ID, list []protocol.Entry) {
 	r := f.hub.find(name)
 	if r == nil {
@@ -18,10 +18,7 @@ func (f feed) Entries(name string, before protocol.ID, list []protocol.Entry) {
 	f.hub.traces.hear(list)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, e := range list {
-		r.hearLocked(hint{before, e})
-		before = e.ID
-	}
+	r.log.hearLocked(before, list)
 }
 
 // Presence applies a change of who is in the room.
@@ -62,7 +59,7 @@ func (f feed) Following(name string) {
 	if r := f.hub.find(name); r != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.catchUpLocked()
+		r.log.refreshLocked()
 		r.loadPresenceLocked()
 	}
 }

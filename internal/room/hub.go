@@ -278,7 +278,7 @@ func (h *Hub) audit() {
 			return // Redis is away, and every room catches up when it is back
 		}
 		for i, r := range chunk {
-			r.compare(heads[i])
+			r.log.compare(heads[i])
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package room
 
 import (
-	"context"
 	"time"
 
 	"example.com/chat/internal/protocol"
@@ -127,15 +126,12 @@ func (r *room) writePresence(changes []protocol.Change) error {
 		case <-r.hub.ctx.Done():
 		}
 	}
-	select {
-	case r.hub.reads <- struct{}{}:
-		defer func() { <-r.hub.reads }()
-	case <-r.hub.ctx.Done():
-		return r.hub.ctx.Err()
+	ctx, done, err := r.hub.beginRead()
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(r.hub.ctx, callTimeout)
-	defer cancel()
-	_, err := r.hub.broker.Here(ctx, r.hub.broker.Instance(), r.name, changes)
+	defer done()
+	_, err = r.hub.broker.Here(ctx, r.hub.broker.Instance(), r.name, changes)
 	return err
 }
 
@@ -201,14 +197,11 @@ func (r *room) loadPresence() {
 }
 
 func (r *room) readPresence() ([]protocol.User, rules, error) {
-	select {
-	case r.hub.reads <- struct{}{}:
-		defer func() { <-r.hub.reads }()
-	case <-r.hub.ctx.Done():
-		return nil, nil, r.hub.ctx.Err()
+	ctx, done, err := r.hub.beginRead()
+	if err != nil {
+		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.hub.ctx, callTimeout)
-	defer cancel()
+	defer done()
 	users, err := r.hub.broker.Present(ctx, r.name)
 	if err != nil {
 		return nil, nil, err
@@ -355,5 +348,5 @@ func (r *room) rewrite() {
 		r.writePresenceLocked(id)
 	}
 	r.loadPresenceLocked()
-	r.catchUpLocked()
+	r.log.refreshLocked()
 }

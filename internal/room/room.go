@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/replica"
 )
 
 // room is one followed room.
@@ -16,8 +17,8 @@ type room struct {
 	mu      sync.Mutex // guards the fields below
 	closed  bool
 	members map[Member]*User
-	// backlogs are of the members that are sent their entries in pieces.
-	backlogs map[Member]*backlog
+	// backlogs are those of the members that get their entries in pieces.
+	backlogs map[Member]*replica.Backlog
 	joining  int // joins under way, which keep the room
 	// emptySince is when the last member left, or the room was made.
 	emptySince time.Time
@@ -27,9 +28,6 @@ type room struct {
 	// committing tells that the committer runs.
 	committing bool
 	idle       chan struct{} // closed when the committer ends; nil before the first
-	expected   int64         // the newest seq that Redis told this node of
-	watching   bool          // a timer waits for expected to arrive
-	moved      chan struct{} // closed when the head moves; nil when nobody waits for that
 
 	present mirror
 	// vacated is closed when what this node had written about the room before
@@ -53,24 +51,24 @@ type localUser struct {
 }
 
 func newRoom(h *Hub, name string, vacated <-chan struct{}) *room {
-	return &room{
+	r := &room{
 		name: name, hub: h, vacated: vacated,
 		members:    make(map[Member]*User),
 		emptySince: time.Now(),
 		local:      make(map[string]*localUser),
 		dirty:      make(map[string]struct{}),
-		log: follower{
-			synced: make(chan struct{}),
-			tail:   tail{keep: h.cfg.History}, messages: messages{keep: h.cfg.History},
-		},
-		present: mirror{loaded: make(chan struct{})},
+		backlogs:   make(map[Member]*replica.Backlog),
+		present:    mirror{loaded: make(chan struct{})},
 	}
+	r.log = newFollower(r, h.cfg.History)
+	return r
 }
 
 // closeLocked ends the room's life on this node.
 func (r *room) closeLocked() {
 	r.closed = true
 	r.present.stop()
+	r.log.wakeLocked()
 }
 
 // broadcastLocked hands an event to every member but except, which may be nil.
@@ -90,11 +88,11 @@ func (r *room) broadcastLocked(e protocol.Event, except func(Member, *User) bool
 	r.hub.counts.bytes.Add(frames * int64(len(e.Body)))
 }
 
-// Join makes the member one of the room's, and hands its answer to reply under
+// Join makes the member one of the room's, and passes its answer to reply under
 // the room's lock: so every later entry comes after it, and none of those in it
-// comes again. Messages that the answer has no room for follow it (see backlog).
-// It waits for the log where memory can't answer, at most as long
-// as ctx.
+// comes again. Messages that do not fit into the answer follow it (see
+// replica.Backlog). If memory can't answer it waits for reads of the log, until ctx
+// ends.
 func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after protocol.Cursor, reply func(protocol.Event)) *protocol.Error {
 	if err := h.admits(name, u); err != nil {
 		return err
@@ -104,96 +102,108 @@ func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after pr
 		if err != nil {
 			return err
 		}
-		done, err := r.join(ctx, m, u, after, reply)
-		r.leaveDoor()
+		done, err := r.join(ctx, &joining{m, u, after, reply, replica.Lookup{}})
 		if done || err != nil {
 			return err
 		}
 	}
 }
 
-// enter returns the room once its log is followed and it is known who is in it;
-// the room is kept until
+// enter returns the room once its log and its users are known. It stays followed until
 // leaveDoor.
 func (h *Hub) enter(ctx context.Context, name string) (*room, *protocol.Error) {
 	for {
 		r := h.follow(name)
-		r.mu.Lock()
-		if r.closed {
-			r.mu.Unlock()
-			continue // it was let go just now; follow makes it anew
+		if !r.hold() {
+			continue // it was evicted just now; follow makes it anew
 		}
-		r.joining++
-		synced, loaded := r.log.synced, r.present.loaded
-		r.mu.Unlock()
-		for _, known := range []chan struct{}{synced, loaded} {
+		for _, known := range []<-chan struct{}{r.log.synced, r.present.loaded} {
 			select {
 			case <-known:
+				continue
 			case <-ctx.Done():
-				r.leaveDoor()
-				return nil, protocol.ErrUnavailable
 			case <-h.ctx.Done():
-				r.leaveDoor()
-				return nil, protocol.ErrUnavailable
 			}
+			r.leaveDoor()
+			return nil, protocol.ErrUnavailable
 		}
 		return r, nil
 	}
 }
 
-func (r *room) leaveDoor() {
+// hold keeps the room followed until leaveDoor. It returns false if it is not followed
+// any more.
+func (r *room) hold() bool {
 	r.mu.Lock()
-	r.joining--
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.joining++
+	return true
 }
 
-// join tries once to answer from memory; done is false when something was read
-// from the log in the meantime and it has to be tried again.
-func (r *room) join(ctx context.Context, m Member, u *User, after protocol.Cursor, reply func(protocol.Event)) (done bool, failed *protocol.Error) {
-	var l looked
-	r.awaitAcknowledged(ctx)
+func (r *room) leaveDoor() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.joining--
+}
+
+// joining is a join under way.
+type joining struct {
+	m      Member
+	u      *User
+	after  protocol.Cursor
+	reply  func(protocol.Event)
+	lookup replica.Lookup
+}
+
+// join answers from memory, and reads the log if memory can't. done is false if the room
+// is no longer followed. It ends what enter began.
+func (r *room) join(ctx context.Context, j *joining) (done bool, failed *protocol.Error) {
+	defer r.leaveDoor()
+	r.log.awaitAcknowledged(ctx)
 	for {
-		r.mu.Lock()
-		if r.closed {
-			r.mu.Unlock()
-			return false, nil
+		need, done, err := r.tryJoin(j)
+		if need == replica.NeedNothing {
+			return done, err
 		}
-		if err := r.rules.admit(u.ID); err != nil {
-			r.mu.Unlock()
-			return false, err
-		}
-		list, recovered, want := r.log.since(after, &l)
-		if want == wantNothing {
-			r.enterLocked(m, u)
-			if after.Given {
-				r.hub.counts.joined(recovered, &l)
-			}
-			members, count := r.membersLocked()
-			first := r.splitJoinLocked(m, list, recovered)
-			reply(protocol.Joined(r.name, r.log.head, recovered, first, len(first) < len(list), members, count))
-			if r.backlogs[m] != nil {
-				r.hub.addBacklog(m, r)
-			}
-			r.mu.Unlock()
-			return true, nil
-		}
-		r.mu.Unlock()
-		var err error
-		switch want {
-		case wantNewer:
-			err = r.catchUpNow(ctx)
-			l = looked{caughtUp: true, filled: l.filled} // and look again
-		case wantTail:
-			err = r.extend(ctx)
-		case wantOlder:
-			err = r.readOlder(ctx, after.ID, &l)
-		case wantMessages:
-			err = r.fill(ctx, &l)
-		}
-		if err != nil {
+		if r.log.readFor(ctx, need, j.after.ID, &j.lookup) != nil {
 			return false, protocol.ErrUnavailable
 		}
 	}
+}
+
+// tryJoin answers from memory, unless something has to be read first.
+func (r *room) tryJoin(j *joining) (need replica.Need, done bool, failed *protocol.Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return replica.NeedNothing, false, nil
+	}
+	if err := r.rules.admit(j.u.ID); err != nil {
+		return replica.NeedNothing, false, err
+	}
+	a := r.log.replica.Answer(j.after, &j.lookup)
+	if a.Need != replica.NeedNothing {
+		return a.Need, false, nil
+	}
+	r.enterLocked(j.m, j.u)
+	if j.after.Given {
+		r.hub.counts.joined(a.Recovered, j.lookup.FromLog())
+	}
+	members, count := r.membersLocked()
+	first, b := r.log.replica.Split(a, joinSize(j.m))
+	if b == nil {
+		delete(r.backlogs, j.m)
+	} else {
+		r.backlogs[j.m] = b
+	}
+	j.reply(protocol.Joined(r.name, r.log.replica.Head(), a.Recovered, first, b != nil, members, count))
+	if b != nil {
+		r.hub.addBacklog(j.m, r)
+	}
+	return replica.NeedNothing, true, nil
 }
 
 func (r *room) enterLocked(m Member, u *User) {

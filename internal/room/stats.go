@@ -65,11 +65,11 @@ func (h *Hub) Size() (users, rooms int) {
 }
 
 // joined counts the answer to a join that came with a cursor.
-func (c *counts) joined(recovered bool, l *looked) {
+func (c *counts) joined(recovered, fromLog bool) {
 	switch {
 	case !recovered:
 		c.gaps.Add(1)
-	case l.read:
+	case fromLog:
 		c.fromLog.Add(1)
 	default:
 		c.fromMemory.Add(1)
@@ -84,23 +84,10 @@ func (c *counts) acknowledged(receipts []protocol.Receipt) {
 	}
 }
 
-// found counts what a reading of the log brought that had not come live, early
-// being what had.
-func (c *counts) found(read []protocol.Entry, early []hint) {
-	missed := int64(len(read))
-	if len(read) > 0 && len(early) > 0 {
-		came := make(map[protocol.ID]bool, len(early))
-		for _, e := range early {
-			came[e.ID] = true
-		}
-		for _, e := range read {
-			if came[e.ID] {
-				missed--
-			}
-		}
-	}
+// found counts the entries of a read of the log that had not come live.
+func (c *counts) found(missed int) {
 	if missed > 0 {
 		c.caughtUp.Add(1)
-		c.missed.Add(missed)
+		c.missed.Add(int64(missed))
 	}
 }

@@ -246,7 +246,7 @@ func (h *Hub) comeBack(turn uint64) {
 	h.loadRules()
 	var all sync.WaitGroup
 	for _, r := range h.all() {
-		all.Go(func() { _ = r.catchUpNow(ctx) })
+		all.Go(func() { _ = r.log.catchUpNow(ctx) })
 	}
 	all.Wait()
 	h.mu.Lock()
