@@ -8,45 +8,53 @@ import (
 	"example.com/chat/internal/replica"
 )
 
+// answerer answers joins and history, and reads the parts of the log that memory lacks
+// for that. Its fields are guarded by the room's lock.
+type answerer struct {
+	log       *follower
+	extending chan struct{} // closed when the read of older entries is over; nil without one
+	filling   chan struct{} // the same for older messages
+}
+
 // readFor reads what the answer to a cursor needs.
-func (f *follower) readFor(ctx context.Context, n replica.Need, after protocol.ID, l *replica.Lookup) error {
+func (a *answerer) readFor(ctx context.Context, n replica.Need, after protocol.ID, l *replica.Lookup) error {
 	switch n {
 	case replica.NeedRefresh:
-		if err := f.catchUpNow(ctx); err != nil {
+		if err := a.log.catchUpNow(ctx); err != nil {
 			return err
 		}
 		l.Refreshed()
 		return nil
 	case replica.NeedTail:
-		return f.extend(ctx)
+		return a.extend(ctx)
 	case replica.NeedEntries:
-		return f.lookUp(ctx, after, l)
+		return a.lookUp(ctx, after, l)
 	default:
-		err := f.fill(ctx)
+		err := a.fill(ctx)
 		l.Filled()
 		return err
 	}
 }
 
 // lookUp reads the entries after a cursor.
-func (f *follower) lookUp(ctx context.Context, after protocol.ID, l *replica.Lookup) error {
-	l.Begin(f.head())
-	list, found, more, err := f.room.hub.broker.After(ctx, f.room.name, after, protocol.MaxRecovered)
+func (a *answerer) lookUp(ctx context.Context, after protocol.ID, l *replica.Lookup) error {
+	l.Begin(a.head())
+	list, found, more, err := a.log.room.hub.broker.After(ctx, a.log.room.name, after, protocol.MaxRecovered)
 	l.Found(list, found, more)
 	return err
 }
 
-func (f *follower) head() protocol.ID {
-	f.room.mu.Lock()
-	defer f.room.mu.Unlock()
-	return f.replica.Head()
+func (a *answerer) head() protocol.ID {
+	a.log.room.mu.Lock()
+	defer a.log.room.mu.Unlock()
+	return a.log.replica.Head()
 }
 
 // once runs read, unless the same is running: then it waits for that, and the caller
 // looks again. running is the field of the follower that holds what is closed at the
 // end.
-func (f *follower) once(ctx context.Context, running *chan struct{}, read func() error) error {
-	wait, mine := f.claim(running)
+func (a *answerer) once(ctx context.Context, running *chan struct{}, read func() error) error {
+	wait, mine := a.claim(running)
 	if !mine {
 		select {
 		case <-wait:
@@ -55,13 +63,13 @@ func (f *follower) once(ctx context.Context, running *chan struct{}, read func()
 			return ctx.Err()
 		}
 	}
-	defer f.finish(running)
+	defer a.finish(running)
 	return read()
 }
 
-func (f *follower) claim(running *chan struct{}) (wait <-chan struct{}, mine bool) {
-	f.room.mu.Lock()
-	defer f.room.mu.Unlock()
+func (a *answerer) claim(running *chan struct{}) (wait <-chan struct{}, mine bool) {
+	a.log.room.mu.Lock()
+	defer a.log.room.mu.Unlock()
 	if *running != nil {
 		return *running, false
 	}
@@ -69,49 +77,49 @@ func (f *follower) claim(running *chan struct{}) (wait <-chan struct{}, mine boo
 	return nil, true
 }
 
-func (f *follower) finish(running *chan struct{}) {
-	f.room.mu.Lock()
-	defer f.room.mu.Unlock()
+func (a *answerer) finish(running *chan struct{}) {
+	a.log.room.mu.Lock()
+	defer a.log.room.mu.Unlock()
 	close(*running)
 	*running = nil
 }
 
 // extend reads older entries into memory. Concurrent callers share one read.
-func (f *follower) extend(ctx context.Context) error {
-	return f.once(ctx, &f.extending, func() error {
-		b := f.below((*replica.Replica).BelowTail)
-		list, more, err := f.room.hub.broker.Before(ctx, f.room.name, b.Before, b.N)
+func (a *answerer) extend(ctx context.Context) error {
+	return a.once(ctx, &a.extending, func() error {
+		b := a.below((*replica.Replica).BelowTail)
+		list, more, err := a.log.room.hub.broker.Before(ctx, a.log.room.name, b.Before, b.N)
 		if err != nil {
 			return err
 		}
-		f.room.mu.Lock()
-		defer f.room.mu.Unlock()
-		f.replica.Extend(b, list, more)
+		a.log.room.mu.Lock()
+		defer a.log.room.mu.Unlock()
+		a.log.replica.Extend(b, list, more)
 		return nil
 	})
 }
 
 // fill reads older messages into memory. Concurrent callers share one read.
-func (f *follower) fill(ctx context.Context) error {
-	return f.once(ctx, &f.filling, func() error {
-		n := f.room.hub.atMost(firstRead)
-		b := f.below(func(r *replica.Replica) replica.Below { return r.BelowMessages(n) })
-		page, err := f.room.hub.broker.Messages(ctx, f.room.name, b.Before, b.N)
+func (a *answerer) fill(ctx context.Context) error {
+	return a.once(ctx, &a.filling, func() error {
+		n := a.log.room.hub.atMost(firstRead)
+		b := a.below(func(r *replica.Replica) replica.Below { return r.BelowMessages(n) })
+		page, err := a.log.room.hub.broker.Messages(ctx, a.log.room.name, b.Before, b.N)
 		if err != nil {
 			return err
 		}
-		f.room.mu.Lock()
-		defer f.room.mu.Unlock()
-		f.replica.Fill(b, page)
+		a.log.room.mu.Lock()
+		defer a.log.room.mu.Unlock()
+		a.log.replica.Fill(b, page)
 		return nil
 	})
 }
 
 // below returns the part of the log before what is in memory.
-func (f *follower) below(of func(*replica.Replica) replica.Below) replica.Below {
-	f.room.mu.Lock()
-	defer f.room.mu.Unlock()
-	return of(f.replica)
+func (a *answerer) below(of func(*replica.Replica) replica.Below) replica.Below {
+	a.log.room.mu.Lock()
+	defer a.log.room.mu.Unlock()
+	return of(a.log.replica)
 }
 
 // awaitAcknowledged waits until everything that this node has acknowledged so far was
@@ -196,14 +204,14 @@ func (h *Hub) History(ctx context.Context, name string, before protocol.Cursor, 
 		reply(nil, false) // nothing is before the beginning
 		return nil
 	}
-	r := h.find(name)
+	r := h.rooms.find(name)
 	if r != nil {
 		r.log.awaitAcknowledged(ctx)
 	}
 	for try := 1; ; try++ {
 		epoch, done := 0, false
 		if r != nil {
-			if epoch, done = r.log.remembered(before, limit, reply); done {
+			if epoch, done = r.answers.remembered(before, limit, reply); done {
 				return nil
 			}
 		}
@@ -218,7 +226,7 @@ func (h *Hub) History(ctx context.Context, name string, before protocol.Cursor, 
 		case r == nil:
 			reply(stands(page), page.More)
 			return nil
-		case r.log.answer(page, !before.Given, limit, epoch, try == historyTries, reply):
+		case r.answers.answer(page, !before.Given, limit, epoch, try == historyTries, reply):
 			return nil
 		}
 	}
@@ -235,27 +243,27 @@ func stands(page protocol.Page) []protocol.Entry {
 
 // remembered answers History from memory if it can; else it returns the epoch of the
 // replica.
-func (f *follower) remembered(before protocol.Cursor, limit int, reply func([]protocol.Entry, bool)) (epoch int, done bool) {
-	f.room.mu.Lock()
-	defer f.room.mu.Unlock()
-	list, more, ok := f.replica.History(before, limit)
+func (a *answerer) remembered(before protocol.Cursor, limit int, reply func([]protocol.Entry, bool)) (epoch int, done bool) {
+	a.log.room.mu.Lock()
+	defer a.log.room.mu.Unlock()
+	list, more, ok := a.log.replica.History(before, limit)
 	if ok {
 		reply(list, more)
 	}
-	return f.replica.Epoch(), ok
+	return a.log.replica.Epoch(), ok
 }
 
 // answer answers History with what was read of the log, brought up to the room's head.
 // If that can't be done it returns false without a reply, unless it is the last try.
-func (f *follower) answer(page protocol.Page, newest bool, limit, epoch int, last bool, reply func([]protocol.Entry, bool)) bool {
-	f.room.mu.Lock()
-	defer f.room.mu.Unlock()
-	if !f.replica.Synced() {
+func (a *answerer) answer(page protocol.Page, newest bool, limit, epoch int, last bool, reply func([]protocol.Entry, bool)) bool {
+	a.log.room.mu.Lock()
+	defer a.log.room.mu.Unlock()
+	if !a.log.replica.Synced() {
 		reply(stands(page), page.More)
 		return true
 	}
-	list, more, ok := f.replica.Current(page, newest, limit)
-	if (!ok || f.replica.Epoch() != epoch) && !last {
+	list, more, ok := a.log.replica.Current(page, newest, limit)
+	if (!ok || a.log.replica.Epoch() != epoch) && !last {
 		return false
 	}
 	if !ok {
@@ -263,12 +271,4 @@ func (f *follower) answer(page protocol.Page, newest bool, limit, epoch int, las
 	}
 	reply(list, more)
 	return true
-}
-
-// atMost bounds the number of messages to read by what the log of a room holds.
-func (h *Hub) atMost(n int) int {
-	if h.cfg.History > 0 {
-		return min(n, h.cfg.History)
-	}
-	return n
 }

@@ -3,6 +3,7 @@ package room
 import (
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"example.com/chat/internal/protocol"
@@ -67,29 +68,36 @@ func (r *room) behind(m Member) bool {
 	return r.backlogs[m] != nil
 }
 
-// addBacklog has the member sent its backlog of the room. One goroutine does
-// that for all rooms of a member; it exists as long as there is a backlog. The
+// backlogs sends members their backlogs.
+type backlogs struct {
+	hub *Hub
+
+	mu    sync.Mutex // guards the field below; taken after a room's
+	rooms map[Member][]*room
+}
+
+// add schedules the sending of the member's backlog of the room. One goroutine sends
+// those of all rooms of a member; it exists as long as there is a backlog. The
 // caller holds the room's lock.
-func (h *Hub) addBacklog(m Member, r *room) {
-	h.backlogs.Lock()
-	defer h.backlogs.Unlock()
-	rooms, running := h.backlogs.rooms[m]
+func (l *backlogs) add(m Member, r *room) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rooms, running := l.rooms[m]
 	if !slices.Contains(rooms, r) {
-		h.backlogs.rooms[m] = append(rooms, r)
+		l.rooms[m] = append(rooms, r)
 	}
 	if !running {
-		h.work.Go(func() { h.sendBacklogs(m) }) // ends without a backlog, or with the hub, which waits for it
+		l.hub.work.Go(func() { l.send(m) }) // ends without a backlog, or with the hub, which waits for it
 	}
 }
 
-// nextBacklog returns the member's rooms with a backlog by turns; nil when there
-// is none left.
-func (h *Hub) nextBacklog(m Member) *room {
-	h.backlogs.Lock()
-	defer h.backlogs.Unlock()
-	rooms := h.backlogs.rooms[m]
+// next returns the member's rooms with a backlog by turns; nil if there is none left.
+func (l *backlogs) next(m Member) *room {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rooms := l.rooms[m]
 	if len(rooms) == 0 {
-		delete(h.backlogs.rooms, m)
+		delete(l.rooms, m)
 		return nil
 	}
 	r := rooms[0]
@@ -98,43 +106,42 @@ func (h *Hub) nextBacklog(m Member) *room {
 	return r
 }
 
-// forgetBacklog forgets the room, unless the member has joined it again.
-func (h *Hub) forgetBacklog(m Member, r *room) {
+// remove removes the room, unless the member has joined it again.
+func (l *backlogs) remove(m Member, r *room) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.backlogs[m] != nil {
 		return
 	}
-	h.backlogs.Lock()
-	defer h.backlogs.Unlock()
-	h.backlogs.rooms[m] = slices.DeleteFunc(h.backlogs.rooms[m], func(o *room) bool { return o == r })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rooms[m] = slices.DeleteFunc(l.rooms[m], func(o *room) bool { return o == r })
 }
 
-// sendBacklogs sends a member its backlogs, piece by piece, as fast as its
-// connection takes them. The end of a backlog, for whatever reason, ends the
-// wait for the connection.
-func (h *Hub) sendBacklogs(m Member) {
-	for h.ctx.Err() == nil {
-		r := h.nextBacklog(m)
+// send sends a member its backlogs, piece by piece, as fast as its connection reads. The
+// end of a backlog, for whatever reason, ends the wait for the connection.
+func (l *backlogs) send(m Member) {
+	for l.hub.ctx.Err() == nil {
+		r := l.next(m)
 		if r == nil {
 			return
 		}
-		h.awaitTaken(m, r)
+		l.await(m, r)
 		switch more, read := r.sendPiece(m); {
 		case !more:
-			h.forgetBacklog(m, r)
-		case read && r.readBacklog(m) != nil:
-			h.pause(presenceRetry) // Redis is away, or its log another one: then a reset ends the backlog
+			l.remove(m, r)
+		case read && l.read(m, r) != nil:
+			l.hub.pause(presenceRetry) // Redis is away, or its log another one: then a reset ends the backlog
 		}
 	}
 }
 
-// awaitTaken waits until the member's connection has taken most of what it was
-// handed, or the backlog ends. A connection that takes nothing is closed.
-func (h *Hub) awaitTaken(m Member, r *room) {
+// await waits until the member's connection has sent most of what was delivered to it,
+// or the backlog ends. A connection whose client does not read is closed.
+func (l *backlogs) await(m Member, r *room) {
 	before, moved := unsentOf(m), time.Now()
-	for wait := paceEvery; before > backlogAhead && r.behind(m) && h.ctx.Err() == nil; wait = min(2*wait, backlogWait) {
-		h.pause(wait)
+	for wait := paceEvery; before > backlogAhead && r.behind(m) && l.hub.ctx.Err() == nil; wait = min(2*wait, backlogWait) {
+		l.hub.pause(wait)
 		now := unsentOf(m)
 		if now < before {
 			moved = time.Now()
@@ -179,14 +186,14 @@ func (r *room) sendPiece(m Member) (more, read bool) {
 	return state != replica.BacklogDone, state == replica.BacklogRead
 }
 
-// readBacklog reads the next part of the member's backlog from the log. If the log no
+// read reads the next part of the member's backlog from the log. If the log no
 // longer holds what was sent last, the member gets a reset.
-func (r *room) readBacklog(m Member) error {
+func (l *backlogs) read(m Member, r *room) error {
 	b, after := r.backlogOf(m)
 	if b == nil {
 		return nil
 	}
-	list, found, err := r.readAfter(after, backlogRead)
+	list, found, err := l.readAfter(r.name, after)
 	if err != nil {
 		return err
 	}
@@ -197,7 +204,7 @@ func (r *room) readBacklog(m Member) error {
 	}
 	if !found {
 		delete(r.backlogs, m)
-		r.hub.counts.resetsTold.Add(1)
+		r.hub.counts.resetsSent.Add(1)
 		m.Deliver(NewBroadcast(protocol.Reset(r.name, r.log.replica.Head())))
 		return nil
 	}
@@ -218,13 +225,13 @@ func (r *room) backlogOf(m Member) (b *replica.Backlog, after protocol.ID) {
 	return b, after
 }
 
-// readAfter reads up to n entries after the cursor from the log.
-func (r *room) readAfter(cursor protocol.ID, n int) (list []protocol.Entry, found bool, err error) {
-	ctx, done, err := r.hub.beginRead()
+// readAfter reads up to backlogRead entries after the cursor from the log.
+func (l *backlogs) readAfter(name string, cursor protocol.ID) (list []protocol.Entry, found bool, err error) {
+	ctx, done, err := l.hub.beginRead()
 	if err != nil {
 		return nil, false, err
 	}
 	defer done()
-	list, found, _, err = r.hub.broker.After(ctx, r.name, cursor, n)
+	list, found, _, err = l.hub.broker.After(ctx, name, cursor, backlogRead)
 	return list, found, err
 }

@@ -30,8 +30,8 @@ func TestOlderEntriesOfAnEmptiedLogAreReadWithoutHarm(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	for _, read := range []func() error{
-		func() error { return r.log.extend(ctx) },
-		func() error { return r.log.fill(ctx) },
+		func() error { return r.answers.extend(ctx) },
+		func() error { return r.answers.fill(ctx) },
 	} {
 		if err := read(); err != nil {
 			t.Error(err)

@@ -18,14 +18,12 @@ type follower struct {
 
 	unchecked int             // bytes that were delivered since members' outboxes were looked at
 	waiting   []chan struct{} // closed when the read is over
-	extending chan struct{}   // closed when the read of older entries is over; nil without one
-	filling   chan struct{}   // the same for older messages
 	moved     chan struct{}   // closed when the head moves; nil if nobody waits for that
 	watching  bool            // a timer waits for acknowledged entries to come live
 }
 
-func newFollower(r *room, keep int) follower {
-	return follower{room: r, replica: replica.New(keep), synced: make(chan struct{})}
+func newFollower(r *room, keep int) *follower {
+	return &follower{room: r, replica: replica.New(keep), synced: make(chan struct{})}
 }
 
 // readChunk is how many entries one read of the log returns at most.
@@ -38,9 +36,10 @@ const firstRead = 100
 // take to come live before the log is read.
 const liveWithin = 150 * time.Millisecond
 
-// hearLocked passes live entries to the replica; before is the predecessor of the
-// first one.
-func (f *follower) hearLocked(before protocol.ID, list []protocol.Entry) {
+// hear passes live entries to the replica; before is the predecessor of the first one.
+func (f *follower) hear(before protocol.ID, list []protocol.Entry) {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
 	if f.room.closed {
 		return
 	}
@@ -54,7 +53,7 @@ func (f *follower) hearLocked(before protocol.ID, list []protocol.Entry) {
 func (f *follower) doLocked(e replica.Effects) {
 	r := f.room
 	if e.Gap {
-		r.hub.counts.holes.Add(1)
+		r.hub.counts.logGaps.Add(1)
 	}
 	if e.Reset {
 		f.resetLocked(e.ResetAt)
@@ -66,7 +65,7 @@ func (f *follower) doLocked(e replica.Effects) {
 	}
 	for _, entry := range e.Deliver {
 		r.broadcastLocked(entry.Event(), r.behindLocked)
-		r.hub.traces.note(entry.Key, Handed)
+		r.hub.traces.note(entry.Key, Delivered)
 	}
 	if e.Moved() {
 		f.movedLocked()
@@ -85,7 +84,7 @@ func (f *follower) resetLocked(head protocol.ID) {
 	r := f.room
 	clear(r.backlogs)
 	r.hub.counts.resets.Add(1)
-	r.hub.counts.resetsTold.Add(int64(len(r.members)))
+	r.hub.counts.resetsSent.Add(int64(len(r.members)))
 	r.hub.log.Warn("a room's log is no longer the one that was followed", "room", r.name, "head", head.String())
 	r.broadcastLocked(protocol.Reset(r.name, head), nil)
 }
@@ -102,18 +101,6 @@ func (f *follower) movedLocked() {
 	if f.moved != nil {
 		close(f.moved)
 		f.moved = nil
-	}
-}
-
-// doubt schedules a read of all that is known of the room, because something that can't
-// be decoded was published in it.
-func (r *room) doubt() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.hub.log.Warn("something published in a room is not as nodes publish it: the log decides", "room", r.name)
-	r.log.refreshLocked()
-	if r.present.users != nil && time.Since(r.present.loadedAt) > presenceRetry {
-		r.loadPresenceLocked()
 	}
 }
 
@@ -238,16 +225,4 @@ func (f *follower) readPiece(at replica.Position) (p replica.Piece, err error) {
 		p.Newest, err = h.broker.Messages(ctx, name, protocol.ID{}, h.atMost(firstRead))
 	}
 	return p, err
-}
-
-// beginRead waits for one of the reads that may run at once. It returns a context for
-// it; done ends both.
-func (h *Hub) beginRead() (ctx context.Context, done func(), err error) {
-	select {
-	case h.reads <- struct{}{}:
-	case <-h.ctx.Done():
-		return nil, nil, h.ctx.Err()
-	}
-	ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
-	return ctx, func() { cancel(); <-h.reads }, nil
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/chat/internal/moderation"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/replica"
 )
@@ -14,64 +15,58 @@ type room struct {
 	name string
 	hub  *Hub
 
-	mu      sync.Mutex // guards the fields below
-	closed  bool
+	mu      sync.Mutex // guards the fields below, and those of log, answers, sends and here
+	closed  bool       // it is not followed any more
 	members map[Member]*User
-	// backlogs are those of the members that get their entries in pieces.
+	// backlogs holds those of the members that get their entries in pieces.
 	backlogs map[Member]*replica.Backlog
-	joining  int // joins under way, which keep the room
+	joining  int // joins under way, which keep the room followed
 	// emptySince is when the last member left, or the room was made.
 	emptySince time.Time
+	typed      map[string]time.Time // when each user was last announced as typing
+	rules      moderation.Rules
+	spoken     moderation.Spoken
 
-	log   follower
-	queue []submission // waiting to be appended
-	// committing tells that the committer runs.
-	committing bool
-	idle       chan struct{} // closed when the committer ends; nil before the first
-
-	present mirror
-	// vacated is closed when what this node had written about the room before
-	// it was let go has been taken away; nil where there was nothing.
-	vacated  <-chan struct{}
-	local    map[string]*localUser
-	unlisted int                 // users of local whom present does not hold
-	dirty    map[string]struct{} // users whose presence has to be written
-	flushing bool
-
-	typed map[string]time.Time // when each user was last told to be typing
-	rules rules
-	// spoken is when each user said something last, in slow mode.
-	spoken map[string]time.Time
-}
-
-// localUser is a user of this node in one room.
-type localUser struct {
-	user  *User
-	conns int
+	log     *follower
+	answers answerer
+	sends   committer
+	here    roster
 }
 
 func newRoom(h *Hub, name string, vacated <-chan struct{}) *room {
 	r := &room{
-		name: name, hub: h, vacated: vacated,
+		name: name, hub: h,
 		members:    make(map[Member]*User),
-		emptySince: time.Now(),
-		local:      make(map[string]*localUser),
-		dirty:      make(map[string]struct{}),
 		backlogs:   make(map[Member]*replica.Backlog),
-		present:    mirror{loaded: make(chan struct{})},
+		emptySince: time.Now(),
 	}
 	r.log = newFollower(r, h.cfg.History)
+	r.answers = answerer{log: r.log}
+	r.sends = committer{room: r}
+	r.here = newRoster(r, vacated)
 	return r
 }
 
-// closeLocked ends the room's life on this node.
+// close ends the room's life on this node, if it has had no members for a while and
+// nothing is under way in it.
+func (r *room) close() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.members) > 0 || r.joining > 0 || r.sends.busyLocked() || r.here.busyLocked() || time.Since(r.emptySince) < idleRoom {
+		return false
+	}
+	r.closeLocked()
+	return true
+}
+
 func (r *room) closeLocked() {
 	r.closed = true
-	r.present.stop()
+	r.here.stopLocked()
 	r.log.wakeLocked()
 }
 
-// broadcastLocked hands an event to every member but except, which may be nil.
+// broadcastLocked delivers an event to every member but those that except reports; it
+// may be nil.
 func (r *room) broadcastLocked(e protocol.Event, except func(Member, *User) bool) {
 	if len(r.members) == 0 {
 		return
@@ -94,11 +89,11 @@ func (r *room) broadcastLocked(e protocol.Event, except func(Member, *User) bool
 // replica.Backlog). If memory can't answer it waits for reads of the log, until ctx
 // ends.
 func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after protocol.Cursor, reply func(protocol.Event)) *protocol.Error {
-	if err := h.admits(name, u); err != nil {
+	if err := h.users.admit(u.ID); err != nil {
 		return err
 	}
 	for {
-		r, err := h.enter(ctx, name)
+		r, err := h.rooms.enter(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -110,29 +105,29 @@ func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after pr
 }
 
 // enter returns the room once its log and its users are known. It stays followed until
-// leaveDoor.
-func (h *Hub) enter(ctx context.Context, name string) (*room, *protocol.Error) {
+// unhold.
+func (g *registry) enter(ctx context.Context, name string) (*room, *protocol.Error) {
 	for {
-		r := h.follow(name)
+		r := g.follow(name)
 		if !r.hold() {
 			continue // it was evicted just now; follow makes it anew
 		}
-		for _, known := range []<-chan struct{}{r.log.synced, r.present.loaded} {
+		for _, known := range []<-chan struct{}{r.log.synced, r.here.known} {
 			select {
 			case <-known:
 				continue
 			case <-ctx.Done():
-			case <-h.ctx.Done():
+			case <-g.hub.ctx.Done():
 			}
-			r.leaveDoor()
+			r.unhold()
 			return nil, protocol.ErrUnavailable
 		}
 		return r, nil
 	}
 }
 
-// hold keeps the room followed until leaveDoor. It returns false if it is not followed
-// any more.
+// hold keeps the room followed until unhold. It returns false if it is not followed any
+// more.
 func (r *room) hold() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,7 +138,7 @@ func (r *room) hold() bool {
 	return true
 }
 
-func (r *room) leaveDoor() {
+func (r *room) unhold() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.joining--
@@ -159,16 +154,16 @@ type joining struct {
 }
 
 // join answers from memory, and reads the log if memory can't. done is false if the room
-// is no longer followed. It ends what enter began.
+// is no longer followed. It ends with unhold.
 func (r *room) join(ctx context.Context, j *joining) (done bool, failed *protocol.Error) {
-	defer r.leaveDoor()
+	defer r.unhold()
 	r.log.awaitAcknowledged(ctx)
 	for {
 		need, done, err := r.tryJoin(j)
 		if need == replica.NeedNothing {
 			return done, err
 		}
-		if r.log.readFor(ctx, need, j.after.ID, &j.lookup) != nil {
+		if r.answers.readFor(ctx, need, j.after.ID, &j.lookup) != nil {
 			return false, protocol.ErrUnavailable
 		}
 	}
@@ -181,7 +176,7 @@ func (r *room) tryJoin(j *joining) (need replica.Need, done bool, failed *protoc
 	if r.closed {
 		return replica.NeedNothing, false, nil
 	}
-	if err := r.rules.admit(j.u.ID); err != nil {
+	if err := r.rules.Admit(j.u.ID, time.Now()); err != nil {
 		return replica.NeedNothing, false, err
 	}
 	a := r.log.replica.Answer(j.after, &j.lookup)
@@ -192,7 +187,7 @@ func (r *room) tryJoin(j *joining) (need replica.Need, done bool, failed *protoc
 	if j.after.Given {
 		r.hub.counts.joined(a.Recovered, j.lookup.FromLog())
 	}
-	members, count := r.membersLocked()
+	members, count := r.here.users.Members()
 	first, b := r.log.replica.Split(a, joinSize(j.m))
 	if b == nil {
 		delete(r.backlogs, j.m)
@@ -201,7 +196,7 @@ func (r *room) tryJoin(j *joining) (need replica.Need, done bool, failed *protoc
 	}
 	j.reply(protocol.Joined(r.name, r.log.replica.Head(), a.Recovered, first, b != nil, members, count))
 	if b != nil {
-		r.hub.addBacklog(j.m, r)
+		r.hub.backlogs.add(j.m, r)
 	}
 	return replica.NeedNothing, true, nil
 }
@@ -211,21 +206,13 @@ func (r *room) enterLocked(m Member, u *User) {
 		return
 	}
 	r.members[m] = u
-	l := r.local[u.ID]
-	if l == nil {
-		l = &localUser{user: u}
-		r.local[u.ID] = l
-		if _, listed := r.present.users[u.ID]; !listed {
-			r.unlisted++
-		}
-		r.writePresenceLocked(u.ID)
-	}
-	l.conns++
+	r.here.users.Enter(u)
+	r.here.flushLocked()
 }
 
-// Leave takes the member out of the room.
+// Leave removes the member from the room.
 func (h *Hub) Leave(m Member, name string) {
-	if r := h.find(name); r != nil {
+	if r := h.rooms.find(name); r != nil {
 		r.leave(m)
 	}
 }
@@ -242,25 +229,17 @@ func (r *room) leave(m Member) {
 	if len(r.members) == 0 {
 		r.emptySince = time.Now()
 	}
-	l := r.local[u.ID]
-	l.conns--
-	if l.conns == 0 {
-		delete(r.local, u.ID)
-		if _, listed := r.present.users[u.ID]; !listed {
-			r.unlisted--
-		}
-		r.writePresenceLocked(u.ID)
-	}
+	r.here.users.Leave(u.ID)
+	r.here.flushLocked()
 }
 
-// Members lists who is in the room, protocol.MaxListed at most, and how many
-// there are.
+// Members lists the users in the room, protocol.MaxListed at most, and counts all.
 func (h *Hub) Members(name string) ([]protocol.User, int) {
-	r := h.find(name)
+	r := h.rooms.find(name)
 	if r == nil {
 		return nil, 0
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.membersLocked()
+	return r.here.users.Members()
 }

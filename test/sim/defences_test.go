@@ -63,7 +63,7 @@ var allDefences = []defence{
 		"test/sim", "TestTheProbeFindsADeafSubscription", nil,
 	},
 	{
-		"the last thing published is missed by the audit", "internal/room/hub.go",
+		"the last thing published is missed by the audit", "internal/room/rooms.go",
 		"r.log.compare(heads[i])", "_, _ = r, heads[i]",
 		"internal/room", "TestALostLastHintIsFoundByTheAudit", nil,
 	},
