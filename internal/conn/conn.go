@@ -40,11 +40,24 @@ type Conn struct {
 	reason   string
 	written  time.Time // when the last write began; zero permits the next one at once
 	answered time.Time // when an answer was last written at once
+	single   int       // frames, from the front of queue on, that are written one by one
 	pongs    int       // pongs sent in the second of pongAt
 	pongAt   time.Time
 	heard    time.Time // when the last bytes arrived
 	behind   backlog   // at the last ping or call of Behind
 }
+
+// quietFor is how long nothing was written to a connection that counts as quiet.
+const quietFor = time.Second
+
+// maxSingle is how many frames go out one by one when a quiet connection has an
+// answer to send: as many as follow a few handshakes. Some clients lose a message that
+// arrives in one segment with another while they wait for the first.
+const maxSingle = 8
+
+// frameGap is the pause between two such frames. Without it the system or the client
+// joins them.
+const frameGap = time.Millisecond
 
 // maxPongs is how many pings a second are answered.
 const maxPongs = 20
@@ -75,7 +88,11 @@ func (c *Conn) Answer(f Frame) {
 		return
 	}
 	c.answers += len(f.b)
-	if now := time.Now(); !c.scheduled && now.Sub(c.answered) >= c.server.cfg.JoinEvery {
+	now := time.Now()
+	if !c.scheduled && now.Sub(c.written) >= quietFor {
+		c.single = maxSingle
+	}
+	if !c.scheduled && now.Sub(c.answered) >= c.server.cfg.JoinEvery {
 		// The client waits for the answer: it is written at once, even right after
 		// another write such as the sender's own message. Many answers are joined.
 		c.answered, c.written = now, time.Time{}
@@ -224,12 +241,16 @@ func (c *Conn) pushLocked(b []byte) {
 	}
 }
 
-// take moves as much of the queue's front into buf as fits.
+// take moves the front of the queue into buf: one frame while frames are written one
+// by one, else as many as fit.
 func (c *Conn) take(buf []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	skip := c.sent
-	for _, b := range c.queue {
+	for i, b := range c.queue {
+		if i == 1 && c.single > 0 {
+			break
+		}
 		if len(buf)+len(b)-skip > cap(buf) {
 			if len(buf) == 0 { // larger than the buffer: a part of it
 				buf = append(buf, b[skip:skip+cap(buf)]...)
@@ -238,6 +259,9 @@ func (c *Conn) take(buf []byte) []byte {
 		}
 		buf = append(buf, b[skip:]...)
 		skip = 0
+	}
+	if c.single > 0 {
+		c.single--
 	}
 	c.written = time.Now()
 	c.flight = len(buf)
@@ -284,10 +308,22 @@ func (c *Conn) writeOut() {
 	for {
 		buf = c.take(buf[:0])
 		n, err := c.net.Write(buf)
-		if c.wrote(n, err) == 0 {
+		if c.wrote(n, err) == 0 || c.separates() {
 			return
 		}
 	}
+}
+
+// separates reports whether the next frame is to be written apart from the last one,
+// and if so hands the queue to the loop again after frameGap.
+func (c *Conn) separates() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.single == 0 || c.sent > 0 {
+		return false
+	}
+	time.AfterFunc(frameGap, func() { c.loop.push(c, time.Time{}) }) // runs once
+	return true
 }
 
 func (c *Conn) setStuck() {

@@ -134,6 +134,9 @@ func (w *writer) write(c *Conn) {
 		if c.wrote(w.n, w.err) == 0 {
 			return
 		}
+		if !full && c.separates() {
+			return
+		}
 		if full {
 			c.setStuck()
 			go c.writeOut() // ends with the queue or the connection
