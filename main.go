@@ -145,11 +145,7 @@ func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	if opts.Nodes > 1 {
 		return runCluster(ctx, opts, signals, stdout, stderr, log)
 	}
-	var from parent
-	if child {
-		from = parent{demo.ParentGone(stdin), demo.Controls(os.LookupEnv)}
-	}
-	return runNode(ctx, opts, signals, from, stdout, log)
+	return runNode(ctx, opts, signals, demo.FindParent(os.LookupEnv, stdin), stdout, log)
 }
 
 func newLog(opts cli.NodeOptions, w io.Writer) *slog.Logger {

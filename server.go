@@ -26,15 +26,8 @@ const quickStop = 300 * time.Millisecond
 // since all are alike.
 const firstNode = "node-1"
 
-// parent is the process that started this one as a node of --nodes; its zero value
-// is none.
-type parent struct {
-	gone     <-chan struct{} // closed when it has ended
-	controls *demo.Remote
-}
-
 // runNode runs one node until a signal, the end of its parent or that of ctx.
-func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, from parent, stdout io.Writer, log *slog.Logger) error {
+func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal, parent *demo.Parent, stdout io.Writer, log *slog.Logger) error {
 	listener, err := listen("--addr", opts.Addr)
 	if err != nil {
 		return err
@@ -59,12 +52,12 @@ func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal
 		select {
 		case stopped = <-signals:
 			cancel()
-		case <-from.gone:
+		case <-parent.Gone():
 			cancel()
 		case <-started:
 		}
 	}()
-	n, err := startNode(starting, opts, listener, redisURL, from.controls, log)
+	n, err := startNode(starting, opts, listener, redisURL, parent.Controls(), log)
 	close(started)
 	<-watch
 	if err != nil {
@@ -73,23 +66,35 @@ func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal
 		}
 		return err
 	}
-	if from.gone == nil || opts.NodeID == firstNode {
+	if parent == nil || opts.NodeID == firstNode {
 		logStart(log, opts, n.ID())
 	}
-	host, _, _ := net.SplitHostPort(opts.Addr) // cli has checked it
-	fmt.Fprintf(stdout, "node 1  %s\n", n.URL(host))
+	if err := announce(ctx, n, opts, parent, stdout); err != nil {
+		n.Close(0)
+		return err
+	}
 	if starting.Err() == nil {
 		select {
 		case stopped = <-signals:
-		case <-from.gone:
+		case <-parent.Gone():
 		case <-ctx.Done():
 		case err := <-n.Ended():
 			n.Close(0)
 			return fmt.Errorf("serve: %w", err)
 		}
 	}
-	stopNode(n, opts, stopped, signals, from.gone)
+	stopNode(n, opts, stopped, signals, parent.Gone())
 	return nil
+}
+
+// announce reports that a node is ready: to its parent, or in a line for people.
+func announce(ctx context.Context, n *node.Node, opts cli.NodeOptions, parent *demo.Parent, stdout io.Writer) error {
+	host, _, _ := net.SplitHostPort(opts.Addr) // cli has checked it
+	if parent != nil {
+		return parent.ReportReady(ctx, n.URL(host))
+	}
+	_, err := fmt.Fprintf(stdout, "node 1  %s\n", n.URL(host))
+	return err
 }
 
 // stopNode ends a node: after a SIGTERM it drains it, after anything else it closes

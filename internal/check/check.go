@@ -13,78 +13,76 @@ type Rule string
 
 // The promises.
 const (
-	// RuleLost: what was acknowledged is in the log, unless it was deleted, or
-	// left its old end.
+	// RuleLost: an acknowledged entry is in the log, unless it was deleted or left the
+	// log by its bounds.
 	RuleLost Rule = "lost"
-	// RuleID: it is there under the id that was given, and every
-	// acknowledgement of a key gives the same.
+	// RuleID: it is there under its acknowledged id, and every acknowledgement of a key
+	// has the same id.
 	RuleID Rule = "id"
-	// RuleTwice: no key was entered twice.
+	// RuleTwice: no key is in the log twice.
 	RuleTwice Rule = "twice"
-	// RuleLog: the log itself has no hole but deletions, and grows in order.
+	// RuleLog: the log itself has no gap but deletions, and its ids grow.
 	RuleLog Rule = "log"
-	// RuleHole: a member's view has no hole that it was not told of.
+	// RuleHole: a member's view has no gap without notice.
 	RuleHole Rule = "hole"
-	// RuleRepeat: a view never goes back: nothing comes twice, or late.
+	// RuleRepeat: a view never goes back: no entry arrives twice or late.
 	RuleRepeat Rule = "repeat"
-	// RuleStray: nothing comes of a room that the client is not in.
+	// RuleStray: no entry arrives of a room that the client is not in.
 	RuleStray Rule = "stray"
-	// RuleHead: what comes with joined ends with the head that it names.
+	// RuleHead: the messages of a joined end with its head.
 	RuleHead Rule = "head"
-	// RuleEnd: at its end a view has all that the log holds, and nothing else.
+	// RuleEnd: a complete view has all that the log holds, and nothing else.
 	RuleEnd Rule = "end"
-	// RuleDiffers: two who saw the same place of a room saw the same entry.
+	// RuleDiffers: two clients receive the same entry at the same place of a room.
 	RuleDiffers Rule = "differs"
-	// RuleStands: a fresh join and history show the room's messages as they stand:
-	// none missing, none that was deleted, each with its last text and its reactions,
-	// at the head of the join, or at what the client had heard before the history.
+	// RuleStands: a join without recovery and history return the messages as they
+	// stand: none missing, none deleted, each with its last text and its reactions, as
+	// of the head of the join, or of what the client had received before the history.
 	RuleStands Rule = "stands"
-	// RuleInvented: every entry was sent, as it stands, by its user.
+	// RuleInvented: every entry was sent, unchanged, by its user.
 	RuleInvented Rule = "invented"
-	// RuleOrder: what one connection sent to a room kept its order.
+	// RuleOrder: entries of one connection to a room keep their order.
 	RuleOrder Rule = "order"
-	// RuleTime: what was acknowledged before another was sent has the lower
-	// id.
+	// RuleTime: an entry acknowledged before another one was sent has the lower id.
 	RuleTime Rule = "time"
 )
 
-// Violation is a promise that was not kept.
+// Violation is a broken promise.
 type Violation struct {
 	Rule Rule
 	Room string
-	// Text says who saw what.
+	// Text says which client received what.
 	Text string
 }
 
-// String puts it into one line.
+// String returns it in one line.
 func (v Violation) String() string { return fmt.Sprintf("%s: room %q: %s", v.Rule, v.Room, v.Text) }
 
-// Report is what Verify found.
+// Report is the result of Verify.
 type Report struct {
-	// Violations are the first of each room and rule, maxTold at most; Found
-	// counts all of them by their rule.
+	// Violations holds the first ones of each room and rule, maxTold at most; Found
+	// counts all by their rule.
 	Violations []Violation
 	Found      map[Rule]int
 
-	// What the history holds: messages sent (each key once), acknowledged, and
-	// refused for good or never answered; entries in the logs; entries that
-	// members heard; connections lost.
+	// The contents of the history: messages sent (each key once), acknowledged, and
+	// refused permanently or never answered; entries in the logs; entries that members
+	// received; connections lost.
 	Sent, Acknowledged, Unknown int
 	Entries, Heard, Lost        int
-	// Duplicates counts acknowledgements that told of an earlier acceptance,
-	// Gaps joins that could not resume, Resets resets.
+	// Duplicates counts acknowledgements of an earlier acceptance, Gaps joins that
+	// recovered nothing, Resets resets.
 	Duplicates, Gaps, Resets int
-	// Waited is the longest time from the first sending to the
-	// acknowledgement. Behind is the longest that a member who was in the room
-	// heard an entry after somebody else knew of it.
+	// Waited is the longest time from the first sending to the acknowledgement. Behind
+	// is the longest time by which a member of the room received an entry after it was
+	// known elsewhere.
 	Waited, Behind time.Duration
 }
 
 // OK reports whether every promise was kept.
 func (r *Report) OK() bool { return len(r.Found) == 0 }
 
-// maxTold bounds how many violations of one rule in one room are put into
-// words.
+// maxTold bounds the violations of one rule in one room that get a text.
 const maxTold = 5
 
 // Verify checks a history against all rules.
@@ -108,12 +106,12 @@ func Verify(list []Record) *Report {
 	return v.report
 }
 
-// verifier sorts records by room and, within it, by who tells them.
+// verifier sorts records by room and, within it, by client.
 type verifier struct {
 	report *Report
 	rooms  map[string]*room
 	told   map[Violation]int // by rule and room
-	wiped  []int64           // when all rooms were
+	wiped  []int64           // when all rooms were wiped
 }
 
 func (v *verifier) room(name string) *room {
@@ -169,7 +167,7 @@ func (v *verifier) take(r *Record) {
 	}
 }
 
-// name2 is a key and whose it is.
+// name2 is a key and its user.
 type name2 struct{ user, key string }
 
 // connection is one connection of one client.
@@ -178,7 +176,7 @@ type connection struct {
 	conn   int
 }
 
-// entry is what a record says of an entry.
+// entry holds the fields of a record about an entry.
 type entry struct {
 	id           protocol.ID
 	key          name2
@@ -186,7 +184,7 @@ type entry struct {
 	kind, target string
 	count        int // of a reaction
 	at           int64
-	bad          bool // its id can't be read
+	bad          bool // its id is not valid
 }
 
 func entryOf(r *Record) entry {
@@ -194,7 +192,7 @@ func entryOf(r *Record) entry {
 	return entry{id: id, key: name2{r.User, r.Key}, text: r.Text, kind: r.Kind, target: r.Target, count: r.Count, at: r.At, bad: err != nil}
 }
 
-// same reports whether two entries say the same.
+// same reports whether two entries have the same contents.
 func (e *entry) same(o *entry) bool {
 	return e.id == o.id && e.key == o.key && e.text == o.text && e.kind == o.kind && e.target == o.target &&
 		e.count == o.count

@@ -1,11 +1,10 @@
-// Package check decides from what clients were told whether a chat kept its
-// promises: nothing acknowledged lost, nothing doubled, nothing out of order,
-// and no hole that nobody was told of.
+// Package check decides from the records of clients whether a chat kept its promises:
+// no acknowledged entry lost, none duplicated, none out of order, and no gap without
+// notice.
 //
-// Clients write down what they send and what they hear, each in its own order,
-// in one History; at the end what the logs hold is added. Verify needs nothing
-// else: neither the nodes nor Redis are asked, and nothing is believed but the
-// records.
+// Clients record what they send and receive, each in its own order, in one History; at
+// the end the contents of the logs are added. Verify needs nothing else: it asks
+// neither nodes nor Redis, and trusts only the records.
 package check
 
 import (
@@ -19,58 +18,56 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Op says what a Record tells.
+// Op is the kind of a Record.
 type Op string
 
-// What a Record tells, and which fields it has beside At and Op. What is marked
-// with a star is a client's and has Client and Conn too.
+// The kinds of records, and the fields of each beside At and Op. Those marked with a
+// star are a client's and have Client and Conn too.
 const (
-	// OpSend: a command was written*: Room, User, Key, Text, and for other
-	// entries than messages Kind and Target. Text is a reaction's emoji with " on" or
-	// " off" behind it.
+	// OpSend: a command was written*: Room, User, Key, Text, and Kind and Target unless
+	// it is a message. The Text of a reaction is its emoji followed by " on" or " off".
 	OpSend Op = "send"
 	// OpSent: it was acknowledged*: Room, User, Key, ID, Duplicate.
 	OpSent Op = "sent"
-	// OpRefused: it was refused, or is not known to be taken*: Room, User, Key,
-	// Code.
+	// OpRefused: it was refused, or its outcome is unknown*: Room, User, Key, Code.
 	OpRefused Op = "refused"
-	// OpJoined: a room was joined*: Room, After, Head, Recovered, and in Count how
-	// many records of what came with it follow: OpMessage where it is Recovered, else
-	// OpShown; with More, those up to Head come after it.
+	// OpJoined: a room was joined*: Room, After, Head, Recovered, and in Count how many
+	// records of its messages follow: OpMessage if Recovered, else OpShown. With More,
+	// those up to Head follow after these.
 	OpJoined Op = "joined"
-	// OpHistory: a page of the room's history came*: Room, Before, and in Count how
-	// many OpShown follow; with More, there are older messages.
+	// OpHistory: a page of the room's history was received*: Room, Before, and in Count
+	// how many OpShown follow; with More there are older messages.
 	OpHistory Op = "history"
-	// OpShown: a message was shown as it stands*: Room, ID, Key, User, Text, and in
-	// Marks its reactions, "EMOJI COUNT" each, with a space between.
+	// OpShown: a message as it stands was received*: Room, ID, Key, User, Text, and in
+	// Marks its reactions, each as "EMOJI COUNT", separated by spaces.
 	OpShown Op = "shown"
-	// OpMessage: an entry was heard*: Room, ID, Key, User, Text, Kind, Target, and in
-	// Count how many users have put the emoji of a reaction after it.
+	// OpMessage: an entry was received*: Room, ID, Key, User, Text, Kind, Target, and
+	// for a reaction in Count how many users have put the emoji after it.
 	OpMessage Op = "message"
-	// OpReset: the room's log was said to be another one*: Room, Head.
+	// OpReset: a reset was received*: Room, Head.
 	OpReset Op = "reset"
 	// OpLeft: the client left the room*: Room.
 	OpLeft Op = "left"
 	// OpLost: the connection ended*.
 	OpLost Op = "lost"
-	// OpEnd: the client listens no more, and claims to have all that the room's
-	// log holds*: Room.
+	// OpEnd: the client stops recording, and claims to have received all that the
+	// room's log holds*: Room.
 	OpEnd Op = "end"
-	// OpWiped is written by who injects faults: from now on what the log held
-	// may be gone, all of it or its end: Room, or none for all rooms.
+	// OpWiped is recorded by the injector of faults: from now on the log may have lost
+	// all or its end: Room, or none for all rooms.
 	OpWiped Op = "wiped"
-	// OpLog: the log holds this entry in the end; a room's are in the order of
-	// the log: Room, ID, Key, User, Text, Kind, Target, Count.
+	// OpLog: the final log holds this entry; those of a room are in the order of the
+	// log: Room, ID, Key, User, Text, Kind, Target, Count.
 	OpLog Op = "log"
 )
 
 // Record is one line of a history.
 type Record struct {
-	// At is when it was written down, in nanoseconds since the history began,
-	// by one clock for all.
+	// At is the time of the record in nanoseconds since the history began, by one clock
+	// for all.
 	At int64 `json:"at"`
 	Op Op    `json:"op"`
-	// Client names who tells it, and Conn counts that client's connections.
+	// Client names the recording client, and Conn numbers its connections.
 	Client string `json:"client,omitzero"`
 	Conn   int    `json:"conn,omitzero"`
 
@@ -92,8 +89,8 @@ type Record struct {
 	Code      string `json:"code,omitzero"`
 }
 
-// History collects records. It may be used by any number of goroutines; what
-// one of them adds first stands first.
+// History collects records. It is safe for concurrent use; records of one goroutine
+// keep their order.
 type History struct {
 	began time.Time
 
@@ -101,10 +98,10 @@ type History struct {
 	list []Record
 }
 
-// NewHistory begins a history.
+// NewHistory returns an empty history that begins now.
 func NewHistory() *History { return &History{began: time.Now()} }
 
-// Add writes records down together, with the time of now.
+// Add adds records together, with the current time.
 func (h *History) Add(list ...Record) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -115,7 +112,7 @@ func (h *History) Add(list ...Record) {
 	h.list = append(h.list, list...)
 }
 
-// Records returns what was written down so far. It must not be changed.
+// Records returns the records so far. It must not be changed.
 func (h *History) Records() []Record {
 	h.mu.Lock()
 	defer h.mu.Unlock()

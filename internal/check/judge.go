@@ -2,21 +2,21 @@ package check
 
 import "example.com/chat/internal/protocol"
 
-// Verdict is what a history comes to.
+// Verdict is the conclusion from a history.
 type Verdict int
 
 const (
 	// Kept: every promise was kept.
 	Kept Verdict = iota
-	// RedisLost: what was acknowledged is gone, or came otherwise, but only as it
-	// must where Redis itself lost a log, and all who were in the room were told.
+	// RedisLost: acknowledged entries are gone or have changed, but only as happens
+	// when Redis itself loses a log, and all members were notified.
 	RedisLost
 	// Broken: a promise was broken.
 	Broken
 )
 
-// Judge verifies a history, and tells breaches of the chat's promises from the
-// losses of Redis. The report is Verify's in either case.
+// Judge verifies a history, and distinguishes broken promises of chat from losses of
+// Redis. The report is Verify's in both cases.
 func Judge(list []Record) (*Report, Verdict) {
 	report := Verify(list)
 	if report.OK() {
@@ -28,8 +28,8 @@ func Judge(list []Record) (*Report, Verdict) {
 	return report, Broken
 }
 
-// withWipes believes the members that were told of another log: before each such
-// record the copy has an OpWiped of that room.
+// withWipes trusts the members that were notified of another log: in the copy an
+// OpWiped of the room precedes each such record.
 func withWipes(list []Record) []Record {
 	var logs finalLogs
 	out := make([]Record, 0, len(list))
@@ -42,8 +42,7 @@ func withWipes(list []Record) []Record {
 	return out
 }
 
-// finalLogs are the ids that the logs hold in the end, by room and seq; nil until
-// they are needed.
+// finalLogs holds the ids of the final logs by room and seq; nil until they are needed.
 type finalLogs map[string]map[int64]protocol.ID
 
 func (l *finalLogs) read(list []Record) {
@@ -62,9 +61,9 @@ func (l *finalLogs) read(list []Record) {
 	}
 }
 
-// lost reports whether who joined was told that it can't resume, and the place
-// where it was is one that a log has lost: the head is behind it, or the log
-// holds another entry there in the end. A place that was only trimmed is neither.
+// lost reports whether a join that recovered nothing had a cursor that a log has lost:
+// the head is before it, or the final log has another entry at its seq. A cursor that
+// was only trimmed is neither.
 func (l *finalLogs) lost(r *Record, list []Record) bool {
 	head, ok := parse(r.Head)
 	after, ok2 := parse(r.After)

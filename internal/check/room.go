@@ -8,31 +8,31 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// room is all that the history tells of one room.
+// room is all that the history says about one room.
 type room struct {
 	v     *verifier
 	name  string
-	log   []entry // as it stood in the end
+	log   []entry // the final log
 	wiped []int64
 	said  map[name2]*said
-	order []*said // in the order of their first sending
+	order []*said // in the order in which they were first sent
 	views map[string]*view
 	conns map[connection]*sendings
-	// first is when anybody knew of an entry first.
+	// first is when an entry was first known.
 	first map[protocol.ID]int64
 
 	at   map[protocol.ID]*entry // the log, by id
-	gone map[protocol.ID]bool   // deleted, as far as anybody told
+	gone map[protocol.ID]bool   // deleted, according to any record
 
 	// oldestMessage and oldestChange are the seqs at which the two parts of the log
-	// begin: what is older has left it by its bound, or never was.
+	// begin: older entries have left it by its bounds, or never existed.
 	oldestMessage, oldestChange int64
-	// places are the entries that somebody knew of, by seq: several where Redis lost
-	// its log, and the seqs began again.
+	// places holds the known entries by seq: several if Redis lost its log and the seqs
+	// began again.
 	places map[int64][]place
 
-	// unseen is how many edits may have been deleted that nobody knows the id of, and
-	// excused the places that such a one must have had.
+	// unseen is the number of deleted edits whose ids may be unknown, and excused the
+	// places that such edits must have had.
 	unseen  int
 	excused map[int64]bool
 }
@@ -56,16 +56,16 @@ type place struct {
 	kind, target string
 }
 
-// goneSeqs are the ms of what was deleted, by seq.
+// goneSeqs holds the ms of deleted entries by seq.
 type goneSeqs map[int64][]int64
 
-// between reports whether what was deleted at a seq stood between two ids. A seq
-// alone does not tell: it may be of a log that Redis lost since.
+// between reports whether a deleted entry with a seq is between two ids. The seq alone
+// is not enough: it may belong to a log that Redis has lost.
 func (g goneSeqs) between(a protocol.ID, seq int64, b protocol.ID) bool {
 	return slices.ContainsFunc(g[seq], func(ms int64) bool { return a.MS <= ms && ms <= b.MS })
 }
 
-// said is one thing that a user means to say, under its key.
+// said is one thing that a user sends under one key.
 type said struct {
 	key          name2
 	text         string
@@ -73,7 +73,7 @@ type said struct {
 	began        int64 // the first sending
 	times        int   // how often it was sent
 	only         connection
-	place        int // among what only sent
+	place        int // its place among what only sent
 
 	acks   int
 	acked  int64 // the first acknowledgement
@@ -87,10 +87,10 @@ func (r *room) violate(rule Rule, format string, args ...any) {
 	r.v.violate(rule, r.name, format, args...)
 }
 
-// wipes counts the times that the log may have lost entries.
+// wipes holds the times at which the log may have lost entries.
 func (r *room) wipes() int { return len(r.wiped) + len(r.v.wiped) }
 
-// wipedAfter reports whether the log may have lost what was in it at a time.
+// wipedAfter reports whether the log may have lost its contents of a time.
 func (r *room) wipedAfter(at int64) bool {
 	after := func(t int64) bool { return t >= at }
 	return slices.ContainsFunc(r.wiped, after) || slices.ContainsFunc(r.v.wiped, after)
@@ -173,7 +173,7 @@ func (r *room) sent(rec *Record) {
 	r.known(id, rec.At)
 }
 
-// known notes when somebody knew of an entry.
+// known records that an entry was known at a time.
 func (r *room) known(id protocol.ID, at int64) {
 	if old, ok := r.first[id]; !ok || at < old {
 		r.first[id] = at
@@ -199,7 +199,7 @@ func (r *room) indexLog() {
 	r.at = make(map[protocol.ID]*entry, len(r.log))
 	r.gone = make(map[protocol.ID]bool)
 	r.places = make(map[int64][]place)
-	r.oldestMessage, r.oldestChange = 1, 1 // without any, nothing has left its old end
+	r.oldestMessage, r.oldestChange = 1, 1 // without entries, none has left the log
 	for i := len(r.log) - 1; i >= 0; i-- {
 		e := &r.log[i]
 		r.at[e.id] = e
@@ -213,7 +213,7 @@ func (r *room) indexLog() {
 		r.deletion(e)
 		r.stood(e.id, e.kind, e.target)
 	})
-	// What was deleted takes its edits with it.
+	// A deletion removes the edits of its target too.
 	r.eachEntry(func(e *entry) {
 		if e.kind == kindEdit && r.goneTarget(e.target) {
 			r.gone[e.id] = true
@@ -233,7 +233,7 @@ func (r *room) indexLog() {
 	}
 }
 
-// eachEntry calls f for each entry that the log holds or somebody heard.
+// eachEntry calls f for each entry of the log or of a client.
 func (r *room) eachEntry(f func(*entry)) {
 	for i := range r.log {
 		f(&r.log[i])
@@ -256,7 +256,7 @@ func (r *room) deletion(e *entry) {
 }
 
 // left reports whether an entry may have left the log by its bounds: messages and
-// changes have their own, and edits go with their message.
+// changes have their own bounds, and edits leave with their message.
 func (r *room) left(seq int64, p place) bool {
 	if p.kind == "" {
 		return seq < r.oldestMessage
@@ -265,8 +265,8 @@ func (r *room) left(seq int64, p place) bool {
 	return seq < r.oldestChange || p.kind == kindEdit && err == nil && target.Seq < r.oldestMessage
 }
 
-// leftBetween reports whether all entries between two places of the log were deleted,
-// or have left it by its bounds.
+// leftBetween reports whether all entries between two places of the log were deleted or
+// have left it by its bounds.
 func (r *room) leftBetween(a, b protocol.ID, gone goneSeqs) bool {
 	for seq := a.Seq + 1; seq < b.Seq; seq++ {
 		known, left := r.leftAt(a, seq, b)
@@ -280,8 +280,8 @@ func (r *room) leftBetween(a, b protocol.ID, gone goneSeqs) bool {
 	return true
 }
 
-// leftAt reports whether an entry at a seq between two ids is known, and may have
-// left the log by its bounds.
+// leftAt reports whether a known entry with a seq between two ids may have left the log
+// by its bounds.
 func (r *room) leftAt(a protocol.ID, seq int64, b protocol.ID) (known, left bool) {
 	for _, p := range r.places[seq] {
 		if a.MS <= p.ms && p.ms <= b.MS {
@@ -292,7 +292,7 @@ func (r *room) leftAt(a protocol.ID, seq int64, b protocol.ID) (known, left bool
 	return known, left
 }
 
-// stood notes what was at a place.
+// stood records an entry at a place.
 func (r *room) stood(id protocol.ID, kind, target string) {
 	p := place{id.MS, kind, target}
 	if !slices.Contains(r.places[id.Seq], p) {
@@ -319,7 +319,7 @@ func (r *room) goneBetween(a, b protocol.ID, gone goneSeqs) bool {
 	return true
 }
 
-// goneSeqs are the places of what was deleted.
+// goneSeqs returns the places of deleted entries.
 func (r *room) goneSeqs() goneSeqs {
 	seqs := make(goneSeqs, len(r.gone))
 	for id := range r.gone {
@@ -328,7 +328,7 @@ func (r *room) goneSeqs() goneSeqs {
 	return seqs
 }
 
-// verifyLog checks the log by itself.
+// verifyLog checks the log itself.
 func (r *room) verifyLog() {
 	gone := r.goneSeqs()
 	keys := make(map[name2]protocol.ID, len(r.log))
@@ -369,7 +369,7 @@ func (r *room) verifySaid(e *entry, where string) {
 	}
 }
 
-// verifyAcknowledged checks that what was acknowledged is in the log.
+// verifyAcknowledged checks that acknowledged entries are in the log.
 func (r *room) verifyAcknowledged() {
 	for _, s := range r.order {
 		if s.acks == 0 || s.id.IsZero() || r.wipedAfter(s.began) {
@@ -387,9 +387,8 @@ func (r *room) verifyAcknowledged() {
 	}
 }
 
-// verifyOrder checks that what one connection sent kept its order. Where a key
-// was sent more than once it is its acknowledgement as new that tells which
-// sending was taken.
+// verifyOrder checks that the entries of one connection kept their order. If a key was
+// sent more than once, its acknowledgement as new shows which sending was accepted.
 func (r *room) verifyOrder() {
 	type taken struct {
 		place int
@@ -401,7 +400,7 @@ func (r *room) verifyOrder() {
 		s := r.said[e.key]
 		switch {
 		case s == nil || s.acks > 0 && s.id != e.id:
-			// Entered once more after the log was wiped, from whichever sending.
+			// It was accepted again after the log was wiped, from either sending.
 		case s.fresh == 1:
 			byConn[s.freshC] = append(byConn[s.freshC], taken{s.freshP, e})
 		case s.times == 1:
@@ -418,10 +417,10 @@ func (r *room) verifyOrder() {
 	}
 }
 
-// verifyTime checks that what was acknowledged before another was sent has the
+// verifyTime checks that an entry acknowledged before another one was sent has the
 // lower id.
 func (r *room) verifyTime() {
-	var earliest int64 = math.MaxInt64 // acknowledgement of what stands higher
+	var earliest int64 = math.MaxInt64 // acknowledgement of any entry with a higher id
 	var higher *entry
 	for i := len(r.log) - 1; i >= 0; i-- {
 		e := &r.log[i]

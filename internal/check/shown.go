@@ -9,23 +9,22 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// page is a list of messages that were shown to a client as they stand.
+// page is a list of messages that a client received as they stand.
 type page struct {
-	what string // "joined" or "history", for the words of a violation
-	// head is the newest entry that must be in what is shown.
+	what string // "joined" or "history", for the text of a violation
+	// head is the newest entry that the page must include.
 	head protocol.ID
-	// newest tells that it is the newest part of the room, upTo that it holds
-	// nothing newer than head.
+	// newest reports that the page is the newest part of the room, upTo that it
+	// includes nothing newer than head.
 	newest, upTo bool
-	// cut tells that there may be messages before or behind the list that belong to
-	// the page.
+	// cut reports that messages before or after the list may belong to the page.
 	cut  bool
 	more bool  // there are older ones
-	at   int64 // when it came
+	at   int64 // when it was received
 	list []shown
 }
 
-// shown is a message as it was shown.
+// shown is a message as a client received it.
 type shown struct {
 	entry
 	marks string
@@ -40,7 +39,7 @@ func (w *view) history(r *Record) {
 	w.pages = append(w.pages, page{what: "the history", head: last, newest: before.IsZero(), more: r.More, at: r.At})
 }
 
-// shown takes a message that came with the newest page.
+// shown adds a message to the newest page.
 func (w *view) shown(r *Record) {
 	e := entryOf(r)
 	if e.bad || len(w.pages) == 0 {
@@ -53,25 +52,25 @@ func (w *view) shown(r *Record) {
 	w.room.known(e.id, r.At)
 }
 
-// changed is what is known of the entries that are about one message.
+// changed holds the known entries about one message.
 type changed struct {
 	message *entry
 	edits   states[string]
 	deleted states[bool]
-	marks   map[string]states[int] // by emoji, the counts
+	marks   map[string]states[int] // the counts by emoji
 }
 
-// states are what something was after some entries.
+// states are the values of a property after entries.
 type states[V any] []state[V]
 
 type state[V any] struct {
 	seq   int64 // of the entry
-	began int64 // when it was sent; 0 where that is not known
+	began int64 // when it was sent; 0 if unknown
 	value V
 }
 
-// shownBy returns the states in which a page may show it: that at its head, and
-// later ones that were sent before the page came.
+// shownBy returns the states in which a page may show the property: that at its head,
+// and later ones that were sent before the page was received.
 func (l states[V]) shownBy(p *page) (list []V) {
 	last := int64(-1)
 	for _, s := range l {
@@ -87,8 +86,8 @@ func (l states[V]) shownBy(p *page) (list []V) {
 	return list
 }
 
-// verifyShown checks that what was shown is how messages stood. Where the log may
-// have lost entries, it can't be judged.
+// verifyShown checks that clients received messages as they stood. It can't judge where
+// the log may have lost entries.
 func (r *room) verifyShown() {
 	if r.wipes() > 0 {
 		return
@@ -103,7 +102,7 @@ func (r *room) verifyShown() {
 	}
 }
 
-// changes gathers what changed each message, from all that is known of.
+// changes collects the known changes of each message.
 func (r *room) changes() map[protocol.ID]*changed {
 	all := make(map[protocol.ID]*changed)
 	of := func(id protocol.ID) *changed {
@@ -136,7 +135,7 @@ func (r *room) changes() map[protocol.ID]*changed {
 			c.marks[emoji] = append(c.marks[emoji], state[int]{e.id.Seq, began, e.count})
 		}
 	})
-	// An edit may be known by its acknowledgement alone.
+	// Of an edit only the acknowledgement may be known.
 	for _, s := range r.order {
 		if target, err := protocol.ParseID(s.target); err == nil && s.kind == kindEdit && !s.id.IsZero() {
 			c := of(target)
@@ -146,13 +145,13 @@ func (r *room) changes() map[protocol.ID]*changed {
 	return all
 }
 
-// verifyCounts checks that the count of each reaction in the log is what those
-// before it amount to, where the log holds all of them.
+// verifyCounts checks that the count of each reaction in the log is the sum of those
+// before it, where the log holds all of them.
 func (r *room) verifyCounts() {
 	if len(r.log) == 0 || r.log[0].id.Seq != 1 && !r.goneBetween(protocol.ID{}, r.log[0].id, r.goneSeqs()) {
 		return
 	}
-	put := make(map[string]map[string]bool) // by target and emoji, who
+	put := make(map[string]map[string]bool) // users, by target and emoji
 	for i := range r.log {
 		e := &r.log[i]
 		if e.kind != kindReact {
@@ -192,8 +191,8 @@ func (w *view) verifyPage(p *page, all map[protocol.ID]*changed) {
 	w.verifyWhole(p, here, all, violate)
 }
 
-// verifyStanding checks one message: state up to the page's head must be in it, and
-// newer state may be.
+// verifyStanding checks one message: it must include the state up to the page's head,
+// and may include newer state.
 func (w *view) verifyStanding(p *page, s *shown, c *changed, violate func(string, ...any)) {
 	said := w.room.said[s.key]
 	if said == nil || said.kind != "" {
@@ -226,8 +225,8 @@ func (w *view) verifyStanding(p *page, s *shown, c *changed, violate func(string
 	}
 }
 
-// verifyWhole checks that no message is missing in a page, but for what was deleted
-// and what is older than the log's end.
+// verifyWhole checks that no message is missing in a page, except deleted ones and
+// those older than the log.
 func (w *view) verifyWhole(p *page, here map[protocol.ID]bool, all map[protocol.ID]*changed, violate func(string, ...any)) {
 	first, last := p.head.Seq+1, int64(0)
 	if len(p.list) > 0 {

@@ -8,7 +8,7 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// view is what one client heard of one room.
+// view is what one client received of one room.
 type view struct {
 	room   *room
 	client string
@@ -16,19 +16,19 @@ type view struct {
 	open  bool
 	seen  []stretch
 	ended bool
-	due   int         // of the entries that came with a resumption, those still to come
-	head  protocol.ID // what they must end with
+	due   int         // recovered entries that are still to arrive
+	head  protocol.ID // the id with which they must end
 	pages []page
 }
 
-// stretch is a part of a view within which nothing may be missing.
+// stretch is a part of a view without a permitted gap.
 type stretch struct {
 	from protocol.ID // the place after which it begins
 	any  bool        // it begins anywhere
 	list []entry
 }
 
-// last is the place that the next entry must follow; any where there is none.
+// last returns the place that the next entry must follow; any if there is none.
 func (s *stretch) last() (id protocol.ID, anywhere bool) {
 	if n := len(s.list); n > 0 {
 		return s.list[n-1].id, false
@@ -98,7 +98,7 @@ func (w *view) joined(r *Record) {
 	}
 	w.head, w.due = head, r.Count
 	if r.More {
-		w.due = 0 // the head comes later; that nothing is missing before it is RuleHole's
+		w.due = 0 // the head follows later; RuleHole checks that nothing before it is missing
 	}
 	last, anywhere := w.now().last()
 	if !anywhere && last != after {
@@ -170,7 +170,7 @@ func (w *view) verifyStretch(s *stretch, gone goneSeqs) {
 	}
 }
 
-// verifyEnd checks that a view which claims to be whole is.
+// verifyEnd checks a view that claims to be complete.
 func (w *view) verifyEnd() {
 	if !w.ended {
 		return
@@ -195,9 +195,9 @@ func (w *view) verifyEnd() {
 	}
 }
 
-// verifyAgreement checks that all who saw a place of the room saw the same
-// entry there. Where the log was wiped there may be that many other logs, and
-// each stretch of a view must be of one of them.
+// verifyAgreement checks that all clients received the same entry at each place of the
+// room. A wiped log counts as another one, and each stretch of a view must belong to
+// one log.
 func (r *room) verifyAgreement(names []string) {
 	logs := []map[int64]*entry{make(map[int64]*entry, len(r.log))}
 	for i := range r.log {
@@ -224,7 +224,7 @@ func (r *room) verifyAgreement(names []string) {
 	}
 }
 
-// agree finds the log that a stretch is of, and adds what it holds.
+// agree finds the log that a stretch belongs to, and adds the stretch's entries to it.
 func (r *room) agree(logs []map[int64]*entry, name string, list []entry) []map[int64]*entry {
 	if len(list) == 0 {
 		return logs
@@ -260,7 +260,7 @@ func (r *room) agree(logs []map[int64]*entry, name string, list []entry) []map[i
 			conflict.id, conflict.key.key, conflict.key.user, other.id, other.key.key, other.key.user)
 		return logs
 	case most == 0 && r.wipes() > 0:
-		return logs // of which log it is can't be told
+		return logs // it could be of any of the logs
 	}
 	for j := range list {
 		logs[best][list[j].id.Seq] = &list[j]

@@ -24,10 +24,10 @@ waits up to ` + settleWords + ` for what is not acknowledged yet. Then its users
 no rooms are left; after a broken promise it stays, to be looked at.
 `
 
-// settleWords is load.SettleWithin.
+// settleWords is load.SettleWithin in words.
 const settleWords = "30 s"
 
-// Bounds of a bench: what one process can carry, and keep in memory to check it.
+// Bounds of a bench: what one process can run, and check in memory.
 const (
 	maxClients    = 2000
 	maxBenchTime  = 24 * time.Hour
@@ -37,7 +37,7 @@ const (
 	maxRemembered = 1_000_000
 )
 
-// benchFlags are those of chat bench.
+// benchFlags are the flags of chat bench.
 type benchFlags struct {
 	clientFlags
 	bench load.Bench
@@ -54,7 +54,7 @@ func (b *benchFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&b.out, "out", "", "write what every user was told to this `FILE`, which chat verify reads")
 }
 
-// check refuses what can't be, before anything is connected to.
+// check refuses invalid values before anything connects.
 func (b *benchFlags) check() error {
 	n := &b.bench
 	if _, err := client.Endpoint(b.url); err != nil {
@@ -74,7 +74,7 @@ func (b *benchFlags) check() error {
 	case n.Churn != 0 && n.Churn < minChurn:
 		return usage(fmt.Sprintf("--churn %s is below %s", n.Churn, minChurn), "give a time as 5s, or 0 for never")
 	}
-	// Each message is sent, acknowledged, logged, and heard by all in its room.
+	// Each message is sent, acknowledged, logged, and received by all members.
 	members := float64(n.Clients)/float64(n.Rooms) + 3
 	if expected := n.Rate * n.For.Seconds() * members; expected > maxRemembered {
 		return usage(fmt.Sprintf("the check would have to remember %.0f events, more than %d", expected, maxRemembered),
@@ -83,9 +83,9 @@ func (b *benchFlags) check() error {
 	return nil
 }
 
-// Bench carries out `chat bench`: it prints what the load met and which
-// promises were not kept. Its error tells that there was one, or why there is no
-// result; it is a *UsageError for a command line that can't be obeyed.
+// Bench runs `chat bench`: it prints the measurements and the broken promises. Its
+// error says that there was one, or why there is no result; it is a *UsageError if the
+// command line is wrong.
 func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var b benchFlags
 	flags := pflag.NewFlagSet("chat bench", pflag.ContinueOnError)
@@ -130,7 +130,7 @@ func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return judge(result)
 }
 
-// announce tells what begins, and what of it the nodes will not take.
+// announce prints what begins, and which part of it the nodes' limits do not allow.
 func (b *benchFlags) announce(w io.Writer, welcome protocol.WelcomeEvent) {
 	n := &b.bench
 	fmt.Fprintf(w, "%d clients in %d rooms say %v messages a second for %s; Ctrl-C ends it early\n", n.Clients, n.Rooms, n.Rate, n.For)
@@ -139,7 +139,7 @@ func (b *benchFlags) announce(w io.Writer, welcome protocol.WelcomeEvent) {
 	}
 }
 
-// explainBench says why there is no result.
+// explainBench explains why there is no result.
 func explainBench(err error) error {
 	var refused *protocol.Error
 	var closed *client.ClosedError
@@ -155,7 +155,7 @@ func explainBench(err error) error {
 	return explain(err)
 }
 
-// judge tells why a bench is no success.
+// judge explains why a bench failed.
 func judge(r *load.Result) error {
 	switch {
 	case r.Verdict == check.Broken:
@@ -177,7 +177,7 @@ func judge(r *load.Result) error {
 	return nil
 }
 
-// outside says how many clients were never in their rooms, and why.
+// outside says how many clients never joined a room, and why.
 func outside(r *load.Result) string {
 	text := fmt.Sprintf("%d of %d clients were never let in", r.Outside, r.Clients)
 	if r.WhyOutside != nil {
@@ -233,7 +233,7 @@ func printResult(w io.Writer, r *load.Result) {
 	}
 }
 
-// shown rounds a time to what is of interest in it.
+// shown rounds a duration for display.
 func shown(d time.Duration) time.Duration {
 	switch {
 	case d >= time.Second:

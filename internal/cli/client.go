@@ -16,7 +16,7 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// clientFlags are those of every subcommand that is a user of a node.
+// clientFlags are the flags of every subcommand that connects as a user.
 type clientFlags struct {
 	url, name, token, tokenFile string
 }
@@ -28,12 +28,12 @@ func (c *clientFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&c.tokenFile, "token-file", "", "a `FILE` that keeps the token, made at the first call: the same user at\nevery call; or one that your application keeps a JWT in")
 }
 
-// addURL adds the one flag that all have which talk to a node.
+// addURL adds the flag that all subcommands have which talk to a node.
 func (c *clientFlags) addURL(flags *pflag.FlagSet) {
 	flags.StringVar(&c.url, "url", "http://localhost:8080", "the `URL` of any node")
 }
 
-// options are what the flags say to a client.
+// options returns the client's options for the flags.
 func (c *clientFlags) options() (client.Options, error) {
 	if _, err := client.Endpoint(c.url); err != nil {
 		return client.Options{}, usage("--url "+clean(err.Error()), "give one as http://localhost:8080")
@@ -43,7 +43,7 @@ func (c *clientFlags) options() (client.Options, error) {
 	return opts, nil
 }
 
-// setToken says hello with a guest's token or a JWT.
+// setToken sets the guest's token or JWT of the hello.
 func setToken(opts *client.Options, token string) {
 	opts.Auth, opts.Token = "", token
 	if isJWT(token) {
@@ -51,8 +51,8 @@ func setToken(opts *client.Options, token string) {
 	}
 }
 
-// isJWT reports whether a token has the shape of a JWT (RFC 7519), which a guest's
-// has not: three parts, the first a JSON object that names an algorithm.
+// isJWT reports whether a token has the form of a JWT (RFC 7519), unlike a guest's
+// token: three parts, of which the first is a JSON object that names an algorithm.
 func isJWT(token string) bool {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -68,8 +68,8 @@ func isJWT(token string) bool {
 	return json.Unmarshal(header, &fields) == nil && fields.Alg != nil
 }
 
-// parseClient reads the command line of such a subcommand. help is true when
-// --help was given: it has been printed.
+// parseClient parses the command line of such a subcommand. help is true if --help was
+// given; then the help has been printed.
 func parseClient(command, about string, flags *pflag.FlagSet, args []string, stdout io.Writer) (help bool, err error) {
 	flags.SortFlags = false
 	flags.SetOutput(io.Discard)
@@ -96,8 +96,8 @@ func parseClient(command, about string, flags *pflag.FlagSet, args []string, std
 	return false, nil
 }
 
-// clientEnv sets the flags that were not given from the environment. Of --token and
-// --token-file only one can be meant: a flag wins over the environment.
+// clientEnv sets flags that were not given from the environment. Of --token and
+// --token-file only one can apply: a flag wins over the environment.
 func clientEnv(command string, flags *pflag.FlagSet) error {
 	identities := []string{"token", "token-file"}
 	if flags.Lookup("token") != nil && flags.Changed("token") && flags.Changed("token-file") {
@@ -124,7 +124,7 @@ func clientEnv(command string, flags *pflag.FlagSet) error {
 	return nil
 }
 
-// roomArg checks the name of a room before anything is connected to.
+// roomArg checks the name of a room before anything connects.
 func roomArg(name string) (string, error) {
 	room, bad := protocol.Room(name)
 	if bad != nil {
@@ -133,7 +133,7 @@ func roomArg(name string) (string, error) {
 	return room, nil
 }
 
-// explain says in one line what went wrong with a node, and what to do.
+// explain says in one line what failed with a node, and what to do.
 func explain(err error) error {
 	var absent *client.UnreachableError
 	var closed *client.ClosedError

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// lockFile does nothing where files have no such locks: calls that make a token file at
-// the same time then become different users.
+// lockFile does nothing on systems without such locks: concurrent calls that make a
+// token file then become different users.
 func lockFile(context.Context, *os.File) error { return nil }
 
 func isReadOnly(error) bool { return false }

@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// lockFile waits until this process alone holds the file's lock (flock(2)), which ends
-// when the file is closed. Where it fails it closes the file.
+// lockFile waits for the file's exclusive lock (flock(2)), which ends when the file is
+// closed. On an error it closes the file.
 func lockFile(ctx context.Context, f *os.File) error {
 	locked := make(chan error, 1)
-	go func() { // ends with the wait; where ctx ends first, it gives the lock back
+	go func() { // ends with the wait; releases the lock if ctx ended first
 		err := error(syscall.EINTR)
 		for errors.Is(err, syscall.EINTR) {
 			err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
@@ -36,5 +36,5 @@ func lockFile(ctx context.Context, f *os.File) error {
 	}
 }
 
-// isReadOnly reports whether a file can't be written because its file system can't.
+// isReadOnly reports whether an error is that of a read-only file system.
 func isReadOnly(err error) bool { return errors.Is(err, syscall.EROFS) }

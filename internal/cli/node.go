@@ -18,8 +18,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// NodeOptions are what a call that starts nodes was told by its flags and
-// environment, checked.
+// NodeOptions are the checked flags and environment variables of a call that starts
+// nodes.
 type NodeOptions struct {
 	Addr       string
 	Nodes      int
@@ -44,7 +44,7 @@ type NodeOptions struct {
 	// UI is UIDemo or UIPlain.
 	UI      string
 	Origins []string
-	// TrustProxy are the networks of --trust-proxy.
+	// TrustProxy holds the networks of --trust-proxy.
 	TrustProxy []netip.Prefix
 	Drain      time.Duration
 	DrainDelay time.Duration
@@ -52,30 +52,30 @@ type NodeOptions struct {
 	LogFormat  string
 	DebugAddr  string
 
-	// Port is that of Addr.
+	// Port is the port of Addr.
 	Port int
-	// EmptyKeys are the environment variables of JWTs' keys that are set and empty,
-	// where no key was given: an operator may have meant to give one.
+	// EmptyKeys are the environment variables for JWT keys that are set and empty, if
+	// no key was given: the operator may have meant to give one.
 	EmptyKeys []string
-	// Given are the flags that were set, by flag or environment, with their
-	// values, for handing them on to the nodes of a cluster.
+	// Given holds the flags that were set, by flag or environment, with their values,
+	// to start the nodes of a cluster with them.
 	Given map[string][]string
 }
 
 // The values of --ui.
 const (
-	// UIDemo shows users which node they are on, and everybody the cluster.
+	// UIDemo shows users the name of their node, and everybody the cluster.
 	UIDemo = "demo"
 	// UIPlain shows neither.
 	UIPlain = "plain"
 )
 
-// Limits returns the bounds that clients are told.
+// Limits returns the limits that clients get in welcome.
 func (o NodeOptions) Limits() protocol.Limits {
 	return protocol.Limits{Text: o.TextLimit, Rooms: o.MaxRooms, Rate: o.Rate, Burst: o.Burst}
 }
 
-// group is a part of the help, one screen at most.
+// group is a part of the help, at most one screen.
 type group struct {
 	title string
 	flags *pflag.FlagSet
@@ -128,10 +128,10 @@ func nodeFlags(o *NodeOptions, level *string) []group {
 	return []group{{"Serving", serve}, {"Redis", redis}, {"Limits", limits}, {"Access", access}, {"Running", running}}
 }
 
-// ParseNode reads the flags of a call that starts nodes. A flag wins over its
-// environment variable, which wins over the default. Flags that can't go
-// together are a *UsageError. help is true when --help was given: it has been
-// printed. env is os.LookupEnv.
+// ParseNode parses the flags of a call that starts nodes. A flag wins over its
+// environment variable, which wins over the default. Flags that contradict each other
+// are a *UsageError. help is true if --help was given; then the help has been printed.
+// env is os.LookupEnv.
 func ParseNode(args []string, env func(string) (string, bool), stdout io.Writer) (o NodeOptions, help bool, err error) {
 	var level string
 	groups := nodeFlags(&o, &level)
@@ -164,7 +164,7 @@ func ParseNode(args []string, env func(string) (string, bool), stdout io.Writer)
 	}
 	if o.JWTSecret == "" && o.JWTKeyFile == "" {
 		for _, flag := range []string{"jwt-secret", "jwt-key-file"} {
-			if _, ok := env(EnvName(flag)); ok { // else it would be given
+			if _, ok := env(EnvName(flag)); ok { // else it would count as given
 				o.EmptyKeys = append(o.EmptyKeys, EnvName(flag))
 			}
 		}
@@ -175,10 +175,10 @@ func ParseNode(args []string, env func(string) (string, bool), stdout io.Writer)
 	return o, false, o.check()
 }
 
-// secretFlags hold secrets or passwords: no message shows their values.
+// secretFlags hold secrets or passwords: no message contains their values.
 var secretFlags = []string{"secret", "jwt-secret", "redis"}
 
-// fromEnv sets the flags that were not given from their environment variables.
+// fromEnv sets flags that were not given from their environment variables.
 func fromEnv(flags *pflag.FlagSet, env func(string) (string, bool)) error {
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -233,17 +233,17 @@ func printHelp(w io.Writer, groups []group) {
 	}
 }
 
-// demoAddr is where the nodes of --nodes listen by default: whoever tries the chat
-// out does not open it to the network. It is a name, so that it is printed as one.
+// demoAddr is the default address of --nodes: a demo is not open to the network. It is
+// a name, so that URLs show a name.
 const demoAddr = "localhost:8080"
 
-// plainName is what may be part of keys, channels and log lines.
+// plainName matches what may be part of keys, channels and log lines.
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// maxNodes bounds one call's cluster: each node is a process.
+// maxNodes bounds the nodes of one call: each is a process.
 const maxNodes = 50
 
-// check refuses, before anything listens, what can't be or can't go together.
+// check refuses invalid and contradicting values before anything listens.
 func (o *NodeOptions) check() error {
 	if err := o.checkAddr(); err != nil {
 		return err
@@ -342,19 +342,19 @@ func (o *NodeOptions) checkURLs() error {
 	return nil
 }
 
-// hostName is a DNS name in ASCII.
+// hostName matches a DNS name in ASCII.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})$`)
 
-// notApps are schemes whose URLs are no origins of apps' pages: what browsers and
-// the system give a meaning.
+// notApps are schemes that are no origins of apps, because browsers or the system give
+// them a meaning.
 var notApps = []string{
 	"http", "https", "ws", "wss", "ftp", "file", "filesystem", "data", "blob", "about", "javascript", "view-source",
 	"mailto", "tel", "chrome", "resource",
 }
 
-// isAppOrigin reports whether s is the origin of an app's pages, as
-// capacitor://localhost: a scheme of its own, and a name. Such a scheme has no
-// default port, and its name is compared as it stands.
+// isAppOrigin reports whether s is the origin of an app's pages, such as
+// capacitor://localhost: a scheme of its own, and a name. Such a scheme has no default
+// port, and its name is compared unchanged.
 func isAppOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Scheme != "" && !slices.Contains(notApps, u.Scheme) && host.MatchString(u.Host) && u.User == nil &&
@@ -373,7 +373,7 @@ func isOrigin(s string) bool {
 		(u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == ""
 }
 
-// Bounds of the operator's bounds.
+// Bounds of the configurable limits.
 const (
 	maxTextLimit = 1 << 20
 	maxKept      = 10_000_000

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// prefixes is the value of a flag that names networks; a single address is a
-// network of one (pflag.Value, pflag.SliceValue).
+// prefixes is the value of a flag for networks; a single address is a network of one
+// (pflag.Value, pflag.SliceValue).
 type prefixes []netip.Prefix
 
 // Set adds a network.
 func (p *prefixes) Set(text string) error {
 	if strings.TrimSpace(text) == "" {
-		*p = append(*p, netip.Prefix{}) // given as empty, which is refused by name
+		*p = append(*p, netip.Prefix{}) // an empty value, which is refused later under the flag's name
 		return nil
 	}
 	n, err := parsePrefix(text)
@@ -23,7 +23,7 @@ func (p *prefixes) Set(text string) error {
 	return err
 }
 
-// parsePrefix reads "10.0.0.0/8", "2001:db8::/32", or one address.
+// parsePrefix parses "10.0.0.0/8", "2001:db8::/32", or one address.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
 		a = a.Unmap()
@@ -36,16 +36,16 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return n.Masked(), nil
 }
 
-// String shows them with commas between.
+// String returns the networks, separated by commas.
 func (p *prefixes) String() string { return strings.Join(p.GetSlice(), ",") }
 
-// Type names the kind of the value in the help.
+// Type returns the name of the type in the help.
 func (p *prefixes) Type() string { return "CIDR" }
 
 // Append adds a network.
 func (p *prefixes) Append(text string) error { return p.Set(text) }
 
-// Replace puts networks in place of those that there are.
+// Replace replaces all networks.
 func (p *prefixes) Replace(texts []string) error {
 	*p = nil
 	for _, text := range texts {
@@ -56,7 +56,7 @@ func (p *prefixes) Replace(texts []string) error {
 	return nil
 }
 
-// GetSlice returns them as they can be given again.
+// GetSlice returns the networks in a form that Set accepts.
 func (p *prefixes) GetSlice() []string {
 	list := make([]string, len(*p))
 	for i, n := range *p {

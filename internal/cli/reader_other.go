@@ -7,6 +7,6 @@ import (
 	"io"
 )
 
-// readerGone returns a channel that stays open: here only a write tells that nobody reads
-// its output any more.
+// readerGone returns a channel that stays open: on this system only a write shows that
+// the reader of the output is gone.
 func readerGone(context.Context, io.Writer) <-chan struct{} { return make(chan struct{}) }

@@ -10,19 +10,19 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// refusedEvery is the least time between two lines that tell of refusals.
+// refusedEvery is the shortest time between two lines about refusals.
 const refusedEvery = 5 * time.Second
 
-// reporter writes news of a session, one line each: the loss of a node and what
-// it went on at, not each try between; and why it waits.
+// reporter prints changes of a session's connection, one line each: the loss of a node
+// and the next node, but not each try in between; and why it waits.
 type reporter struct {
-	mu      sync.Mutex // guards the fields below, and is held while w is written to
+	mu      sync.Mutex // guards the fields below; held during writes to w
 	w       io.Writer
-	waiting string    // what was told since there is no connection
-	told    time.Time // when a refusal was told last
+	waiting string    // the last line since the connection was lost
+	told    time.Time // when a refusal was last reported
 }
 
-// notice tells of connections (client.Options.OnNotice).
+// notice handles changes of the connection (client.Options.OnNotice).
 func (r *reporter) notice(n client.Notice) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,8 +44,8 @@ func (r *reporter) notice(n client.Notice) {
 	}
 }
 
-// refused tells, now and then, that a node is there and takes nothing
-// (client.Options.OnRefused). A rate limit is no trouble, but the usual pace.
+// refused reports from time to time that the node is there and refuses messages
+// (client.Options.OnRefused), except for its rate limit, which is normal.
 func (r *reporter) refused(e *protocol.Error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

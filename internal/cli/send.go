@@ -21,9 +21,9 @@ refuses, is told on standard error, and the next one is sent; the exit status is
 A text with a word that begins with "-" comes after "--".
 `
 
-// Send carries out `chat send`: it says the text of the arguments, or
-// each line of stdin, in a room, and prints the id of each message. It returns a
-// *UsageError for a command line that can't be obeyed.
+// Send runs `chat send`: it sends the text of the arguments, or each line of stdin, to
+// a room, and prints the id of each message. It returns a *UsageError if the command
+// line is wrong.
 func Send(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	var c clientFlags
 	flags := pflag.NewFlagSet("chat send", pflag.ContinueOnError)
@@ -61,7 +61,7 @@ func Send(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	return s.lines(ctx, stdin)
 }
 
-// sender says things in one room, one after the other.
+// sender sends messages to one room, one after the other.
 type sender struct {
 	session        *client.Session
 	room           string
@@ -75,27 +75,27 @@ func (s *sender) say(ctx context.Context, text string) error {
 	}
 	id := sent.ID
 	if id == "" {
-		id = "-" // it was taken, and the log holds it no longer
+		id = "-" // it was accepted, and the log no longer holds it
 	}
 	_, err = fmt.Fprintln(s.stdout, clean(id))
 	return err
 }
 
-// lines says each line of a reader. A line that the node refuses fails alone;
-// the others go on.
+// lines sends each line of a reader. A line that the node refuses fails alone; the
+// others are sent.
 func (s *sender) lines(ctx context.Context, stdin io.Reader) error {
 	texts := make(chan line)
 	stop := make(chan struct{})
 	defer close(stop)
-	// Owned by this call; ends with the input, or with stop at its next line. A
-	// read that never returns ends with the process: nothing can end it sooner,
-	// so nobody waits for it.
+	// Owned by this call; ends with the input, or with stop at its next line. A read
+	// that never returns ends with the process: nothing can end it sooner, so nothing
+	// waits for it.
 	go readLines(stdin, maxLine, texts, stop)
 	failed, n := 0, 0
 	for {
 		select {
 		case <-ctx.Done():
-			return nil // between two lines, so nothing is left half done
+			return nil // between two lines, so no message is in flight
 		case <-s.session.Done():
 			return explain(s.session.Err())
 		case l, ok := <-texts:
@@ -117,7 +117,7 @@ func (s *sender) lines(ctx context.Context, stdin io.Reader) error {
 	}
 }
 
-// line says one line; refused tells that the node does not take it.
+// line sends one line; refused reports that the node does not accept it.
 func (s *sender) line(ctx context.Context, l line) (refused bool, err error) {
 	err = l.err
 	if err == nil {
@@ -134,13 +134,13 @@ func (s *sender) line(ctx context.Context, l line) (refused bool, err error) {
 	return false, fmt.Errorf("line %d: %w", l.number, explain(err))
 }
 
-// hopeless are the refusals that the next line would meet too.
+// hopeless are the refusals that every further line would get too.
 var hopeless = map[protocol.Code]bool{
 	protocol.CodeBadRoom: true, protocol.CodeForbidden: true, protocol.CodeUnauthorized: true,
 	protocol.CodeNotJoined: true, protocol.CodeTooManyRooms: true, protocol.CodeMuted: true, protocol.CodeLocked: true,
 }
 
-// maxLine bounds what is kept of a line: no node takes a longer text.
+// maxLine bounds the part of a line that is kept: no node accepts a longer text.
 const maxLine = maxTextLimit
 
 // line is one line of standard input that is not empty.
@@ -150,7 +150,7 @@ type line struct {
 	err    error
 }
 
-// readLines hands over the lines of a reader, and closes to at its end.
+// readLines sends the lines of a reader to a channel, and closes it at the end.
 func readLines(from io.Reader, most int, to chan<- line, stop <-chan struct{}) {
 	defer close(to)
 	in := bufio.NewReader(from)
@@ -176,8 +176,8 @@ func readLines(from io.Reader, most int, to chan<- line, stop <-chan struct{}) {
 	}
 }
 
-// readLine reads one line without its end, keeps most bytes of it, and tells
-// how many there were.
+// readLine reads one line without its end, keeps at most so many bytes of it, and
+// returns its full length.
 func readLine(in *bufio.Reader, most int) (text string, size int, err error) {
 	var kept []byte
 	for {

@@ -24,7 +24,7 @@ not today, or the day changes. What was edited and how users reacted stands behi
 text. It ends with --no-follow, at Ctrl-C, and when nobody reads its output any more.
 `
 
-// tailFlags are those of chat tail alone.
+// tailFlags are the flags of chat tail alone.
 type tailFlags struct {
 	json     bool
 	after    string
@@ -32,13 +32,12 @@ type tailFlags struct {
 	noFollow bool
 }
 
-// maxNewest is the most entries that -n asks for.
+// maxNewest is the most entries that -n may ask for.
 const maxNewest = 1000
 
-// Tail carries out `chat tail`: it prints a room's entries until ctx is
-// done, whatever node it has to go on at. What is no entry (a gap, another node)
-// is a line on stderr. It returns a *UsageError for a command line that can't be
-// obeyed.
+// Tail runs `chat tail`: it prints a room's entries until ctx is done, over changes of
+// nodes. Other news (a gap, another node) is a line on stderr. It returns a *UsageError
+// if the command line is wrong.
 func Tail(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
 	var c clientFlags
 	var t tailFlags
@@ -65,7 +64,7 @@ func Tail(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	opts.OnRefused = news.refused
 	opts.OnNotice = func(n client.Notice) {
 		if n.Err == nil {
-			p.down = false // what another node said
+			p.down = false // that was the state of another node
 		}
 		news.notice(n)
 	}
@@ -74,7 +73,7 @@ func Tail(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	return p.follow(ctx, room, follow, func() (*client.Session, error) { return c.open(ctx, opts, stderr) })
 }
 
-// check reads what the arguments and flags ask for.
+// check parses the arguments and flags.
 func (t *tailFlags) check(flags *pflag.FlagSet) (client.Follow, string, error) {
 	follow := client.Follow{Newest: t.newest}
 	if flags.NArg() != 1 {
@@ -99,24 +98,24 @@ func (t *tailFlags) check(flags *pflag.FlagSet) (client.Follow, string, error) {
 	return follow, room, nil
 }
 
-// printer writes what a session tells. Its methods are called by the session's
-// reader, one at a time.
+// printer prints the updates of a session. The session's reader calls its methods, one
+// at a time.
 type printer struct {
 	stdout, stderr io.Writer
 	json           bool
-	once           bool // it ends when what is there is printed
+	once           bool // end when the existing entries are printed
 	local          *time.Location
 	now            func() time.Time
 	shown          recent
-	day            string // of the entry that was printed last
-	down           bool   // the node has said that it can't reach Redis
+	day            string // of the last printed entry
+	down           bool   // the node has reported the loss of Redis
 
 	over  bool
-	err   error         // why it is over; set before ended is closed
+	err   error         // why it ended; set before ended is closed
 	ended chan struct{} // closed when there is nothing more to print
 }
 
-// follow prints a room until ctx is done, or nobody reads the output.
+// follow prints a room until ctx is done, or the reader of the output is gone.
 func (p *printer) follow(ctx context.Context, room string, f client.Follow, open func() (*client.Session, error)) error {
 	session, err := open()
 	if err == nil {
@@ -124,7 +123,7 @@ func (p *printer) follow(ctx context.Context, room string, f client.Follow, open
 		following, stop := context.WithCancel(ctx)
 		defer stop()
 		gone := readerGone(following, p.stdout)
-		go func() { // ends with following; an entry may be a long time coming
+		go func() { // ends with following; the next entry may be hours away
 			select {
 			case <-gone:
 				stop()
@@ -150,7 +149,7 @@ func (p *printer) follow(ctx context.Context, room string, f client.Follow, open
 	return explain(err)
 }
 
-// errBroken tells that whoever read the output has gone.
+// errBroken reports that the reader of the output is gone.
 var errBroken = errors.New("the output was closed")
 
 func (p *printer) end(err error) {
@@ -160,7 +159,7 @@ func (p *printer) end(err error) {
 	}
 }
 
-// update prints one step of the room (client.Follow.Handle).
+// update prints one update of the room (client.Follow.Handle).
 func (p *printer) update(u client.Update) {
 	switch u.Kind {
 	case client.KindGap:
@@ -194,7 +193,7 @@ func (p *printer) entry(e client.Entry) {
 	}
 }
 
-// event tells what a silence means (client.Options.OnEvent).
+// event explains a silence (client.Options.OnEvent).
 func (p *printer) event(e client.Event) {
 	var s protocol.StatusEvent
 	if e.Type != "status" || e.Decode(&s) != nil || p.down == (s.Broker == "down") {
@@ -208,18 +207,18 @@ func (p *printer) event(e client.Event) {
 	}
 }
 
-// recent remembers the ids that were printed last, for entries that come again
-// after a reset.
+// recent remembers the ids of the last printed entries, which may be repeated after a
+// reset.
 type recent struct {
 	known map[string]bool
 	ring  []string
 	next  int
 }
 
-// maxRecent is more than what comes at once after a reset.
+// maxRecent is more than the entries that follow a reset at once.
 const maxRecent = 2 * protocol.MaxRecovered
 
-// add remembers an id; false when it is known.
+// add remembers an id, and reports whether it is new.
 func (r *recent) add(id string) bool {
 	if r.known[id] {
 		return false
@@ -238,16 +237,16 @@ func (r *recent) add(id string) bool {
 	return true
 }
 
-// clock is how an entry's time is shown, in the local zone, and dated how it is where
-// its day needs to be told.
+// clock is the format of an entry's time in the local zone, and dated that with the
+// date.
 const (
 	clock = "15:04:05"
 	date  = "2006-01-02"
 	dated = date + " " + clock
 )
 
-// dated reports whether an entry is shown with its date: where that is not today's, and
-// where a new day begins.
+// dated reports whether an entry is printed with its date: if it is not of today, and
+// at the start of a new day.
 func (p *printer) dated(e client.Entry) bool {
 	day := time.UnixMilli(e.Time).In(p.local).Format(date)
 	fresh := p.day != "" && p.day != day
@@ -255,8 +254,8 @@ func (p *printer) dated(e client.Entry) bool {
 	return fresh || day != p.now().In(p.local).Format(date)
 }
 
-// formatEntry is an entry for people. Nothing of it can steer a terminal, and
-// the further lines of a text can't be taken for entries: they are indented.
+// formatEntry formats an entry for people. No part of it can control a terminal.
+// Further lines of a text are indented, so that they do not look like entries.
 func formatEntry(e client.Entry, zone *time.Location, withDate bool) []byte {
 	layout := clock
 	if withDate {
@@ -284,7 +283,7 @@ func formatEntry(e client.Entry, zone *time.Location, withDate bool) []byte {
 	return []byte(at + "  " + clean(e.User.Name) + "  " + text + "\n")
 }
 
-// marks is what stands behind the text of a message as it stands.
+// marks returns what follows the text of a message as it stands.
 func marks(e client.Entry) string {
 	var b strings.Builder
 	if e.Edited != 0 {
@@ -300,8 +299,8 @@ func marks(e client.Entry) string {
 	return b.String()
 }
 
-// formatJSON is an entry for programs: the same JSON, with what steers a
-// terminal as escapes. Such characters stand in strings alone.
+// formatJSON returns an entry for programs: the same JSON, with characters that control
+// a terminal escaped. Such characters are only in strings.
 func formatJSON(raw jsontext.Value) []byte {
 	if !bytes.ContainsFunc(raw, steers) {
 		return append(raw.Clone(), '\n')
@@ -318,9 +317,8 @@ func formatJSON(raw jsontext.Value) []byte {
 	return b.Bytes()
 }
 
-// steers reports whether a character makes a terminal do something else than
-// draw it where it stands: controls, and what changes the direction of text
-// (UAX #9) or ends a line.
+// steers reports whether a character controls a terminal: control characters, and those
+// that change the direction of text (UAX #9) or end a line.
 func steers(r rune) bool {
 	switch {
 	case unicode.IsControl(r), r == '\u061c', r == '\u200e', r == '\u200f',
@@ -330,7 +328,7 @@ func steers(r rune) bool {
 	return false
 }
 
-// clean makes one harmless line of what came from outside.
+// clean converts external text to one harmless line.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
@@ -340,8 +338,8 @@ func clean(s string) string {
 	}, cleanText(s))
 }
 
-// cleanText strips what steers a terminal, with the parameters of escape
-// sequences, and keeps newlines and tabs.
+// cleanText removes what controls a terminal, with the parameters of escape sequences,
+// and keeps newlines and tabs.
 func cleanText(s string) string {
 	if !strings.ContainsFunc(s, steers) && utf8.ValidString(s) {
 		return s
@@ -362,12 +360,12 @@ func cleanText(s string) string {
 	return b.String()
 }
 
-// maxEscape bounds how far the end of an escape sequence is looked for.
+// maxEscape bounds the search for the end of an escape sequence.
 const maxEscape = 1024
 
-// escapeLen is the length of the escape sequence that s begins with (ECMA-48
-// sections 5.3 and 5.4): ESC [ and parameters; ESC ] and the like, up to its
-// terminator; ESC and a character more, or several.
+// escapeLen returns the length of the escape sequence at the start of s (ECMA-48
+// sections 5.3 and 5.4): ESC [ and parameters; ESC ] and similar ones up to their
+// terminator; ESC and one or more characters.
 func escapeLen(s string) int {
 	rest := s[1:]
 	if rest == "" {
@@ -386,10 +384,10 @@ func escapeLen(s string) int {
 			case strings.HasPrefix(rest[i:], "\x1b\\"):
 				return 1 + i + 2
 			case r == '\n':
-				return 1 + i // never ended: what follows is text
+				return 1 + i // no end: the rest is text
 			}
 		}
-		return 2 // never ended: only its introducer goes
+		return 2 // no end: only the introducer is removed
 	}
 	for i := range len(rest) { // intermediate characters, then a final one
 		switch c := rest[i]; {
@@ -402,7 +400,7 @@ func escapeLen(s string) int {
 	return len(s)
 }
 
-// parametersLen is the length of what follows a control sequence's introducer.
+// parametersLen returns the length of the part after a control sequence's introducer.
 func parametersLen(s string) int {
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -14,27 +14,27 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// A token file keeps one user's token for any number of calls, at the same time too. It
-// is replaced, never written in place, so who reads it finds a whole token. The lock on
-// it is held only where a token is made or replaced: then the first of many calls makes
+// A token file keeps the token of one user for any number of calls, also concurrent
+// ones. It is replaced, never written in place, so readers get a complete token. Its
+// lock is held only while a token is made or replaced: the first of many calls makes
 // the user, and the others wait to be the same one.
 
-// maxToken bounds what is read of a token file.
+// maxToken bounds the part of a token file that is read.
 const maxToken = 16 << 10
 
-// replaced bounds how often a call that waited for a token file finds that it has been
-// replaced meanwhile.
+// replaced bounds the retries of a call that waited for the lock of a token file which
+// was replaced meanwhile.
 const replaced = 100
 
 // heldFile is a token file whose lock is held.
 type heldFile struct {
 	path  string
 	file  *os.File
-	token string // "" where there is none yet
+	token string // "" if there is none yet
 }
 
-// holdTokenFile makes the file if need be, waits for its lock, and reads it. Its errors
-// name the file.
+// holdTokenFile creates the file if necessary, waits for its lock, and reads it. Its
+// errors name the file.
 func holdTokenFile(ctx context.Context, path string) (*heldFile, error) {
 	for range replaced {
 		// Opening a pipe would wait for its other end.
@@ -69,15 +69,15 @@ func holdTokenFile(ctx context.Context, path string) (*heldFile, error) {
 	return nil, fmt.Errorf("%s is replaced all the time", path)
 }
 
-func (h *heldFile) release() { _ = h.file.Close() } // which gives the lock back
+func (h *heldFile) release() { _ = h.file.Close() } // which releases the lock
 
-// write replaces the file by one that holds the token, for its owner alone.
+// write replaces the file by one with the token, readable by its owner alone.
 func (h *heldFile) write(token string) error {
 	path, err := filepath.EvalSymlinks(h.path)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".chat-token-*") // for its owner alone
+	f, err := os.CreateTemp(filepath.Dir(path), ".chat-token-*") // readable by the owner alone
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (h *heldFile) write(token string) error {
 	return err
 }
 
-// readToken reads the token in a file; "" where the file is empty.
+// readToken returns the token in a file; "" if the file is empty.
 func readToken(f *os.File) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(f, maxToken+1))
 	if err != nil {
@@ -120,7 +120,7 @@ func peekToken(path string) (string, error) {
 	return readToken(f)
 }
 
-// open connects as the flags say, and keeps the token where they name a file.
+// open connects with the flags, and keeps the token if they name a file.
 func (c *clientFlags) open(ctx context.Context, opts client.Options, stderr io.Writer) (*client.Session, error) {
 	if c.tokenFile == "" {
 		return client.Open(ctx, opts)
@@ -129,8 +129,8 @@ func (c *clientFlags) open(ctx context.Context, opts client.Options, stderr io.W
 		session, used, err := c.openKept(ctx, opts, stderr)
 		var refused *protocol.Error
 		if first && errors.As(err, &refused) && refused.Code == protocol.CodeNameTaken {
-			// Another call may have found before this one that the token holds no more,
-			// and be the new user of this name.
+			// Another call may have found before this one that the token is not valid any
+			// more, and be the new user of this name.
 			if now, failed := peekToken(c.tokenFile); failed == nil && now != "" && now != used {
 				continue
 			}
@@ -139,12 +139,12 @@ func (c *clientFlags) open(ctx context.Context, opts client.Options, stderr io.W
 	}
 }
 
-// openKept connects with the token of the file, and puts the token of the welcome into
-// it. used is the token that it found there.
+// openKept connects with the token of the file, and writes the token of the welcome to
+// it. used is the token that was in the file.
 func (c *clientFlags) openKept(ctx context.Context, opts client.Options, stderr io.Writer) (s *client.Session, used string, err error) {
 	held, err := holdTokenFile(ctx, c.tokenFile)
 	if errors.Is(err, fs.ErrPermission) || isReadOnly(err) {
-		// One that is given, and not kept here: it is only read.
+		// The token was given, not made here: it is only read.
 		if used, err = peekToken(c.tokenFile); err == nil && used == "" {
 			err = fmt.Errorf("%s is empty, and can't be written", c.tokenFile)
 		}
@@ -159,7 +159,7 @@ func (c *clientFlags) openKept(ctx context.Context, opts client.Options, stderr 
 			fmt.Fprintf(stderr, "chat: others can read %s: make it readable for its owner alone (chmod 600)\n", clean(c.tokenFile))
 		}
 		if used != "" {
-			held.release() // there is nothing to make
+			held.release() // no token has to be made
 		}
 	}
 	setToken(&opts, used)
@@ -192,7 +192,7 @@ func (c *clientFlags) openKept(ctx context.Context, opts client.Options, stderr 
 	return s, used, err
 }
 
-// tokenFileError puts a failure to use a token file into one line.
+// tokenFileError describes a failure with a token file in one line.
 func tokenFileError(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {

@@ -1,5 +1,5 @@
-// Package cli reads command lines and environments, and carries out the
-// subcommands that are clients of a node.
+// Package cli parses command lines and environments, and runs the subcommands that are
+// clients of a node.
 package cli
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// commands are what the program can do, in the order of its help: how each is called, and
-// what it does. A call that begins with no word starts nodes.
+// commands are the subcommands in the order of the help: how each is called, and what
+// it does. A call without a subcommand starts nodes.
 var commands = []struct{ call, about string }{
 	{"chat [flags]", "run a node, with the embedded broker unless --redis"},
 	{"chat --nodes 3", "run a cluster of three on this machine"},
@@ -31,7 +31,8 @@ func printCommands(w io.Writer) {
 	}
 }
 
-// UnknownCommand tells that there is no command of that name, and which there are.
+// UnknownCommand returns the error of an unknown subcommand, which lists the known
+// ones.
 func UnknownCommand(name string) error {
 	var names []string
 	for _, c := range commands {
@@ -45,8 +46,7 @@ func UnknownCommand(name string) error {
 		"the commands are "+strings.Join(names[:last], ", ")+" and "+names[last]+"; chat --help tells more")
 }
 
-// UsageError is a command line that can't be obeyed as it stands; the program
-// ends with status 2.
+// UsageError is the error of a wrong command line; the program exits with status 2.
 type UsageError struct {
 	// Message says what is wrong, Hint what to do instead.
 	Message, Hint string
@@ -62,9 +62,9 @@ func (e *UsageError) Error() string {
 
 func usage(message, hint string) error { return &UsageError{Message: message, Hint: hint} }
 
-// refuseEmpty refuses flags that were given without a value, as by a shell
-// variable that is not set: they would turn off in silence what they are for. It
-// is called before the environment is read.
+// refuseEmpty refuses flags with an empty value, as from an unset shell variable: they
+// would silently disable what they are for. It must be called before the environment is
+// read.
 func refuseEmpty(flags *pflag.FlagSet) error {
 	var empty error
 	flags.Visit(func(f *pflag.Flag) {

@@ -6,12 +6,12 @@ import (
 	"example.com/chat/internal/check"
 )
 
-// whereLosses says what to read where Redis lost something.
+// whereLosses says where to read about losses of Redis.
 const whereLosses = `"What is not promised" in GUARANTEES.md tells with which settings it doesn't`
 
-// losses puts into words what Redis lost. A failover or a restart may lose the end
-// of a log without any message that was acknowledged in it, or with messages that
-// their users sent again in time.
+// losses describes what Redis lost. A failover or a restart may lose the end of a log
+// without any acknowledged message in it, or with messages that their users sent again
+// in time.
 func losses(r *check.Report) string {
 	switch lost := r.Found[check.RuleLost]; {
 	case lost == 1:
@@ -24,7 +24,7 @@ func losses(r *check.Report) string {
 	return "Redis lost the end of a log, but no message that it had acknowledged"
 }
 
-// verdict puts into words what a history comes to.
+// verdict describes the conclusion from a history.
 func verdict(v check.Verdict, r *check.Report) string {
 	switch {
 	case v == check.Broken:

@@ -17,9 +17,8 @@ had a hole that they were not told of. - is standard input. Status 1 if a promis
 broken, if Redis lost what it had acknowledged, or if there is nothing to judge.
 `
 
-// Verify carries out `chat verify`: it prints what each history holds and which
-// promises were not kept. Its error tells that there was one, or that a file
-// could not be read.
+// Verify runs `chat verify`: it prints the contents of each history and the broken
+// promises. Its error says that there was one, or that a file could not be read.
 func Verify(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := pflag.NewFlagSet("chat verify", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -104,8 +103,7 @@ func printReport(w io.Writer, name string, r *check.Report, v check.Verdict) {
 	}
 }
 
-// printViolations prints what promises were broken, as far as the report puts
-// it into words.
+// printViolations prints the broken promises that have a text in the report.
 func printViolations(w io.Writer, r *check.Report) {
 	for _, v := range r.Violations {
 		fmt.Fprintf(w, "  %s\n", clean(v.String()))

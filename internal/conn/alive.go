@@ -2,29 +2,29 @@ package conn
 
 import "time"
 
-// A client that says nothing is given up some time after a ping. But on a slow link
-// the ping waits behind what was sent before, for as long as that takes: so a client
-// that is far behind has longer, as long as its side of the connection takes more.
+// A silent client is closed some time after a ping. On a slow link the ping waits
+// behind earlier data, so a client that is far behind gets more time as long as its
+// side of the connection acknowledges more.
 
-// muchBehind is how many bytes before a ping delay it. Less is through in time even
-// on the slowest links that are of use.
+// muchBehind is how many bytes before a ping delay it. Fewer are sent in time even on
+// the slowest usable links.
 const muchBehind = 16 << 10
 
-// backlog is what a client had not taken at some time.
+// backlog is what a client had not acknowledged at a time.
 type backlog struct {
-	written int // bytes that its socket was given, all in all
-	taken   int // those of them that the other side has confirmed, then
-	left    int // what was not taken, then, the outbox included
+	written int // bytes written to its socket so far
+	taken   int // those of them that the other side had acknowledged
+	left    int // bytes not acknowledged, including the outbox
 }
 
-// ping sends a ping, and has the reader wait for an answer.
+// ping sends a ping, and sets the reader's deadline for an answer.
 func (c *Conn) ping() {
 	c.Pinged()
-	c.expect() // before the ping goes out, or the answer might come before
+	c.expect() // before the ping is sent, since the answer may arrive at once
 	c.enqueue(pingFrame)
 }
 
-// expect has the reader wait for something, unless it waits for the rest of a message.
+// expect sets the reader's deadline, unless it waits for the rest of a message.
 func (c *Conn) expect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,7 +33,7 @@ func (c *Conn) expect() {
 	}
 }
 
-// Pinged notes what waits for the client, for Behind: a ping goes out behind it now.
+// Pinged records the backlog for Behind: a ping is being sent behind it.
 func (c *Conn) Pinged() {
 	unsent := c.unsent()
 	c.mu.Lock()
@@ -41,8 +41,8 @@ func (c *Conn) Pinged() {
 	c.noteLocked(unsent)
 }
 
-// Behind reports whether the client was far behind when it was pinged, or when this
-// was asked last, and has taken some more since: then its answer may still come.
+// Behind reports whether the client was far behind at the last ping or call of Behind,
+// and has acknowledged some bytes since: then its answer may still arrive.
 func (c *Conn) Behind() bool {
 	unsent := c.unsent()
 	c.mu.Lock()
@@ -56,8 +56,8 @@ func (c *Conn) noteLocked(unsent int) {
 	c.behind.taken, c.behind.left = c.behind.written-unsent, c.waiting+unsent
 }
 
-// unsent is how many bytes the socket holds that the other side has not confirmed;
-// 0 where that can't be told.
+// unsent returns how many bytes in the socket the other side has not acknowledged; 0 if
+// that is unknown.
 func (c *Conn) unsent() int {
 	n := 0
 	if c.raw != nil {
@@ -66,21 +66,21 @@ func (c *Conn) unsent() int {
 	return n
 }
 
-// hear notes that bytes came.
+// hear records that bytes arrived.
 func (c *Conn) hear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.heard = time.Now()
 }
 
-// Heard is when the client's last bytes came, be they a part of a frame.
+// Heard returns when the client's last bytes arrived, even part of a frame.
 func (c *Conn) Heard() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.heard
 }
 
-// patient reports whether the reader waits on after its deadline.
+// patient reports whether the reader continues to wait after its deadline.
 func (c *Conn) patient() bool {
 	if !c.Behind() {
 		return false

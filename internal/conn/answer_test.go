@@ -1,7 +1,10 @@
 package conn
 
 import (
+	"net"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -26,4 +29,51 @@ func TestAnAnswerGoesAtOnce(t *testing.T) {
 			t.Errorf("%q came after %s", send.text, took)
 		}
 	}
+}
+
+// A quiet connection gets its first answers one by one: some clients lose a message
+// that arrives together with the one that they wait for. What is sent while it is busy is
+// joined, and so is what others say.
+func TestAQuietConnectionGetsItsFirstAnswersOneByOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := NewServer(Config{})
+		defer s.Close()
+		near, far := net.Pipe() // each write is read by itself
+		defer far.Close()
+		c := newConn(s, near, s.loops[0])
+		if !s.add(c) {
+			t.Fatal("the server is closed")
+		}
+		go c.read(func(c *Conn) Handler { return &echo{c, make(chan [2]any, 1)} }) // ends with the connection
+		reads := func(by func(Frame), texts ...string) (frames []int) {
+			began := time.Now()
+			for _, text := range texts {
+				by(Text([]byte(text)))
+			}
+			total := 0
+			for buf := make([]byte, 1024); total < len(texts); {
+				n, err := far.Read(buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				frames = append(frames, n/len(Text([]byte(texts[0])).b))
+				total += frames[len(frames)-1]
+			}
+			if took := time.Since(began); took > c.server.cfg.JoinEvery {
+				t.Errorf("%q came after %s", texts, took)
+			}
+			return frames
+		}
+		if got := reads(c.Answer, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"); !slices.Equal(got, []int{1, 1, 1, 1, 1, 1, 1, 1, 2}) {
+			t.Errorf("first answers came as %v", got)
+		}
+		if got := reads(c.Answer, "a", "b", "c"); !slices.Equal(got, []int{3}) {
+			t.Errorf("answers of a busy connection came as %v", got)
+		}
+		time.Sleep(time.Second) // of virtual time
+		if got := reads(c.Send, "a", "b", "c"); !slices.Equal(got, []int{3}) {
+			t.Errorf("what others said came as %v", got)
+		}
+	})
 }

@@ -7,45 +7,57 @@ import (
 	"time"
 )
 
-// Conn is one connection. Its methods may be called by any goroutine, and none
-// of them blocks.
+// Conn is one connection. Its methods are safe for concurrent use, and none of them
+// blocks.
 type Conn struct {
 	server *Server
 	net    net.Conn
-	raw    syscall.RawConn // nil where there is no socket to write to at once
-	socket syscall.RawConn // the same, also beneath TLS; nil where there is none
+	raw    syscall.RawConn // nil if the socket can't be written to without blocking
+	socket syscall.RawConn // the same, also beneath TLS; nil if there is none
 	loop   *loop
-	slot   int            // of the wheel
-	in     input          // the reader's, and its worker's while that is at work
-	atWork sync.WaitGroup // a worker handles what the reader read
+	slot   int            // in the wheel of pings
+	in     input          // used by the reader, and by its worker while that runs
+	atWork sync.WaitGroup // a worker is handling what the reader read
 
 	mu      sync.Mutex // guards the fields below
 	queue   [][]byte
 	sent    int // bytes of queue[0] that are written
-	waiting int // bytes in queue that are not
-	flight  int // bytes of queue that are being written just now
-	// answers are the bytes of answers since the queue was last empty: they
-	// don't count as what the client reads too slowly, for it asked for them.
+	waiting int // bytes in queue that are not written
+	flight  int // bytes of queue that are being written now
+	// answers are the bytes of answers since the queue was last empty. They do not
+	// count towards the limit of slow clients, because the client asked for them.
 	answers int
-	// drained is closed when the queue is within its limit again; nil while
-	// nobody waits for that.
+	// drained is closed when the queue is within its limit again; nil unless a
+	// goroutine waits for that.
 	drained   chan struct{}
-	scheduled bool // a loop or a goroutine has the queue in its care
-	// stuck tells that the socket takes no more for now, so that a goroutine
-	// waits for it.
+	scheduled bool // a loop or a goroutine will write the queue
+	// stuck reports that the socket accepts no more now, so a goroutine waits for it.
 	stuck    bool
-	framing  bool // a message has begun, whose end has a deadline of its own
-	closing  bool // a close frame is in the queue, or was
+	framing  bool // a message has begun, whose end has its own deadline
+	closing  bool // a close frame was queued
 	broken   bool // writing failed
 	code     int  // of our close
 	reason   string
-	written  time.Time // when the last write began; zero lets the next begin at once
-	answered time.Time // when an answer was last let go at once
-	pongs    int       // answered in the second of pongAt
+	written  time.Time // when the last write began; zero permits the next one at once
+	answered time.Time // when an answer was last written at once
+	single   int       // frames, from the front of queue on, that are written one by one
+	pongs    int       // pongs sent in the second of pongAt
 	pongAt   time.Time
-	heard    time.Time // when bytes came last
-	behind   backlog   // when the last ping went out, or was looked for
+	heard    time.Time // when the last bytes arrived
+	behind   backlog   // at the last ping or call of Behind
 }
+
+// quietFor is how long nothing was written to a connection that counts as quiet.
+const quietFor = time.Second
+
+// maxSingle is how many frames go out one by one when a quiet connection has an
+// answer to send: as many as follow a few handshakes. Some clients lose a message that
+// arrives in one segment with another while they wait for the first.
+const maxSingle = 8
+
+// frameGap is the pause between two such frames. Without it the system or the client
+// joins them.
+const frameGap = time.Millisecond
 
 // maxPongs is how many pings a second are answered.
 const maxPongs = 20
@@ -53,7 +65,7 @@ const maxPongs = 20
 func newConn(s *Server, n net.Conn, l *loop) *Conn {
 	c := &Conn{server: s, net: n, loop: l}
 	if tcp, ok := n.(*net.TCPConn); ok {
-		c.raw, _ = tcp.SyscallConn() // nil when it is closed: then writes fail anyhow
+		c.raw, _ = tcp.SyscallConn() // nil if it is closed; then writes fail too
 		c.socket = c.raw
 	} else if beneath, ok := n.(interface{ NetConn() net.Conn }); ok {
 		if tcp, ok := beneath.NetConn().(*net.TCPConn); ok {
@@ -63,12 +75,12 @@ func newConn(s *Server, n net.Conn, l *loop) *Conn {
 	return c
 }
 
-// Send puts a frame into the outbox. After a close it does nothing.
+// Send queues a frame. After a close it does nothing.
 func (c *Conn) Send(f Frame) { c.enqueue(f.b) }
 
-// Answer puts a frame into the outbox that answers what the client sent: however
-// large, it does not count towards the bound past which a slow client is closed.
-// In return no more is read from a client that has too many answers waiting.
+// Answer queues a frame that answers the client. It does not count towards the limit of
+// slow clients, however large it is; instead, reading pauses while the client has too
+// many answers waiting.
 func (c *Conn) Answer(f Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,16 +88,20 @@ func (c *Conn) Answer(f Frame) {
 		return
 	}
 	c.answers += len(f.b)
-	if now := time.Now(); !c.scheduled && now.Sub(c.answered) >= c.server.cfg.JoinEvery {
-		// Whoever asked waits for it: it goes at once, whatever was written just
-		// before, as the sender's own message was. Many answers are joined.
+	now := time.Now()
+	if !c.scheduled && now.Sub(c.written) >= quietFor {
+		c.single = maxSingle
+	}
+	if !c.scheduled && now.Sub(c.answered) >= c.server.cfg.JoinEvery {
+		// The client waits for the answer: it is written at once, even right after
+		// another write such as the sender's own message. Many answers are joined.
 		c.answered, c.written = now, time.Time{}
 	}
 	c.pushLocked(f.b)
 }
 
-// awaitRoom waits until the outbox is within its limit, so that a client takes
-// the answers that it has before it asks for more.
+// awaitRoom blocks until the outbox is within its limit, so that a client receives its
+// answers before it can ask for more.
 func (c *Conn) awaitRoom() {
 	c.mu.Lock()
 	if c.waiting <= c.server.cfg.OutboxLimit || c.closing || c.broken {
@@ -106,7 +122,7 @@ func (c *Conn) awaitRoom() {
 	}
 }
 
-// tellDrainedLocked lets go on who waits for room in the outbox.
+// tellDrainedLocked wakes the goroutine that waits for room in the outbox.
 func (c *Conn) tellDrainedLocked() {
 	if c.drained != nil && (c.waiting <= c.server.cfg.OutboxLimit || c.closing || c.broken) {
 		close(c.drained)
@@ -114,9 +130,8 @@ func (c *Conn) tellDrainedLocked() {
 	}
 }
 
-// Close sends a close frame after all that was sent before, gives the client a
-// moment to answer, and ends the connection. Only the first call counts. With
-// CloseSlow it drops what waits.
+// Close queues a close frame, gives the client a moment to answer, and ends the
+// connection. Only the first call counts. With CloseSlow it drops what is queued.
 func (c *Conn) Close(code int, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,15 +153,15 @@ func (c *Conn) closeLocked(code int, reason string) {
 	_ = c.net.SetReadDeadline(time.Now().Add(c.server.cfg.Linger))
 }
 
-// Pending is how many bytes wait in the outbox.
+// Pending returns how many bytes wait in the outbox.
 func (c *Conn) Pending() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.waiting
 }
 
-// Unsent is how many bytes wait in the outbox, or in the system without having
-// been sent: these may be megabytes, which a slow client takes in a minute.
+// Unsent returns how many bytes wait in the outbox, or unsent in the kernel: the latter
+// may be megabytes, which take a slow client a minute.
 func (c *Conn) Unsent() int {
 	n := c.Pending()
 	if c.socket != nil {
@@ -161,8 +176,8 @@ func (c *Conn) isClosing() bool {
 	return c.closing
 }
 
-// setReadDeadline sets how long the reader may wait, but for one that waits for
-// the answer to a close. framing tells that it waits for the rest of a message.
+// setReadDeadline sets the reader's deadline, unless it waits for the answer to a
+// close. framing reports that it waits for the rest of a message.
 func (c *Conn) setReadDeadline(d time.Duration, framing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,14 +204,13 @@ func (c *Conn) enqueue(b []byte) {
 	c.pushLocked(b)
 }
 
-// burst is how many times OutboxLimit may wait for a client whose socket takes
-// what it is given: then it is the node that has not come to writing yet, as
-// when all that was held up while Redis was away comes at once.
+// burst is how many times OutboxLimit may wait for a client whose socket accepts data:
+// then the node is what has not written yet, as when all that was held up by an absence
+// of Redis is sent at once.
 const burst = 8
 
-// overrunLocked gives a client up that does not read: what waits is dropped,
-// but for the rest of a frame that has begun, and the close frame is sent for
-// what it is worth.
+// overrunLocked closes a client that does not read: it drops the queue, except for the
+// rest of a frame that has begun, and tries to send the close frame.
 func (c *Conn) overrunLocked() {
 	if c.closing {
 		return
@@ -214,10 +228,10 @@ func (c *Conn) overrunLocked() {
 	_ = c.net.SetWriteDeadline(time.Now().Add(c.server.cfg.Linger))
 }
 
-// CloseSlow is the code to which a client is closed that reads too slowly.
+// CloseSlow is the close code for a client that reads too slowly.
 const CloseSlow = 4008
 
-// pushLocked queues bytes and sees to it that somebody writes them.
+// pushLocked queues bytes and schedules their writing.
 func (c *Conn) pushLocked(b []byte) {
 	c.queue = append(c.queue, b)
 	c.waiting += len(b)
@@ -227,12 +241,16 @@ func (c *Conn) pushLocked(b []byte) {
 	}
 }
 
-// take moves the front of the queue into buf, as much as there is room for.
+// take moves the front of the queue into buf: one frame while frames are written one
+// by one, else as many as fit.
 func (c *Conn) take(buf []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	skip := c.sent
-	for _, b := range c.queue {
+	for i, b := range c.queue {
+		if i == 1 && c.single > 0 {
+			break
+		}
 		if len(buf)+len(b)-skip > cap(buf) {
 			if len(buf) == 0 { // larger than the buffer: a part of it
 				buf = append(buf, b[skip:skip+cap(buf)]...)
@@ -242,13 +260,16 @@ func (c *Conn) take(buf []byte) []byte {
 		buf = append(buf, b[skip:]...)
 		skip = 0
 	}
+	if c.single > 0 {
+		c.single--
+	}
 	c.written = time.Now()
 	c.flight = len(buf)
 	return buf
 }
 
-// wrote takes n bytes off the queue. It returns what is left; when that is
-// nothing, the queue is in nobody's care any more.
+// wrote removes n bytes from the queue, and returns how many are left; if none are, the
+// queue is no longer scheduled.
 func (c *Conn) wrote(n int, err error) (left int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -279,18 +300,30 @@ func (c *Conn) wrote(n int, err error) (left int) {
 	return c.waiting
 }
 
-// writeOut writes what a loop could not, waiting for the socket to take it. It
-// ends when nothing is left, or when the connection does: by the client's
-// silence, by an overrun of the outbox, or by the server's end.
+// writeOut writes what a loop could not, and blocks on the socket. It ends when nothing
+// is left, or with the connection: by a timeout, an overrun of the outbox, or the end
+// of the server.
 func (c *Conn) writeOut() {
 	buf := make([]byte, 0, blockingChunk)
 	for {
 		buf = c.take(buf[:0])
 		n, err := c.net.Write(buf)
-		if c.wrote(n, err) == 0 {
+		if c.wrote(n, err) == 0 || c.separates() {
 			return
 		}
 	}
+}
+
+// separates reports whether the next frame is to be written apart from the last one,
+// and if so hands the queue to the loop again after frameGap.
+func (c *Conn) separates() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.single == 0 || c.sent > 0 {
+		return false
+	}
+	time.AfterFunc(frameGap, func() { c.loop.push(c, time.Time{}) }) // runs once
+	return true
 }
 
 func (c *Conn) setStuck() {
@@ -299,11 +332,11 @@ func (c *Conn) setStuck() {
 	c.stuck = true
 }
 
-// blockingChunk is how much is handed at once to a socket that blocks.
+// blockingChunk is how much is written at once to a socket that blocks.
 const blockingChunk = 16 << 10
 
-// finish tells the handler that no more will come, and ends the connection after
-// its reader. The handler comes first: a client that has its close answered has left.
+// finish calls the handler's Closed, and ends the connection after its reader. The
+// handler comes first: when a client receives the answer to its close, it has left.
 func (c *Conn) finish() {
 	handler, code, reason := c.in.handler, c.in.code, c.in.reason
 	c.mu.Lock()
@@ -325,15 +358,15 @@ func (c *Conn) finish() {
 	}
 }
 
-// flush waits a moment for what is queued, which may be the close frame.
+// flush waits a moment for the queue, which may have the close frame, to be written.
 func (c *Conn) flush() {
 	for wait := time.Millisecond; wait < 64*time.Millisecond && c.Pending() > 0; wait *= 2 {
 		time.Sleep(wait)
 	}
 }
 
-// pong answers a ping, unless there are too many of them: only the last one
-// has to be (RFC 6455 section 5.5.3).
+// pong answers a ping, unless there are too many: only the last one needs an answer
+// (RFC 6455 section 5.5.3).
 func (c *Conn) pong(data []byte) {
 	c.mu.Lock()
 	if now := time.Now(); now.Sub(c.pongAt) > time.Second {
@@ -347,7 +380,7 @@ func (c *Conn) pong(data []byte) {
 	}
 }
 
-// echo answers the client's close with its own code (RFC 6455 section 5.5.1).
+// echo answers the client's close frame with its own code (RFC 6455 section 5.5.1).
 func (c *Conn) echo(code int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

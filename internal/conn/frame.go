@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Frame is one message to clients, encoded once as RFC 6455 section 5.2 wants it
-// and never changed: it may be handed to any number of connections.
+// Frame is one message to clients, encoded once (RFC 6455 section 5.2). It is
+// immutable, so any number of connections may share it.
 type Frame struct{ b []byte }
 
 // Opcodes of RFC 6455 section 5.2, with the FIN bit.
@@ -18,14 +18,14 @@ const (
 	finPong   = 0x8a
 )
 
-// Text makes a text frame of a payload in UTF-8, which is copied; it may come in
-// parts.
+// Text returns a text frame of a payload in UTF-8, which may have several parts and is
+// copied.
 func Text(payload ...[]byte) Frame { return Frame{frame(finText, payload...)} }
 
-// Binary makes a binary frame of a payload, which is copied.
+// Binary returns a binary frame of a payload, which is copied.
 func Binary(payload []byte) Frame { return Frame{frame(finBinary, payload)} }
 
-// Payload is what the frame carries. It is shared, and must not be changed.
+// Payload returns the payload of the frame. It is shared, and must not be changed.
 func (f Frame) Payload() []byte {
 	switch f.b[1] {
 	case 126:
@@ -57,8 +57,8 @@ func frame(head byte, payload ...[]byte) []byte {
 	return b
 }
 
-// maxReason is what a close frame's 125 bytes leave for the reason, after the
-// code (RFC 6455 section 5.5.1).
+// maxReason is the part of a close frame's 125 bytes that is left for the reason, after
+// the code (RFC 6455 section 5.5.1).
 const maxReason = 123
 
 func closeFrame(code int, reason string) []byte {

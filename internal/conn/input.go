@@ -11,18 +11,18 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// input takes a connection's bytes apart into messages (RFC 6455 section 5). It
-// holds nothing between messages.
+// input parses a connection's bytes into messages (RFC 6455 section 5). It holds no
+// memory between messages.
 type input struct {
 	handler  Handler
-	binaries BinaryHandler // the same, where it takes binary messages
-	part     []byte        // of a frame that is not whole yet
-	message  []byte        // the fragments so far of a message
+	binaries BinaryHandler // the handler, if it takes binary messages
+	part     []byte        // of an incomplete frame
+	message  []byte        // the fragments of a message so far
 	text     bool          // a fragmented message has begun
 	binary   bool          // it is a binary one
-	late     bool          // the time for the message that has begun is running
-	ended    bool          // nothing more is read
-	closed   bool          // by the other side, which waits for an answer
+	late     bool          // the deadline of an incomplete message is set
+	ended    bool          // nothing more is parsed
+	closed   bool          // the other side closed, and waits for an answer
 	code     int           // of the other side's close
 	reason   string
 }
@@ -44,7 +44,7 @@ const (
 	maxControl = 125
 )
 
-// header is a frame's, whose payload is masked.
+// header is the header of a frame with a masked payload.
 type header struct {
 	fin    bool
 	op     byte
@@ -53,8 +53,8 @@ type header struct {
 	mask   [4]byte
 }
 
-// parseHeader reads a header; ok is false while it is not whole. What breaks
-// the protocol shows in code: the one to close with.
+// parseHeader parses a header; ok is false if it is incomplete. If it violates the
+// protocol, code is the close code.
 func parseHeader(b []byte) (h header, code int, ok bool) {
 	if len(b) < 2 {
 		return h, 0, false
@@ -96,7 +96,7 @@ func unmask(b []byte, mask [4]byte) {
 	}
 }
 
-// read is a connection's reader: its only goroutine while it rests.
+// read is the reader of a connection: its only goroutine while it is idle.
 func (c *Conn) read(open func(*Conn) Handler) {
 	defer c.server.remove(c)
 	c.in.code = websocket.CloseAbnormalClosure
@@ -115,8 +115,8 @@ func (c *Conn) read(open func(*Conn) Handler) {
 	c.server.workers.do(job{conn: c, what: jobFinish})
 }
 
-// feed takes bytes apart and hands over the messages that are whole. It may
-// change them, and keeps none of them.
+// feed parses bytes and passes on complete messages. It may change the bytes, and keeps
+// none of them.
 func (c *Conn) feed(data []byte) {
 	c.hear()
 	in := &c.in
@@ -155,8 +155,8 @@ func (c *Conn) feed(data []byte) {
 	c.setTime()
 }
 
-// judge tells the code to close with before a frame's payload is there: nothing
-// is kept for what was only announced.
+// judge returns the close code for a frame before its payload has arrived, so no memory
+// is used for an announced size; 0 for none.
 func (c *Conn) judge(h header) int {
 	in := &c.in
 	switch {
@@ -170,7 +170,7 @@ func (c *Conn) judge(h header) int {
 	return 0
 }
 
-// frame takes a whole frame; it returns the code to close with, or 0.
+// frame handles a complete frame; it returns the close code, or 0.
 func (c *Conn) frame(h header, payload []byte) int {
 	in := &c.in
 	switch h.op {
@@ -209,7 +209,7 @@ func (c *Conn) frame(h header, payload []byte) int {
 	return 0
 }
 
-// peerCloses takes the other side's close frame (RFC 6455 section 5.5.1).
+// peerCloses handles the other side's close frame (RFC 6455 section 5.5.1).
 func (c *Conn) peerCloses(payload []byte) int {
 	in := &c.in
 	in.code = noStatus
@@ -227,12 +227,12 @@ func (c *Conn) peerCloses(payload []byte) int {
 		in.reason = string(payload[2:])
 	}
 	in.ended = true
-	in.closed = true // answered by finish
+	in.closed = true // finish answers it
 	return 0
 }
 
-// goodCode tells whether a close frame may hold the code (RFC 6455 section 7.4,
-// and the registry of IANA).
+// goodCode reports whether a close frame may have the code (RFC 6455 section 7.4, and
+// IANA's registry).
 func goodCode(code int) bool {
 	switch {
 	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
@@ -248,9 +248,8 @@ var refusals = map[int]string{
 	websocket.CloseInvalidFramePayloadData: "the text is not UTF-8",
 }
 
-// refuse closes the connection, and reads on for a moment without heed, so that
-// the close frame isn't lost by a reset of the connection for what was still to
-// be read (RFC 6455 section 7.1.1).
+// refuse closes the connection, and discards input for a moment, so that unread input
+// does not reset the connection and lose the close frame (RFC 6455 section 7.1.1).
 func (c *Conn) refuse(code int) {
 	c.Close(code, refusals[code])
 	c.in.part, c.in.message, c.in.ended = nil, nil, true
@@ -261,11 +260,11 @@ func (c *Conn) refuse(code int) {
 	_, _ = io.CopyN(io.Discard, c.net, maxDiscard)
 }
 
-// maxDiscard bounds what is read after a refusal; the linger bounds the time.
+// maxDiscard bounds the bytes discarded after a refusal; the linger bounds the time.
 const maxDiscard = 16 << 20
 
-// setTime sets until when more must come: soon, and not extended by anything,
-// for the rest of a message that has begun; else within the idle time.
+// setTime sets the deadline for the next bytes: for the rest of a message a short one
+// that nothing extends, else the idle time.
 func (c *Conn) setTime() {
 	in := &c.in
 	begun := in.text || len(in.part) > 0

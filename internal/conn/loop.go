@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// loop writes for a part of the connections: at once for those that have been
-// quiet, and every JoinEvery for the others. It never waits for a socket.
+// loop writes to some of the connections: at once to those that have been quiet, and
+// every JoinEvery to the others. It never blocks on a socket.
 type loop struct {
 	join time.Duration
 	wake chan struct{}
@@ -23,7 +23,7 @@ func newLoop(join time.Duration) *loop {
 	return &loop{join: join, wake: make(chan struct{}, 1)}
 }
 
-// push has the connection written to. last is when that happened before.
+// push schedules a write to the connection; last is the time of the previous one.
 func (l *loop) push(c *Conn, last time.Time) {
 	l.mu.Lock()
 	quiet := time.Since(last) >= l.join
@@ -43,13 +43,13 @@ func (l *loop) push(c *Conn, last time.Time) {
 	}
 }
 
-// run works until stop is closed.
+// run runs until stop is closed.
 func (l *loop) run(stop <-chan struct{}) {
 	w := newWriter()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var spare []*Conn
-	due := time.Time{} // when later is written next
+	due := time.Time{} // time of the next write to the busy connections
 	for {
 		l.mu.Lock()
 		work := l.now
@@ -93,10 +93,10 @@ func (l *loop) run(stop <-chan struct{}) {
 	}
 }
 
-// maxSpare is the longest list of connections that is kept for the next round.
+// maxSpare is the longest list of connections that is kept for reuse.
 const maxSpare = 4096
 
-// writer is a loop's means of writing to sockets that don't block it.
+// writer writes to sockets without blocking.
 type writer struct {
 	buf []byte
 	n   int
@@ -108,16 +108,16 @@ func newWriter() *writer {
 	w := &writer{buf: make([]byte, 0, loopBuffer)}
 	w.try = func(fd uintptr) bool {
 		w.n, w.err = writeNow(fd, w.buf)
-		return true // never wait
+		return true // never block
 	}
 	return w
 }
 
-// write writes what the connection has waiting, as far as its socket takes it
-// now; a goroutine is left behind for the rest.
+// write writes what the connection has queued, as far as its socket accepts it now, and
+// starts a goroutine for the rest.
 func (w *writer) write(c *Conn) {
 	if c.raw == nil || !canDoNow {
-		c.setStuck()    // as far as can be told
+		c.setStuck()    // it may be, on this system
 		go c.writeOut() // ends with the queue or the connection
 		return
 	}
@@ -132,6 +132,9 @@ func (w *writer) write(c *Conn) {
 		}
 		full := w.n < len(w.buf)
 		if c.wrote(w.n, w.err) == 0 {
+			return
+		}
+		if !full && c.separates() {
 			return
 		}
 		if full {

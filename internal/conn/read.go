@@ -8,14 +8,14 @@ import (
 // pieceSize is how much is read at once.
 const pieceSize = 4 << 10
 
-// buffers are borrowed while what was read into them is handled.
+// buffers are borrowed while their contents are handled.
 var buffers = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
-// giveBack returns a buffer that was borrowed by a reader.
+// giveBack returns a borrowed buffer to the pool.
 func giveBack(b []byte) { buffers.Put((*[pieceSize]byte)(b[:pieceSize])) }
 
-// reader returns what reads the next bytes into a borrowed buffer. While there
-// are none it holds no buffer where the system allows it.
+// reader returns a function that reads the next bytes into a borrowed buffer. Where the
+// system allows it, no buffer is held while it waits.
 func (c *Conn) reader() func() ([]byte, error) {
 	if c.raw == nil || !canDoNow {
 		return c.readBlocking
@@ -45,7 +45,7 @@ func (c *Conn) reader() func() ([]byte, error) {
 	}
 }
 
-// socketReader is what one try of reading brought.
+// socketReader is the result of one read.
 type socketReader struct {
 	got []byte
 	err error

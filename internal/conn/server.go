@@ -1,14 +1,13 @@
-// Package conn holds WebSocket connections that cost little while they rest,
-// and outboxes that never block who sends.
+// Package conn provides WebSocket connections that use little memory at rest, with
+// outboxes that never block the sender.
 //
-// A connection at rest is one goroutine, its reader, with the smallest stack and
-// no buffer: what it reads it reads into a buffer borrowed for the moment, and
-// has a worker take it apart and handle it. What is sent waits in the
-// connection's outbox and is written by one of a few loops that all connections
-// share; only a socket that takes nothing gets a goroutine to wait for it, and
-// one that falls too far behind is closed. gorilla/websocket does the handshake
-// (RFC 6455 section 4); it could read frames too, but only by blocking deep in
-// its calls with a buffer of its own, at twice the memory for each connection.
+// A connection at rest has one goroutine, its reader, with the smallest stack and no
+// buffer. The reader reads into a pooled buffer, and a worker parses and handles what
+// it read. Sent frames wait in the connection's outbox, and a few loops, which all
+// connections share, write them; only a socket that accepts nothing gets a goroutine to
+// wait for it, and a client that falls too far behind is closed. gorilla/websocket does
+// the handshake (RFC 6455 section 4). It could read frames too, but it blocks deep in
+// its calls with a buffer of its own, at twice the memory a connection.
 package conn
 
 import (
@@ -25,32 +24,31 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Config says how connections behave; what is zero gets its default.
+// Config configures a Server; zero fields get their defaults.
 type Config struct {
-	// ReadLimit is the largest message taken, in bytes; default 64 KiB.
+	// ReadLimit is the largest message accepted, in bytes; default 64 KiB.
 	ReadLimit int64
-	// PingEvery is how often a ping is sent; default 25 s.
+	// PingEvery is the interval of pings; default 25 s.
 	PingEvery time.Duration
-	// NoPings has none sent, where the protocol inside has its own.
+	// NoPings disables pings, for a protocol with its own.
 	NoPings bool
-	// PongWithin is how long after a ping something must be heard, be it a part of
-	// a frame; default 20 s. Where more waits for the client than it takes at once,
-	// it has as long again each time it has taken some of it.
+	// PongWithin is how long after a ping any byte must arrive, even part of a frame;
+	// default 20 s. A client that is far behind gets the same time again whenever it
+	// has acknowledged more.
 	PongWithin time.Duration
-	// IdleAfter is how long nothing at all may be heard, whatever was sent; default
-	// PingEvery and PongWithin together.
+	// IdleAfter is the longest time without any byte; default PingEvery plus
+	// PongWithin.
 	IdleAfter time.Duration
-	// FrameTime is how long a message that has begun may take to its end,
-	// whatever else comes meanwhile; default 10 s.
+	// FrameTime bounds the time from the start of a message to its end; default 10 s.
 	FrameTime time.Duration
-	// OutboxLimit is how many bytes may wait for a client whose socket takes no
-	// more; default 256 KiB.
+	// OutboxLimit is how many bytes may wait for a client whose socket accepts no more;
+	// default 256 KiB.
 	OutboxLimit int
-	// JoinEvery is how often a busy connection is written to; default 10 ms.
+	// JoinEvery is the interval of writes to a busy connection; default 10 ms.
 	JoinEvery time.Duration
-	// Linger is how long a client is given to answer a close; default 2 s.
+	// Linger is how long a client has to answer a close; default 2 s.
 	Linger time.Duration
-	// Log takes what an operator should know.
+	// Log gets messages for the operator.
 	Log *slog.Logger
 }
 
@@ -74,37 +72,37 @@ func fill[T int | int64 | time.Duration](v *T, to T) {
 	}
 }
 
-// Handler is told what a connection brings, by its reader, one call at a time.
+// Handler handles a connection's messages. One call is made at a time.
 type Handler interface {
-	// Message is called with each text message, which is valid UTF-8; data is
-	// good until the return.
+	// Message is called with each text message, which is valid UTF-8; data is valid
+	// until the return.
 	Message(data []byte)
-	// Closed is called once, after the last Message, with the close code of
-	// whoever closed first, or 1006 where nobody did.
+	// Closed is called once, after the last Message, with the close code of the side
+	// that closed first, or 1006 if neither did.
 	Closed(code int, reason string)
 }
 
-// BinaryHandler is a Handler that takes binary messages too; a connection with
-// another one is closed with 1003 when it brings one.
+// BinaryHandler is a Handler that accepts binary messages too; for other handlers a
+// binary message closes the connection with 1003.
 type BinaryHandler interface {
 	Handler
-	// Binary is called with each binary message, as Message is with text.
+	// Binary is called with each binary message, like Message with text.
 	Binary(data []byte)
 }
 
-// Stats are what a Server counted.
+// Stats are the counts of a Server.
 type Stats struct {
-	// Open connections now, all that were Opened so far, those that were closed
-	// because they read too slowly, and those that ended by a panic of their
-	// handler.
+	// Open is the number of connections now, Opened that of all so far, Slow that of
+	// those closed for reading too slowly, and Panics that of those ended by a panic of
+	// their handler.
 	Open, Opened, Slow, Panics int
 }
 
-// Server owns what the connections of one node share.
+// Server owns what connections share.
 type Server struct {
 	cfg     Config
 	loops   []*loop
-	next    atomic.Uint32 // which loop the next connection gets
+	next    atomic.Uint32 // numbers connections, to assign loops
 	readers sync.WaitGroup
 	open    atomic.Int64
 	opened  atomic.Int64
@@ -116,11 +114,11 @@ type Server struct {
 
 	mu     sync.Mutex // guards the fields below
 	closed bool
-	wheel  []map[*Conn]struct{} // connections by the second in which they are pinged
+	wheel  []map[*Conn]struct{} // connections by the second of their pings
 	turn   int
 }
 
-// tick is the step of the wheel that pings go by.
+// tick is the step of the wheel of pings.
 const tick = time.Second
 
 // NewServer starts the loops; Close ends them.
@@ -142,8 +140,8 @@ func (s *Server) Stats() Stats {
 	return Stats{Open: int(s.open.Load()), Opened: int(s.opened.Load()), Slow: int(s.slow.Load()), Panics: int(s.panics.Load())}
 }
 
-// Close closes all connections with 1001, waits until they are gone, at most
-// about Linger, and ends the loops. Connections that come later are refused.
+// Close closes all connections with 1001, waits until they have ended, at most about
+// Linger, and ends the loops. Later connections are refused.
 func (s *Server) Close() {
 	s.mu.Lock()
 	if s.closed {
@@ -181,7 +179,7 @@ func (s *Server) Close() {
 // quickLinger is how long clients may take to answer when the process ends.
 const quickLinger = 200 * time.Millisecond
 
-// add takes a connection into the wheel; false when the server is closed.
+// add adds a connection to the wheel, and reports whether the server is open.
 func (s *Server) add(c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,7 +208,7 @@ func (s *Server) remove(c *Conn) {
 	s.readers.Done()
 }
 
-// pingAll sends each connection a ping every PingEvery, a part of them a step.
+// pingAll pings each connection every PingEvery, some of them at each step.
 func (s *Server) pingAll() {
 	step := time.NewTicker(min(tick, s.cfg.PingEvery))
 	defer step.Stop()
@@ -240,17 +238,17 @@ func (s *Server) pingAll() {
 	}
 }
 
-// wave sees when a wave of connections has come or gone and it is quiet again.
-// The handshakes of thousands leave more garbage than their connections hold,
-// which the collector alone would keep for minutes: then it is given back.
+// wave detects the end of a wave of new or closed connections. The handshakes of
+// thousands leave more garbage than their connections use, which the collector alone
+// would keep for minutes; it is returned to the system then.
 type wave struct {
-	settled int // connections when memory was last given back
+	settled int // connections when memory was last returned
 	last    int
-	calm    int // steps for which little has changed
+	calm    int // steps with little change
 }
 
-// A wave is this many connections more or fewer; it is over when for so many
-// steps fewer than that part of them has come or gone.
+// A wave is a change by this many connections; it is over when for so many steps less
+// than that part of them has opened or closed.
 const (
 	waveSize = 250
 	waveCalm = 2
@@ -272,7 +270,7 @@ func (w *wave) over(open int) bool {
 
 func abs(n int) int { return max(n, -n) }
 
-// upgrader does no check of the origin: the caller has.
+// upgrader does not check the origin: the caller has.
 var upgrader = websocket.Upgrader{
 	CheckOrigin: func(*http.Request) bool { return true },
 	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
@@ -281,10 +279,9 @@ var upgrader = websocket.Upgrader{
 	},
 }
 
-// subprotocol is the header that answers the first subprotocol that a client offers;
-// nil where it offers none. What goes over the connection is the same for all of
-// them, and a client that gets none of its own back must end it (RFC 6455 section
-// 4.1).
+// subprotocol returns the header that answers the first subprotocol that a client
+// offers; nil if it offers none. All of them get the same frames; a client that gets
+// none of its own back must end the connection (RFC 6455 section 4.1).
 func subprotocol(r *http.Request) http.Header {
 	offered := websocket.Subprotocols(r)
 	if len(offered) == 0 || !isToken(offered[0]) {
@@ -293,8 +290,7 @@ func subprotocol(r *http.Request) http.Header {
 	return http.Header{"Sec-Websocket-Protocol": offered[:1]}
 }
 
-// isToken reports whether a header may hold the text as a token (RFC 9110 section
-// 5.6.2).
+// isToken reports whether the text is a token (RFC 9110 section 5.6.2).
 func isToken(s string) bool {
 	const others = "!#$%&'*+-.^_`|~"
 	for _, c := range []byte(s) {
@@ -306,10 +302,10 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// Accept upgrades the request and serves the connection with the handler that
-// open makes for it. It returns once the connection's own goroutine runs, so
-// that what net/http holds for the request is freed. On an error the request
-// has been answered. open may send and close already.
+// Accept upgrades the request and serves the connection with the handler that open
+// returns. It returns once the connection's own goroutine runs, so net/http can free
+// what it holds for the request. On an error the request has been answered. open may
+// already send and close.
 func (s *Server) Accept(w http.ResponseWriter, r *http.Request, open func(*Conn) Handler) error {
 	ws, err := upgrader.Upgrade(w, r, subprotocol(r))
 	if err != nil {

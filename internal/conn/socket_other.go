@@ -2,8 +2,8 @@
 
 package conn
 
-// canDoNow tells that readNow and writeNow do not work here: reading blocks with
-// a buffer, and every write gets a goroutine for its time.
+// canDoNow reports that readNow and writeNow do not work on this system: reading blocks
+// with a buffer, and every write uses a goroutine.
 const canDoNow = false
 
 func writeNow(uintptr, []byte) (int, error) { return 0, nil }

@@ -4,11 +4,11 @@ package conn
 
 import "syscall"
 
-// canDoNow tells that readNow and writeNow work here.
+// canDoNow reports that readNow and writeNow work on this system.
 const canDoNow = true
 
-// writeNow writes to a socket without waiting: a socket that takes nothing now
-// is no error, but 0 bytes (write(2), EAGAIN).
+// writeNow writes to a socket without blocking; a socket that accepts nothing now is no
+// error, but 0 bytes (write(2), EAGAIN).
 func writeNow(fd uintptr, b []byte) (int, error) {
 	for {
 		n, err := syscall.Write(int(fd), b)
@@ -24,8 +24,8 @@ func writeNow(fd uintptr, b []byte) (int, error) {
 	}
 }
 
-// readNow reads from a socket without waiting; wait is true when there is
-// nothing to read now (read(2), EAGAIN), and n is 0 at the end.
+// readNow reads from a socket without blocking; wait is true if there is nothing to
+// read now (read(2), EAGAIN), and n is 0 at the end.
 func readNow(fd uintptr, b []byte) (n int, wait bool, err error) {
 	for {
 		n, err := syscall.Read(int(fd), b)

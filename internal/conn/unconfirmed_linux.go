@@ -2,8 +2,8 @@ package conn
 
 import "golang.org/x/sys/unix"
 
-// unconfirmed is how many bytes of a socket's output the other side has not
-// confirmed (SIOCOUTQ, tcp(7)).
+// unconfirmed returns how many bytes of a socket's output the other side has not
+// acknowledged (SIOCOUTQ, tcp(7)).
 func unconfirmed(fd uintptr) int {
 	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package conn
 
-// unconfirmed can't tell on this system: only the outbox counts.
+// unconfirmed is unknown on this system: only the outbox counts.
 func unconfirmed(uintptr) int { return 0 }

@@ -5,12 +5,12 @@ import (
 	"unsafe"
 )
 
-// siocOutQNSD is the request SIOCOUTQNSD of ioctl(2), which package syscall does
-// not name: the bytes in a socket's send queue that TCP has not sent yet.
+// siocOutQNSD is the ioctl(2) request SIOCOUTQNSD, which package syscall does not
+// define: the bytes in a socket's send queue that TCP has not sent yet.
 const siocOutQNSD = 0x894B
 
-// unsentBy returns how many bytes a socket was given that TCP has not sent; 0
-// where it can't tell.
+// unsentBy returns how many bytes written to a socket TCP has not sent yet; 0 if
+// unknown.
 func unsentBy(raw syscall.RawConn) int {
 	var n int32
 	err := raw.Control(func(fd uintptr) {

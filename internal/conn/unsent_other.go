@@ -4,5 +4,5 @@ package conn
 
 import "syscall"
 
-// unsentBy can't tell here.
+// unsentBy is unknown on this system.
 func unsentBy(syscall.RawConn) int { return 0 }

@@ -7,16 +7,15 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// workers carry out what readers have read. A goroutine's stack grows with the
-// depth of its calls and is slow to shrink, so a reader that handled its
-// messages itself would hold 8 KiB and more for ever; this way it stays as
-// small as waiting is.
+// workers handle what readers have read. A goroutine's stack grows with the depth of
+// its calls and shrinks slowly, so a reader that handled its messages itself would hold
+// 8 KiB and more forever; this way it stays as small as a wait needs.
 type workers struct {
 	jobs chan job
 	idle atomic.Int32
 }
 
-// job is one thing to do for a connection.
+// job is one task for a connection.
 type job struct {
 	conn *Conn
 	what int
@@ -26,16 +25,16 @@ type job struct {
 
 const (
 	jobOpen   = iota // make the handler
-	jobFeed          // take apart what was read
+	jobFeed          // parse what was read
 	jobFinish        // end the connection
 )
 
-// maxIdle is how many workers wait for more.
+// maxIdle is how many idle workers are kept.
 const maxIdle = 64
 
 func newWorkers() workers { return workers{jobs: make(chan job)} }
 
-// do has the job done by a worker, and waits for it.
+// do lets a worker run the job, and waits for it.
 func (w *workers) do(j job) {
 	j.conn.atWork.Add(1)
 	select {
@@ -62,7 +61,7 @@ func (w *workers) work(j job, stop <-chan struct{}) {
 	}
 }
 
-// run does the job. A panic is caught and ends the connection.
+// run runs the job. A panic is recovered and ends the connection.
 func (j job) run() {
 	c := j.conn
 	defer c.atWork.Done()

@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -17,9 +16,9 @@ import (
 	"time"
 )
 
-// ChildEnv is the environment variable by which a node knows that it is a
-// child of a cluster: it ends when its standard input does, and leaves Ctrl-C
-// to its parent.
+// ChildEnv is the environment variable that makes a node a child of a cluster: it
+// ends when its standard input ends, ignores Ctrl-C, and reports to its parent when it
+// is ready (see Parent).
 const ChildEnv = "CHAT_CHILD"
 
 // Timings of a cluster.
@@ -94,6 +93,7 @@ type node struct {
 	again chan struct{} // has it be started without a wait
 
 	cmd      *exec.Cmd // nil while none runs
+	log      *childLog // of cmd
 	stdin    io.Closer
 	ended    chan struct{} // closed when cmd has ended
 	state    string        // as in NodeState
@@ -110,14 +110,12 @@ func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	if cfg.Broker != nil {
-		o, err := openControls(c, cfg.Broker)
-		if err != nil {
-			return err
-		}
-		defer o.close()
-		c.told = append(c.told, o.environ()...)
+	o, err := openControls(c, cfg.Broker)
+	if err != nil {
+		return err
 	}
+	defer o.close()
+	c.told = append(c.told, o.environ()...)
 	failed := make(chan error, cfg.Nodes)
 	stop := make(chan struct{})
 	var keepers sync.WaitGroup
@@ -130,7 +128,6 @@ func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
 	}
 	release := time.AfterFunc(inOrder, c.release)
 	defer release.Stop()
-	var err error
 	drain := false
 	select {
 	case s := <-signals:
@@ -186,16 +183,6 @@ func newNodes(n int) []node {
 		list[i] = node{again: make(chan struct{}, 1), state: NodeStarting}
 	}
 	return list
-}
-
-// ParentGone is closed when standard input ends: then a child's parent is gone.
-func ParentGone(stdin io.Reader) <-chan struct{} {
-	gone := make(chan struct{})
-	go func() { // ends with standard input, or with the process
-		_, _ = io.Copy(io.Discard, stdin)
-		close(gone)
-	}()
-	return gone
 }
 
 // keep runs one node, and runs it again when it dies, until stop is closed. An
@@ -273,61 +260,33 @@ func ended(err error) string {
 // errEnding is why no process starts any more.
 var errEnding = errors.New("the cluster is ending")
 
-// heldLines bounds what is kept of a node's errors until it is ready.
-const heldLines = 200
-
 // runOnce runs one node's process to its end. It tells whether it got ready. With
 // hold it keeps the lines that the process wrote to standard error before, which
 // are passed on when it is ready, so that a cluster that can't start says why
 // once, and not once a node.
 func (c *cluster) runOnce(i int, hold bool) (ready bool, held []string, err error) {
-	cmd, stdout, stderr, err := c.start(i)
+	log := &childLog{hold: hold, passOn: func(line string) { c.passOn(i, line) }}
+	cmd, stderr, err := c.start(i, log)
 	if err != nil {
 		return false, nil, err
 	}
-	var readers sync.WaitGroup
-	var lines sync.Mutex // guards ready and held; locked before c.mu
-	readers.Go(func() {  // ends with the child's output, which is waited for
-		eachLine(stdout, func(line string) {
-			if strings.HasPrefix(line, "node ") {
-				lines.Lock()
-				ready = true
-				for _, line := range held {
-					c.passOn(i, line)
-				}
-				held = nil
-				lines.Unlock()
-				c.isReady(i, line)
-			}
-		})
-	})
-	readers.Go(func() { // as above
-		eachLine(stderr, func(line string) {
-			lines.Lock()
-			defer lines.Unlock()
-			if hold && !ready && len(held) < heldLines {
-				held = append(held, line)
-				return
-			}
-			c.passOn(i, line)
-		})
-	})
-	readers.Wait()
+	eachLine(stderr, log.line) // ends with the child's output
 	err = cmd.Wait()
 	c.mu.Lock()
 	n := &c.nodes[i]
 	n.cmd, n.stdin, n.state = nil, nil, NodeStarting
 	close(n.ended)
 	c.mu.Unlock()
+	ready, held = log.end()
 	return ready, held, err
 }
 
 // start starts one node's process, unless the cluster is ending.
-func (c *cluster) start(i int) (cmd *exec.Cmd, stdout, stderr io.Reader, err error) {
+func (c *cluster) start(i int, log *childLog) (cmd *exec.Cmd, stderr io.Reader, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ending {
-		return nil, nil, nil, errEnding
+		return nil, nil, errEnding
 	}
 	cmd = exec.Command(c.exe, slices.Concat([]string{
 		"--addr=" + net.JoinHostPort(c.host, strconv.Itoa(c.ports[i])),
@@ -336,31 +295,28 @@ func (c *cluster) start(i int) (cmd *exec.Cmd, stdout, stderr io.Reader, err err
 	cmd.Env = c.childEnv()
 	stdin, err := cmd.StdinPipe() // only its end tells the child something
 	if err != nil {
-		return nil, nil, nil, err
-	}
-	if stdout, err = cmd.StdoutPipe(); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	if stderr, err = cmd.StderrPipe(); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	n := &c.nodes[i]
-	n.cmd, n.stdin, n.ended, n.state = cmd, stdin, make(chan struct{}), NodeStarting
+	n.cmd, n.log, n.stdin, n.ended, n.state = cmd, log, stdin, make(chan struct{}), NodeStarting
 	select {
 	case <-n.again: // so it is
 	default:
 	}
-	return cmd, stdout, stderr, nil
+	return cmd, stderr, nil
 }
 
 // childEnv is a node's environment: what is the cluster's own is left out.
 func (c *cluster) childEnv() []string {
 	own := []string{
 		"CHAT_NODES", "CHAT_ADDR", "CHAT_NODE_ID", "CHAT_BROKER_ADDR", "CHAT_REDIS", ChildEnv,
-		controlEnv, tokenEnv, portsEnv,
+		controlEnv, tokenEnv, portsEnv, parentEnv, parentTokenEnv,
 	}
 	env := make([]string, 0, len(c.cfg.Env)+len(c.told))
 	for _, v := range c.cfg.Env {
@@ -372,28 +328,36 @@ func (c *cluster) childEnv() []string {
 	return append(env, c.told...)
 }
 
-// maxLine bounds one line of a child's output.
-const maxLine = 64 << 10
-
-// eachLine calls f with each line, of which what is too long is cut into more.
-func eachLine(r io.Reader, f func(string)) {
-	b := bufio.NewReaderSize(r, maxLine)
-	for {
-		line, _, err := b.ReadLine()
-		if err != nil {
-			return
-		}
-		f(string(line))
+// reported handles the report of the node whose process has the pid: it is ready at
+// the URL. It returns false if there is no such process.
+func (c *cluster) reported(pid int, url string) bool {
+	i, log := c.child(pid)
+	if log == nil {
+		return false
 	}
+	log.release() // before the line that says that it is ready
+	c.isReady(i, url)
+	return true
+}
+
+// child returns the node whose process has the pid, and its log; nil for none.
+func (c *cluster) child(pid int) (i int, log *childLog) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, n := range c.nodes {
+		if n.cmd != nil && n.cmd.Process.Pid == pid {
+			return i, n.log
+		}
+	}
+	return 0, nil
 }
 
 // isReady prints a node's line, at the start in the order of the nodes.
-func (c *cluster) isReady(i int, line string) {
+func (c *cluster) isReady(i int, url string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, rest, _ := strings.Cut(strings.TrimPrefix(line, "node "), "  ")
 	c.nodes[i].wasReady, c.nodes[i].state = true, NodeRunning
-	c.lines[i] = fmt.Sprintf("node %d  %s\n", i+1, rest)
+	c.lines[i] = fmt.Sprintf("node %d  %s\n", i+1, url)
 	c.printLocked()
 }
 

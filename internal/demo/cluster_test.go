@@ -3,6 +3,7 @@
 package demo
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,7 +89,11 @@ func fakeNode(way string) int {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	fmt.Fprintln(os.Stderr, "a line of its log")
-	fmt.Println("node 1  http://localhost:" + port)
+	parent := FindParent(os.LookupEnv, os.Stdin)
+	if err := parent.ReportReady(context.Background(), "http://localhost:"+port); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if err := os.WriteFile(mark(id), nil, 0o600); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -99,7 +104,7 @@ func fakeNode(way string) int {
 	select {
 	case <-terms:
 		fmt.Fprintln(os.Stderr, "drained")
-	case <-ParentGone(os.Stdin):
+	case <-parent.Gone():
 	}
 	return 0
 }
@@ -250,10 +255,10 @@ func TestAReadyNodeIsHeldBackForOneThatIsLateAndThenShown(t *testing.T) {
 		do   func()
 		want string
 	}{
-		{func() { c.isReady(2, "node 1  http://localhost:8082") }, ""},
-		{func() { c.isReady(0, "node 1  http://localhost:8080") }, "node 1  http://localhost:8080\n"},
+		{func() { c.isReady(2, "http://localhost:8082") }, ""},
+		{func() { c.isReady(0, "http://localhost:8080") }, "node 1  http://localhost:8080\n"},
 		{c.release, "node 1  http://localhost:8080\nnode 3  http://localhost:8082\n"},
-		{func() { c.isReady(1, "node 1  http://localhost:8081") }, "node 1  http://localhost:8080\nnode 3  http://localhost:8082\nnode 2  http://localhost:8081\n"},
+		{func() { c.isReady(1, "http://localhost:8081") }, "node 1  http://localhost:8080\nnode 3  http://localhost:8082\nnode 2  http://localhost:8081\n"},
 	} {
 		step.do()
 		if got := out.String(); got != step.want {
@@ -275,12 +280,16 @@ func TestWhatANodeIsTold(t *testing.T) {
 	}
 	var chat []string
 	for _, v := range a.Env {
+		name, value, _ := strings.Cut(v, "=")
+		if (name == parentEnv || name == parentTokenEnv) && len(value) > len("127.0.0.1:") {
+			v = name // its value is another one each time
+		}
 		if strings.HasPrefix(v, "CHAT_") {
 			chat = append(chat, v)
 		}
 	}
 	slices.Sort(chat)
-	if want := []string{ChildEnv + "=1", "CHAT_REDIS=" + redis, "CHAT_TEXT_LIMIT=99"}; !slices.Equal(chat, want) {
+	if want := []string{ChildEnv + "=1", parentEnv, parentTokenEnv, "CHAT_REDIS=" + redis, "CHAT_TEXT_LIMIT=99"}; !slices.Equal(chat, want) {
 		t.Errorf("environment %q, want %q", chat, want)
 	}
 }

@@ -103,32 +103,39 @@ const (
 
 // controls are the parent's side.
 type controls struct {
-	cluster  *cluster
-	broker   Broker
-	token    string
+	cluster *cluster
+	broker  Broker
+	token   string // of the pages' orders
+	// reportToken is that of the children's reports. Pages do not have it.
+	reportToken string
+
 	listener net.Listener
 	server   *http.Server
 	served   chan struct{} // closed when the server has ended
 }
 
-// openControls begins to take orders for a cluster; close ends it.
+// openControls begins to accept the children's reports, and orders if there is a
+// broker; close ends it.
 func openControls(c *cluster, b Broker) (*controls, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the controls of the nodes: %w", plain(err))
 	}
-	var random [tokenBytes]byte
-	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
-	o := &controls{cluster: c, broker: b, token: hex.EncodeToString(random[:]), listener: l, served: make(chan struct{})}
+	o := &controls{cluster: c, broker: b, token: newToken(), reportToken: newToken(), listener: l, served: make(chan struct{})}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /state", o.guarded(func(*http.Request) (State, error) { return o.state(), nil }))
-	mux.HandleFunc("POST /order", o.guarded(func(r *http.Request) (State, error) {
-		var order Order
-		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder)).Decode(&order); err != nil {
-			return State{}, badOrder("This order can't be read.")
+	mux.HandleFunc("POST /ready", guarded(o.reportToken, func(r *http.Request) (struct{}, error) {
+		var report readyReport
+		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder)).Decode(&report); err != nil {
+			return struct{}{}, badOrder("This report can't be read.")
 		}
-		return o.obey(r.Context(), order)
+		if !c.reported(report.PID, report.URL) {
+			return struct{}{}, badOrder("There is no such node.")
+		}
+		return struct{}{}, nil
 	}))
+	if b != nil {
+		o.registerOrders(mux)
+	}
 	o.server = &http.Server{Handler: mux, ReadHeaderTimeout: orderWithin, ReadTimeout: orderWithin, WriteTimeout: 2 * orderWithin, IdleTimeout: time.Minute}
 	go func() { // ends with close, which waits for it
 		defer close(o.served)
@@ -137,17 +144,36 @@ func openControls(c *cluster, b Broker) (*controls, error) {
 	return o, nil
 }
 
+// registerOrders adds the routes of the pages' orders.
+func (o *controls) registerOrders(mux *http.ServeMux) {
+	mux.HandleFunc("GET /state", guarded(o.token, func(*http.Request) (State, error) { return o.state(), nil }))
+	mux.HandleFunc("POST /order", guarded(o.token, func(r *http.Request) (State, error) {
+		var order Order
+		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder)).Decode(&order); err != nil {
+			return State{}, badOrder("This order can't be read.")
+		}
+		return o.obey(r.Context(), order)
+	}))
+}
+
+func newToken() string {
+	var random [tokenBytes]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(random[:])
+}
+
 func (o *controls) close() {
 	_ = o.server.Close()
 	<-o.served
 }
 
-// guarded answers those who know the token.
-func (o *controls) guarded(do func(*http.Request) (State, error)) http.HandlerFunc {
+// guarded answers requests that have the token.
+func guarded[T any](token string, do func(*http.Request) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		state, err := State{}, error(&Refusal{http.StatusForbidden, "forbidden", "This is for the nodes of a demo alone."})
-		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+o.token)) == 1 {
-			state, err = do(r)
+		var answer T
+		err := error(&Refusal{http.StatusForbidden, "forbidden", "This is for the nodes of a demo alone."})
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+token)) == 1 {
+			answer, err = do(r)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		var no *Refusal
@@ -158,7 +184,7 @@ func (o *controls) guarded(do func(*http.Request) (State, error)) http.HandlerFu
 		case err != nil:
 			w.WriteHeader(http.StatusInternalServerError)
 		default:
-			_ = json.NewEncoder(w).Encode(state)
+			_ = json.NewEncoder(w).Encode(answer)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package demo
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -301,4 +302,37 @@ func client(t *testing.T, url string) *redis.Client {
 	c := redis.NewClient(opts)
 	t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+// Only a node that the parent has started reports that it is ready.
+func TestOnlyAChildReports(t *testing.T) {
+	t.Parallel()
+	r := runFakes(t, obeys, Config{Nodes: 2})
+	a, err := ask(r.lines(2)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := make(map[string]string)
+	for _, v := range a.Env {
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
+	for what, c := range map[string]struct {
+		token  string
+		pid    int
+		status int
+	}{
+		"another token": {strings.Repeat("0", 64), a.PID, 403},
+		"no token":      {"", a.PID, 403},
+		"no child":      {env[parentTokenEnv], os.Getpid(), 400},
+	} {
+		body, _ := json.Marshal(readyReport{c.pid, "http://localhost:1"})
+		_, err := newRemote(env[parentEnv], c.token, nil).send(t.Context(), "POST", "/ready", body)
+		if no := new(Refusal); !errors.As(err, &no) || no.Status != c.status {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if got := r.out.String(); strings.Contains(got, "http://localhost:1\n") {
+		t.Errorf("shown: %s", got)
+	}
 }

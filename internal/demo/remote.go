@@ -22,17 +22,24 @@ const (
 	portsEnv   = "CHAT_CONTROL_PORTS" // those of the nodes, with commas between
 )
 
-// environ is what a child is told of the controls.
+// environ returns what the environment of a child has of the controls.
 func (o *controls) environ() []string {
+	env := []string{
+		parentEnv + "=" + o.listener.Addr().String(),
+		parentTokenEnv + "=" + o.reportToken,
+	}
+	if o.broker == nil {
+		return env
+	}
 	var ports []string
 	for _, p := range o.cluster.ports {
 		ports = append(ports, strconv.Itoa(p))
 	}
-	return []string{
-		controlEnv + "=" + o.listener.Addr().String(),
-		tokenEnv + "=" + o.token,
-		portsEnv + "=" + strings.Join(ports, ","),
-	}
+	return append(env,
+		controlEnv+"="+o.listener.Addr().String(),
+		tokenEnv+"="+o.token,
+		portsEnv+"="+strings.Join(ports, ","),
+	)
 }
 
 // Remote is a child's side of the controls. It may be used concurrently.
@@ -51,8 +58,12 @@ func Controls(lookup func(string) (string, bool)) *Remote {
 	if addr == "" || token == "" || ports == "" {
 		return nil
 	}
+	return newRemote(addr, token, strings.Split(ports, ","))
+}
+
+func newRemote(addr, token string, ports []string) *Remote {
 	return &Remote{
-		addr: addr, token: token, ports: strings.Split(ports, ","),
+		addr: addr, token: token, ports: ports,
 		client: &http.Client{
 			Timeout: 2 * orderWithin,
 			// Never by a proxy: the parent is on this machine.
@@ -93,31 +104,41 @@ func (r *Remote) Do(ctx context.Context, order Order) (State, error) {
 }
 
 func (r *Remote) ask(ctx context.Context, method, path string, body []byte) (s State, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.addr+path, bytes.NewReader(body))
+	answer, err := r.send(ctx, method, path, body)
 	if err != nil {
 		return State{}, err
-	}
-	req.Header.Set("Authorization", "Bearer "+r.token)
-	res, err := r.client.Do(req)
-	if err != nil {
-		return State{}, fmt.Errorf("ask the parent: %w", errors.Unwrap(err)) // without the URL
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxState))
-	if err != nil {
-		return State{}, fmt.Errorf("read the parent's answer: %w", err)
-	}
-	if res.StatusCode != http.StatusOK {
-		no := &Refusal{Status: res.StatusCode}
-		if err := json.Unmarshal(answer, no); err != nil {
-			return State{}, fmt.Errorf("the parent answered %s", res.Status)
-		}
-		return State{}, no
 	}
 	if err := json.Unmarshal(answer, &s); err != nil || len(s.Nodes) > len(r.ports) {
 		return State{}, errors.New("the parent answered something else")
 	}
 	return s, nil
+}
+
+// send sends a request to the parent, and returns the body of its answer. The error is
+// a *Refusal if the parent refuses.
+func (r *Remote) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.addr+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+r.token)
+	res, err := r.client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask the parent: %w", errors.Unwrap(err)) // without the URL
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxState))
+	if err != nil {
+		return nil, fmt.Errorf("read the parent's answer: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		no := &Refusal{Status: res.StatusCode}
+		if err := json.Unmarshal(answer, no); err != nil {
+			return nil, fmt.Errorf("the parent answered %s", res.Status)
+		}
+		return nil, no
+	}
+	return answer, nil
 }
 
 // maxState bounds what is read of the parent's answer, in bytes: some 100 for

@@ -80,6 +80,6 @@ func (a *API) serveTrace(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, traceReport{
 		Node: a.cfg.Sessions.ID, Now: time.Now().UnixMicro(),
 		Received: at(room.Received), AppendBegan: at(room.AppendBegan), AppendEnded: at(room.AppendEnded),
-		Heard: at(room.Heard), Handed: at(room.Handed),
+		Heard: at(room.Heard), Handed: at(room.Delivered),
 	})
 }

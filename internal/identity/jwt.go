@@ -12,34 +12,34 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Claims are what an application's JWT says of its user.
+// Claims are the claims of an application's JWT.
 type Claims struct {
-	// ID is the user's id, made of the claim sub.
+	// ID is the user's id, derived from the claim sub.
 	ID string
-	// Name is the display name, where the token gives one.
+	// Name is the display name; "" if the token has none.
 	Name string
-	// Rooms are the only ones that the user may enter; nil for all.
+	// Rooms are the only rooms that the user may enter; nil for all.
 	Rooms []string
 	// Moderator is the claim mod.
 	Moderator bool
-	// Expires is the claim exp, from which moment on the token does not hold; the
-	// zero time where it has none.
+	// Expires is the claim exp, from which on the token is not valid; the zero time
+	// without one.
 	Expires time.Time
 }
 
-// MayEnter reports whether the token lets its user into the room.
+// MayEnter reports whether the token allows its user into the room.
 func (c Claims) MayEnter(room string) bool { return c.Rooms == nil || slices.Contains(c.Rooms, room) }
 
-// Verifier checks an application's JWTs (RFC 7519).
+// Verifier verifies an application's JWTs (RFC 7519). It is safe for concurrent use.
 type Verifier struct {
 	key     any
 	methods []string
 }
 
-// ErrJWT is answered to a JWT that does not hold.
+// ErrJWT is the error of an invalid JWT.
 var ErrJWT = errors.New("the JWT does not hold")
 
-// plainSubject is a subject that can be a user's id as it is.
+// plainSubject matches a subject that can be a user's id unchanged.
 var plainSubject = regexp.MustCompile(`^[A-Za-z0-9_.@:-]{1,64}$`)
 
 type wireClaims struct {
@@ -49,12 +49,12 @@ type wireClaims struct {
 	Mod   bool     `json:"mod"`
 }
 
-// leeway is how far the issuer's clock may be ahead: nbf and iat may lie so far
-// in the future (RFC 7519 sections 4.1.5 and 4.1.6). exp is exact.
+// leeway is how far the issuer's clock may be ahead: nbf and iat may be so far in the
+// future (RFC 7519 sections 4.1.5 and 4.1.6). exp is exact.
 const leeway = 60 * time.Second
 
-// Verify checks the signature, by an algorithm that fits the key alone, and the
-// times. Any failure is ErrJWT with its reason.
+// Verify verifies the signature, by an algorithm that fits the key, and the times.
+// Errors wrap ErrJWT and give the reason.
 func (v *Verifier) Verify(token string) (Claims, error) {
 	var claims wireClaims
 	_, err := jwt.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return v.key, nil },

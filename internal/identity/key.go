@@ -17,15 +17,15 @@ import (
 	"strings"
 )
 
-// minHMACSecret is the shortest HMAC secret that is accepted (RFC 7518 section
-// 3.2 asks for as many bytes as the hash has).
+// minHMACSecret is the shortest HMAC secret that is accepted (RFC 7518 section 3.2
+// requires as many bytes as the hash has).
 const minHMACSecret = 32
 
-// maxKeyFile bounds how much of a key file is read, in bytes.
+// maxKeyFile bounds the part of a key file that is read, in bytes.
 const maxKeyFile = 64 << 10
 
-// The algorithms (RFC 7518 section 3.1) that fit a kind of key. A token signed by
-// any other is refused, so that a public key never serves as an HMAC secret.
+// The algorithms (RFC 7518 section 3.1) that fit each kind of key. Tokens signed by
+// others are refused, so that a public key is never used as an HMAC secret.
 var (
 	hmacMethods  = []string{"HS256", "HS384", "HS512"}
 	rsaMethods   = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
@@ -33,9 +33,9 @@ var (
 	edMethods    = []string{"EdDSA"}
 )
 
-// NewSecretVerifier returns a Verifier for an HMAC secret, which is used as it
-// stands. A secret under 32 bytes is an error, and so is what everybody may know
-// and is no secret: a public key, or the path of a file. No error shows any of it.
+// NewSecretVerifier returns a Verifier for an HMAC secret, which is used unchanged. It
+// refuses a secret under 32 bytes, and what is no secret because anybody may know it: a
+// public key, or the path of a file. Errors do not contain the secret.
 func NewSecretVerifier(secret string) (*Verifier, error) {
 	switch {
 	case namesFile(secret):
@@ -50,8 +50,8 @@ func NewSecretVerifier(secret string) (*Verifier, error) {
 }
 
 // NewFileVerifier returns a Verifier for the key in a file: a public key or a
-// certificate in PEM (RFC 7468), or an HMAC secret, without the newline at its
-// end. The error says what is wrong with the file, and shows none of it.
+// certificate in PEM (RFC 7468), or an HMAC secret, without the newline at its end.
+// Errors do not contain the contents.
 func NewFileVerifier(path string) (*Verifier, error) {
 	text, err := readKeyFile(path)
 	if err != nil {
@@ -86,7 +86,7 @@ func readKeyFile(path string) ([]byte, error) {
 	return text, nil
 }
 
-// publicVerifier reads the first PEM block.
+// publicVerifier returns a Verifier for the key in the first PEM block.
 func publicVerifier(text []byte) (*Verifier, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
@@ -110,7 +110,7 @@ func publicVerifier(text []byte) (*Verifier, error) {
 	default:
 		return nil, fmt.Errorf("holds a PEM block %q: it must be PUBLIC KEY or CERTIFICATE", kind)
 	}
-	if err != nil { // x509's own words are those of ASN.1
+	if err != nil { // x509's own message speaks of ASN.1
 		return nil, fmt.Errorf("holds a damaged %s: get it anew from the application that signs the tokens", block.Type)
 	}
 	switch key := public.(type) {
@@ -124,9 +124,8 @@ func publicVerifier(text []byte) (*Verifier, error) {
 	return nil, errors.New("holds a kind of key that JWTs are not signed with: take RSA, ECDSA or Ed25519")
 }
 
-// refuseKeyMaterial refuses an HMAC secret that is a key or a certificate in some
-// other form than PEM. A public key may be known to everybody: as a secret it would
-// let everybody sign.
+// refuseKeyMaterial refuses an HMAC secret that is a key or a certificate in another
+// form than PEM. A public key may be known to anybody, who could then sign tokens.
 func refuseKeyMaterial(text []byte) error {
 	plain := bytes.ReplaceAll(text, []byte{0}, nil) // of UTF-16
 	trimmed := bytes.TrimSpace(text)
@@ -150,7 +149,7 @@ func refuseKeyMaterial(text []byte) error {
 	return nil
 }
 
-// isDER reports whether data is a key or a certificate as x509 encodes it.
+// isDER reports whether data is a key or a certificate in DER.
 func isDER(data []byte) bool {
 	for _, parse := range []func([]byte) error{
 		func(b []byte) error { _, err := x509.ParsePKIXPublicKey(b); return err },
@@ -167,11 +166,11 @@ func isDER(data []byte) bool {
 	return false
 }
 
-// keyEndings are what files of keys are usually called.
+// keyEndings are the usual endings of key files.
 var keyEndings = []string{".pem", ".key", ".pub", ".crt", ".cer", ".der", ".txt", ".json", ".jwk", ".secret"}
 
-// namesFile reports whether a secret looks like the path of a file: it is one, or
-// it ends like one. Whoever knows how machines are set up could guess it.
+// namesFile reports whether a secret looks like the path of a file: such a file exists,
+// or it ends like one. It could be guessed.
 func namesFile(secret string) bool {
 	if strings.ContainsAny(secret, "\x00\n") {
 		return false

@@ -1,5 +1,5 @@
-// Package identity tells who somebody is: guests by a token that a node signed
-// for them, and users of an application by the JWT that it gave them.
+// Package identity authenticates users: guests by a token that a node signed, and users
+// of an application by the application's JWT.
 package identity
 
 import (
@@ -13,43 +13,43 @@ import (
 	"strings"
 )
 
-// Guest is what a guest's token says.
+// Guest is the content of a guest's token.
 type Guest struct {
 	// ID is the user's id.
 	ID string `json:"id"`
-	// Name is the name the user had when the token was made.
+	// Name is the name of the user when the token was made.
 	Name string `json:"name"`
 }
 
-// ErrToken is answered to a token that these nodes did not sign. It doesn't
-// tell what is wrong with it.
+// ErrToken is the error of a token that was not signed with this secret. It does not
+// say what is wrong with it.
 var ErrToken = errors.New("the token is not one of ours")
 
-// maxToken bounds what is looked at.
+// maxToken bounds the length of a token, in bytes.
 const maxToken = 1024
 
-// guestBytes is how much chance is in a guest's id.
+// guestBytes is the number of random bytes of a guest's id.
 const guestBytes = 12
 
-// NewGuest makes up a guest's id.
+// NewGuest returns a random id for a guest.
 func NewGuest() string {
 	var b [guestBytes]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	return "g" + hex.EncodeToString(b[:])
 }
 
-// Sign makes a guest's token. Every node with the same secret knows it.
+// Sign returns a guest's token. Every node with the same secret accepts it.
 func Sign(secret []byte, g Guest) string {
 	body, err := json.Marshal(g)
 	if err != nil {
-		panic(err) // two strings can't fail
+		panic(err) // encoding two strings can't fail
 	}
 	text := base64.RawURLEncoding.EncodeToString(body)
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac(secret, text))
 }
 
-// Verify reads a guest's token, in a time that does not depend on where it is
-// wrong; else it answers ErrToken.
+// Verify returns the content of a guest's token, or ErrToken. Its duration does not
+// depend on where the signature is wrong.
 func Verify(secret []byte, token string) (Guest, error) {
 	text, signature, ok := strings.Cut(token, ".")
 	if !ok || len(token) > maxToken {
@@ -70,8 +70,7 @@ func Verify(secret []byte, token string) (Guest, error) {
 	return g, nil
 }
 
-// NameIn returns the name that a token gives, whoever signed it: a wish, no proof.
-// "" where there is none.
+// NameIn returns the name in a token, without verifying it; "" if there is none.
 func NameIn(token string) string {
 	text, _, _ := strings.Cut(token, ".")
 	if len(token) > maxToken {

@@ -12,7 +12,7 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// act says things, repeats what was refused, and changes nodes.
+// act sends messages, repeats refused ones, and changes nodes.
 func (c *Client) act(ctx context.Context) {
 	every := cmp.Or(c.cfg.Tick, tick)
 	var wait time.Duration
@@ -21,8 +21,8 @@ func (c *Client) act(ctx context.Context) {
 		if c.wire != nil {
 			c.actLocked(time.Now())
 		}
-		// Never two clients in the same moment, which in virtual time would
-		// leave to the scheduler who comes first.
+		// No two clients act in the same moment, which in virtual time would leave
+		// their order to the scheduler.
 		wait = every/2 + upTo(c.cfg.Random, every)
 		c.mu.Unlock()
 		pause(ctx, wait)
@@ -32,7 +32,7 @@ func (c *Client) act(ctx context.Context) {
 func (c *Client) actLocked(now time.Time) {
 	if c.cfg.Switch > 0 && !c.silent && now.After(c.change) {
 		c.change = now.Add(time.Hour)
-		go c.wire.Close() // may wait for the other side; nothing waits for it
+		go c.wire.Close() // may wait for the other side; no other goroutine waits for it
 		return
 	}
 	for name, p := range c.rooms {
@@ -45,7 +45,7 @@ func (c *Client) actLocked(now time.Time) {
 		case !m.again.IsZero() && now.After(m.again) && c.rooms[m.room].joined:
 			c.write(m)
 		case m.again.IsZero() && m.conn == c.conn && now.Sub(m.written) > answerWithin:
-			go c.wire.Close() // as above: a node that answers nothing is left
+			go c.wire.Close() // as above: the client leaves a node that does not answer
 			m.written = now
 		}
 	}
@@ -62,7 +62,7 @@ func (c *Client) actLocked(now time.Time) {
 	m := &message{room: name, key: fmt.Sprintf("%s-%d", c.cfg.Name, c.count)}
 	m.text = fmt.Sprintf("%s says %d%s", c.cfg.Name, c.count, strings.Repeat(".", c.cfg.Random.IntN(cmp.Or(c.cfg.Size, 80))))
 	if most := c.wire.Welcome().Limits.Text; most > 0 {
-		m.text = m.text[:min(len(m.text), most)] // a longer one would be refused for ever
+		m.text = m.text[:min(len(m.text), most)] // a longer one would be refused forever
 	}
 	if c.cfg.Changes > 0 {
 		c.vary(m)
@@ -71,7 +71,7 @@ func (c *Client) actLocked(now time.Time) {
 	c.write(m)
 }
 
-// write sends a message, the first time or once more.
+// write sends a message, for the first time or again.
 func (c *Client) write(m *message) {
 	m.conn, m.written, m.again = c.conn, time.Now(), time.Time{}
 	r := check.Record{Op: check.OpSend, Room: m.room, User: c.user.ID, Key: m.key, Text: m.text, Kind: m.kind, Target: m.target}
@@ -82,7 +82,7 @@ func (c *Client) write(m *message) {
 	_ = c.wire.WriteRef(m.command(), "")
 }
 
-// command is what sends the message.
+// command returns the command that sends the message.
 func (m *message) command() protocol.ClientCommand {
 	switch m.kind {
 	case protocol.Edit:
@@ -103,7 +103,7 @@ func (c *Client) refused(r *protocol.Error) {
 		if m.key == r.Key && m.room == r.Room {
 			c.record(check.Record{Op: check.OpRefused, Room: r.Room, User: c.user.ID, Key: r.Key, Code: string(r.Code)})
 			if m.kind != "" && (r.Code == protocol.CodeNotFound || r.Code == protocol.CodeForbidden) {
-				c.pending = slices.Delete(c.pending, i, i+1) // it was deleted meanwhile, or may not be changed any more
+				c.pending = slices.Delete(c.pending, i, i+1) // it was deleted meanwhile, or takes no more changes
 				return
 			}
 			m.again = again(m.tries)
@@ -118,7 +118,7 @@ func (c *Client) refused(r *protocol.Error) {
 	}
 }
 
-// retrySpread is the longest wait after so many refusals and one more.
+// retrySpread returns the longest random wait after so many refusals.
 func retrySpread(refusals int) time.Duration {
 	return min(retryMost, retryAfter<<min(max(0, refusals-quickRetries+1), 16))
 }

@@ -16,82 +16,81 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Bench is a load on a cluster that is known by one address, and its check. It
-// needs no Redis: the logs are read through the nodes.
+// Bench puts load on a cluster and checks it. It needs the address of one node and no
+// access to Redis: it reads the logs through the nodes.
 type Bench struct {
-	// URL is that of any node; the others are learned from it.
+	// URL is the URL of any node, which lists the others.
 	URL string
-	// Clients are how many users there are, Rooms into how many rooms they are
-	// spread.
+	// Clients is the number of users, Rooms the number of rooms that they are spread
+	// over.
 	Clients, Rooms int
-	// Rate is how many messages a second all say together.
+	// Rate is the number of messages a second of all clients together.
 	Rate float64
-	// For is how long they do, and Churn the mean time after which each changes
-	// its node; 0 for never.
+	// For is the duration of the load, and Churn the mean time after which a client
+	// changes its node; 0 for never.
 	For, Churn time.Duration
-	// Started is called with the welcome of the node at URL, before the first
-	// client starts, Notice with what is worth a line meanwhile, one call at a
-	// time. Either may be nil.
+	// Started is called with the welcome of the node at URL before the first client
+	// starts, and Notice with lines for the user meanwhile, one call at a time. Either
+	// may be nil.
 	Started func(protocol.WelcomeEvent)
 	Notice  func(string)
 	// Found is called with the result before the messages are deleted, which takes as
-	// long as users' rates let it; Cleaning with how many these are. Either may be nil.
+	// long as the rate limit requires; Cleaning with their number. Either may be nil.
 	Found    func(*Result)
 	Cleaning func(messages int)
 }
 
-// Result is what a Bench found.
+// Result is the result of a Bench.
 type Result struct {
-	// Records is the whole history, with the logs, Report the check's, and
-	// Verdict what it comes to.
+	// Records is the whole history with the logs, Report that of the check, and Verdict
+	// the conclusion.
 	Records []check.Record
 	Report  *check.Report
 	Verdict check.Verdict
-	// Interrupted tells that it was ended early.
+	// Interrupted reports that the bench was ended early.
 	Interrupted bool
-	// Nodes are how many nodes were known in the end.
+	// Nodes is the number of nodes known at the end.
 	Nodes int
-	// Talked is for how long the clients said something new, Took the time from
-	// the first message to the last acknowledgement.
+	// Talked is how long the clients sent new messages, Took the time from the first
+	// message to the last acknowledgement.
 	Talked, Took time.Duration
-	// Clients are how many began, Outside those of them that were never in a
-	// room; WhyOutside is the newest reason, where one is known.
+	// Clients is the number of clients that started, Outside how many of them never
+	// joined a room; WhyOutside is the newest reason, nil if unknown.
 	Clients, Outside int
 	WhyOutside       error
-	// Opened counts connections, Refused refused messages, which were sent
-	// again, Away the clients that were in their rooms and in the end were not,
-	// so that nothing can be said of what they should have heard last.
+	// Opened counts connections, Refused refused messages, which were sent again, and
+	// Away clients that had joined their rooms and were not in them at the end, so that
+	// their last entries can't be checked.
 	Opened, Refused, Away int
-	// Left is how many messages are still in the rooms of the bench.
+	// Left is the number of messages that are still in the rooms of the bench.
 	Left int
 	// Acknowledged are the times from the first sending of a message to its
-	// acknowledgement, Delivered those to each member that heard it live.
+	// acknowledgement, Delivered those to each member that received it as an event.
 	Acknowledged, Delivered Times
 }
 
 // Timings of a Bench.
 const (
-	// startSpread is the time over which the clients start, so that they are no
-	// storm; of a short bench it is one part in startPart.
+	// startSpread is the time over which the clients start, to avoid a flood; in a
+	// short bench it is one part in startPart.
 	startSpread = time.Second
 	startPart   = 20
-	// SettleWithin is how long the clients may take to have all acknowledged, and
-	// to hear it, after the last was said; settleSoon when somebody waits for an
-	// early end.
+	// SettleWithin is how long the clients may take to receive all acknowledgements and
+	// entries after the last message was sent; settleSoon is the same after an
+	// interrupt.
 	SettleWithin = 30 * time.Second
 	settleSoon   = 10 * time.Second
-	// A client looks for something to do this often within the mean time
-	// between two of its messages, within bounds.
+	// A client looks for something to do this often within the mean time between two of
+	// its messages, within bounds.
 	looks    = 20
 	tickMost = 50 * time.Millisecond
 )
 
-// benchWindow is how many messages of one client may be unacknowledged.
+// benchWindow bounds the unacknowledged messages of one client.
 const benchWindow = 4
 
-// Run carries the bench out. It ends by itself, and early when ctx is done, with
-// the result so far. The error is that of the first connection, or tells that
-// the logs can't be read.
+// Run runs the bench. When ctx is done it ends early, with the result so far. The error
+// is that of the first connection, or ErrNoLogs.
 func (b Bench) Run(ctx context.Context) (*Result, error) {
 	nodes := newNodeList(b.URL, b.Notice)
 	first, err := client.Dial(ctx, client.Options{URL: b.URL})
@@ -149,8 +148,8 @@ func (b Bench) Run(ctx context.Context) (*Result, error) {
 	return result, nil
 }
 
-// clean deletes what the clients said, unless a promise was broken: then it is left to be
-// looked at.
+// clean deletes the clients' messages, unless a promise was broken: then they stay for
+// inspection.
 func (b Bench) clean(ctx context.Context, fleet *Fleet, logs []check.Record, l protocol.Limits, result *Result) {
 	if result.Left = len(logs); result.Verdict == check.Broken || len(logs) == 0 {
 		return
@@ -167,13 +166,13 @@ func (b Bench) clean(ctx context.Context, fleet *Fleet, logs []check.Record, l p
 	result.Left = fleet.clean(bounded, logs)
 }
 
-// ErrNoLogs tells that there is no result because the logs were out of reach.
+// ErrNoLogs reports that there is no result because the logs could not be read.
 var ErrNoLogs = errors.New("what the rooms hold in the end can't be read")
 
-// errPending tells that it is too early to read the logs.
+// errPending reports that it is too early to read the logs.
 var errPending = errors.New("messages are not acknowledged yet")
 
-// start starts the clients, a little apart.
+// start starts the clients, spread over a short time.
 func (b Bench) start(ctx context.Context, fleet *Fleet, nodes *nodeList) {
 	var random [4]byte
 	_, _ = crand.Read(random[:]) // never fails (crypto/rand)
@@ -198,7 +197,7 @@ func (b Bench) start(ctx context.Context, fleet *Fleet, nodes *nodeList) {
 
 func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
 
-// pending is how many messages of all clients are not acknowledged.
+// pending returns the number of unacknowledged messages of all clients.
 func (f *Fleet) pending() int {
 	n := 0
 	for _, c := range f.Clients {

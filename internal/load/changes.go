@@ -11,11 +11,11 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// emojis are those that clients react with.
+// emojis are the emoji with which clients react.
 var emojis = []string{"👍", "🎉", "❤️"}
 
-// vary makes the message a change of one that the client knows, as often as
-// Config.Changes asks for, and now and then asks for the room's history.
+// vary turns the message into a change of a known one, with the probability
+// Config.Changes, and sometimes requests the room's history.
 func (c *Client) vary(m *message) {
 	random, p := c.cfg.Random, c.rooms[m.room]
 	if random.IntN(10) == 0 {
@@ -41,7 +41,7 @@ func (c *Client) vary(m *message) {
 	}
 }
 
-// note remembers a message as one that may be changed, and forgets what was deleted.
+// note records a message as a target of changes, or removes a deleted one.
 func (p *place) note(m client.Entry, user string) {
 	switch m.Kind {
 	case "":
@@ -57,7 +57,7 @@ func (p *place) note(m client.Entry, user string) {
 	p.mine = p.mine[max(0, len(p.mine)-maxTargets):]
 }
 
-// message takes an entry that came by itself.
+// message handles an entry that arrived as an event.
 func (c *Client) message(p *place, m client.Entry) {
 	p.last = m.ID
 	p.note(m, c.user.ID)
@@ -69,7 +69,7 @@ func (c *Client) message(p *place, m client.Entry) {
 	}
 }
 
-// history takes a page of a room's history.
+// history handles a page of a room's history.
 func (c *Client) history(h protocol.HistoryEvent, e client.Event) {
 	list := []check.Record{{Op: check.OpHistory, Room: h.Room, More: h.More, Count: len(h.Messages)}}
 	for _, raw := range h.Messages {
@@ -91,7 +91,7 @@ func entryRecord(m client.Entry) check.Record {
 	return r
 }
 
-// LogRecord is what a history tells of an entry that a log holds in the end.
+// LogRecord returns the record of an entry of the final log.
 func LogRecord(m client.Entry) check.Record {
 	r := entryRecord(m)
 	r.Op = check.OpLog
@@ -109,7 +109,7 @@ func shownRecord(m client.Entry) check.Record {
 	return r
 }
 
-// reactionText is how a history tells of a reaction.
+// reactionText returns the form of a reaction in a history.
 func reactionText(emoji string, on bool) string {
 	if on {
 		return emoji + " on"
@@ -117,7 +117,7 @@ func reactionText(emoji string, on bool) string {
 	return emoji + " off"
 }
 
-// seqOf is the seq of an id; 0 for what is none.
+// seqOf returns the seq of an id; 0 if the id is not valid.
 func seqOf(id string) int64 {
 	parsed, err := protocol.ParseID(id)
 	if err != nil {

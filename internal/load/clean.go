@@ -11,16 +11,15 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// cleanMargin is for what the network adds to the time that the limit of users' rates
-// makes deletions take; cleanSoon bounds it when somebody waits for an early end.
+// cleanMargin is added for the network to the time that deletions take by the rate
+// limit; cleanSoon bounds that time after an interrupt.
 const (
 	cleanMargin = 10 * time.Second
 	cleanSoon   = 5 * time.Second
 )
 
-// clean has the clients delete the messages that they said, which logs hold, so that no
-// rooms of a bench are left. It returns how many are still there when all is done, or
-// ctx is.
+// clean makes the clients delete their messages that are in the logs, so that no rooms
+// of a bench remain. It returns how many are left when it is done, or when ctx is.
 func (f *Fleet) clean(ctx context.Context, logs []check.Record) (left int) {
 	users := make(map[string]*Client)
 	for _, c := range f.Clients {
@@ -48,18 +47,19 @@ func (f *Fleet) clean(ctx context.Context, logs []check.Record) (left int) {
 	}
 }
 
-// remove has the client delete a message of its own. Nothing is written down any more.
+// remove schedules the deletion of a message of the client. Nothing is recorded any
+// more.
 func (c *Client) remove(room, id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended = true
-	c.count++ // never len(unwanted), which shrinks while deletions are sent
+	c.count++ // not len(unwanted), which shrinks while deletions are sent
 	c.unwanted = append(c.unwanted, &message{
 		room: room, kind: protocol.Delete, target: id, key: fmt.Sprintf("%s-delete-%d", c.cfg.Name, c.count),
 	})
 }
 
-// removing is how many deletions are not acknowledged yet.
+// removing returns the number of unacknowledged deletions.
 func (c *Client) removing() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +72,7 @@ func (c *Client) removing() int {
 	return n
 }
 
-// removeLocked sends deletions as fast as the node takes them of one user.
+// removeLocked sends deletions as fast as the node accepts them from one user.
 func (c *Client) removeLocked() {
 	if len(c.unwanted) == 0 {
 		return
@@ -95,10 +95,10 @@ func (c *Client) removeLocked() {
 }
 
 // pacePart is the part of a user's rate that is used, so that hardly any deletion is
-// refused: a node closes who is refused too often.
+// refused: a node closes connections that are refused too often.
 const pacePart = 0.9
 
-// cleanWithin is how long the deletion of what logs hold may take.
+// cleanWithin returns how long the deletion of the messages in the logs may take.
 func (b Bench) cleanWithin(logs []check.Record, limit float64) time.Duration {
 	most := 0
 	each := make(map[string]int)
@@ -112,6 +112,5 @@ func (b Bench) cleanWithin(logs []check.Record, limit float64) time.Duration {
 	return cleanMargin + 2*time.Duration(float64(most)/limit*float64(time.Second))
 }
 
-// maxCleanRate is how many deletions a second one client does at least, where its rate
-// is not limited.
+// maxCleanRate is the number of deletions a second of one client without a rate limit.
 const maxCleanRate = 20

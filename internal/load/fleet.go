@@ -17,7 +17,7 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// Fleet is many clients with one history.
+// Fleet is a number of clients with one history.
 type Fleet struct {
 	Clients []*Client
 	History *check.History
@@ -25,12 +25,12 @@ type Fleet struct {
 	rooms map[string]bool
 }
 
-// NewFleet begins a fleet without clients.
+// NewFleet returns a fleet without clients.
 func NewFleet() *Fleet {
 	return &Fleet{History: check.NewHistory(), rooms: make(map[string]bool)}
 }
 
-// Add starts another client of the fleet, with the fleet's history.
+// Add starts another client of the fleet.
 func (f *Fleet) Add(cfg Config) *Client {
 	cfg.History = f.History
 	for _, name := range cfg.Rooms {
@@ -41,12 +41,12 @@ func (f *Fleet) Add(cfg Config) *Client {
 	return c
 }
 
-// settleEvery is how often Finish looks.
+// settleEvery is the interval at which Finish checks the clients.
 const settleEvery = 20 * time.Millisecond
 
-// Finish lets the clients say nothing new, waits until each is content with
-// what the logs hold, or ctx is done, adds the logs to the history, and returns
-// it. A client that is not content by then is shown by the check.
+// Finish stops new messages, waits until each client has received all that the logs
+// hold, or until ctx is done, adds the logs to the history, and returns it. The check
+// finds clients that did not receive all.
 func (f *Fleet) Finish(ctx context.Context, rdb redis.UniversalClient, namespace string) ([]check.Record, error) {
 	logs, err := f.settle(ctx, func(ctx context.Context) ([]check.Record, map[string]string, error) {
 		return ReadLogs(ctx, rdb, namespace, f.rooms)
@@ -61,9 +61,9 @@ func (f *Fleet) Finish(ctx context.Context, rdb redis.UniversalClient, namespace
 	return f.History.Records(), nil
 }
 
-// settle lets the clients say nothing new, and waits until each is content with
-// what the logs hold, or ctx is done. read reads them, and the id of the newest
-// entry of each room.
+// settle stops new messages, and waits until each client has received all that the logs
+// hold, or until ctx is done. read returns the logs, and the id of the newest entry of
+// each room.
 func (f *Fleet) settle(ctx context.Context, read func(context.Context) ([]check.Record, map[string]string, error)) (logs []check.Record, err error) {
 	for _, c := range f.Clients {
 		c.Hush()
@@ -73,8 +73,8 @@ func (f *Fleet) settle(ctx context.Context, read func(context.Context) ([]check.
 		if err == nil {
 			logs = list
 		}
-		// What was acknowledged while the log was read may be in no view yet:
-		// so all must be content with what is read once they were.
+		// An entry that was acknowledged during the read may be missing in it, so the
+		// clients must be complete by a read that began after they were.
 		if err == nil && f.content(heads) {
 			if settled {
 				return logs, nil
@@ -109,12 +109,12 @@ func (f *Fleet) Close() {
 	}
 }
 
-// ReadLogs reads rooms' logs from Redis itself, past all nodes, and the id of
-// the newest entry of each. What is not one of the chat's entries is left out.
+// ReadLogs reads the logs of rooms directly from Redis, and the id of the newest entry
+// of each. Entries that chat did not write are left out.
 func ReadLogs(ctx context.Context, rdb redis.UniversalClient, namespace string, rooms map[string]bool) (list []check.Record, heads map[string]string, err error) {
 	heads = make(map[string]string)
 	for _, name := range slices.Sorted(maps.Keys(rooms)) {
-		// One transaction, so that the two fit together.
+		// One transaction, so that both streams are of the same moment.
 		pipe := rdb.TxPipeline()
 		streams := []*redis.XMessageSliceCmd{
 			pipe.XRange(ctx, redisbroker.LogKey(namespace, name), "-", "+"), pipe.XRange(ctx, redisbroker.ChangesKey(namespace, name), "-", "+"),
@@ -131,7 +131,7 @@ func ReadLogs(ctx context.Context, rdb redis.UniversalClient, namespace string, 
 	return list, heads, nil
 }
 
-// logRecords makes records of what streams hold, in the order of their entries.
+// logRecords converts entries of streams to records, in the order of the log.
 func logRecords(streams []*redis.XMessageSliceCmd) (list []check.Record) {
 	for _, stream := range streams {
 		for _, x := range stream.Val() {
@@ -147,8 +147,8 @@ func logRecords(streams []*redis.XMessageSliceCmd) (list []check.Record) {
 	return list
 }
 
-// Dialer connects to nodes at real addresses. urls gives those that may be
-// there now; each try goes to another one, the first at random.
+// Dialer returns a function that connects to nodes. urls returns those that may be
+// there; each try goes to the next one, beginning at a random one.
 func Dialer(random *rand.Rand, urls func() []string, timing client.Timing) func(context.Context, string, int) (Wire, error) {
 	start := 0
 	return func(ctx context.Context, token string, try int) (Wire, error) {

@@ -1,9 +1,9 @@
-// Package load is the clients that a chat is tried with: they talk, listen,
-// lose their connections, resume, change nodes, send again what was not
-// acknowledged, and write down all of it in a check.History.
+// Package load provides clients that test a cluster: they send and receive, lose their
+// connections, recover, change nodes, send unacknowledged messages again, and record
+// everything in a check.History.
 //
-// They trust the nodes on purpose: nothing is put in order, filtered or made
-// good on their side, so that whatever a node does wrong stands in the history.
+// They trust the nodes on purpose: they do not sort, filter or repair anything, so that
+// every fault of a node is in the history.
 package load
 
 import (
@@ -22,8 +22,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Wire is a connection that was welcomed; *client.Conn is one. Read is called
-// by one goroutine, the others by any; Close ends a Read under way.
+// Wire is a connection after its welcome, such as a *client.Conn. One goroutine calls
+// Read; the other methods are safe for concurrent use. Close ends a Read.
 type Wire interface {
 	// WriteRef sends a command with a ref, "" for none.
 	WriteRef(cmd protocol.ClientCommand, ref string) error
@@ -32,52 +32,50 @@ type Wire interface {
 	Welcome() protocol.WelcomeEvent
 }
 
-// Config is what a Client needs to know.
+// Config configures a Client.
 type Config struct {
-	// Name tells the clients of a history apart.
+	// Name identifies the client in the history.
 	Name string
-	// Rooms are those that it is in; it talks in each of them.
+	// Rooms are the rooms that it joins and writes in.
 	Rooms []string
-	// Dial connects to a node of its choice; try counts the tries in a row
-	// that failed.
+	// Dial connects to a node of its choice; try counts consecutive failures.
 	Dial func(ctx context.Context, token string, try int) (Wire, error)
-	// History takes what the client does and hears.
+	// History records what the client sends and receives.
 	History *check.History
-	// Random decides what the client does; nobody else may use it.
+	// Random decides what the client does; it must not be shared.
 	Random *rand.Rand
-	// Every is the mean time between two messages; 0 for one who only listens.
+	// Every is the mean time between two messages; 0 for none.
 	Every time.Duration
-	// Changes is the share of what it says that edits, deletes or reacts to messages,
-	// between 0 and 1; with it, the client looks at the rooms' histories too.
+	// Changes is the share of edits, deletions and reactions among the messages,
+	// between 0 and 1; with it, the client requests histories too.
 	Changes float64
-	// Window is how many of its messages may be unacknowledged; 0 means 1.
+	// Window bounds its unacknowledged messages; 0 means 1.
 	Window int
-	// Size is how many bytes its texts are longer at the most; 0 means 80.
+	// Size bounds the random length added to its texts, in bytes; 0 means 80.
 	Size int
-	// Tick is how often it looks for something to do, in the mean; 0 means 5 ms.
+	// Tick is the mean interval at which it looks for something to do; 0 means 5 ms.
 	Tick time.Duration
-	// Switch is the mean time after which it changes its node by itself; 0 for
-	// never.
+	// Switch is the mean time after which it changes its node by itself; 0 for never.
 	Switch time.Duration
 }
 
 // Timings of a client.
 const (
-	// tick is how often it looks for something to do, in the mean, unless it was
-	// told otherwise.
+	// tick is the default of Config.Tick.
 	tick = 5 * time.Millisecond
-	// retryAfter is the longest it waits before it repeats what was refused; after
+	// retryAfter bounds the random wait before a refused command is repeated; after
 	// quickRetries in a row it doubles with each further one, up to retryMost.
 	retryAfter   = 200 * time.Millisecond
 	retryMost    = 3 * time.Second
 	quickRetries = 10
-	// redialAfter is the longest it waits before it dials again.
+	// redialAfter bounds the random wait before the next connection.
 	redialAfter = 200 * time.Millisecond
-	// answerWithin is how long a node may leave a message unanswered.
+	// answerWithin is how long the client waits for an answer before it leaves the
+	// node.
 	answerWithin = 20 * time.Second
 )
 
-// Client is one user on one connection at a time.
+// Client is one user with one connection at a time.
 type Client struct {
 	cfg  Config
 	quit context.CancelFunc
@@ -89,47 +87,47 @@ type Client struct {
 	user     protocol.User
 	token    string
 	rooms    map[string]*place
-	pending  []*message // not acknowledged, in the order of their first sending
+	pending  []*message // unacknowledged, in the order in which they were first sent
 	count    int
 	silent   bool
 	ended    bool
-	entered  bool          // it was in a room
-	refusal  error         // of its newest join that was refused
-	unwanted []*message    // deletions that are to be sent
-	pace     *rate.Limiter // of these; nil for none
-	next     time.Time     // when it says something next
-	change   time.Time     // when it changes its node next
+	entered  bool          // it has joined a room
+	refusal  error         // of its newest refused join
+	unwanted []*message    // deletions to be sent
+	pace     *rate.Limiter // for these; nil for no limit
+	next     time.Time     // time of the next message
+	change   time.Time     // time of the next change of node
 }
 
-// place is what a client knows of a room.
+// place is the client's state of a room.
 type place struct {
 	joined bool
-	last   string    // the cursor: the newest entry that it has heard, "0-0" of an empty room, "" before the first join
-	again  time.Time // when a refused join is tried again; zero where none was
-	tries  int       // joins that were refused in a row
-	// upTo is the seq up to which entries belong to the last join that was no
-	// resumption; those that come after it are messages as they stand.
+	last   string    // the cursor: the newest entry received, "0-0" of an empty room, "" before the first join
+	again  time.Time // when a refused join is repeated; zero for never
+	tries  int       // consecutive refused joins
+	// upTo is the seq up to which entries belong to the last join that recovered
+	// nothing; events up to it are messages as they stand.
 	upTo  int64
 	heard []string // ids of messages to change, the newest maxTargets
-	mine  []string // those of its own
+	mine  []string // the client's own
 }
 
-// maxTargets bounds how many messages of a room a client may change.
+// maxTargets bounds the messages of a room that a client may change.
 const maxTargets = 30
 
-// message is one, or a change of one, that was not acknowledged yet.
+// message is an unacknowledged message or change.
 type message struct {
 	room, key, text string
 	kind, target    string // of a change
 	emoji           string
 	on              bool
-	conn            int // on which it was written last
+	conn            int // the connection on which it was last written
 	written         time.Time
-	again           time.Time // when it is written again; zero while an answer may come
-	tries           int       // times that it was refused
+	again           time.Time // when it is written again; zero while an answer may arrive
+	tries           int       // refusals so far
 }
 
-// Start begins a client, which goes on until Close.
+// Start starts a client, which runs until Close.
 func Start(cfg Config) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{cfg: cfg, quit: cancel, rooms: make(map[string]*place)}
@@ -141,15 +139,15 @@ func Start(cfg Config) *Client {
 	return c
 }
 
-// Hush lets the client say nothing new; what is not acknowledged it sends on.
+// Hush stops new messages; the client still sends unacknowledged ones again.
 func (c *Client) Hush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.silent = true
 }
 
-// Content reports whether all that it said is acknowledged, and it has heard
-// the newest entry of each room: heads are their ids.
+// Content reports whether all its messages are acknowledged and it has received the
+// newest entry of each room; heads are their ids.
 func (c *Client) Content(heads map[string]string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -161,24 +159,24 @@ func (c *Client) Content(heads map[string]string) bool {
 	return len(c.pending) == 0
 }
 
-// User is the id of the user that the client is; "" before its first welcome.
+// User returns the id of the client's user; "" before its first welcome.
 func (c *Client) User() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.user.ID
 }
 
-// Rooms are those that it is in, or comes back to.
+// Rooms returns the client's rooms.
 func (c *Client) Rooms() []string { return c.cfg.Rooms }
 
-// Pending is how many of its messages are not acknowledged.
+// Pending returns the number of its unacknowledged messages.
 func (c *Client) Pending() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.pending)
 }
 
-// In reports whether it is in all of its rooms.
+// In reports whether it has joined all of its rooms.
 func (c *Client) In() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,24 +188,25 @@ func (c *Client) In() bool {
 	return true
 }
 
-// Entered reports whether it ever was in one of its rooms.
+// Entered reports whether it has ever joined one of its rooms.
 func (c *Client) Entered() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.entered
 }
 
-// Refusal is why its newest join that was refused was; nil where none was.
+// Refusal returns the error of its newest refused join; nil if there was none.
 func (c *Client) Refusal() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.refusal
 }
 
-// beginning is the cursor before a room's first entry; it is the head of an empty one.
+// beginning is the cursor before the first entry of a room, and the head of an empty
+// one.
 const beginning = "0-0"
 
-// State says in words how far the client is, for tests that wait in vain.
+// State describes the state of the client, for tests that wait in vain.
 func (c *Client) State() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,8 +218,8 @@ func (c *Client) State() string {
 	return s.String()
 }
 
-// End writes down that the client has all that there is, as Content must have
-// said. What it hears later is not written down.
+// End records that the client has received everything, as Content must have reported.
+// Nothing is recorded after it.
 func (c *Client) End() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -242,7 +241,7 @@ func (c *Client) Close() {
 	c.all.Wait()
 }
 
-// Cut ends the connection as if the network had; the client comes back.
+// Cut ends the connection as the network might; the client reconnects.
 func (c *Client) Cut() {
 	c.mu.Lock()
 	wire := c.wire
@@ -252,7 +251,7 @@ func (c *Client) Cut() {
 	}
 }
 
-// record writes records down as this client's; mu is held.
+// record adds records of this client to the history; mu is held.
 func (c *Client) record(list ...check.Record) {
 	if c.ended {
 		return
@@ -263,7 +262,7 @@ func (c *Client) record(list ...check.Record) {
 	c.cfg.History.Add(list...)
 }
 
-// listen connects, and reads what comes, again and again.
+// listen connects and reads events, again and again.
 func (c *Client) listen(ctx context.Context) {
 	for try := 0; ctx.Err() == nil; try++ {
 		c.mu.Lock()
@@ -334,7 +333,7 @@ func (c *Client) lost() {
 	c.record(check.Record{Op: check.OpLost})
 }
 
-// hear takes what a node said.
+// hear handles an event.
 func (c *Client) hear(e client.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -377,7 +376,7 @@ func (c *Client) hear(e client.Event) {
 func (c *Client) joined(j protocol.JoinedEvent, e client.Event) {
 	p := c.rooms[j.Room]
 	var ref struct{ Ref string }
-	_ = json.Unmarshal(e.Raw, &ref) // what the join went out with as after
+	_ = json.Unmarshal(e.Raw, &ref) // the after of the join
 	list := []check.Record{{
 		Op: check.OpJoined, Room: j.Room, After: ref.Ref, Head: j.Head, Recovered: j.Recovered, Count: len(j.Messages), More: j.More,
 	}}
@@ -388,7 +387,7 @@ func (c *Client) joined(j protocol.JoinedEvent, e client.Event) {
 	for _, raw := range j.Messages {
 		var m client.Entry
 		if err := json.Unmarshal(raw, &m); err != nil {
-			continue // as a message that is missing
+			continue // the check will find it missing
 		}
 		p.last = m.ID
 		p.note(m, c.user.ID)
@@ -399,7 +398,7 @@ func (c *Client) joined(j protocol.JoinedEvent, e client.Event) {
 		}
 	}
 	if !j.More {
-		p.last = j.Head // which may be a change that messages as they stand contain
+		p.last = j.Head // which may be the id of a change that the messages include
 	}
 	p.joined, p.tries, c.entered = true, 0, true
 	c.record(list...)

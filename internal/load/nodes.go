@@ -19,15 +19,15 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Bounds of what nodes may make a bench do and keep.
+// Limits on the work and memory that nodes can cause.
 const (
 	maxNodes = 200
 	maxPage  = 64 << 20
-	// pageWithin is how long a node may take to answer for a page of a log.
+	// pageWithin is how long a node may take to answer with a page of a log.
 	pageWithin = 10 * time.Second
 )
 
-// nodeList is the nodes of a cluster, as these tell.
+// nodeList holds the nodes of a cluster, as they announce them.
 type nodeList struct {
 	first  string // the address that was given
 	notice func(string)
@@ -35,19 +35,19 @@ type nodeList struct {
 
 	mu    sync.Mutex // guards the fields below
 	list  []string
-	told  map[string]bool // what was told of addresses that can't be reached
-	why   error           // the newest failure of a client that was never welcomed
+	told  map[string]bool // errors already reported, by their text
+	why   error           // the newest error of a client that was never welcomed
 	turns int
 }
 
 func newNodeList(first string, notice func(string)) *nodeList {
 	n := &nodeList{first: first, notice: notice, told: make(map[string]bool)}
 	n.http.Timeout = pageWithin
-	n.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // nodes send none
+	n.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // nodes do not redirect
 	return n
 }
 
-// learn takes what a node said of the others.
+// learn takes the list of nodes that a node announces.
 func (n *nodeList) learn(nodes []protocol.Node) {
 	list := client.Candidates(n.first, nodes)
 	if len(list) == 0 {
@@ -58,7 +58,7 @@ func (n *nodeList) learn(nodes []protocol.Node) {
 	n.list = list[:min(len(list), maxNodes)]
 }
 
-// urls are the addresses of the nodes, or the one that was given.
+// urls returns the addresses of the nodes, or the one that was given.
 func (n *nodeList) urls() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -68,7 +68,7 @@ func (n *nodeList) urls() []string {
 	return n.list
 }
 
-// failed tells once of each address that can't be reached, and why.
+// failed reports each address that can't be reached once, with the reason.
 func (n *nodeList) failed(err error) {
 	var absent *client.UnreachableError
 	if n.notice == nil || !errors.As(err, &absent) {
@@ -82,7 +82,7 @@ func (n *nodeList) failed(err error) {
 	}
 }
 
-// keptOut notes why a client that was never welcomed is not.
+// keptOut records why a client that was never welcomed failed to connect.
 func (n *nodeList) keptOut(err error, welcomed bool) {
 	if welcomed {
 		return
@@ -92,14 +92,14 @@ func (n *nodeList) keptOut(err error, welcomed bool) {
 	n.why = err
 }
 
-// whyOutside is the newest of these reasons; nil where there is none.
+// whyOutside returns the newest of these reasons; nil if there is none.
 func (n *nodeList) whyOutside() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.why
 }
 
-// dialer connects one client to the nodes, each try to another.
+// dialer returns a function that connects one client, each try to another node.
 func (n *nodeList) dialer() func(context.Context, string, int) (Wire, error) {
 	dial := Dialer(newRandom(), n.urls, client.Timing{})
 	welcomed := false
@@ -118,13 +118,13 @@ func (n *nodeList) dialer() func(context.Context, string, int) (Wire, error) {
 	}
 }
 
-// learning is a wire that hears of changes of the cluster.
+// learning is a Wire that also learns of changes of the cluster.
 type learning struct {
 	Wire
 	nodes *nodeList
 }
 
-// Read returns what comes next (Wire).
+// Read returns the next event (Wire).
 func (l *learning) Read() (client.Event, error) {
 	e, err := l.Wire.Read()
 	if err == nil && e.Type == "nodes" {
@@ -136,9 +136,9 @@ func (l *learning) Read() (client.Event, error) {
 	return e, err
 }
 
-// readLogs reads the logs of rooms page by page, and the id of the newest entry
-// of each. most bounds how many entries there may be in all: more than were
-// sent there can't.
+// readLogs reads the logs of rooms page by page, and the id of the newest entry of
+// each. most bounds the entries of all: a node that serves more than were sent is at
+// fault.
 func (n *nodeList) readLogs(ctx context.Context, rooms map[string]bool, most int) (list []check.Record, heads map[string]string, err error) {
 	heads = make(map[string]string)
 	for room := range rooms {

@@ -7,7 +7,7 @@ import (
 	"example.com/chat/internal/check"
 )
 
-// Times are how long many things of a kind took.
+// Times are durations of one kind.
 type Times struct {
 	Count         int
 	P50, P99, Max time.Duration
@@ -22,7 +22,7 @@ func timesOf(list []time.Duration) Times {
 	return Times{Count: len(list), P50: list[len(list)/2], P99: list[len(list)*99/100], Max: list[len(list)-1]}
 }
 
-// judge checks a history, and takes from it what the result tells.
+// judge checks a history, and fills in the fields of the result that come from it.
 func (r *Result) judge(list []check.Record) {
 	r.Records = list
 	r.Report, r.Verdict = check.Judge(list)
@@ -32,7 +32,7 @@ func (r *Result) judge(list []check.Record) {
 		began              = make(map[key]int64)
 		acked              = make(map[key]bool)
 		opened             = make(map[string]int)
-		due                = make(map[place]int) // messages that come with a join, not live
+		due                = make(map[place]int) // messages that came with a join, not as events
 		acks, heard        []time.Duration
 		firstSend, lastAck int64
 	)

@@ -14,12 +14,12 @@ import (
 
 	"example.com/chat/internal/admission"
 	"example.com/chat/internal/conn"
+	"example.com/chat/internal/histogram"
 	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
 	"example.com/chat/internal/socketio"
-	"example.com/chat/internal/tally"
 )
 
 // maxScrapes bounds the scrapes that are answered at a time, each within
@@ -100,13 +100,13 @@ var metrics = []metric{
 
 	{counter, "catch_ups_total", "Catch-ups: reads of a room's log that found entries which did not arrive on the live channel.", "", func(c *Counts) int64 { return c.Room.CaughtUp }},
 	{counter, "catch_up_entries_total", "Entries that did not arrive on the live channel and were read from a room's log.", "", func(c *Counts) int64 { return c.Room.Missed }},
-	{counter, "log_gaps_total", "Gaps in the live channel: entries that arrived before one of their predecessors.", "", func(c *Counts) int64 { return c.Room.Holes }},
+	{counter, "log_gaps_total", "Gaps in the live channel: entries that arrived before one of their predecessors.", "", func(c *Counts) int64 { return c.Room.LogGaps }},
 	{counter, "room_resets_total", "Rooms reset because their log was wiped, rolled back, or trimmed past the head.", "", func(c *Counts) int64 { return c.Room.Resets }},
-	{counter, "member_resets_total", "Reset events sent to members.", "", func(c *Counts) int64 { return c.Room.ResetsTold }},
+	{counter, "member_resets_total", "Reset events sent to members.", "", func(c *Counts) int64 { return c.Room.ResetsSent }},
 	{counter, "duplicate_sends_total", "Sends acknowledged as duplicates because their key had been accepted before.", "", func(c *Counts) int64 { return c.Room.Duplicates }},
 	{counter, "joins_recovered_total", "Joins that recovered every entry after the client's cursor.", "source=memory", func(c *Counts) int64 { return c.Room.FromMemory }},
 	{counter, "joins_recovered_total", "Joins that recovered every entry after the client's cursor.", "source=log", func(c *Counts) int64 { return c.Room.FromLog }},
-	{counter, "joins_not_recovered_total", "Joins whose cursor could not be recovered from (recovered: false).", "", func(c *Counts) int64 { return c.Room.Gaps }},
+	{counter, "joins_not_recovered_total", "Joins whose cursor could not be recovered from (recovered: false).", "", func(c *Counts) int64 { return c.Room.NotRecovered }},
 	{counter, "subscription_reconnects_total", "Subscriptions to Redis that were reopened, by reason: a missing probe or an error.", "reason=probe", func(c *Counts) int64 { return c.Broker.Silent }},
 	{counter, "subscription_reconnects_total", "Subscriptions to Redis that were reopened, by reason: a missing probe or an error.", "reason=error", func(c *Counts) int64 { return c.Broker.Remade }},
 	{counter, "leases_lost_total", "Leases of this node that expired before they were renewed.", "", func(c *Counts) int64 { return c.Broker.LeasesLost }},
@@ -179,14 +179,14 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	for kind, count := range n.Broker.Failed {
 		to <- prometheus.MustNewConstMetric(failedDesc, counter, float64(count), kind)
 	}
-	to <- histogram(appendDesc, n.Broker.Appends)
-	to <- histogram(tripDesc, n.Broker.Probes)
+	to <- histogramMetric(appendDesc, n.Broker.Appends)
+	to <- histogramMetric(tripDesc, n.Broker.Probes)
 	if n.Probe.Heard {
 		to <- prometheus.MustNewConstMetric(probeDesc, gauge, n.Probe.Age.Seconds())
 	}
 }
 
-func histogram(d *prometheus.Desc, s tally.Snapshot) prometheus.Metric {
+func histogramMetric(d *prometheus.Desc, s histogram.Snapshot) prometheus.Metric {
 	buckets := make(map[float64]uint64, len(s.UpTo))
 	for bound, n := range s.UpTo {
 		buckets[bound.Seconds()] = n

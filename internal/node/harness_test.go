@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"fmt"
 	"log/slog"
 	"os"
 	"testing"
@@ -45,17 +44,6 @@ func startNodeLogging(t *testing.T, redisURL string, log *slog.Logger, args ...s
 func startProgram(t *testing.T, env []string, args ...string) *chattest.Process {
 	t.Helper()
 	return chattest.Start(t, chattest.Command{Path: chattest.Build(t), Args: args, Env: env})
-}
-
-// startNodes starts n nodes as processes of their own, joined by the Redis.
-func startNodes(t *testing.T, n int, redisURL string, args ...string) []*chattest.Process {
-	t.Helper()
-	var list []*chattest.Process
-	for i := range n {
-		list = append(list, startProgram(t, []string{"CHAT_REDIS=" + redisURL},
-			append([]string{"--addr=127.0.0.1:0", "--node-id=" + fmt.Sprintf("n%d", i+1)}, args...)...))
-	}
-	return list
 }
 
 // eachRedis runs a test on the embedded broker and on a real redis-server.

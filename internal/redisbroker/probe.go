@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"example.com/chat/internal/tally"
+	"example.com/chat/internal/histogram"
 )
 
 // probesKept is how many probes may be under way, or lost, before the oldest is
@@ -56,8 +56,8 @@ func (p Probe) worse(q Probe) bool {
 // second node that was given the same id by mistake prove nothing about this.
 type pulse struct {
 	nonce string
-	trips *tally.Histogram // what the probes took
-	name  string           // for messages; "" for the one that is always there
+	trips *histogram.Histogram // what the probes took
+	name  string               // for messages; "" for the one that is always there
 	// grace is how long it may take to be subscribed at first, where that may
 	// begin at any time.
 	grace time.Duration
@@ -75,7 +75,7 @@ type pulse struct {
 	largeDue   time.Time // when the first was sent that has not come back; zero for none
 }
 
-func newPulse(trips *tally.Histogram) *pulse {
+func newPulse(trips *histogram.Histogram) *pulse {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
 	return &pulse{nonce: hex.EncodeToString(random[:]), trips: trips}

@@ -7,12 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"example.com/chat/internal/tally"
+	"example.com/chat/internal/histogram"
 )
 
 func TestAProbeIsMeasuredByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPulse(new(tally.Histogram))
+		p := newPulse(new(histogram.Histogram))
 		p.confirmed()
 		if got := p.probe(); got != (Probe{}) {
 			t.Errorf("before the first: %+v", got)
@@ -32,7 +32,7 @@ func TestAProbeIsMeasuredByItself(t *testing.T) {
 		time.Sleep(40 * time.Millisecond)
 		for what, payload := range map[string]string{
 			"one that comes twice":    second,
-			"another node's":          newPulse(new(tally.Histogram)).send(),
+			"another node's":          newPulse(new(histogram.Histogram)).send(),
 			"one that was never sent": p.nonce + ".3",
 			"number nought":           p.nonce + ".0",
 			"no number":               p.nonce + ".x",
@@ -56,7 +56,7 @@ func TestAProbeIsMeasuredByItself(t *testing.T) {
 
 func TestASubscriptionIsSilentWithoutItsProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPulse(new(tally.Histogram))
+		p := newPulse(new(histogram.Histogram))
 		if err := p.reason(); !errors.Is(err, errNotSubscribed) {
 			t.Errorf("before it is confirmed: %v", err)
 		}
@@ -85,7 +85,7 @@ func TestASubscriptionIsSilentWithoutItsProbe(t *testing.T) {
 func TestHealthIsThatOfTheWorstSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h health
-		pulses := []*pulse{newPulse(new(tally.Histogram)), newPulse(new(tally.Histogram)), newPulse(new(tally.Histogram))}
+		pulses := []*pulse{newPulse(new(histogram.Histogram)), newPulse(new(histogram.Histogram)), newPulse(new(histogram.Histogram))}
 		for _, p := range pulses {
 			h.watch(p)
 			p.confirmed()
@@ -114,7 +114,7 @@ func TestHealthIsThatOfTheWorstSubscription(t *testing.T) {
 // 1,000 bytes passed, and so no message.
 func TestALargeProbeComesBackNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPulse(new(tally.Histogram))
+		p := newPulse(new(histogram.Histogram))
 		p.confirmed()
 		large, bytes := 0, 0
 		for range 30 { // seconds

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.com/chat/internal/tally"
+	"example.com/chat/internal/histogram"
 )
 
 // Stats are what a Broker counted since its start. None of it names a room or a
@@ -13,7 +13,7 @@ type Stats struct {
 	// Batches counts the calls of Append that were answered, Entries what they
 	// put into logs. Appends are the times that they took.
 	Batches, Entries int64
-	Appends          tally.Snapshot
+	Appends          histogram.Snapshot
 	// Failed counts the calls of Append that failed, by the kinds of Kinds.
 	Failed map[string]int64
 	// Remade counts the subscriptions that had to be made anew because their
@@ -25,18 +25,18 @@ type Stats struct {
 	// that it is read.
 	Skipped int64
 	// Probes are the round trips of the node's own probe.
-	Probes tally.Snapshot
+	Probes histogram.Snapshot
 }
 
 // counts is what Stats is made of.
 type counts struct {
 	batches, entries atomic.Int64
-	appends          tally.Histogram
+	appends          histogram.Histogram
 	failed           [len(kinds)]atomic.Int64
 	remade, silent   atomic.Int64
 	leasesLost       atomic.Int64
 	skipped          atomic.Int64
-	probes           tally.Histogram
+	probes           histogram.Histogram
 }
 
 // Stats returns the counts so far.

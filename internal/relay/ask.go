@@ -15,35 +15,34 @@ import (
 	"time"
 )
 
-// How long the parts of a request to another node may take. A poll waits for a long
-// time, rightly: so its owner says at once (102 Processing) that it has it, and
-// what happens to the connection later is TCP's to notice.
+// Timeouts of the parts of a request to another node. A poll may wait for a long time,
+// so its owner confirms at once (102 Processing) that it has it; TCP detects when the
+// connection dies after that.
 const (
 	dialWithin = 2 * time.Second
-	// acceptWithin is how long an owner may take to say that it has a request, the
-	// dialing included.
+	// acceptWithin bounds the time until the owner's confirmation, dialing included.
 	acceptWithin = 3 * time.Second
-	// postWithin is how long it may take then to answer a POST, and bodyWithin how
-	// long the answer's body may take, and that of the request to come.
+	// postWithin bounds the time from there to the answer to a POST, and bodyWithin the
+	// time for the body of the answer, and for that of the request.
 	postWithin = 10 * time.Second
 	bodyWithin = 10 * time.Second
-	// deadAfter is how long the other side's machine may leave what it was sent
-	// unconfirmed, and probes are sent when a connection is quiet for probeAfter.
+	// deadAfter is how long the other machine may leave sent bytes unacknowledged;
+	// probes are sent when a connection is quiet for probeAfter.
 	deadAfter  = 5 * time.Second
 	probeAfter = 5 * time.Second
 	probeEvery = 2 * time.Second
 	probeCount = 3
 )
 
-// Errors of an owner that does not do its part.
+// Errors of an owner that does not answer as it should.
 var (
 	errRefused     = errors.New("another node is at this address: see --peer-addr")
 	errNotAccepted = fmt.Errorf("the node did not take the request within %s", acceptWithin)
 	errNoAnswer    = errors.New("the node took the request and did not answer in time")
 )
 
-// dialer makes connections to other nodes, which are given up soon when the other
-// machine is gone.
+// dialer makes connections to other nodes, which end soon when the other machine is
+// gone.
 var dialer = net.Dialer{
 	Timeout:         dialWithin,
 	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: probeAfter, Interval: probeEvery, Count: probeCount},
@@ -53,8 +52,8 @@ var dialer = net.Dialer{
 // asker sends requests to their owners (http.RoundTripper).
 type asker struct{ *Relay }
 
-// RoundTrip sends a request, and once more where the connection was one that had
-// rested, or broke: the owner knows by the number of the first that it is the same.
+// RoundTrip sends a request, and once more if the connection had rested or broke: the
+// owner recognises the repeat by the number of the first try.
 func (a asker) RoundTrip(out *http.Request) (*http.Response, error) {
 	f, _ := out.Context().Value(forwardKey{}).(*forward)
 	s := seal{from: a.cfg.Tag, number: a.count.Add(1), client: f.client, scheme: f.scheme}
@@ -64,22 +63,21 @@ func (a asker) RoundTrip(out *http.Request) (*http.Response, error) {
 	if err == nil || out.Context().Err() != nil || !f.whole || isDial(err) || late && !reused {
 		return answer, err
 	}
-	a.transport.CloseIdleConnections() // the others are of the same age
+	a.transport.CloseIdleConnections() // the other connections are of the same age
 	s.first, s.number = s.number, a.count.Add(1)
 	answer, _, err = a.try(out, f, s)
 	return answer, err
 }
 
-// isDial reports whether a node could not even be reached.
+// isDial reports whether a node could not be dialed.
 func isDial(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// try sends a request once. reused tells that it went over a connection that had
-// been used before.
+// try sends a request once. reused reports that the connection had been used before.
 func (a asker) try(out *http.Request, f *forward, s seal) (answer *http.Response, reused bool, err error) {
-	// A context of its own: ReverseProxy's would pass 102 on to the client.
+	// A context of its own: ReverseProxy's would relay 102 to the client.
 	ctx, cancel := context.WithCancelCause(context.Background())
 	stop := context.AfterFunc(out.Context(), func() { cancel(context.Cause(out.Context())) })
 	longest := a.cfg.Longest
@@ -108,8 +106,8 @@ func (a asker) try(out *http.Request, f *forward, s seal) (answer *http.Response
 	})
 	r := out.Clone(ctx)
 	r.Header.Set(sealHeader, s.text(a.key, f.tag, r, r.URL.RequestURI()))
-	// A body that net/http can't have again keeps it from repeating the request
-	// under the same number.
+	// A body that net/http can't read again keeps it from repeating the request under
+	// the same number.
 	r.Body = io.NopCloser(f.body())
 	answer, err = a.transport.RoundTrip(r)
 	if err != nil {
@@ -124,7 +122,7 @@ func (a asker) try(out *http.Request, f *forward, s seal) (answer *http.Response
 	return answer, used.Load(), nil
 }
 
-// body ends what watches over an answer when that has been read.
+// body stops the timers of an answer when its body has been read.
 type body struct {
 	io.ReadCloser
 	end func()
@@ -136,9 +134,9 @@ func (b *body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// load reads the request's body as far as it may be kept, so that it can be sent
-// twice; whole is false where it is larger: then it goes on as it comes, once. On
-// an error the client has not sent it whole.
+// load reads the request's body up to the limit, so that it can be sent twice. whole is
+// false if it is larger; then it is streamed, once. On an error the client did not send
+// it completely.
 func (f *forward) load(w http.ResponseWriter, r *http.Request, most int64) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		f.whole, f.body = true, func() io.Reader { return http.NoBody }

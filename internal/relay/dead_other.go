@@ -2,5 +2,5 @@
 
 package relay
 
-// setDeadAfter can't be done on this system: probes alone find a dead machine.
+// setDeadAfter does nothing on this system: only probes detect a dead machine.
 func setDeadAfter(uintptr) {}

@@ -1,10 +1,10 @@
-// Package relay lets the nodes of a cluster pass requests on to each other: one
-// that reached a node, but belongs to a session which another holds, goes to its
-// owner, and the answer back, be it a poll's or a whole WebSocket.
+// Package relay forwards requests between the nodes of a cluster: a request that
+// reached one node, but belongs to a session of another, goes to that owner, and the
+// answer back. It relays polls and whole WebSockets.
 //
-// What is passed on is sealed with a key that only the cluster's nodes have, and
-// is taken once: by the owner, which never passes it on again. The owner may
-// therefore believe what it says of the client.
+// A relayed request is sealed with a key that only the nodes of the cluster have. The
+// owner accepts it once, and never relays it again; so it can trust what the seal says
+// about the client.
 package relay
 
 import (
@@ -30,44 +30,44 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Config says who a node is, and how it finds the others.
+// Config identifies a node, and says how it finds the others.
 type Config struct {
-	// Tag is the node's in the ids of its sessions; see NewTag.
+	// Tag is the node's tag in the ids of its sessions; see NewTag.
 	Tag string
-	// Secret is what the nodes share.
+	// Secret is the secret that the nodes share.
 	Secret []byte
 	// Find returns the address of the live node with a tag.
 	Find func(tag string) (addr string, ok bool)
-	// Longest is how long the owner may take to answer a poll that it has taken.
+	// Longest is how long the owner may take to answer a poll that it has accepted.
 	Longest time.Duration
-	// MaxBody is the largest body that is kept to be sent again.
+	// MaxBody is the largest body that is buffered to be sent again.
 	MaxBody int64
-	// Path is where nodes take what is passed on, and LetGoPath where they are
-	// told to let a poll go, whose session is in "sid".
+	// Path is the route for relayed requests, and LetGoPath the route for requests to
+	// answer a poll at once, whose session is in "sid".
 	Path, LetGoPath string
-	// Log takes what an operator should know.
+	// Log gets messages for the operator.
 	Log *slog.Logger
 }
 
 // RestWithin is how long a connection to another node may rest between two requests.
-// Servers must keep it longer, so that none is used in the moment of its end.
+// Servers must keep idle connections longer, so that none is used as it ends.
 const RestWithin = 30 * time.Second
 
-// Timings and sizes of the connections to other nodes.
+// Timeouts and sizes of the connections to other nodes.
 const (
 	restMost = 64 // for each node
-	// letGoWithin bounds how long owners are asked to let polls go.
+	// letGoWithin bounds the time for asking owners to answer their polls.
 	letGoWithin = time.Second
 	copyBytes   = 8 << 10
 )
 
-// Relay is one node's side of it.
+// Relay is the relay of one node.
 type Relay struct {
 	cfg       Config
 	key       []byte
 	transport *http.Transport
 	proxy     *httputil.ReverseProxy
-	count     atomic.Uint64 // numbers what is passed on
+	count     atomic.Uint64 // numbers the relayed requests
 
 	passed, failed, refused atomic.Int64
 
@@ -77,51 +77,51 @@ type Relay struct {
 	closed bool
 	open   map[*forward]struct{}
 	ended  sync.WaitGroup
-	warned time.Time // when a failure was logged last
+	warned time.Time // when a failure was last logged
 	silent int       // failures since then
 }
 
-// Stats are what a Relay counted.
+// Stats are the counts of a Relay.
 type Stats struct {
-	// Open are the requests that are being passed on now, Passed all of them so
-	// far, and Failed those that their owner did not answer.
+	// Open is the number of requests in flight, Passed that of all relayed so far, and
+	// Failed that of those without an answer of their owner.
 	Open           int
 	Passed, Failed int64
-	// Refused came to this node without the seal.
+	// Refused counts requests that arrived without a valid seal.
 	Refused int64
 }
 
-// forward is one request on its way to its owner.
+// forward is one request to its owner.
 type forward struct {
 	tag, addr string
-	sid       string // of a poll, "" for anything else
+	sid       string // of a poll; "" for other requests
 	client    string // as in http.Request.RemoteAddr
-	scheme    string // by which the client came
+	scheme    string // of the client's URL
 	upgrade   bool
 	cancel    context.CancelFunc
-	body      func() io.Reader // of the request; as often as it takes where it is whole
+	body      func() io.Reader // of the request; callable repeatedly if it is buffered
 	whole     bool
-	err       error // why nothing was answered
+	err       error // why there was no answer
 }
 
-// forwardKey is the context's for a forward.
+// forwardKey is the context key of a forward.
 type forwardKey struct{}
 
-// tagBytes is enough that no two nodes of a cluster ever have one tag.
+// tagBytes is enough to make tags unique.
 const tagBytes = 9
 
-// sealRefused stands in the answer to a request whose seal does not hold: who
-// passed it on takes it for no answer, as of a node that is gone.
+// sealRefused is the body of the answer to an invalid seal. The relaying node treats it
+// like no answer, as from a node that is gone.
 const sealRefused = "refused"
 
-// NewTag makes the tag of a node that starts. It says nothing about the node.
+// NewTag returns a random tag for a node that starts.
 func NewTag() string {
 	var b [tagBytes]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// New makes a Relay; Close ends it.
+// New returns a Relay; Close ends it.
 func New(cfg Config) (*Relay, error) {
 	key, err := hkdf.Key(sha256.New, cfg.Secret, nil, "chat: requests between nodes", sha256.Size)
 	if err != nil {
@@ -143,7 +143,7 @@ func New(cfg Config) (*Relay, error) {
 		},
 		ModifyResponse: func(answer *http.Response) error {
 			if answer.Header.Get(sealHeader) == sealRefused {
-				return errRefused // a node that started anew at the owner's address
+				return errRefused // another node started at the owner's address
 			}
 			return nil
 		},
@@ -153,11 +153,11 @@ func New(cfg Config) (*Relay, error) {
 	return p, nil
 }
 
-// Forward passes a request on to the node with the tag, and its answer back. Its
-// RemoteAddr, Host and URL.Scheme are the client's, and arrive as such. It returns
-// false where there is no such node any more: then nothing was written.
-// Where there is one that does not answer, or can't be reached, the client gets 503,
-// since its session may live.
+// Forward relays a request to the node with the tag, and its answer back. RemoteAddr,
+// Host and URL.Scheme are the client's, and the owner sees them. It returns false if
+// there is no such node any more; then it has written nothing. If the node is there but
+// does not answer, or can't be reached, the client gets 503, since its session may be
+// alive.
 func (p *Relay) Forward(tag string, w http.ResponseWriter, r *http.Request) bool {
 	addr, ok := p.cfg.Find(tag)
 	if !ok {
@@ -180,7 +180,7 @@ func (p *Relay) Forward(tag string, w http.ResponseWriter, r *http.Request) bool
 	return p.forward(f, w, r)
 }
 
-// forward passes on a request that is answered and done.
+// forward relays a request with one answer.
 func (p *Relay) forward(f *forward, w http.ResponseWriter, r *http.Request) bool {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -192,7 +192,7 @@ func (p *Relay) forward(f *forward, w http.ResponseWriter, r *http.Request) bool
 		return false
 	}
 	defer p.end(f)
-	if f.load(w, r, p.cfg.MaxBody) != nil { // the client broke it off
+	if f.load(w, r, p.cfg.MaxBody) != nil { // the client broke off
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusBadRequest)
 		return true
@@ -206,7 +206,7 @@ func (p *Relay) forward(f *forward, w http.ResponseWriter, r *http.Request) bool
 	return p.outcome(w, r, f, f.err)
 }
 
-// outcome sees to a request whose owner did not answer.
+// outcome handles a request without an answer of its owner.
 func (p *Relay) outcome(w http.ResponseWriter, r *http.Request, f *forward, err error) bool {
 	if err == nil || r.Context().Err() != nil {
 		return true
@@ -214,7 +214,7 @@ func (p *Relay) outcome(w http.ResponseWriter, r *http.Request, f *forward, err 
 	p.failed.Add(1)
 	p.warn(f, err)
 	if errors.Is(err, errRefused) || errors.Is(err, syscall.ECONNREFUSED) {
-		return false // nobody is there who could hold the session
+		return false // no node is there that could own the session
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -228,7 +228,7 @@ func (p *Relay) outcome(w http.ResponseWriter, r *http.Request, f *forward, err 
 // warnEvery is how often a failure is logged.
 const warnEvery = time.Minute
 
-// warn logs that a request could not be passed on, once a minute.
+// warn logs that a request could not be relayed, at most once a minute.
 func (p *Relay) warn(f *forward, err error) {
 	p.mu.Lock()
 	more, now := p.silent, time.Now()
@@ -250,7 +250,7 @@ func (p *Relay) rewrite(r *httputil.ProxyRequest) {
 	p.address(r.Out, f, r.In)
 }
 
-// address addresses what came in to its owner.
+// address sets the owner's URL and the seal of a request.
 func (p *Relay) address(out *http.Request, f *forward, in *http.Request) {
 	out.URL.Scheme, out.URL.Host = "http", f.addr
 	out.URL.Path, out.URL.RawPath = p.cfg.Path, ""
@@ -275,22 +275,22 @@ func (p *Relay) end(f *forward) {
 	p.ended.Done()
 }
 
-// identityKey is the context's for what Identity returns.
+// identityKey is the context key of the value that Identity returns.
 type identityKey struct{}
 
-// identity is by what a request is known that was passed on.
+// identity identifies a relayed request.
 type identity struct{ from, number string }
 
-// Identity tells which node passed a request on that Take has taken, and what tells
-// it from all others of that node, however often it is sent; "" for others.
+// Identity returns which node relayed a request that Take accepted, and a number that
+// is unique among that node's requests and the same for repeats; "" for other requests.
 func Identity(r *http.Request) (from, number string) {
 	id, _ := r.Context().Value(identityKey{}).(identity)
 	return id.from, id.number
 }
 
-// Take wraps what serves the requests that other nodes pass on to this one. Any
-// other request is refused with 403; those that are passed on come as from their
-// client. The node that passes one on is told at once that it was taken, by 102.
+// Take wraps the handler of requests that other nodes relay to this one. Others are
+// refused with 403. The handler sees the client's address and URL. Take confirms a
+// request at once, by 102.
 func (p *Relay) Take(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, ok := parseSeal(r.Header.Get(sealHeader))
@@ -304,7 +304,7 @@ func (p *Relay) Take(next http.Handler) http.Handler {
 		}
 		id := identity{s.from, strconv.FormatUint(s.number, 10)}
 		if s.first != 0 {
-			p.windows.fresh(s.from, s.first) // the first one is not taken any more, should it still come
+			p.windows.fresh(s.from, s.first) // the first try is not accepted any more, should it still arrive
 			id.number = strconv.FormatUint(s.first, 10)
 		}
 		if !websocket.IsWebSocketUpgrade(r) {
@@ -324,7 +324,7 @@ func (p *Relay) Stats() Stats {
 	return Stats{Open: open, Passed: p.passed.Load(), Failed: p.failed.Load(), Refused: p.refused.Load()}
 }
 
-// Breaks returns what breaks off each WebSocket that is being passed on.
+// Breaks returns the functions that close each relayed WebSocket.
 func (p *Relay) Breaks() []func() {
 	var all []func()
 	for _, f := range p.all() {
@@ -341,9 +341,9 @@ func (p *Relay) all() []*forward {
 	return slices.Collect(maps.Keys(p.open))
 }
 
-// LetGo has the owners answer the polls that are being passed on, so that none is
-// broken off when this node ends: a client would take that for the end of its
-// session. It returns when all owners were asked, at most after letGoWithin.
+// LetGo asks the owners to answer the polls in flight, so that none breaks off when
+// this node ends: a client would treat that as the end of its session. It returns when
+// all owners were asked, after letGoWithin at the latest.
 func (p *Relay) LetGo() {
 	ctx, cancel := context.WithTimeout(context.Background(), letGoWithin)
 	defer cancel()
@@ -362,7 +362,7 @@ func (p *Relay) LetGo() {
 	asking.Wait()
 }
 
-// letGo asks the owner of one poll; who does not answer needs no more of it.
+// letGo asks the owner of one poll; its answer does not matter.
 func (p *Relay) letGo(ctx context.Context, f *forward) {
 	uri := p.cfg.LetGoPath + "?sid=" + url.QueryEscape(f.sid)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.addr+uri, nil)
@@ -376,8 +376,8 @@ func (p *Relay) letGo(ctx context.Context, f *forward) {
 	}
 }
 
-// Close breaks off what is being passed on, and waits for its end. Nothing is
-// passed on after it.
+// Close ends the relayed requests, and waits for their end. No request is relayed after
+// it.
 func (p *Relay) Close() {
 	p.mu.Lock()
 	p.closed = true
@@ -392,7 +392,7 @@ func (p *Relay) Close() {
 // buffers are for copying answers.
 type buffers struct{ pool sync.Pool }
 
-// Get takes one (httputil.BufferPool).
+// Get returns a buffer (httputil.BufferPool).
 func (b *buffers) Get() []byte {
 	if v, ok := b.pool.Get().(*[copyBytes]byte); ok {
 		return v[:]
@@ -400,5 +400,5 @@ func (b *buffers) Get() []byte {
 	return make([]byte, copyBytes)
 }
 
-// Put gives one back (httputil.BufferPool).
+// Put returns a buffer to the pool (httputil.BufferPool).
 func (b *buffers) Put(v []byte) { b.pool.Put((*[copyBytes]byte)(v)) }

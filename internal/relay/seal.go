@@ -12,38 +12,38 @@ import (
 	"sync"
 )
 
-// sealHeader holds the seal of a request: who passed it on, its number among all
-// that it passed on, the number of its first try where it is sent once more, or 0,
-// the client's address and scheme, and their signature.
+// sealHeader holds the seal of a request: the relaying node, the number of the request,
+// the number of its first try if it is a repeat, or 0, the client's address and scheme,
+// and their signature.
 const sealHeader = "Chat-Peer"
 
-// noScheme stands in a seal for a scheme that is not known.
+// noScheme stands in a seal for an unknown scheme.
 const noScheme = "-"
 
-// seal is what a node says of a request that it passes on.
+// seal is what a node certifies about a request that it relays.
 type seal struct {
 	from   string // the node's tag
 	number uint64
-	first  uint64 // the number under which it was sent before; 0 where it was not
+	first  uint64 // the number of the first try; 0 if this is it
 	client string // as in http.Request.RemoteAddr
-	scheme string // by which the client came; "" where it is not known
-	sum    string // as it came
+	scheme string // of the client's URL; "" if unknown
+	sum    string // the signature as received
 }
 
-// text seals a request to the node with the tag.
+// text returns the header that seals a request to the node with the tag.
 func (s seal) text(key []byte, to string, r *http.Request, uri string) string {
 	return strings.Join([]string{s.from, strconv.FormatUint(s.number, 10), strconv.FormatUint(s.first, 10), s.client, cmp.Or(s.scheme, noScheme), s.sign(key, to, r, uri)}, " ")
 }
 
-// sign signs all that the owner goes by, but for what the client sends to its own
-// session: the body.
+// sign signs all that the owner relies on; not the body, which the client sends to its
+// own session.
 func (s seal) sign(key []byte, to string, r *http.Request, uri string) string {
 	mac := hmac.New(sha256.New, key)
 	for _, part := range []string{
 		s.from, strconv.FormatUint(s.number, 10), strconv.FormatUint(s.first, 10), s.client, s.scheme, to, r.Method, uri, r.Host,
 		strings.Join(r.Header.Values("Origin"), "\n"),
 	} {
-		_, _ = io.WriteString(mac, strconv.Itoa(len(part))+":"+part) // a hash takes everything
+		_, _ = io.WriteString(mac, strconv.Itoa(len(part))+":"+part) // writing to a hash never fails
 	}
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
@@ -62,16 +62,16 @@ func parseSeal(text string) (seal, bool) {
 	return s, err == nil && bad == nil
 }
 
-// holds tells whether a node of the cluster has made the seal for this request to
-// the node with the tag.
+// holds reports whether a node of the cluster made the seal for this request to the
+// node with the tag.
 func (s seal) holds(key []byte, to string, r *http.Request) bool {
 	return hmac.Equal([]byte(s.sum), []byte(s.sign(key, to, r, r.RequestURI)))
 }
 
-// A number is taken once. Requests overtake each other on their way, so the
-// newest windowSize of each node are remembered, and older ones refused. This
-// asks nothing of the nodes' clocks, which may be wrong. A tag is good for one
-// run of a node, so no number comes again after a restart.
+// A number is accepted once. Requests may overtake each other, so the newest windowSize
+// numbers of each node are remembered, and older ones refused. This does not depend on
+// clocks. A tag is used for one run of a node, so numbers do not repeat after a
+// restart.
 const (
 	windowSize = 16 << 10
 	maxWindows = 256 // nodes that are remembered
@@ -79,18 +79,18 @@ const (
 
 type window struct {
 	newest uint64
-	used   uint64 // when, in calls of windows.fresh
+	used   uint64 // when it was last used, in calls of windows.fresh
 	seen   [windowSize / 64]uint64
 }
 
-// windows remember what came from each node.
+// windows remember the numbers of each node.
 type windows struct {
 	mu     sync.Mutex // guards the fields below
 	calls  uint64
 	byNode map[string]*window
 }
 
-// fresh takes a number that a node has signed; false where it was taken before.
+// fresh records a number that a node has signed, and reports whether it is new.
 func (w *windows) fresh(from string, number uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -110,7 +110,7 @@ func (w *windows) fresh(from string, number uint64) bool {
 	return one.take(number)
 }
 
-// forgetLocked forgets the node from which nothing has come for longest.
+// forgetLocked forgets the node that has been quiet for longest.
 func (w *windows) forgetLocked() {
 	oldest := ""
 	for tag, one := range w.byNode {

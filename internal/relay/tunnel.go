@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// A WebSocket stays for as long as its client, and most that come through a proxy
-// without sticky sessions are passed on. So it costs little: neither net/http's
-// buffers nor its goroutine, but two small ones.
+// A WebSocket stays as long as its client, and behind a proxy without sticky sessions
+// most are relayed. So a relayed one is cheap: two small buffers in place of net/http's
+// buffers and goroutine.
 const (
 	tunnelBytes = 2 << 10 // for each direction
-	// headWithin is how long a client may take to be told that it is accepted.
+	// headWithin bounds the write of the accepting answer to the client.
 	headWithin = 10 * time.Second
-	// takeWithin is how long a side may take what it is sent, and the owner to end
-	// when its client has.
+	// takeWithin bounds each write to either side, and the owner's end after its
+	// client's.
 	takeWithin = time.Minute
-	// maxRefusal bounds what is passed on of an owner's refusal.
+	// maxRefusal bounds the part of an owner's refusal that is relayed.
 	maxRefusal = 64 << 10
 )
 
-// hopHeaders are for one connection, and not passed on (RFC 9110 section 7.6.1).
+// hopHeaders belong to one connection, and are not relayed (RFC 9110 section 7.6.1).
 var hopHeaders = []string{"Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding"}
 
-// tunnel passes a WebSocket on. It returns once that is accepted, or refused by the
-// owner; end is called when all is over, also where it was not answered: then it
-// returns why, and nothing was written.
+// tunnel relays a WebSocket. It returns once that is accepted, or refused by the owner.
+// end is called when the tunnel has ended. If the owner did not answer, tunnel calls
+// end too and returns why, and nothing was written.
 func (p *Relay) tunnel(ctx context.Context, f *forward, w http.ResponseWriter, r *http.Request, end func()) error {
 	owner, head, answer, err := p.ask(ctx, f, r)
 	if err != nil {
@@ -58,14 +58,14 @@ func (p *Relay) tunnel(ctx context.Context, f *forward, w http.ResponseWriter, r
 		end()
 		return err
 	}
-	early, _ := in.Reader.Peek(in.Reader.Buffered()) // it is there
+	early, _ := in.Reader.Peek(in.Reader.Buffered()) // buffered already, so it can't fail
 	first, _ := head.Peek(head.Buffered())
 	_ = owner.SetDeadline(time.Time{})
 	_ = client.SetDeadline(time.Now().Add(headWithin))
 	_, _ = fmt.Fprintf(client, "HTTP/1.1 %s\r\n", answer.Status)
 	_ = answer.Header.Write(client)
 	_, _ = client.Write(append([]byte("\r\n"), first...))
-	_, _ = owner.Write(early) // where any of these fails, the copying ends at once
+	_, _ = owner.Write(early) // if any of these fails, the copying ends at once
 	_ = client.SetDeadline(time.Time{})
 	stop := context.AfterFunc(ctx, func() {
 		_ = owner.Close()
@@ -116,8 +116,8 @@ func (p *Relay) ask(ctx context.Context, f *forward, r *http.Request) (net.Conn,
 	return owner, head, answer, nil
 }
 
-// pump copies until either side ends. It hides from io.Copy that these are
-// sockets: that would hold a pipe for each.
+// pump copies until either side ends. It hides from io.Copy that both are sockets, for
+// which io.Copy would use a pipe each.
 func pump(to, from net.Conn) {
 	buf := make([]byte, tunnelBytes)
 	for {

@@ -19,9 +19,9 @@ type submission struct {
 
 // Bounds of one append and of what waits for it.
 const (
-	batchDrafts = 256
-	batchBytes  = 256 << 10
-	queueDrafts = 20_000
+	maxBatch      = 256
+	maxBatchBytes = 256 << 10
+	maxQueue      = 20_000
 	// appendTimeout bounds one try.
 	appendTimeout = 2 * time.Second
 	// appendTries is how often the same drafts are tried when no answer comes:
@@ -29,24 +29,39 @@ const (
 	appendTries = 2
 )
 
-// Send puts a draft into the room's log. done is called once with the outcome,
-// later and by another goroutine, or at once when it can't be queued; drafts of
+// committer appends what is sent in a room to its log. Its fields are guarded by the
+// room's lock.
+type committer struct {
+	room    *room
+	queue   []submission
+	running bool
+	done    chan struct{} // closed when the committer ends; nil before the first
+}
+
+// busyLocked reports whether something is queued or being appended.
+func (c *committer) busyLocked() bool { return len(c.queue) > 0 || c.running }
+
+// Send queues a draft for the room's log. done is called once with the outcome,
+// later and by another goroutine, or at once if it can't be queued; drafts of
 // one caller keep their order. An outcome of unavailable means: unknown. A
 // moderator speaks where others may not.
 func (h *Hub) Send(m Member, name string, moderator bool, d protocol.Draft, done func(protocol.Receipt, *protocol.Error)) {
-	r := h.find(name)
+	r := h.rooms.find(name)
 	if r == nil {
 		done(protocol.Receipt{}, protocol.ErrNotJoined)
 		return
 	}
-	if err := r.submit(m, moderator, submission{d, done}); err != nil {
+	if err := r.sends.submit(m, moderator, submission{d, done}); err != nil {
 		done(protocol.Receipt{}, err)
 	}
 }
 
-func (r *room) submit(m Member, moderator bool, s submission) *protocol.Error {
-	if err := r.hub.maySpeak(s.draft.User, s.draft.Kind, moderator); err != nil {
-		return err
+func (c *committer) submit(m Member, moderator bool, s submission) *protocol.Error {
+	r := c.room
+	if !moderator {
+		if err := r.hub.users.maySpeak(s.draft.User, s.draft.Kind); err != nil {
+			return err
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,99 +70,114 @@ func (r *room) submit(m Member, moderator bool, s submission) *protocol.Error {
 		return protocol.ErrNotJoined
 	}
 	if !moderator {
-		if err := r.decided.speak(u.ID, s.draft.Kind); err != nil {
+		if err := r.rules.Speak(u.ID, s.draft.Kind, time.Now()); err != nil {
 			return err
 		}
 	}
-	if len(r.queue) >= queueDrafts {
+	if len(c.queue) >= maxQueue {
 		return protocol.ErrUnavailable
 	}
-	r.queue = append(r.queue, s)
-	if !r.committing {
-		r.committing = true
-		r.idle = make(chan struct{})
-		go r.commit() // ends when nothing is queued; drain waits for it
+	c.queue = append(c.queue, s)
+	if !c.running {
+		c.running = true
+		c.done = make(chan struct{})
+		go c.run() // ends when nothing is queued; drain waits for it
 	}
 	return nil
 }
 
 // drain waits until nothing is being appended, or ctx is done.
-func (r *room) drain(ctx context.Context) {
-	r.mu.Lock()
-	idle, committing := r.idle, r.committing
-	r.mu.Unlock()
-	if !committing {
+func (c *committer) drain(ctx context.Context) {
+	done := c.end()
+	if done == nil {
 		return
 	}
 	select {
-	case <-idle:
+	case <-done:
 	case <-ctx.Done():
 	}
 }
 
-// commit appends what is queued, a batch a call: what is said while a call is
-// under way goes in the next.
-func (r *room) commit() {
+// end returns what is closed when the committer ends; nil if it does not run.
+func (c *committer) end() <-chan struct{} {
+	c.room.mu.Lock()
+	defer c.room.mu.Unlock()
+	if !c.running {
+		return nil
+	}
+	return c.done
+}
+
+// run appends what is queued, a batch a call: what is sent during a call is in the next
+// one.
+func (c *committer) run() {
 	for {
-		batch := r.nextBatch()
+		batch := c.next()
 		if batch == nil {
 			return
 		}
-		r.hub.commits <- struct{}{} // given back below, after a bounded time
-		receipts, err := r.append(batch)
-		<-r.hub.commits
+		receipts, err := c.append(batch)
 		if err != nil {
-			r.fail(batch, err)
+			c.fail(batch, err)
 			continue
 		}
-		r.hub.counts.acknowledged(receipts)
-		r.expect(receipts)
+		c.room.hub.counts.acknowledged(receipts)
+		c.room.log.expect(receipts)
 		for i, s := range batch {
 			s.done(receipts[i], receipts[i].Refused)
 		}
 	}
 }
 
-func (r *room) nextBatch() []submission {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// next takes the next batch out of the queue; nil ends the committer.
+func (c *committer) next() []submission {
+	c.room.mu.Lock()
+	defer c.room.mu.Unlock()
 	n, size := 0, 0
-	for n < len(r.queue) && n < batchDrafts && (n == 0 || size+len(r.queue[n].draft.Tail) <= batchBytes) {
-		size += len(r.queue[n].draft.Tail)
+	for n < len(c.queue) && n < maxBatch && (n == 0 || size+len(c.queue[n].draft.Tail) <= maxBatchBytes) {
+		size += len(c.queue[n].draft.Tail)
 		n++
 	}
 	if n == 0 {
-		r.queue, r.committing = nil, false
-		close(r.idle)
+		c.queue, c.running = nil, false
+		close(c.done)
 		return nil
 	}
-	batch := r.queue[:n:n]
-	r.queue = r.queue[n:]
+	batch := c.queue[:n:n]
+	c.queue = c.queue[n:]
 	return batch
 }
 
-func (r *room) append(batch []submission) ([]protocol.Receipt, error) {
+// append appends a batch. If Redis does not answer, it tries once more under the same
+// keys.
+func (c *committer) append(batch []submission) ([]protocol.Receipt, error) {
+	h := c.room.hub
+	h.commits <- struct{}{} // released after a bounded time
+	defer func() { <-h.commits }()
 	drafts := make([]protocol.Draft, len(batch))
 	for i, s := range batch {
 		drafts[i] = s.draft
 	}
-	shown := tracedOf(batch)
-	r.hub.traces.noteAll(shown, AppendBegan)
+	keys := tracedOf(batch)
+	h.traces.noteAll(keys, AppendBegan)
 	var err error
 	for try := range appendTries {
 		if try > 0 {
-			r.hub.counts.retried.Add(1)
+			h.counts.retried.Add(1)
 		}
 		var receipts []protocol.Receipt
-		ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
-		receipts, err = r.hub.broker.Append(ctx, r.name, drafts)
-		cancel()
-		if err == nil || !noAnswer(err) {
-			r.hub.traces.noteAll(shown, AppendEnded)
+		if receipts, err = c.try(drafts); err == nil || !noAnswer(err) {
+			h.traces.noteAll(keys, AppendEnded)
 			return receipts, err
 		}
 	}
 	return nil, err
+}
+
+func (c *committer) try(drafts []protocol.Draft) ([]protocol.Receipt, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), appendTimeout)
+	defer cancel()
+	return c.room.hub.broker.Append(ctx, c.room.name, drafts)
 }
 
 // noAnswer reports whether the connection failed, so that a new one may do.
@@ -156,102 +186,24 @@ func noAnswer(err error) bool {
 	return errors.As(err, &network) || isEOF(err)
 }
 
-// fail tells the senders of the batch, and of all that is queued behind it:
-// for what was said later must not be entered before what is tried again.
-func (r *room) fail(batch []submission, err error) {
-	r.mu.Lock()
-	batch = append(batch, r.queue...)
-	r.queue = nil
-	r.mu.Unlock()
-	r.hub.failed(len(batch), r.name, err)
-	r.hub.counts.unavailable.Add(int64(len(batch)))
+// fail answers the senders of the batch, and of everything that is queued behind it:
+// what was sent later must not be appended before what is sent again.
+func (c *committer) fail(batch []submission, err error) {
+	batch = append(batch, c.flush()...)
+	c.room.hub.failures.add(len(batch), c.room.name, err)
+	c.room.hub.counts.unavailable.Add(int64(len(batch)))
 	for _, s := range batch {
 		s.done(protocol.Receipt{}, protocol.ErrUnavailable)
 	}
 }
 
-// expect has the log read if what Redis has acknowledged does not come live
-// soon, or at once if its ids show that the log is another one.
-func (r *room) expect(receipts []protocol.Receipt) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, receipt := range receipts {
-		if receipt.Duplicate || receipt.Refused != nil {
-			continue
-		}
-		f := &r.log
-		if receipt.ID.Seq <= f.head.Seq && f.isSynced() {
-			if receipt.ID.Seq > f.tail.floor && !f.tail.holds(receipt.ID) {
-				r.catchUpLocked()
-			}
-		}
-		r.expected = max(r.expected, receipt.ID.Seq)
-	}
-	r.watchLocked()
-}
-
-func (r *room) watchLocked() {
-	if r.watching || r.expected <= r.log.head.Seq {
-		return
-	}
-	r.watching = true
-	awaited := r.expected
-	time.AfterFunc(filledWithin, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.watching = false
-		if r.closed {
-			return
-		}
-		if r.log.head.Seq < awaited {
-			r.catchUpLocked()
-			r.expected = r.log.head.Seq // the reading finds what there is
-			return
-		}
-		r.watchLocked()
-	})
-}
-
-// awaitAcknowledged waits until members were handed all that this node has
-// acknowledged so far, so that who asks afterwards sees it. What does not come live in
-// time is not waited for.
-func (r *room) awaitAcknowledged(ctx context.Context) {
-	timer := time.NewTimer(filledWithin)
-	defer timer.Stop()
-	for {
-		moved := r.behindAcknowledged()
-		if moved == nil {
-			return
-		}
-		select {
-		case <-moved:
-		case <-timer.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// behindAcknowledged returns nil where members were handed all that this node has
-// acknowledged, and else what is closed when the head moves.
-func (r *room) behindAcknowledged() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed || !r.log.isSynced() || r.expected <= r.log.head.Seq {
-		return nil
-	}
-	if r.moved == nil {
-		r.moved = make(chan struct{})
-	}
-	return r.moved
-}
-
-func (r *room) movedLocked() {
-	if r.moved != nil {
-		close(r.moved)
-		r.moved = nil
-	}
+// flush empties the queue.
+func (c *committer) flush() []submission {
+	c.room.mu.Lock()
+	defer c.room.mu.Unlock()
+	queue := c.queue
+	c.queue = nil
+	return queue
 }
 
 func isEOF(err error) bool {
@@ -265,40 +217,41 @@ const failuresAfter = 3 * time.Second
 
 // failures are the messages that could not be appended and are not logged yet.
 type failures struct {
+	hub *Hub
+
 	mu      sync.Mutex // guards the fields below
 	count   int
 	room    string // of the last one
 	err     error  // as above
-	outages uint64 // Hub.outages at the first one
+	changes uint64 // of Redis's availability, at the first one
 }
 
-// failed notes messages that could not be appended.
-func (h *Hub) failed(n int, room string, err error) {
-	h.mu.Lock()
-	outages := h.outages
-	h.mu.Unlock()
-	f := &h.failures
+// add notes messages that could not be appended.
+func (f *failures) add(n int, room string, err error) {
+	_, changes := f.hub.users.available()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.count == 0 {
-		f.outages = outages
-		time.AfterFunc(failuresAfter, h.tellFailures)
+		f.changes = changes
+		time.AfterFunc(failuresAfter, f.log)
 	}
 	f.count += n
 	f.room, f.err = room, err
 }
 
-// tellFailures logs what failed noted, unless that belongs to an outage.
-func (h *Hub) tellFailures() {
-	f := &h.failures
-	f.mu.Lock()
-	n, name, err, outages := f.count, f.room, f.err, f.outages
-	f.count, f.room, f.err = 0, "", nil
-	f.mu.Unlock()
-	h.mu.Lock()
-	outage := h.outages != outages || !h.up.Load()
-	h.mu.Unlock()
-	if !outage && h.ctx.Err() == nil {
-		h.log.Error("messages could not be put into logs", "count", n, "last room", name, "error", err)
+// log logs what was noted, unless it belongs to an outage.
+func (f *failures) log() {
+	n, name, err, before := f.take()
+	up, changes := f.hub.users.available()
+	if up && changes == before && f.hub.ctx.Err() == nil {
+		f.hub.log.Error("messages could not be put into logs", "count", n, "last room", name, "error", err)
 	}
+}
+
+func (f *failures) take() (n int, room string, err error, changes uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, room, err, changes = f.count, f.room, f.err, f.changes
+	f.count, f.room, f.err = 0, "", nil
+	return n, room, err, changes
 }

@@ -19,23 +19,24 @@ func TestFailuresAreLoggedTogetherAndNotInAnOutage(t *testing.T) {
 		want   string
 	}{
 		"no outage":               {func(*Hub) {}, "count=60"},
-		"one that began":          {func(h *Hub) { h.outages++; h.up.Store(false) }, ""},
-		"one that is over":        {func(h *Hub) { h.outages += 2 }, ""},
-		"the end of an older one": {func(h *Hub) { h.outages++ }, ""},
+		"one that began":          {func(h *Hub) { h.users.changes++; h.users.up.Store(false) }, ""},
+		"one that is over":        {func(h *Hub) { h.users.changes += 2 }, ""},
+		"the end of an older one": {func(h *Hub) { h.users.changes++ }, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			h := &Hub{ctx: ctx, log: slog.New(slog.NewTextHandler(&log, nil))}
-			h.up.Store(true)
+			h.failures.hub = h
+			h.users.up.Store(true)
 			for range 30 { // within 2.9 s
-				h.failed(2, "lobby", errors.New("redis is away"))
+				h.failures.add(2, "lobby", errors.New("redis is away"))
 				time.Sleep(98 * time.Millisecond)
 			}
-			h.mu.Lock()
+			h.users.mu.Lock()
 			c.outage(h)
-			h.mu.Unlock()
+			h.users.mu.Unlock()
 			time.Sleep(failuresAfter)
 			synctest.Wait() // for the timer that logs
 			lines := strings.Count(log.String(), "\n")

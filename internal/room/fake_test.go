@@ -300,12 +300,12 @@ func count(from, to int64) []int64 {
 
 // rig is a hub on a fake broker.
 type rig struct {
-	t *testing.T
+	t testing.TB
 	*fakeBroker
 	keys int
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	f := newFake()
 	f.hub = room.New(room.Config{Node: "n", Limits: protocol.Limits{Text: 100, Rooms: 10}}, f.broker())

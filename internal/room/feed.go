@@ -8,68 +8,58 @@ func (h *Hub) Feed() Feed { return feed{h} }
 // feed is the Hub as its Broker sees it.
 type feed struct{ hub *Hub }
 
-// Entries hands on what comes next in the room's log, drops what the room has, and
-// reads the log where something is missing.
+// Entries delivers what comes next in the room's log, drops what the room has, and
+// schedules a read of the log if something is missing.
 func (f feed) Entries(name string, before protocol.ID, list []protocol.Entry) {
-	r := f.hub.find(name)
-	if r == nil {
-		return
-	}
-	f.hub.traces.hear(list)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, e := range list {
-		r.hearLocked(hint{before, e})
-		before = e.ID
+	if r := f.hub.rooms.find(name); r != nil {
+		f.hub.traces.hear(list)
+		r.log.hear(before, list)
 	}
 }
 
-// Presence applies a change of who is in the room.
+// Presence applies a change of the users in the room.
 func (f feed) Presence(name string, d protocol.PresenceDelta) {
-	if r := f.hub.find(name); r != nil {
-		r.livePresence(d)
+	if r := f.hub.rooms.find(name); r != nil {
+		r.here.apply(d)
 	}
 }
 
 // Typing tells the room's other members that the user is typing.
 func (f feed) Typing(name string, user protocol.User) {
-	if r := f.hub.find(name); r != nil {
-		r.liveTyping(user)
+	if r := f.hub.rooms.find(name); r != nil {
+		r.typing(user)
 	}
 }
 
 // Moderated puts a decision into force.
 func (f feed) Moderated(d protocol.Decision) {
 	if d.Room == "" {
-		f.hub.newsRule(d)
-	} else if r := f.hub.find(d.Room); r != nil {
-		r.liveRule(d)
+		f.hub.users.moderated(d)
+	} else if r := f.hub.rooms.find(d.Room); r != nil {
+		r.moderated(d)
 	}
 }
 
 // Renamed updates the user's name in the rooms that it is in.
-func (f feed) Renamed(mark string, user protocol.User) { f.hub.renamed(mark, user) }
+func (f feed) Renamed(mark string, user protocol.User) { f.hub.users.renamed(mark, user) }
 
-// Doubt schedules a read of the room's log, and of who is in it.
+// Doubt schedules a read of the room's log, and of the users in it.
 func (f feed) Doubt(name string) {
-	if r := f.hub.find(name); r != nil {
+	if r := f.hub.rooms.find(name); r != nil {
 		r.doubt()
 	}
 }
 
-// Following schedules a read of the room's log, and of who is in it.
+// Following schedules a read of the room's log, and of the users in it.
 func (f feed) Following(name string) {
-	if r := f.hub.find(name); r != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.catchUpLocked()
-		r.loadPresenceLocked()
+	if r := f.hub.rooms.find(name); r != nil {
+		r.refresh()
 	}
 }
 
 // Lost schedules the writing of all that this node writes about its users.
-func (f feed) Lost() { f.hub.lost() }
+func (f feed) Lost() { f.hub.users.lost() }
 
 // Reachable tells the members that the broker is lost, or, once every room has
 // caught up, that it is back.
-func (f feed) Reachable(up bool) { f.hub.reachable(up) }
+func (f feed) Reachable(up bool) { f.hub.users.reachable(up) }

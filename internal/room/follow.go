@@ -5,178 +5,160 @@ import (
 	"time"
 
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/replica"
 )
 
-// follower is how far a room has followed its log. It is used under its room's
-// lock.
+// follower keeps a room's replica of the log up to date: it passes live posts to
+// it, reads the log when that is due, and delivers the entries to the members. Its
+// fields are guarded by the room's lock.
 type follower struct {
-	head     protocol.ID // the newest entry that members were handed
-	tail     tail
-	messages messages
-	synced   chan struct{} // closed once head and messages are known
+	room    *room
+	replica *replica.Replica
+	synced  chan struct{} // closed once the log is known
 
-	catching bool // a goroutine reads the log
-	again    bool // and shall do so once more
-	// early is what came live while the log was read, or after a hole.
-	early      []hint
-	earlyBytes int
-	unseen     int             // bytes handed to members since it was last seen how much waits for them
-	waiting    []chan struct{} // closed when the reading is over
-	extending  chan struct{}   // closed when the tail's extension is over; nil without one
-	filling    chan struct{}   // the same for messages
+	unchecked int             // bytes that were delivered since members' outboxes were looked at
+	waiting   []chan struct{} // closed when the read is over
+	moved     chan struct{}   // closed when the head moves; nil if nobody waits for that
+	watching  bool            // a timer waits for acknowledged entries to come live
 }
 
-// hint is an entry that came live, and the entry that it is said to follow.
-type hint struct {
-	after protocol.ID
-	protocol.Entry
+func newFollower(r *room, keep int) *follower {
+	return &follower{room: r, replica: replica.New(keep), synced: make(chan struct{})}
 }
 
-// Bounds of what came live and waits for the log; what is more is read from
-// the log instead.
-const (
-	earlyEntries = 4096
-	earlyBytes   = 64 << 10
-)
-
-// readChunk is how many entries are read at once in catching up.
+// readChunk is how many entries one read of the log returns at most.
 const readChunk = 500
 
 // firstRead is how many messages are read of a room that was not followed.
 const firstRead = 100
 
-// filledWithin is how long an entry that Redis has acknowledged to this node
-// may take to come live before the log is read.
-const filledWithin = 150 * time.Millisecond
+// liveWithin is how long an entry that Redis has acknowledged to this node may
+// take to come live before the log is read.
+const liveWithin = 150 * time.Millisecond
 
-func (f *follower) isSynced() bool {
-	select {
-	case <-f.synced:
-		return true
-	default:
-		return false
+// hear passes live entries to the replica; before is the predecessor of the first one.
+func (f *follower) hear(before protocol.ID, list []protocol.Entry) {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	if f.room.closed {
+		return
+	}
+	for _, e := range list {
+		f.doLocked(f.replica.Hear(replica.Post{After: before, Entry: e}, f.backpressuredLocked(len(e.Raw))))
+		before = e.ID
 	}
 }
 
-// doubt schedules a read of all that is known of the room: something was published in
-// it that can't be decoded.
-func (r *room) doubt() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.hub.log.Warn("something published in a room is not as nodes publish it: the log decides", "room", r.name)
-	r.catchUpLocked()
-	if r.present.users != nil && time.Since(r.present.loadedAt) > presenceRetry {
-		r.loadPresenceLocked()
+// doLocked does what follows from a step of the replica.
+func (f *follower) doLocked(e replica.Effects) {
+	r := f.room
+	if e.Gap {
+		r.hub.counts.logGaps.Add(1)
 	}
-}
-
-func (r *room) hearLocked(e hint) {
-	f := &r.log
-	switch {
-	case !f.isSynced() || f.catching:
-		r.keepEarlyLocked(e)
-	case e.follows(f.head) && r.fullLocked(len(e.Raw)):
-		r.keepEarlyLocked(e)
-		r.catchUpLocked() // in turns
-	case e.follows(f.head):
-		r.passOnLocked(e.Entry)
-	case f.tail.holds(e.ID), e.ID == f.tail.base:
-	default:
-		// Something is missing before it; or it has a seq that was had, and is
-		// not that entry, or does not follow the entry that was had last: then
-		// this is another log, or very old news.
-		if e.ID.Seq > f.head.Seq+1 {
-			r.hub.counts.holes.Add(1)
+	if e.Reset {
+		f.resetLocked(e.ResetAt)
+	}
+	for _, target := range e.Erased {
+		for _, b := range r.backlogs {
+			b.Erase(target)
 		}
-		r.keepEarlyLocked(e)
-		r.catchUpLocked()
+	}
+	for _, entry := range e.Deliver {
+		r.broadcastLocked(entry.Event(), r.behindLocked)
+		r.hub.traces.note(entry.Key, Delivered)
+	}
+	if e.Moved() {
+		f.movedLocked()
+	}
+	if e.Read && !r.closed {
+		r.hub.work.Go(f.catchUp) // ends when caught up, or with the hub, which waits for it
+	}
+	if e.Settled {
+		f.wakeLocked()
 	}
 }
 
-// follows reports whether the entry is the next after the given one. Its seq
-// alone does not tell: after a loss of the log's end another entry has it.
-func (e *hint) follows(head protocol.ID) bool {
-	return e.after == head && e.ID.Seq == head.Seq+1 && e.ID.MS >= head.MS
+// resetLocked tells the members that the log is another one. Their backlogs end, as
+// they join again.
+func (f *follower) resetLocked(head protocol.ID) {
+	r := f.room
+	clear(r.backlogs)
+	r.hub.counts.resets.Add(1)
+	r.hub.counts.resetsSent.Add(int64(len(r.members)))
+	r.hub.log.Warn("a room's log is no longer the one that was followed", "room", r.name, "head", head.String())
+	r.broadcastLocked(protocol.Reset(r.name, head), nil)
 }
 
-// passOnLocked hands the next entry to all members.
-func (r *room) passOnLocked(e protocol.Entry) {
-	f := &r.log
-	f.head = e.ID
-	r.movedLocked()
-	f.tail.push(e)
-	if c, changes := e.Modification(); changes {
-		f.messages.apply(c)
-		if c.Kind == protocol.Delete {
-			f.tail.erase(c.Target)
-			r.eraseBacklogsLocked(c.Target)
-		}
-	} else if e.IsMessage() {
-		f.tail.expire(f.messages.push(e))
+// wakeLocked wakes those that wait for the end of the read.
+func (f *follower) wakeLocked() {
+	for _, done := range f.waiting {
+		close(done)
 	}
-	r.broadcastLocked(e.Event(), r.behindLocked)
-	r.hub.traces.note(e.Key, Handed)
+	f.waiting = nil
 }
 
-func (r *room) keepEarlyLocked(e hint) {
-	f := &r.log
-	if len(f.early) >= earlyEntries || f.earlyBytes+len(e.Raw) > earlyBytes {
-		f.early, f.earlyBytes = nil, 0
-		f.again = true
-		return
+func (f *follower) movedLocked() {
+	if f.moved != nil {
+		close(f.moved)
+		f.moved = nil
 	}
-	f.early = append(f.early, e)
-	f.earlyBytes += len(e.Raw)
 }
 
-// catchUpLocked has the log read, after whatever reading is under way.
-func (r *room) catchUpLocked() {
-	f := &r.log
-	if r.closed {
-		return
+// refreshLocked schedules a read of the log. If one is running, another follows it.
+func (f *follower) refreshLocked() {
+	if !f.room.closed {
+		f.doLocked(f.replica.Refresh())
 	}
-	if f.catching {
-		f.again = true
-		return
-	}
-	f.catching = true
-	r.hub.work.Go(r.catchUp) // ends when caught up, or with the hub, which waits for it
 }
 
-// catchUpNow reads the log and waits until it is read.
-func (r *room) catchUpNow(ctx context.Context) error {
-	r.mu.Lock()
-	r.catchUpLocked()
-	done := make(chan struct{})
-	r.log.waiting = append(r.log.waiting, done)
-	r.mu.Unlock()
+// compare schedules a read if the log's newest entry is not the one that was
+// delivered last.
+func (f *follower) compare(newest protocol.ID) {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	if !f.room.closed {
+		f.doLocked(f.replica.Compare(newest))
+	}
+}
+
+// catchUpNow reads the log and waits until it is read. It returns nil without a read
+// if the room is no longer followed.
+func (f *follower) catchUpNow(ctx context.Context) error {
+	done := f.await()
+	if done == nil {
+		return nil
+	}
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-r.hub.ctx.Done():
-		return r.hub.ctx.Err()
+	case <-f.room.hub.ctx.Done():
+		return f.room.hub.ctx.Err()
 	}
 }
 
-// compare catches up when the log's newest entry is not the one that members
-// were handed last.
-func (r *room) compare(head protocol.ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.log.isSynced() && head != r.log.head {
-		r.catchUpLocked()
+// await schedules a read, and returns what is closed at its end; nil if the room is no
+// longer followed.
+func (f *follower) await() <-chan struct{} {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	if f.room.closed {
+		return nil
 	}
+	done := make(chan struct{})
+	f.waiting = append(f.waiting, done)
+	f.refreshLocked()
+	return done
 }
 
-// catchUp reads the log until there is nothing more in it, however often Redis
-// fails meanwhile.
-func (r *room) catchUp() {
-	h := r.hub
+// catchUp reads the log until there is nothing more in it. A read that fails is
+// repeated.
+func (f *follower) catchUp() {
+	h := f.room.hub
 	wait := 50 * time.Millisecond
 	for {
-		over, err := r.readOn()
+		over, err := f.readOn()
 		if over || h.ctx.Err() != nil {
 			return
 		}
@@ -190,104 +172,57 @@ func (r *room) catchUp() {
 	}
 }
 
-// readOn reads one piece of the log and passes it on; over is true when that
-// was the last.
-func (r *room) readOn() (over bool, err error) {
-	r.mu.Lock()
-	head, synced := r.log.head, r.log.isSynced()
-	r.log.again = false
-	r.mu.Unlock()
-	p, err := r.readPiece(head, synced)
-	if err == nil && p.found {
-		r.mu.Lock()
-		r.hub.counts.found(p.list, r.log.early)
-		r.mu.Unlock()
-		r.passOnInTurn(p.list)
+// readOn reads one piece of the log and delivers it. over is true if nothing is left to
+// read, or the room is no longer followed.
+func (f *follower) readOn() (over bool, err error) {
+	at, closed := f.beginRead()
+	if closed {
+		return true, nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	p, err := f.readPiece(at)
 	if err != nil {
-		return r.closed, err
+		return false, err
 	}
-	if !p.found {
-		r.startOverLocked(p.newest, synced)
+	if p.Found {
+		f.deliverInTurns(p.Entries)
+		p.Entries = nil
 	}
-	if p.more || r.log.again {
-		return r.closed, nil
-	}
-	return r.spliceEarlyLocked(), nil
+	return f.read(p), nil
 }
 
-// logPiece is a part of a log: what follows a place that was found in it, or
-// else its newest messages.
-type logPiece struct {
-	list        []protocol.Entry
-	found, more bool
-	newest      protocol.Page
+func (f *follower) beginRead() (at replica.Position, closed bool) {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	return f.replica.BeginRead(), f.room.closed
 }
 
-// readPiece reads what follows the head, or the newest messages where that is not
-// known, or not any more.
-func (r *room) readPiece(head protocol.ID, known bool) (p logPiece, err error) {
-	h := r.hub
-	select {
-	case h.reads <- struct{}{}:
-		defer func() { <-h.reads }()
-	case <-h.ctx.Done():
-		return p, h.ctx.Err()
+// read passes a piece of the log to the replica. over is as readOn returns it.
+func (f *follower) read(p replica.Piece) (over bool) {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	first := !f.replica.Synced()
+	e := f.replica.Read(p)
+	if first && f.replica.Synced() {
+		close(f.synced)
 	}
-	ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
-	defer cancel()
-	if known {
-		p.list, p.found, p.more, err = h.broker.After(ctx, r.name, head, readChunk)
+	f.doLocked(e)
+	return e.Settled || f.room.closed
+}
+
+// readPiece reads the log at a position; if the log does not hold that, or it is not
+// known yet, its newest messages.
+func (f *follower) readPiece(at replica.Position) (p replica.Piece, err error) {
+	h, name := f.room.hub, f.room.name
+	ctx, done, err := h.beginRead()
+	if err != nil {
+		return p, err
 	}
-	if err == nil && !p.found {
-		p.newest, err = h.broker.Messages(ctx, r.name, protocol.ID{}, h.atMost(firstRead))
-		p.more = false
+	defer done()
+	if at.Known {
+		p.Entries, p.Found, p.More, err = h.broker.After(ctx, name, at.After, readChunk)
+	}
+	if err == nil && !p.Found {
+		p.Newest, err = h.broker.Messages(ctx, name, protocol.ID{}, h.atMost(firstRead))
 	}
 	return p, err
-}
-
-// startOverLocked takes the newest messages of the log in place of what was known.
-// Members that followed another log are told.
-func (r *room) startOverLocked(newest protocol.Page, followed bool) {
-	f := &r.log
-	f.messages.set(newest)
-	f.tail.begin(newest.Head)
-	f.head = newest.Head.ID
-	r.movedLocked()
-	if !followed {
-		close(f.synced)
-		return
-	}
-	clear(r.backlogs) // their members join again
-	r.hub.counts.resets.Add(1)
-	r.hub.counts.resetsTold.Add(int64(len(r.members)))
-	r.hub.log.Warn("a room's log is no longer the one that was followed", "room", r.name, "head", f.head.String())
-	r.broadcastLocked(protocol.Reset(r.name, f.head), nil)
-}
-
-// spliceEarlyLocked passes on what came live meanwhile, and ends the catching
-// up unless something is missing before it.
-func (r *room) spliceEarlyLocked() (over bool) {
-	f := &r.log
-	early := f.early
-	f.early, f.earlyBytes = nil, 0
-	missing := false
-	for _, e := range early {
-		if e.follows(f.head) {
-			r.passOnLocked(e.Entry)
-		} else if e.ID.Seq > f.head.Seq {
-			missing = true
-		}
-	}
-	if missing {
-		return r.closed // it came after the log was read: read on
-	}
-	f.catching = false
-	for _, done := range f.waiting {
-		close(done)
-	}
-	f.waiting = nil
-	return true
 }

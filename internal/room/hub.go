@@ -1,22 +1,22 @@
-// Package room holds the rooms that a node follows: who of its users is in
-// them, the newest part of their logs, and the way of a message from its sender
-// into the log and from the log to every member.
+// Package room is the hub of a node: the rooms that it follows, their members, and the
+// way of a message from its sender into the room's log and from the log to every
+// member.
 //
 // It knows no transport and no Redis: connections are Members, and Redis is the
-// Broker that it declares, which delivers to its Feed. What is published is only a hint to it; by the ids
-// it sees what is missing, and reads the log.
+// Broker that it declares, which delivers to its Feed. What is published is only a
+// hint: each room drives a replica.Replica, which decides what is delivered and when
+// the log is read.
 //
-// Locks: the hub's is taken before a room's, never the other way round. Members
-// are handed events under the room's lock, which is what keeps them in order;
-// so Member.Deliver must neither block nor call back.
+// Locks: each struct's fields say what guards them, and ARCHITECTURE.md lists the
+// orders. Members get events under their room's lock, which keeps them in order, so
+// Member.Deliver must neither block nor call back. No lock is held during a call that
+// waits for the Broker.
 package room
 
 import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"example.com/chat/internal/protocol"
@@ -24,10 +24,11 @@ import (
 
 // Member is one connection, as the hub sees it.
 type Member interface {
-	// Deliver hands an event over. It neither blocks nor fails: what the other
-	// side does not take in time ends the connection.
+	// Deliver queues an event for the connection. It neither blocks, fails nor calls
+	// back: if the other side does not read in time, the connection ends.
 	Deliver(*Broadcast)
-	// Expel ends the connection because a moderator decided so.
+	// Expel ends the connection because a moderator decided so. It neither blocks nor
+	// calls back.
 	Expel(reason string)
 }
 
@@ -46,28 +47,18 @@ type Config struct {
 	Jitter func(time.Duration) time.Duration
 }
 
-// Bounds of what the hub does at once and keeps waiting. Their sum stays below
-// the number of connections to Redis, so that one kind of work never starves
-// another.
+// Bounds of the calls to the Broker that run at once. Their sum stays below the number
+// of connections to Redis, so that one kind of work never starves another.
 const (
-	commitsAtOnce  = 24
-	catchUpsAtOnce = 12
+	maxCommits = 24
+	maxReads   = 12
 )
 
-// Timings.
-const (
-	// auditEvery is how often the heads of the followed rooms are compared with
-	// their logs, for the case that the last thing published was lost.
-	auditEvery = 3 * time.Second
-	// auditChunk is how many rooms are compared in one call.
-	auditChunk = 100
-	// idleRoom is how long a room without members is still followed.
-	idleRoom = 15 * time.Second
-	// callTimeout bounds one call of the broker that nobody waits for longer.
-	callTimeout = 3 * time.Second
-)
+// callTimeout bounds one call of the Broker that nobody waits for longer.
+const callTimeout = 3 * time.Second
 
-// Hub holds the rooms and users of one node.
+// Hub holds the rooms and users of one node. It is safe for concurrent use. Make one
+// with New.
 type Hub struct {
 	cfg     Config
 	broker  Broker
@@ -75,63 +66,16 @@ type Hub struct {
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	work    tasks
-	commits chan struct{} // tickets for appending
-	reads   chan struct{} // tickets for catching up
-	// sends and commands bound what users say, and what they ask for in all.
-	sends, commands pace
+	commits chan struct{} // a place for each append that may run at once
+	reads   chan struct{} // the same for reads
 
-	backlogs struct { // the rooms in which each member has a backlog
-		sync.Mutex // taken after a room's
-		rooms      map[Member][]*room
-	}
-
-	failures failures    // to append, between two lines of the log
-	up       atomic.Bool // Redis is within reach, as members were told
+	rooms    registry
+	users    users
+	backlogs backlogs
+	failures failures
 
 	counts counts
 	traces traces
-
-	everywhere everywhere // what moderators decided for all rooms
-
-	mu      sync.Mutex // guards the fields below
-	rooms   map[string]*room
-	users   map[string]*User
-	members map[Member]*User
-	// leaving are the rooms that were let go and not given back yet, each with
-	// what is closed then.
-	leaving map[string]chan struct{}
-	outages uint64 // counts Redis's comings and goings
-	closed  bool
-}
-
-// User is somebody with at least one connection to this node.
-type User struct {
-	// ID never changes.
-	ID string
-	// shared tells that others may show the same name (protocol.NameClaim).
-	shared bool
-
-	conns int // guarded by the hub's lock
-
-	mu       sync.Mutex // guards the fields below
-	name     string
-	renamed  bool   // since its token was made
-	commands bucket // all that it asks for, by cost
-	sends    bucket // what it says
-}
-
-// Public returns the user as others see it now.
-func (u *User) Public() protocol.User {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return protocol.User{ID: u.ID, Name: u.name}
-}
-
-func (u *User) setName(name string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.renamed = u.renamed || u.name != name
-	u.name = name
 }
 
 // New makes a Hub. Its Feed takes what the broker delivers.
@@ -145,140 +89,53 @@ func New(cfg Config, broker Broker) *Hub {
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &Hub{
 		cfg: cfg, broker: broker, log: cfg.Log, ctx: ctx, cancel: cancel,
-		commits: make(chan struct{}, commitsAtOnce),
-		reads:   make(chan struct{}, catchUpsAtOnce),
-		rooms:   make(map[string]*room),
-		users:   make(map[string]*User),
-		members: make(map[Member]*User),
-		leaving: make(map[string]chan struct{}),
+		commits: make(chan struct{}, maxCommits),
+		reads:   make(chan struct{}, maxReads),
 	}
-	h.backlogs.rooms = make(map[Member][]*room)
-	if l := cfg.Limits; l.Rate > 0 {
-		h.sends = pace{l.Rate, float64(l.Burst)}
-		h.commands = pace{max(commandFactor*l.Rate, minCommandRate), float64(max(commandFactor*l.Burst, minCommandBurst))}
-	}
-	h.work.Go(h.tend) // ends with ctx; Close waits for it
+	h.rooms = registry{hub: h, followed: make(map[string]*room), leaving: make(map[string]chan struct{})}
+	h.users = users{hub: h, online: make(map[string]*User), members: make(map[Member]*User)}
+	h.backlogs = backlogs{hub: h, rooms: make(map[Member][]*room)}
+	h.failures.hub = h
+	h.work.Go(h.rooms.janitor) // ends with ctx; Close waits for it
 	return h
 }
 
-// Close ends the hub's own work, after what is being appended is done or ctx
-// is. Its members must be gone, or will hear nothing more.
+// Close ends the hub's own work, after the appends that are under way, or when ctx
+// ends. Members get nothing from then on.
 func (h *Hub) Close(ctx context.Context) {
-	h.mu.Lock()
-	h.closed = true
-	rooms := h.allLocked()
-	h.mu.Unlock()
-	for _, r := range rooms {
-		r.drain(ctx)
+	for _, r := range h.rooms.all() {
+		r.sends.drain(ctx)
 	}
 	h.cancel()
 	h.work.end()
 }
 
-func (h *Hub) allLocked() []*room {
-	list := make([]*room, 0, len(h.rooms))
-	for _, r := range h.rooms {
-		list = append(list, r)
+// beginRead waits for one of the reads that may run at once. It returns a context for
+// it; done ends both.
+func (h *Hub) beginRead() (ctx context.Context, done func(), err error) {
+	select {
+	case h.reads <- struct{}{}:
+	case <-h.ctx.Done():
+		return nil, nil, h.ctx.Err()
 	}
-	return list
-}
-
-func (h *Hub) all() []*room {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.allLocked()
-}
-
-// find returns the room when this node follows it.
-func (h *Hub) find(name string) *room {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.rooms[name]
-}
-
-// follow returns the room, following it from now on if need be.
-func (h *Hub) follow(name string) *room {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r := h.rooms[name]
-	if r == nil {
-		r = newRoom(h, name, h.leaving[name])
-		h.rooms[name] = r
-		h.broker.Follow(name)
-	}
-	return r
-}
-
-// tend audits the rooms and lets go of those that nobody is in.
-func (h *Hub) tend() {
-	tick := time.NewTicker(auditEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-h.ctx.Done():
-			return
-		case <-tick.C:
-		}
-		for _, r := range h.all() {
-			h.letGo(r)
-		}
-		h.audit()
-	}
-}
-
-// letGo stops following a room that has had no members for a while.
-func (h *Hub) letGo(r *room) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if h.leaving[r.name] != nil || len(r.members) > 0 || r.joining > 0 || len(r.queue) > 0 || r.committing || r.flushing || len(r.dirty) > 0 ||
-		time.Since(r.emptySince) < idleRoom {
-		return
-	}
-	r.closeLocked()
-	delete(h.rooms, r.name)
-	h.broker.Unfollow(r.name)
-	done := make(chan struct{})
-	h.leaving[r.name] = done
-	h.work.Go(func() { h.giveBack(r.name, done) }) // one call; the end of the hub waits for it
-}
-
-// giveBack takes away what this node has written about a room that was let go.
-// If it is followed again meanwhile, that room waits before it writes anew.
-func (h *Hub) giveBack(name string, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
-	defer cancel()
-	if err := h.broker.Vacate(ctx, h.broker.Instance(), name); err != nil {
-		h.log.Warn("an empty room could not be given back", "room", name, "error", err)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	close(done)
-	if h.leaving[name] == done {
-		delete(h.leaving, name)
-	}
+	return ctx, func() { cancel(); <-h.reads }, nil
 }
 
-// audit compares the heads of all followed rooms with their logs.
-func (h *Hub) audit() {
-	rooms := h.all()
-	for len(rooms) > 0 && h.ctx.Err() == nil {
-		n := min(len(rooms), auditChunk)
-		chunk := rooms[:n]
-		rooms = rooms[n:]
-		names := make([]string, n)
-		for i, r := range chunk {
-			names[i] = r.name
-		}
-		ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
-		heads, err := h.broker.Heads(ctx, names)
-		cancel()
-		if err != nil {
-			return // Redis is away, and every room catches up when it is back
-		}
-		for i, r := range chunk {
-			r.compare(heads[i])
-		}
+// atMost bounds the number of messages to read by what the log of a room holds.
+func (h *Hub) atMost(n int) int {
+	if h.cfg.History > 0 {
+		return min(n, h.cfg.History)
+	}
+	return n
+}
+
+// pause waits, or until the hub ends.
+func (h *Hub) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-h.ctx.Done():
 	}
 }

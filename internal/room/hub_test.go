@@ -336,6 +336,46 @@ func forged(id protocol.ID) protocol.Entry {
 	return protocol.Message(protocol.User{ID: "f"}, "f", "other", "f").Entry(id, "lobby", 0)
 }
 
+// Redis is emptied, again and again, while clients return with old cursors: each gets
+// an answer, and in the end the new log.
+func TestRedisIsEmptiedWhileClientsReturn(t *testing.T) {
+	t.Parallel()
+	first := newRig(t)
+	m, u := first.enter("ann")
+	first.join(m, u, newcomer)
+	first.other(900)
+	m.got(t, count(1, 900))
+	r := newRigOn(t, first)
+	r.keys = first.keys
+	var all sync.WaitGroup
+	for i := range 20 {
+		m, u := r.enter(fmt.Sprint("m", i))
+		all.Go(func() {
+			for j := range 50 {
+				seq := int64(1 + (i*50+j)*13%900)
+				r.join(m, u, protocol.ID{MS: 1000 + seq, Seq: seq})
+				r.hub.Leave(m, "lobby")
+			}
+			r.join(m, u, newcomer)
+		})
+	}
+	for i := range 20 {
+		r.set(func() {
+			r.logs, r.seqs, r.base = map[string][]protocol.Entry{}, map[string]int64{}, int64(i+1)*1e6
+		})
+		r.other(3)
+		r.hub.Feed().Following("lobby")
+	}
+	all.Wait()
+	r.other(1)
+	last, lu := r.enter("last")
+	r.join(last, lu, newcomer)
+	chattest.Eventually(t, "the new log to be followed", func() bool {
+		r.hub.Feed().Following("lobby")
+		return last.last() == 4
+	})
+}
+
 // newRigOn is another node on the same log.
 func newRigOn(t *testing.T, r *rig) *rig {
 	t.Helper()

@@ -5,7 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"example.com/chat/internal/moderation"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/replica"
 )
 
 // room is one followed room.
@@ -13,65 +15,57 @@ type room struct {
 	name string
 	hub  *Hub
 
-	mu      sync.Mutex // guards the fields below
-	closed  bool
+	mu      sync.Mutex // guards the fields below, and those of log, answers, sends and here
+	closed  bool       // it is not followed any more
 	members map[Member]*User
-	// backlogs are of the members that are sent their entries in pieces.
-	backlogs map[Member]*backlog
-	joining  int // joins under way, which keep the room
+	// backlogs holds those of the members that get their entries in pieces.
+	backlogs map[Member]*replica.Backlog
+	joining  int // joins under way, which keep the room followed
 	// emptySince is when the last member left, or the room was made.
 	emptySince time.Time
+	typed      map[string]time.Time // when each user was last announced as typing
+	rules      moderation.Book
 
-	log   follower
-	queue []submission // waiting to be appended
-	// committing tells that the committer runs.
-	committing bool
-	idle       chan struct{} // closed when the committer ends; nil before the first
-	expected   int64         // the newest seq that Redis told this node of
-	watching   bool          // a timer waits for expected to arrive
-	moved      chan struct{} // closed when the head moves; nil when nobody waits for that
-
-	present mirror
-	// vacated is closed when what this node had written about the room before
-	// it was let go has been taken away; nil where there was nothing.
-	vacated  <-chan struct{}
-	local    map[string]*localUser
-	unlisted int                 // users of local whom present does not hold
-	dirty    map[string]struct{} // users whose presence has to be written
-	flushing bool
-
-	typed   map[string]time.Time // when each user was last told to be typing
-	decided rulebook             // what moderators decided for the room
-}
-
-// localUser is a user of this node in one room.
-type localUser struct {
-	user  *User
-	conns int
+	log     *follower
+	answers answerer
+	sends   committer
+	here    roster
 }
 
 func newRoom(h *Hub, name string, vacated <-chan struct{}) *room {
-	return &room{
-		name: name, hub: h, vacated: vacated,
+	r := &room{
+		name: name, hub: h,
 		members:    make(map[Member]*User),
+		backlogs:   make(map[Member]*replica.Backlog),
 		emptySince: time.Now(),
-		local:      make(map[string]*localUser),
-		dirty:      make(map[string]struct{}),
-		log: follower{
-			synced: make(chan struct{}),
-			tail:   tail{keep: h.cfg.History}, messages: messages{keep: h.cfg.History},
-		},
-		present: mirror{loaded: make(chan struct{})},
 	}
+	r.log = newFollower(r, h.cfg.History)
+	r.answers = answerer{log: r.log}
+	r.sends = committer{room: r}
+	r.here = newRoster(r, vacated)
+	return r
 }
 
-// closeLocked ends the room's life on this node.
+// close ends the room's life on this node, if it has had no members for a while and
+// nothing is under way in it.
+func (r *room) close() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.members) > 0 || r.joining > 0 || r.sends.busyLocked() || r.here.busyLocked() || time.Since(r.emptySince) < idleRoom {
+		return false
+	}
+	r.closeLocked()
+	return true
+}
+
 func (r *room) closeLocked() {
 	r.closed = true
-	r.present.stop()
+	r.here.stopLocked()
+	r.log.wakeLocked()
 }
 
-// broadcastLocked hands an event to every member but except, which may be nil.
+// broadcastLocked delivers an event to every member but those that except reports; it
+// may be nil.
 func (r *room) broadcastLocked(e protocol.Event, except func(Member, *User) bool) {
 	if len(r.members) == 0 {
 		return
@@ -88,112 +82,124 @@ func (r *room) broadcastLocked(e protocol.Event, except func(Member, *User) bool
 	r.hub.counts.bytes.Add(frames * int64(len(e.Body)))
 }
 
-// Join makes the member one of the room's, and hands its answer to reply under
+// Join makes the member one of the room's, and passes its answer to reply under
 // the room's lock: so every later entry comes after it, and none of those in it
-// comes again. Messages that the answer has no room for follow it (see backlog).
-// It waits for the log where memory can't answer, at most as long
-// as ctx.
+// comes again. Messages that do not fit into the answer follow it (see
+// replica.Backlog). If memory can't answer it waits for reads of the log, until ctx
+// ends.
 func (h *Hub) Join(ctx context.Context, m Member, u *User, name string, after protocol.Cursor, reply func(protocol.Event)) *protocol.Error {
-	if err := h.admits(u.ID); err != nil {
+	if err := h.users.admit(u.ID); err != nil {
 		return err
 	}
 	for {
-		r, err := h.enter(ctx, name)
+		r, err := h.rooms.enter(ctx, name)
 		if err != nil {
 			return err
 		}
-		done, err := r.join(ctx, m, u, after, reply)
-		r.leaveDoor()
+		done, err := r.join(ctx, &joining{m, u, after, reply, replica.Lookup{}})
 		if done || err != nil {
 			return err
 		}
 	}
 }
 
-// enter returns the room once its log is followed and it is known who is in it;
-// the room is kept until
-// leaveDoor.
-func (h *Hub) enter(ctx context.Context, name string) (*room, *protocol.Error) {
+// enter returns the room once its log and its users are known. It stays followed until
+// unhold.
+func (g *registry) enter(ctx context.Context, name string) (*room, *protocol.Error) {
 	for {
-		r := h.follow(name)
-		r.mu.Lock()
-		if r.closed {
-			r.mu.Unlock()
-			continue // it was let go just now; follow makes it anew
+		r := g.follow(name)
+		if !r.hold() {
+			continue // it was evicted just now; follow makes it anew
 		}
-		r.joining++
-		synced, loaded := r.log.synced, r.present.loaded
-		r.mu.Unlock()
-		for _, known := range []chan struct{}{synced, loaded} {
+		for _, known := range []<-chan struct{}{r.log.synced, r.here.known} {
 			select {
 			case <-known:
+				continue
 			case <-ctx.Done():
-				r.leaveDoor()
-				return nil, protocol.ErrUnavailable
-			case <-h.ctx.Done():
-				r.leaveDoor()
-				return nil, protocol.ErrUnavailable
+			case <-g.hub.ctx.Done():
 			}
+			r.unhold()
+			return nil, protocol.ErrUnavailable
 		}
 		return r, nil
 	}
 }
 
-func (r *room) leaveDoor() {
+// hold keeps the room followed until unhold. It returns false if it is not followed any
+// more.
+func (r *room) hold() bool {
 	r.mu.Lock()
-	r.joining--
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.joining++
+	return true
 }
 
-// join tries once to answer from memory; done is false when something was read
-// from the log in the meantime and it has to be tried again.
-func (r *room) join(ctx context.Context, m Member, u *User, after protocol.Cursor, reply func(protocol.Event)) (done bool, failed *protocol.Error) {
-	var l looked
-	r.awaitAcknowledged(ctx)
+func (r *room) unhold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.joining--
+}
+
+// joining is a join under way.
+type joining struct {
+	m      Member
+	u      *User
+	after  protocol.Cursor
+	reply  func(protocol.Event)
+	lookup replica.Lookup
+}
+
+// join answers from memory, and reads the log if memory can't. done is false if the room
+// is no longer followed. It ends with unhold.
+func (r *room) join(ctx context.Context, j *joining) (done bool, failed *protocol.Error) {
+	defer r.unhold()
+	r.log.awaitAcknowledged(ctx)
 	for {
-		r.mu.Lock()
-		if r.closed {
-			r.mu.Unlock()
-			return false, nil
+		need, done, err := r.tryJoin(j)
+		if need == replica.NeedNothing {
+			return done, err
 		}
-		if err := r.decided.rules.admit(u.ID); err != nil {
-			r.mu.Unlock()
-			return false, err
-		}
-		list, recovered, want := r.log.since(after, &l)
-		if want == wantNothing {
-			r.enterLocked(m, u)
-			if after.Given {
-				r.hub.counts.joined(recovered, &l)
-			}
-			members, count := r.membersLocked()
-			first := r.splitJoinLocked(m, list, recovered)
-			r.answerJoinLocked(u, func(rules []protocol.BindingRule) {
-				reply(protocol.Joined(r.name, r.log.head, recovered, first, len(first) < len(list), members, count, rules))
-			})
-			if r.backlogs[m] != nil {
-				r.hub.addBacklog(m, r)
-			}
-			r.mu.Unlock()
-			return true, nil
-		}
-		r.mu.Unlock()
-		var err error
-		switch want {
-		case wantNewer:
-			err = r.catchUpNow(ctx)
-			l = looked{caughtUp: true, filled: l.filled} // and look again
-		case wantTail:
-			err = r.extend(ctx)
-		case wantOlder:
-			err = r.readOlder(ctx, after.ID, &l)
-		case wantMessages:
-			err = r.fill(ctx, &l)
-		}
-		if err != nil {
+		if r.answers.readFor(ctx, need, j.after.ID, &j.lookup) != nil {
 			return false, protocol.ErrUnavailable
 		}
 	}
+}
+
+// tryJoin answers from memory, unless something has to be read first.
+func (r *room) tryJoin(j *joining) (need replica.Need, done bool, failed *protocol.Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return replica.NeedNothing, false, nil
+	}
+	if err := r.rules.Admit(j.u.ID, time.Now()); err != nil {
+		return replica.NeedNothing, false, err
+	}
+	a := r.log.replica.Answer(j.after, &j.lookup)
+	if a.Need != replica.NeedNothing {
+		return a.Need, false, nil
+	}
+	r.enterLocked(j.m, j.u)
+	if j.after.Given {
+		r.hub.counts.joined(a.Recovered, j.lookup.FromLog())
+	}
+	members, count := r.here.users.Members()
+	first, b := r.log.replica.Split(a, joinSize(j.m))
+	if b == nil {
+		delete(r.backlogs, j.m)
+	} else {
+		r.backlogs[j.m] = b
+	}
+	r.bindingLocked(j.u, func(rules []protocol.BindingRule) {
+		j.reply(protocol.Joined(r.name, r.log.replica.Head(), a.Recovered, first, b != nil, members, count, rules))
+	})
+	if b != nil {
+		r.hub.backlogs.add(j.m, r)
+	}
+	return replica.NeedNothing, true, nil
 }
 
 func (r *room) enterLocked(m Member, u *User) {
@@ -201,21 +207,13 @@ func (r *room) enterLocked(m Member, u *User) {
 		return
 	}
 	r.members[m] = u
-	l := r.local[u.ID]
-	if l == nil {
-		l = &localUser{user: u}
-		r.local[u.ID] = l
-		if _, listed := r.present.users[u.ID]; !listed {
-			r.unlisted++
-		}
-		r.writePresenceLocked(u.ID)
-	}
-	l.conns++
+	r.here.users.Enter(u)
+	r.here.flushLocked()
 }
 
-// Leave takes the member out of the room.
+// Leave removes the member from the room.
 func (h *Hub) Leave(m Member, name string) {
-	if r := h.find(name); r != nil {
+	if r := h.rooms.find(name); r != nil {
 		r.leave(m)
 	}
 }
@@ -232,25 +230,17 @@ func (r *room) leave(m Member) {
 	if len(r.members) == 0 {
 		r.emptySince = time.Now()
 	}
-	l := r.local[u.ID]
-	l.conns--
-	if l.conns == 0 {
-		delete(r.local, u.ID)
-		if _, listed := r.present.users[u.ID]; !listed {
-			r.unlisted--
-		}
-		r.writePresenceLocked(u.ID)
-	}
+	r.here.users.Leave(u.ID)
+	r.here.flushLocked()
 }
 
-// Members lists who is in the room, protocol.MaxListed at most, and how many
-// there are.
+// Members lists the users in the room, protocol.MaxListed at most, and counts all.
 func (h *Hub) Members(name string) ([]protocol.User, int) {
-	r := h.find(name)
+	r := h.rooms.find(name)
 	if r == nil {
 		return nil, 0
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.membersLocked()
+	return r.here.users.Members()
 }

@@ -12,32 +12,33 @@ type Stats struct {
 	// Rooms that are followed and Users with a connection, now.
 	Rooms, Users int
 
-	// CaughtUp counts the readings of a room's log that found entries which had
-	// not come live, Missed those entries.
+	// CaughtUp counts the reads of a room's log that found entries which had not
+	// come live, Missed those entries.
 	CaughtUp, Missed int64
-	// Holes counts live entries that came although one before them had not.
-	Holes int64
-	// Resets counts rooms whose log had become another one, ResetsTold the
-	// members that were told so.
-	Resets, ResetsTold int64
+	// LogGaps counts live entries that came although one before them had not.
+	LogGaps int64
+	// Resets counts rooms whose log had become another one, ResetsSent the resets
+	// that members got.
+	Resets, ResetsSent int64
 	// Duplicates counts sends whose key had been accepted before.
 	Duplicates int64
-	// FromMemory and FromLog count the joins that recovered all after their
-	// cursor, Gaps those that could not.
-	FromMemory, FromLog, Gaps int64
-	// Retried counts batches that were tried again because no answer came,
-	// Unavailable the sends that were told so in the end.
+	// FromMemory and FromLog count the joins that recovered all entries after their
+	// cursor, NotRecovered those that could not.
+	FromMemory, FromLog, NotRecovered int64
+	// Retried counts batches that were appended again because no answer came,
+	// Unavailable the sends that got unavailable in the end.
 	Retried, Unavailable int64
-	// Frames and Bytes are the events that were handed to members' outboxes.
+	// Frames and Bytes are the events that were delivered to members' outboxes.
 	Frames, Bytes int64
 }
 
 // counts is what Stats is made of, but for what is held now.
 type counts struct {
-	caughtUp, missed, holes   atomic.Int64
-	resets, resetsTold        atomic.Int64
+	caughtUp, missed, logGaps atomic.Int64
+	resets, resetsSent        atomic.Int64
 	duplicates                atomic.Int64
-	fromMemory, fromLog, gaps atomic.Int64
+	fromMemory, fromLog       atomic.Int64
+	notRecovered              atomic.Int64
 	retried, unavailable      atomic.Int64
 	frames, bytes             atomic.Int64
 }
@@ -48,28 +49,24 @@ func (h *Hub) Stats() Stats {
 	c := &h.counts
 	return Stats{
 		Rooms: rooms, Users: users,
-		CaughtUp: c.caughtUp.Load(), Missed: c.missed.Load(), Holes: c.holes.Load(),
-		Resets: c.resets.Load(), ResetsTold: c.resetsTold.Load(),
+		CaughtUp: c.caughtUp.Load(), Missed: c.missed.Load(), LogGaps: c.logGaps.Load(),
+		Resets: c.resets.Load(), ResetsSent: c.resetsSent.Load(),
 		Duplicates: c.duplicates.Load(),
-		FromMemory: c.fromMemory.Load(), FromLog: c.fromLog.Load(), Gaps: c.gaps.Load(),
+		FromMemory: c.fromMemory.Load(), FromLog: c.fromLog.Load(), NotRecovered: c.notRecovered.Load(),
 		Retried: c.retried.Load(), Unavailable: c.unavailable.Load(),
 		Frames: c.frames.Load(), Bytes: c.bytes.Load(),
 	}
 }
 
-// Size is how many users have a connection now, and how many rooms are followed.
-func (h *Hub) Size() (users, rooms int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.users), len(h.rooms)
-}
+// Size returns how many users have a connection now, and how many rooms are followed.
+func (h *Hub) Size() (users, rooms int) { return h.users.size(), h.rooms.size() }
 
 // joined counts the answer to a join that came with a cursor.
-func (c *counts) joined(recovered bool, l *looked) {
+func (c *counts) joined(recovered, fromLog bool) {
 	switch {
 	case !recovered:
-		c.gaps.Add(1)
-	case l.read:
+		c.notRecovered.Add(1)
+	case fromLog:
 		c.fromLog.Add(1)
 	default:
 		c.fromMemory.Add(1)
@@ -84,23 +81,10 @@ func (c *counts) acknowledged(receipts []protocol.Receipt) {
 	}
 }
 
-// found counts what a reading of the log brought that had not come live, early
-// being what had.
-func (c *counts) found(read []protocol.Entry, early []hint) {
-	missed := int64(len(read))
-	if len(read) > 0 && len(early) > 0 {
-		came := make(map[protocol.ID]bool, len(early))
-		for _, e := range early {
-			came[e.ID] = true
-		}
-		for _, e := range read {
-			if came[e.ID] {
-				missed--
-			}
-		}
-	}
+// found counts the entries of a read of the log that had not come live.
+func (c *counts) found(missed int) {
 	if missed > 0 {
 		c.caughtUp.Add(1)
-		c.missed.Add(missed)
+		c.missed.Add(int64(missed))
 	}
 }

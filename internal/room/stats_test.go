@@ -45,7 +45,7 @@ func TestRecoveriesAreCounted(t *testing.T) {
 	r.set(func() { r.fault = nil })
 	r.other(1)
 	m.got(t, count(1, 5))
-	r.counted("holes", 1, func(s room.Stats) int64 { return s.Holes })
+	r.counted("holes", 1, func(s room.Stats) int64 { return s.LogGaps })
 	r.counted("rooms caught up", 1, func(s room.Stats) int64 { return s.CaughtUp })
 	r.counted("entries missed", 1, func(s room.Stats) int64 { return s.Missed })
 
@@ -55,7 +55,7 @@ func TestRecoveriesAreCounted(t *testing.T) {
 	m.got(t, count(1, 7))
 	r.counted("rooms caught up", 2, func(s room.Stats) int64 { return s.CaughtUp })
 	r.counted("entries missed", 3, func(s room.Stats) int64 { return s.Missed })
-	r.counted("holes", 1, func(s room.Stats) int64 { return s.Holes })
+	r.counted("holes", 1, func(s room.Stats) int64 { return s.LogGaps })
 	r.set(func() { r.fault = nil })
 
 	// A reading that finds nothing is no recovery.
@@ -90,7 +90,7 @@ func TestRecoveriesAreCounted(t *testing.T) {
 	r.join(m2, u2, protocol.ID{})
 	r.set(func() { r.logs["lobby"], r.seqs["lobby"] = nil, 0 })
 	r.counted("resets", 1, func(s room.Stats) int64 { return s.Resets })
-	r.counted("members told", 2, func(s room.Stats) int64 { return s.ResetsTold })
+	r.counted("members told", 2, func(s room.Stats) int64 { return s.ResetsSent })
 }
 
 func TestJoinsAreCountedByHowTheyRecovered(t *testing.T) {
@@ -116,7 +116,7 @@ func TestJoinsAreCountedByHowTheyRecovered(t *testing.T) {
 	} {
 		m, u := r.enter(c.name)
 		r.join(m, u, c.after)
-		if s := r.hub.Stats(); s.FromMemory != c.fromMemory || s.FromLog != c.fromLog || s.Gaps != c.gaps {
+		if s := r.hub.Stats(); s.FromMemory != c.fromMemory || s.FromLog != c.fromLog || s.NotRecovered != c.gaps {
 			t.Errorf("after a join with a cursor %s: %+v", c.name, s)
 		}
 	}
@@ -138,7 +138,7 @@ func TestAJoinThatOnlyTheLogAnswersIsCounted(t *testing.T) {
 	m.got(t, count(1, 80))
 	m2, u2 := r.enter("bob")
 	r.join(m2, u2, protocol.ID{MS: 1002, Seq: 2})
-	if s := r.hub.Stats(); s.FromLog != 1 || s.FromMemory != 0 || s.Gaps != 0 {
+	if s := r.hub.Stats(); s.FromLog != 1 || s.FromMemory != 0 || s.NotRecovered != 0 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -1,15 +1,12 @@
 package room
 
-import (
-	"sync"
-	"time"
-)
+import "sync"
 
 // tasks are the goroutines of a hub, which all end before it does.
 type tasks struct {
 	running sync.WaitGroup
 
-	mu    sync.Mutex // guards the field below; taken after all other locks
+	mu    sync.Mutex // guards the field below; taken after all others
 	ended bool
 }
 
@@ -24,18 +21,12 @@ func (t *tasks) Go(f func()) {
 
 // end lets no more begin, and waits for those that run.
 func (t *tasks) end() {
-	t.mu.Lock()
-	t.ended = true
-	t.mu.Unlock()
+	t.close()
 	t.running.Wait()
 }
 
-// pause waits, or until the hub ends.
-func (h *Hub) pause(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-h.ctx.Done():
-	}
+func (t *tasks) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
 }

@@ -12,14 +12,14 @@ import (
 type Step int
 
 // The steps, in the order in which they are taken. What is said at one node is
-// heard and handed on by all that follow the room; what was read of the log was
+// heard and delivered by all that follow the room; what was read of the log was
 // not heard.
 const (
 	Received    Step = iota // its command came from a client
 	AppendBegan             // the call that puts it into the log
 	AppendEnded             // that was answered
 	Heard                   // it came from Redis
-	Handed                  // it was handed to all members
+	Delivered               // it was delivered to all members
 	steps
 )
 
@@ -91,8 +91,8 @@ func tracedOf(batch []submission) (keys []string) {
 	return keys
 }
 
-// Came notes when the command came by which something is said.
-func (h *Hub) Came(key string) { h.traces.note(key, Received) }
+// TraceReceived notes that the command with this key was received now.
+func (h *Hub) TraceReceived(key string) { h.traces.note(key, Received) }
 
 // Trace returns which steps something took at this node, by the key under which
 // it was said; false where nothing is known of it, or not any more.

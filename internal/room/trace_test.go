@@ -12,13 +12,13 @@ func TestTheNewestTracesAreKept(t *testing.T) {
 	var h Hub
 	for i := range 3 * tracesKept {
 		key := fmt.Sprintf("trace-%d", i)
-		h.Came(key)
-		h.traces.note(key, Handed)
-		h.Came("other-" + key)
+		h.TraceReceived(key)
+		h.traces.note(key, Delivered)
+		h.TraceReceived("other-" + key)
 	}
 	for i := range 3 * tracesKept {
 		trace, ok := h.Trace(fmt.Sprintf("trace-%d", i))
-		if ok != (i >= 2*tracesKept) || ok && (trace[Received].IsZero() || trace[Handed].IsZero() || !trace[Heard].IsZero()) {
+		if ok != (i >= 2*tracesKept) || ok && (trace[Received].IsZero() || trace[Delivered].IsZero() || !trace[Heard].IsZero()) {
 			t.Errorf("trace %d: %v %v", i, ok, trace)
 		}
 	}
@@ -31,9 +31,9 @@ func TestTheNewestTracesAreKept(t *testing.T) {
 func TestTheFirstTimeCounts(t *testing.T) {
 	t.Parallel()
 	var h Hub
-	h.Came("trace-x")
+	h.TraceReceived("trace-x")
 	first, _ := h.Trace("trace-x")
-	h.Came("trace-x")
+	h.TraceReceived("trace-x")
 	if again, _ := h.Trace("trace-x"); again != first {
 		t.Errorf("%v, then %v", first, again)
 	}

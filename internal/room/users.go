@@ -4,45 +4,89 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/ratelimit"
 )
 
-// A user may ask for more than it may say, since most commands cost little: the
-// bucket for commands of all kinds is this many times the one for messages, but
-// at least so large that a client in as many rooms as it may be can come back.
-const (
-	commandFactor   = 10
-	minCommandRate  = 100
-	minCommandBurst = 500
-)
+// User is a user with at least one connection to this node.
+type User struct {
+	// ID never changes.
+	ID string
+	// shared tells that others may show the same name (protocol.NameClaim).
+	shared bool
+	budget *ratelimit.User
+
+	conns int // guarded by users.mu
+
+	mu      sync.Mutex // guards the fields below
+	name    string
+	renamed bool // since its token was made
+}
+
+// Public returns the user as others see it now.
+func (u *User) Public() protocol.User {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return protocol.User{ID: u.ID, Name: u.name}
+}
+
+// Allow charges a command. If the user has sent too many on this node it charges
+// nothing, and returns how long to wait; else 0.
+func (u *User) Allow(command string) time.Duration { return u.budget.Allow(command, time.Now()) }
+
+// setName sets the user's name.
+func (u *User) setName(name string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.renamed = u.renamed || name != u.name
+	u.name = name
+}
+
+// setClaimed sets the name that was claimed; token is the one that its token holds.
+func (u *User) setClaimed(name, token string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.renamed = u.renamed || name != token
+	u.name = name
+}
+
+func (u *User) wasRenamed() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.renamed
+}
+
+// users holds the node's users and their connections, and what concerns all rooms.
+type users struct {
+	hub *Hub
+	up  atomic.Bool // Redis can be reached, as members were told
+
+	everywhere everywhere
+
+	mu      sync.Mutex // guards the fields below
+	online  map[string]*User
+	members map[Member]*User
+	changes uint64 // how often Redis was lost or came back
+}
 
 // Enter makes a connection one of the user's who claims a name. Exit must follow
 // once.
 func (h *Hub) Enter(ctx context.Context, m Member, c protocol.NameClaim) (*User, *protocol.Error) {
-	err := h.admits(c.User)
-	h.mu.Lock()
-	u := h.users[c.User]
-	if u == nil {
-		u = h.newUser(c)
-		h.users[c.User] = u
-	}
-	u.conns++ // so that nobody releases the name meanwhile
-	h.mu.Unlock()
+	u, err := h.users.hold(c)
 	if err == nil {
 		var failed error
 		var now string
 		if now, failed = h.broker.Claim(ctx, c); failed == nil {
 			u.setClaimed(now, c.Name)
-			h.mu.Lock()
-			h.members[m] = u
-			h.mu.Unlock()
+			h.users.add(m, u)
 			return u, nil
 		}
 		err = nameError(failed)
 	}
-	h.exit(u)
+	h.users.exit(u)
 	return nil, err
 }
 
@@ -53,81 +97,92 @@ func nameError(err error) *protocol.Error {
 	return protocol.ErrUnavailable
 }
 
-func (h *Hub) newUser(c protocol.NameClaim) *User {
-	u := &User{ID: c.User, name: c.Name, shared: c.Shared}
-	u.sends.tokens, u.commands.tokens = h.sends.burst, h.commands.burst
-	return u
+// hold returns the user, new or not, and counts a connection, so that its name is not
+// released meanwhile. It returns an error too if the user is banned.
+func (l *users) hold(c protocol.NameClaim) (*User, *protocol.Error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u := l.online[c.User]
+	if u == nil {
+		u = &User{ID: c.User, name: c.Name, shared: c.Shared, budget: ratelimit.NewUser(l.hub.cfg.Limits)}
+		l.online[c.User] = u
+	}
+	u.conns++
+	return u, l.admit(c.User)
 }
 
-// Take counts a command of the given cost, and a message if it is one. When the
-// user has asked for too much on this node it returns how long to wait, and
-// counts nothing; else 0.
-func (h *Hub) Take(u *User, cost int, message bool) time.Duration {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	now := time.Now()
-	if wait := h.commands.wait(&u.commands, now, cost); wait > 0 {
-		return wait
-	}
-	if message {
-		if wait := h.sends.wait(&u.sends, now, 1); wait > 0 {
-			return wait
-		}
-		u.sends.tokens--
-	}
-	u.commands.tokens -= float64(cost)
-	return 0
+func (l *users) add(m Member, u *User) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.members[m] = u
 }
 
-// setClaimed takes the name that the claim left the user with; told is the one
-// that its token tells.
-func (u *User) setClaimed(name, told string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.renamed = u.renamed || name != told
-	u.name = name
+func (l *users) find(id string) *User {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.online[id]
+}
+
+func (l *users) all() []*User {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]*User, 0, len(l.online))
+	for _, u := range l.online {
+		list = append(list, u)
+	}
+	return list
+}
+
+func (l *users) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.online)
 }
 
 // Exit ends what Enter began. The member must have left its rooms.
 func (h *Hub) Exit(m Member) {
-	h.mu.Lock()
-	u, ok := h.members[m]
-	delete(h.members, m)
-	h.mu.Unlock()
-	if ok {
-		h.exit(u)
+	if u := h.users.remove(m); u != nil {
+		h.users.exit(u)
 	}
 }
 
-func (h *Hub) exit(u *User) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	u.conns--
-	if u.conns > 0 {
+func (l *users) remove(m Member) *User {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u := l.members[m]
+	delete(l.members, m)
+	return u
+}
+
+// exit removes a connection that hold counted.
+func (l *users) exit(u *User) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if u.conns--; u.conns > 0 {
 		return
 	}
-	delete(h.users, u.ID)
-	h.releaseLocked(u)
+	delete(l.online, u.ID)
+	l.releaseLocked(u)
 }
 
-// releaseLocked gives the user's name back, unless the user has come again.
-// The order of claims and releases is kept by the lock and by the broker.
-func (h *Hub) releaseLocked(u *User) {
-	u.mu.Lock()
-	renamed := u.renamed
-	u.mu.Unlock()
-	h.broker.Release(u.ID, renamed, func(err error) {
-		if err == nil || h.ctx.Err() != nil {
-			return
+// releaseLocked releases the user's name, unless the user has come again. The lock and
+// the broker keep the order of claims and releases.
+func (l *users) releaseLocked(u *User) {
+	h := l.hub
+	h.broker.Release(u.ID, u.wasRenamed(), func(err error) {
+		if err != nil && h.ctx.Err() == nil {
+			time.AfterFunc(presenceRetry, func() { l.releaseGone(u) })
 		}
-		time.AfterFunc(presenceRetry, func() {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			if h.users[u.ID] == nil && h.ctx.Err() == nil {
-				h.releaseLocked(u)
-			}
-		})
 	})
+}
+
+// releaseGone releases the name of a user who has no connection.
+func (l *users) releaseGone(u *User) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.online[u.ID] == nil && l.hub.ctx.Err() == nil {
+		l.releaseLocked(u)
+	}
 }
 
 // Rename gives the user another name, on all its connections; the member with
@@ -147,17 +202,13 @@ type Marked interface {
 	Mark() string
 }
 
-// renamed tells the rooms in which the user is.
-func (h *Hub) renamed(mark string, now protocol.User) {
-	h.mu.Lock()
-	u := h.users[now.ID]
-	rooms := h.allLocked()
-	h.mu.Unlock()
-	if u != nil {
+// renamed updates a user's name, and tells the rooms that the user is in.
+func (l *users) renamed(mark string, now protocol.User) {
+	if u := l.find(now.ID); u != nil {
 		u.setName(now.Name)
 	}
 	e := protocol.Renamed(now)
-	for _, r := range rooms {
+	for _, r := range l.hub.rooms.all() {
 		r.renamed(mark, now, e)
 	}
 }
@@ -165,167 +216,119 @@ func (h *Hub) renamed(mark string, now protocol.User) {
 func (r *room) renamed(mark string, now protocol.User, e protocol.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, local := r.local[now.ID]
-	_, present := r.present.users[now.ID]
-	if !local && !present {
+	if !r.here.users.Rename(now) {
 		return
 	}
-	if present {
-		r.present.users[now.ID] = now.Name
-	}
-	if local {
-		r.writePresenceLocked(now.ID)
-	}
+	r.here.flushLocked()
 	r.broadcastLocked(e, func(m Member, _ *User) bool {
 		own, ok := m.(Marked)
 		return ok && mark != "" && own.Mark() == mark
 	})
 }
 
-// typingEvery is how often others are told that somebody is typing.
-const typingEvery = time.Second
-
-// typedKept bounds the memory of who was told to be typing.
-const typedKept = 1000
-
-// Typing tells the others in the room that the member's user is typing.
-func (h *Hub) Typing(ctx context.Context, m Member, name string) *protocol.Error {
-	r := h.find(name)
-	if r == nil {
-		return protocol.ErrNotJoined
-	}
-	r.mu.Lock()
-	u, ok := r.members[m]
-	if !ok {
-		r.mu.Unlock()
-		return protocol.ErrNotJoined
-	}
-	if time.Since(r.typed[u.ID]) < typingEvery {
-		r.mu.Unlock()
-		return nil
-	}
-	if r.typed == nil || len(r.typed) > typedKept {
-		r.typed = make(map[string]time.Time)
-	}
-	r.typed[u.ID] = time.Now()
-	r.mu.Unlock()
-	if h.broker.Typing(ctx, name, u.Public()) != nil {
-		return protocol.ErrUnavailable
-	}
-	return nil
-}
-
-func (r *room) liveTyping(u protocol.User) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.broadcastLocked(protocol.TypingIn(r.name, u), func(_ Member, to *User) bool { return to.ID == u.ID })
-}
-
 // reachable tells the members that Redis is lost, or, once every room has caught up,
 // that it is back.
-func (h *Hub) reachable(up bool) {
-	h.mu.Lock()
-	h.outages++
-	turn := h.outages
-	h.mu.Unlock()
+func (l *users) reachable(up bool) {
+	change := l.noteChange()
 	if !up {
-		h.up.Store(false)
-		h.tell(protocol.Status(false))
+		l.up.Store(false)
+		l.broadcast(protocol.Status(false))
 		return
 	}
-	h.work.Go(func() { h.comeBack(turn) }) // bounded by its deadline; Close waits for it
+	l.hub.work.Go(func() { l.recover(change) }) // bounded by its deadline; Close waits for it
 }
 
-// catchUpAllTimeout bounds the catching up of all rooms before anybody is told
-// that Redis is back; what lasts longer goes on behind it.
-const catchUpAllTimeout = 30 * time.Second
+func (l *users) noteChange() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changes++
+	return l.changes
+}
 
-func (h *Hub) comeBack(turn uint64) {
-	ctx, cancel := context.WithTimeout(h.ctx, catchUpAllTimeout)
+// available reports whether Redis can be reached, and how often that has changed.
+func (l *users) available() (up bool, changes uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.up.Load(), l.changes
+}
+
+// recoverTimeout bounds the wait for the rooms to catch up before the members are told
+// that Redis is back. Rooms that take longer catch up after that.
+const recoverTimeout = 30 * time.Second
+
+func (l *users) recover(change uint64) {
+	ctx, cancel := context.WithTimeout(l.hub.ctx, recoverTimeout)
 	defer cancel()
-	h.loadRules()
+	l.loadRules()
 	var all sync.WaitGroup
-	for _, r := range h.all() {
-		all.Go(func() { _ = r.catchUpNow(ctx) })
+	for _, r := range l.hub.rooms.all() {
+		all.Go(func() { _ = r.log.catchUpNow(ctx) })
 	}
 	all.Wait()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.outages != turn || h.ctx.Err() != nil {
-		return
-	}
-	if !h.up.Swap(true) {
-		h.tellLocked(protocol.Status(true))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changes == change && l.hub.ctx.Err() == nil && !l.up.Swap(true) {
+		l.broadcastLocked(protocol.Status(true))
 	}
 }
 
-func (h *Hub) tell(e protocol.Event) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.tellLocked(e)
+func (l *users) broadcast(e protocol.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broadcastLocked(e)
 }
 
-func (h *Hub) tellLocked(e protocol.Event) {
+func (l *users) broadcastLocked(e protocol.Event) {
 	b := NewBroadcast(e)
-	for m := range h.members {
+	for m := range l.members {
 		m.Deliver(b)
 	}
 }
 
-// Up reports whether Redis is within reach, as members were told.
-func (h *Hub) Up() bool { return h.up.Load() }
+// Up reports whether Redis can be reached, as members were told.
+func (h *Hub) Up() bool { return h.users.up.Load() }
 
-// Each calls f for every member; f must not block.
+// Each calls f for every member; f must neither block nor call back.
 func (h *Hub) Each(f func(Member)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for m := range h.members {
+	h.users.mu.Lock()
+	defer h.users.mu.Unlock()
+	for m := range h.users.members {
 		f(m)
 	}
 }
 
 // lost writes again what this node had written about its users, which is gone.
-func (h *Hub) lost() {
-	h.mu.Lock()
-	users := make([]*User, 0, len(h.users))
-	for _, u := range h.users {
-		users = append(users, u)
-	}
-	rooms := h.allLocked()
-	h.mu.Unlock()
-	for _, r := range rooms {
+func (l *users) lost() {
+	list := l.all()
+	for _, r := range l.hub.rooms.all() {
 		r.rewrite()
 	}
-	h.work.Go(func() { h.reclaim(users) }) // ends with ctx; Close waits for it
+	l.hub.work.Go(func() { l.reclaim(list) }) // ends with ctx; Close waits for it
 }
 
-// reclaim takes the users' names again. Somebody else may hold one by now, and
-// keeps it: then the user gets another.
-func (h *Hub) reclaim(users []*User) {
-	for _, u := range users {
-		for h.ctx.Err() == nil && h.reclaimOne(u) != nil {
-			h.pause(presenceRetry)
+// reclaim claims the users' names again. If another user holds one by now, that user
+// keeps it, and ours gets another.
+func (l *users) reclaim(list []*User) {
+	for _, u := range list {
+		for l.hub.ctx.Err() == nil && l.reclaimOne(u) != nil {
+			l.hub.pause(presenceRetry)
 		}
 	}
 }
 
-func (h *Hub) reclaimOne(u *User) error {
-	h.mu.Lock()
-	gone := h.users[u.ID] != u
-	h.mu.Unlock()
-	if gone {
+func (l *users) reclaimOne(u *User) error {
+	if l.find(u.ID) != u {
 		return nil
 	}
+	h := l.hub
 	ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
 	defer cancel()
 	_, err := h.broker.Claim(ctx, protocol.NameClaim{User: u.ID, Name: u.Public().Name, Shared: u.shared})
 	if errors.Is(err, protocol.ErrNameTaken) {
 		_, err = h.broker.Rename(ctx, protocol.NameClaim{User: u.ID, Name: protocol.GuestName()}, "")
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err == nil && h.users[u.ID] == nil {
-		h.releaseLocked(u) // it went while its name was claimed
+	if err == nil {
+		l.releaseGone(u) // if it left while its name was claimed
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/ratelimit"
 	"example.com/chat/internal/room"
 )
 
@@ -82,10 +83,6 @@ const (
 	// maxPending is how many sends of one connection may be in flight before
 	// reading from it pauses.
 	maxPending = 128
-	// A connection is closed after more strikes than minStrikes, and more than
-	// strikeFactor times the burst. One strike a second expires.
-	minStrikes   = 100
-	strikeFactor = 5
 )
 
 // Session executes the commands of one connection. Only the connection's reader calls
@@ -97,12 +94,10 @@ type Session struct {
 
 	user     *room.User // nil before hello
 	claims   *identity.Claims
-	rooms    []string    // joined
-	refusals int         // before hello
-	strikes  float64     // see strike; one a second expires
-	struck   time.Time   // time of the last strike
-	waits    time.Time   // until when the last rate_limited asked the client to wait
-	abusive  bool        // there were too many strikes
+	rooms    []string // joined
+	refusals int      // before hello
+	strikes  ratelimit.Strikes
+	abusive  bool        // it ignored too many refusals
 	deadline *time.Timer // for hello; nil after it
 	expiry   *time.Timer // of the JWT; nil if it does not expire
 	slot     Slot        // of the handshake, until the welcome
@@ -144,7 +139,7 @@ func New(node *Node, transport Transport, origin string, slot Slot) *Session {
 	if slot == nil {
 		slot = noSlot{}
 	}
-	s := &Session{node: node, transport: transport, origin: origin, slot: slot}
+	s := &Session{node: node, transport: transport, origin: origin, slot: slot, strikes: ratelimit.NewStrikes(node.Limits)}
 	s.deadline = time.AfterFunc(HelloTimeout, s.late)
 	return s
 }
@@ -349,7 +344,7 @@ func (s *Session) leave(c protocol.Command) *protocol.Error {
 }
 
 func (s *Session) send(c protocol.Command) *protocol.Error {
-	s.node.Hub.Came(c.Key)
+	s.node.Hub.TraceReceived(c.Key)
 	if !s.joined(c.Room) {
 		return protocol.ErrNotJoined
 	}

@@ -62,22 +62,6 @@ func TestClusterOfThreeProcesses(t *testing.T) {
 	}
 }
 
-// processOn asks the system which child listens on the URL's port: the nodes of
-// a cluster tell nobody their process id.
-func processOn(t *testing.T, url string) int {
-	t.Helper()
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pid int
-	chattest.Eventually(t, "the process on port "+port, func() bool {
-		pid = chattest.Listener(t, port)
-		return pid != 0
-	})
-	return pid
-}
-
 func TestEndOfTheParentEndsTheNodes(t *testing.T) {
 	t.Parallel()
 	c := startProgram(t, nil, "--nodes=2", "--addr=127.0.0.1:0")

@@ -28,13 +28,13 @@ var seeds = []string{"CHAT_SEED=1", "CHAT_COUNT=60"}
 // allDefences are taken away one by one.
 var allDefences = []defence{
 	{
-		"a hole is seen, and read from the log", "internal/room/follow.go",
-		"return e.after == head && e.ID.Seq == head.Seq+1 && e.ID.MS >= head.MS", "return e.ID.Seq > head.Seq",
+		"a hole is seen, and read from the log", "internal/replica/replica.go",
+		"return p.After == head && p.ID.Seq == head.Seq+1 && p.ID.MS >= head.MS", "return p.ID.Seq > head.Seq",
 		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
-		"what follows by its seq alone is not believed", "internal/room/follow.go",
-		"return e.after == head && e.ID.Seq == head.Seq+1", "return e.ID.Seq == head.Seq+1",
+		"what follows by its seq alone is not believed", "internal/replica/replica.go",
+		"return p.After == head && p.ID.Seq == head.Seq+1", "return p.ID.Seq == head.Seq+1",
 		"internal/room", "TestWhatFollowsByItsSeqAloneIsNotShown", nil,
 	},
 	{
@@ -53,8 +53,8 @@ var allDefences = []defence{
 		"internal/redisbroker", "TestOnTheEmbeddedBroker/SupersededChangesLeaveAGapThatIsTold", nil,
 	},
 	{
-		"changes are applied to the messages in memory", "internal/room/follow.go",
-		"f.messages.apply(c)", "",
+		"changes are applied to the messages in memory", "internal/replica/replica.go",
+		"r.messages.apply(c)", "",
 		"internal/room", "TestDeletedEntriesLeaveANodesMemory", nil,
 	},
 	{
@@ -63,8 +63,8 @@ var allDefences = []defence{
 		"test/sim", "TestTheProbeFindsADeafSubscription", nil,
 	},
 	{
-		"the last thing published is missed by the audit", "internal/room/hub.go",
-		"r.compare(heads[i])", "_, _ = r, heads[i]",
+		"the last thing published is missed by the audit", "internal/room/rooms.go",
+		"r.log.compare(heads[i])", "_, _ = r, heads[i]",
 		"internal/room", "TestALostLastHintIsFoundByTheAudit", nil,
 	},
 	{
@@ -84,7 +84,7 @@ var allDefences = []defence{
 	},
 	{
 		"a lost log is told", "internal/room/follow.go",
-		"r.broadcastLocked(protocol.Reset(r.name, f.head), nil)", "",
+		"r.broadcastLocked(protocol.Reset(r.name, head), nil)", "",
 		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{

@@ -1,14 +1,13 @@
-// Package tally counts how long things took, for whoever reads it later. It
-// knows no format of metrics: that is the reader's affair.
-package tally
+// Package histogram counts durations in buckets, without any format of metrics.
+package histogram
 
 import (
 	"sync/atomic"
 	"time"
 )
 
-// bounds are the upper ends of a Histogram's buckets: from what a Redis on the
-// same machine takes to more than any call may.
+// bounds are the upper bounds of the buckets: from the round trip to a Redis on the
+// same machine to more than the timeout of any call.
 var bounds = [...]time.Duration{
 	250 * time.Microsecond, 500 * time.Microsecond, time.Millisecond, 2500 * time.Microsecond,
 	5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
@@ -16,14 +15,14 @@ var bounds = [...]time.Duration{
 	2500 * time.Millisecond, 5 * time.Second,
 }
 
-// Histogram counts times by their length. The zero value is ready for use, by
-// any number of goroutines.
+// Histogram counts durations. The zero value is ready for use; all methods are safe for
+// concurrent use.
 type Histogram struct {
 	buckets [len(bounds) + 1]atomic.Int64
 	sum     atomic.Int64 // ns
 }
 
-// Observe counts one.
+// Observe counts one duration.
 func (h *Histogram) Observe(d time.Duration) {
 	i := 0
 	for i < len(bounds) && d > bounds[i] {
@@ -33,17 +32,17 @@ func (h *Histogram) Observe(d time.Duration) {
 	h.sum.Add(int64(d))
 }
 
-// Snapshot is what a Histogram had counted at some moment.
+// Snapshot holds the counts of a Histogram at one moment.
 type Snapshot struct {
-	// Count is of all times, Sum what they are together.
+	// Count is the number of durations, Sum their sum.
 	Count uint64
 	Sum   time.Duration
-	// UpTo is how many were no longer than each of the bounds.
+	// UpTo maps each bound to the number of durations that are not longer.
 	UpTo map[time.Duration]uint64
 }
 
-// Snapshot returns the counts so far. What is counted meanwhile may be in Sum
-// and not yet in Count, or the other way round.
+// Snapshot returns the counts so far. A concurrent Observe may be in Sum and not yet in
+// Count, or the other way round.
 func (h *Histogram) Snapshot() Snapshot {
 	s := Snapshot{Sum: time.Duration(h.sum.Load()), UpTo: make(map[time.Duration]uint64, len(bounds))}
 	for i := range h.buckets {
