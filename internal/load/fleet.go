@@ -135,9 +135,9 @@ func ReadLogs(ctx context.Context, rdb redis.UniversalClient, namespace string, 
 func logRecords(streams []*redis.XMessageSliceCmd) (list []check.Record) {
 	for _, stream := range streams {
 		for _, x := range stream.Val() {
-			raw, _ := x.Values["m"].(string)
 			var m client.Entry
-			if json.Unmarshal([]byte(raw), &m) != nil || m.ID != x.ID {
+			e, ok := redisbroker.DecodeEntry(x)
+			if !ok || json.Unmarshal(e.Raw, &m) != nil || m.ID != x.ID {
 				continue
 			}
 			list = append(list, LogRecord(m))

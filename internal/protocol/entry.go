@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"bytes"
 	"strconv"
 )
 
@@ -123,20 +122,6 @@ func appendNode(b []byte, node string) []byte {
 
 // entryStart is how the JSON of every entry begins.
 const entryStart = `{"id":"`
-
-// EntryID reads the id in front of an entry's JSON, and nothing of the rest.
-func EntryID(raw []byte) (ID, bool) {
-	rest, ok := bytes.CutPrefix(raw, []byte(entryStart))
-	if !ok {
-		return ID{}, false
-	}
-	end := bytes.IndexByte(rest, '"')
-	if end < 0 || end > 2*maxIDDigits+1 {
-		return ID{}, false
-	}
-	id, err := ParseID(string(rest[:end]))
-	return id, err == nil
-}
 
 // Entry returns what a log makes of the draft. count is how many users have put the
 // emoji after a React, and unused else.

@@ -225,19 +225,6 @@ func TestEventsAreJSONWithTheirTypeFirst(t *testing.T) {
 	}
 }
 
-func TestAnEntryBeginsWithItsID(t *testing.T) {
-	t.Parallel()
-	raw := Message(User{ID: "u"}, "k", "x", "n").Entry(ID{5, 7}, "r", 0).Raw
-	if id, ok := EntryID(raw); !ok || id != (ID{5, 7}) {
-		t.Errorf("%v %v", id, ok)
-	}
-	for _, s := range []string{"", "{", `{"id":"`, `{"id":"1-1`, `{"id":"x"}`, `{"room":"r","id":"1-1"}`, `{"id":"` + strings.Repeat("1", 100) + `"}`} {
-		if id, ok := EntryID([]byte(s)); ok {
-			t.Errorf("%q was taken for %v", s, id)
-		}
-	}
-}
-
 // Two names that differ in case alone are the same for every letter of every
 // script, and folding a folded name changes nothing (Unicode 3.13, D145).
 func TestEveryLetterFoldsLikeItsOtherCases(t *testing.T) {

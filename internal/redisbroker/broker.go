@@ -17,7 +17,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -274,11 +273,7 @@ func (b *Broker) Room() room.Broker {
 
 // Typing publishes that the user is typing in the room.
 func (b *Broker) Typing(ctx context.Context, room string, user protocol.User) error {
-	text, err := json.Marshal(user)
-	if err != nil {
-		return err
-	}
-	return b.publish(ctx, b.rdb, b.keys.live(room), append([]byte{lineTyping}, text...))
+	return b.publish(ctx, b.rdb, b.keys.live(room), encodeTyping(user))
 }
 
 // Follow asks for what is published in the room; room.Feed.Following reports when
@@ -334,11 +329,11 @@ var changeLimits = fmt.Sprint(protocol.MaxEdits, " ", protocol.MaxReactionKinds,
 	protocol.MaxRoomReactions, " ", protocol.MaxReactionUsers)
 
 func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
-	args := make([]any, 0, 9+3*len(drafts))
+	args := make([]any, 0, 9+4*len(drafts))
 	args = append(args, b.keys.live(room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
 		min(b.cfg.Replicas, 1), changesKept, changeLimits)
 	for _, d := range drafts {
-		args = append(args, member(d), d.Kind, d.Tail)
+		args = append(args, d.User, d.Key, d.Kind, d.Tail)
 		switch {
 		case d.Kind == protocol.React:
 			args = append(args, d.Target.String(), true, d.Emoji, d.On)

@@ -2,8 +2,10 @@ package redisbroker_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +25,7 @@ import (
 type heard struct {
 	mu        sync.Mutex // guards the fields below
 	live      []string
+	entries   []protocol.Entry
 	following int
 	followed  []string // the rooms, each time
 	news      []string
@@ -45,7 +48,7 @@ func (h listening) Entries(room string, before protocol.ID, list []protocol.Entr
 	for _, e := range list {
 		text += "\n" + string(e.Raw)
 	}
-	h.note(func() { h.live = append(h.live, text) })
+	h.note(func() { h.live, h.entries = append(h.live, text), append(h.entries, list...) })
 }
 func (h listening) Presence(room string, d protocol.PresenceDelta) {
 	text := fmt.Sprint(room, " presence ", d.Count)
@@ -211,6 +214,64 @@ func testAppendTakesEachKeyOnceInOrder(t *testing.T, at *site) {
 	}
 }
 
+// What is published of an entry is what the log holds of it, in all fields: author,
+// key, kind and target too, whatever the texts hold.
+func testWhatIsPublishedIsWhatIsRead(t *testing.T, at *site) {
+	b := open(t, at, "n1", 100)
+	b.Follow("lobby")
+	b.has(t, "to follow", func() bool { return b.following == 1 })
+	const hard = "1:x \n\"|\\ },\"kind\":\"delete\",\"target\":\"1-1\" é😀"
+	ann := protocol.User{ID: "ann", Name: hard}
+	put := func(list ...protocol.Draft) []protocol.Receipt {
+		t.Helper()
+		got, err := b.Append(t.Context(), "lobby", list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	said := put(protocol.Message(ann, hard, hard, "n"), protocol.Message(ann, "", "", "n"))
+	for i, c := range []protocol.Command{
+		{Type: protocol.Edit, Text: hard}, {Type: protocol.React, Emoji: "👍", On: true}, {Type: protocol.React, Emoji: "👍"},
+	} {
+		c.Key, c.Target = fmt.Sprint(hard, i), said[0].ID
+		put(c.Change(ann, "n", false))
+	}
+	b.has(t, "what was published", func() bool { return len(b.entries) == 5 })
+	list, found, _, err := b.After(t.Context(), "lobby", protocol.ID{}, 10)
+	if err != nil || !found {
+		t.Fatal(found, err)
+	}
+	if !reflect.DeepEqual(list, b.entries) {
+		t.Errorf("the log holds\n%+v, and published was\n%+v", list, b.entries)
+	}
+	for i, e := range list {
+		var fields struct {
+			ID, Key, Kind, Target string
+			User                  protocol.User
+		}
+		if err := json.Unmarshal(e.Raw, &fields); err != nil {
+			t.Fatal(err)
+		}
+		target := ""
+		if i > 1 {
+			target = said[0].ID.String()
+		}
+		if e.ID.String() != fields.ID || e.Key != fields.Key || e.Kind != fields.Kind || e.Author != fields.User.ID || fields.Target != target || e.Target.IsZero() != (i < 2) {
+			t.Errorf("%+v of %s", e, e.Raw)
+		}
+	}
+	page, err := b.Messages(t.Context(), "lobby", protocol.ID{}, 10)
+	if err != nil || !reflect.DeepEqual(page.Head, list[4]) || len(page.List) != 2 || !reflect.DeepEqual(page.List[0].Entry, list[0]) {
+		t.Errorf("%v: the messages are %+v", err, page)
+	}
+	// By its key each is found again, in the log and among the changes.
+	again := put(protocol.Message(ann, hard, "x", "n"), protocol.Command{Type: protocol.Edit, Key: hard + "0", Target: said[0].ID}.Change(ann, "n", false))
+	if again[0].ID != list[0].ID || again[1].ID != list[2].ID || !again[1].Duplicate {
+		t.Errorf("the same keys got %+v", again)
+	}
+}
+
 func testTheLogIsCappedAndReadFromCursors(t *testing.T, at *site) {
 	b := open(t, at, "n1", 20)
 	var all []protocol.ID
@@ -272,6 +333,7 @@ func testEntriesPutInByHandAreSkipped(t *testing.T, at *site) {
 		}
 	}
 	hand("*", "m", `{"id":"1-1","room":"lobby"}`)
+	hand("*", "id", "1-1", "author", "a", "key", "1", "kind", "", "target", "", "json", `{"id":"1-1","room":"lobby"}`) // a copy
 	say := func(k string) protocol.ID {
 		t.Helper()
 		r, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", k, "x")})

@@ -286,7 +286,7 @@ func (b *Broker) Leave(ctx context.Context) error {
 	pipe := b.rdb.Pipeline()
 	pipe.ZRem(ctx, b.keys.cluster("nodes"), instance)
 	pipe.HDel(ctx, b.keys.cluster("info"), instance, instance+"#", instance+"@")
-	_ = b.publish(ctx, pipe, b.keys.news(), "n") // queued
+	_ = b.publish(ctx, pipe, b.keys.news(), string(lineNodes)) // queued
 	_, err := pipe.Exec(ctx)
 	return err
 }

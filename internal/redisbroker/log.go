@@ -16,8 +16,8 @@ func parseMS(s string) int64 {
 	return n
 }
 
-// skip counts an entry of a stream that is not one of ours: put in by hand,
-// without the field or with one that doesn't begin with its id.
+// skip counts an entry of a stream that is not one of ours: added by hand, with other
+// fields or with the id of another.
 func (b *Broker) skip(id string) {
 	b.counts.skipped.Add(1)
 	b.log.Warn("an entry of a log is not one of ours and is skipped", "id", id)
@@ -48,49 +48,47 @@ func (b *Broker) read(ctx context.Context, room, what string, id protocol.ID, n,
 			b.skip(id)
 		}
 	}
-	rest = make([]string, 0, len(reply)-3)
-	for _, v := range reply[3:] {
-		s, ok := v.(string)
-		if !ok {
-			return nil, false, nil, errReply
-		}
-		rest = append(rest, s)
+	if rest, ok = stringsOf(reply[3:]); !ok {
+		return nil, false, nil, errReply
 	}
 	return reply[0], reply[1] == int64(1), rest, nil
 }
 
-// entry makes an entry of what a script returns of it.
-func entry(id, m string) (protocol.Entry, error) {
-	parsed, err := protocol.ParseID(id)
-	if err != nil {
-		return protocol.Entry{}, errReply
+// stringsOf returns the elements of a list in a reply; ok is false where it is none, or
+// others than strings are in it.
+func stringsOf(reply any) (list []string, ok bool) {
+	values, ok := reply.([]any)
+	list = make([]string, len(values))
+	for i, v := range values {
+		s, isString := v.(string)
+		list[i], ok = s, ok && isString
 	}
-	return decodeEntry(parsed, []byte(m)), nil
+	return list, ok
 }
 
 // Messages reads the newest n messages before an id, or of all where that is zero,
 // as they stand. id itself need not be in the log.
 func (b *Broker) Messages(ctx context.Context, room string, before protocol.ID, n int) (protocol.Page, error) {
-	const width = 4
-	head, more, rest, err := b.read(ctx, room, "stand", before, n, width)
+	const width = entryWidth + 2
+	first, more, rest, err := b.read(ctx, room, "stand", before, n, width)
 	page := protocol.Page{More: more}
 	if err != nil {
 		return page, err
 	}
-	if text, _ := head.(string); text != "" {
-		id, ok := protocol.EntryID([]byte(text))
-		if !ok {
-			return page, errReply
+	if head, ok := stringsOf(first); !ok || len(head) > 0 && len(head) != entryWidth {
+		return page, errReply
+	} else if len(head) > 0 {
+		if page.Head, err = entry(head); err != nil {
+			return page, err
 		}
-		page.Head = decodeEntry(id, []byte(text))
 	}
 	for i := len(rest) - width; i >= 0; i -= width {
-		e, err := entry(rest[i], rest[i+1])
+		e, err := entry(rest[i : i+entryWidth])
 		if err != nil {
 			return page, err
 		}
 		s := protocol.Standing{Entry: e}
-		if edits := rest[i+2]; edits != "" {
+		if edits := rest[i+entryWidth]; edits != "" {
 			// "MS COUNT ID,ID,… TEXT", as scripts/append.lua keeps it.
 			parts := strings.SplitN(edits, " ", 4)
 			if len(parts) != 4 {
@@ -98,7 +96,7 @@ func (b *Broker) Messages(ctx context.Context, room string, before protocol.ID, 
 			}
 			s.Edited, s.Text = parseMS(parts[0]), []byte(parts[3])
 		}
-		if s.Reactions, err = reactions(rest[i+3]); err != nil {
+		if s.Reactions, err = reactions(rest[i+entryWidth+1]); err != nil {
 			return page, err
 		}
 		page.List = append(page.List, s)
@@ -136,7 +134,7 @@ func reactions(kept string) (list []protocol.Reaction, err error) {
 // empty. The zero cursor is before the first entry. more tells that there are
 // entries after the list.
 func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n int) (list []protocol.Entry, found, more bool, err error) {
-	first, more, rest, err := b.read(ctx, room, "after", cursor, n, 2)
+	first, more, rest, err := b.read(ctx, room, "after", cursor, n, entryWidth)
 	if err != nil || first != int64(1) {
 		return nil, false, false, err
 	}
@@ -149,7 +147,7 @@ func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n i
 // the id, which itself need not be there. more tells that there are entries before
 // the list which go on so.
 func (b *Broker) Before(ctx context.Context, room string, id protocol.ID, n int) (list []protocol.Entry, more bool, err error) {
-	_, more, rest, err := b.read(ctx, room, "before", id, n, 2)
+	_, more, rest, err := b.read(ctx, room, "before", id, n, entryWidth)
 	if err != nil {
 		return nil, false, err
 	}
@@ -158,9 +156,9 @@ func (b *Broker) Before(ctx context.Context, room string, id protocol.ID, n int)
 }
 
 func entries(rows []string) ([]protocol.Entry, error) {
-	list := make([]protocol.Entry, 0, len(rows)/2)
-	for i := 0; i < len(rows); i += 2 {
-		e, err := entry(rows[i], rows[i+1])
+	list := make([]protocol.Entry, 0, len(rows)/entryWidth)
+	for i := 0; i < len(rows); i += entryWidth {
+		e, err := entry(rows[i : i+entryWidth])
 		if err != nil {
 			return nil, err
 		}

@@ -37,7 +37,7 @@ func (b *Broker) Rules(ctx context.Context, room string) (map[string]protocol.Ru
 // Decide writes a decision for its room, or for all rooms where it names none, and
 // publishes it.
 func (b *Broker) Decide(ctx context.Context, d protocol.Decision) error {
-	text, err := json.Marshal(d)
+	line, err := encodeDecision(d)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (b *Broker) Decide(ctx context.Context, d protocol.Decision) error {
 		}
 		pipe.HSet(ctx, key, d.Field, rule)
 	}
-	_ = b.publish(ctx, pipe, channel, append([]byte{lineDecision}, text...)) // queued
+	_ = b.publish(ctx, pipe, channel, line) // queued
 	_, err = pipe.Exec(ctx)
 	return err
 }

@@ -35,11 +35,11 @@ func readScript(names ...string) script {
 }
 
 var (
-	appendScript = readScript("room", "append")
+	appendScript = readScript("line", "room", "append")
 	readLog      = readScript("room", "read")
-	hereScript   = readScript("here")
+	hereScript   = readScript("line", "here")
 	leaseScript  = readScript("lease")
-	namesScript  = readScript("names")
+	namesScript  = readScript("line", "names")
 	roomsScript  = readScript("rooms")
 )
 

@@ -21,6 +21,7 @@ var suite = []struct {
 	test func(t *testing.T, at *site)
 }{
 	{"AppendTakesEachKeyOnceInOrder", testAppendTakesEachKeyOnceInOrder},
+	{"WhatIsPublishedIsWhatIsRead", testWhatIsPublishedIsWhatIsRead},
 	{"TheLogIsCappedAndReadFromCursors", testTheLogIsCappedAndReadFromCursors},
 	{"EntriesPutInByHandAreSkipped", testEntriesPutInByHandAreSkipped},
 	{"PresenceIsWorthAsMuchAsItsLease", testPresenceIsWorthAsMuchAsItsLease},

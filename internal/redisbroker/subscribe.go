@@ -299,7 +299,7 @@ func (s *subscription) heard(m *redis.Message) {
 	case m.Channel == s.probe:
 		s.pulse.heard(m.Payload)
 	case m.Channel == s.b.keys.news():
-		if m.Payload == "n" {
+		if m.Payload == string(lineNodes) {
 			s.b.Hurry()
 			return
 		}

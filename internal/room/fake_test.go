@@ -3,6 +3,7 @@ package room_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -242,6 +243,19 @@ func (m *fakeMember) take(e protocol.Event) {
 	m.events = append(m.events, e)
 }
 
+// idOf is the id of the entry that an event "message" holds.
+func idOf(e protocol.Event) protocol.ID {
+	var fields struct{ ID string }
+	if err := json.Unmarshal(e.Body, &fields); err != nil {
+		panic(err)
+	}
+	id, err := protocol.ParseID(fields.ID)
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
 // seqs are those of the messages so far; a reset is a -1.
 func (m *fakeMember) seqs() []int64 {
 	m.mu.Lock()
@@ -250,7 +264,7 @@ func (m *fakeMember) seqs() []int64 {
 	for _, e := range m.events {
 		switch e.Name {
 		case "message":
-			id, _ := protocol.EntryID(e.Body)
+			id := idOf(e)
 			list = append(list, id.Seq)
 		case "reset":
 			list = append(list, -1)
@@ -267,7 +281,7 @@ func (m *fakeMember) last() int64 {
 	for _, e := range slices.Backward(m.events) {
 		switch e.Name {
 		case "message":
-			id, _ := protocol.EntryID(e.Body)
+			id := idOf(e)
 			return id.Seq
 		case "joined":
 			_, rest, _ := bytes.Cut(e.Body, []byte(`"head":"`))

@@ -236,7 +236,7 @@ func TestJoiningWhileMessagesFlowLeavesNoHole(t *testing.T) {
 					}
 				}
 			case "message":
-				id, _ := protocol.EntryID(e.Body)
+				id := idOf(e)
 				if next != 0 && id.Seq != next {
 					t.Fatalf("joiner %d: %d follows %d", i, id.Seq, next-1)
 				}

@@ -13,7 +13,7 @@ import (
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
-	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
 )
 
 // foundWithin is how long a silence between a node and Redis may go unnoticed.
@@ -137,10 +137,9 @@ type swallowed struct {
 
 // entries are the ids in what was published.
 func entries(payload []byte) (ids []string) {
-	for entry := range bytes.Lines(payload) {
-		if id, ok := protocol.EntryID(entry); ok {
-			ids = append(ids, id.String())
-		}
+	_, list, _ := redisbroker.DecodeLine(string(payload))
+	for _, e := range list {
+		ids = append(ids, e.ID.String())
 	}
 	return ids
 }

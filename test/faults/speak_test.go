@@ -68,8 +68,14 @@ local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
 local ms, seq = string.match(newest, '^(%d+)-(%d+)$')
 local id = ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
 local m = '{"id":"' .. id .. '","room":"' .. ARGV[2] .. '","time":' .. ms .. ',' .. ARGV[3]
-redis.call('XADD', KEYS[1], id, 'm', m)
-redis.call('PUBLISH', ARGV[1], 'e' .. newest .. '\n' .. m)
+redis.call('XADD', KEYS[1], id, 'id', id, 'author', ARGV[4], 'key', ARGV[5], 'kind', ARGV[6], 'target', '', 'json', m)
+local function line(kind, fields)
+  for _, field in ipairs(fields) do
+    kind = kind .. #field .. ':' .. field
+  end
+  return kind
+end
+redis.call('PUBLISH', ARGV[1], line('e', { newest, line('', { id, ARGV[4], ARGV[5], ARGV[6], '' }), m }))
 return id`
 
 // put puts an entry of another kind into a room's log, and returns its id.
@@ -80,7 +86,7 @@ func (r *rig) put(logKey, liveKey string, e byHand) string {
 	r.fleet.History.Add(check.Record{
 		Op: check.OpSend, Client: "next", Conn: 1, Room: e.room, User: e.user, Key: e.key, Text: e.text, Kind: e.kind,
 	})
-	id, ok := r.ask("EVAL", putByHand, 1, logKey, liveKey, e.room, tail).(string)
+	id, ok := r.ask("EVAL", putByHand, 1, logKey, liveKey, e.room, tail, e.user, e.key, e.kind).(string)
 	if !ok {
 		r.t.Fatal("the entry was not taken")
 	}

@@ -9,7 +9,7 @@
 --       5 ms for which a key is kept, 6 the room's name, 7 whether WAIT follows
 --       (1 or 0), 8 changes kept, 9 "EDITS KINDS REACTIONS ROOM USERS", the most
 --       edits, emoji and reactions of a message, reactions of the room, and users that
---       a reaction lists; then for each draft: "USER|KEY", its kind ("" for a
+--       a reaction lists; then for each draft: its author, its key, its kind ("" for a
 --       message), its tail (see protocol.Draft), and where it is no message: its
 --       target, whether that may be another's (1 or 0), its text or emoji, and
 --       whether a reaction is put (1) or taken away (0)
@@ -47,8 +47,9 @@ local stamp = text(ms)
 local drafts, changing, growing, repeating = {}, false, false, false
 local i = 10
 while i <= #ARGV do
-  local d = { member = ARGV[i], kind = ARGV[i + 1], tail = ARGV[i + 2] }
-  i = i + 3
+  local d = { author = ARGV[i], key = ARGV[i + 1], kind = ARGV[i + 2], tail = ARGV[i + 3], target = '' }
+  d.member = d.author .. '|' .. d.key
+  i = i + 4
   if d.kind ~= '' then
     d.target, d.free, d.what, d.on = ARGV[i], ARGV[i + 1] == '1', ARGV[i + 2], ARGV[i + 3] == '1'
     i = i + 4
@@ -124,7 +125,7 @@ local function tools()
         at = k
       end
     end
-    local user = string.match(d.member, '^[^|]*')
+    local user = d.author
     local had = redis.call('ZSCORE', reacts, d.of .. '|' .. d.what .. '|' .. user)
     if (had and true or false) == d.on then
       return false, at and d.reactions[at].count or 0
@@ -153,16 +154,14 @@ local function tools()
   -- Whether a draft may change its target: 0, or what the reply says of it.
   local function judge(d)
     local found = redis.call('XRANGE', log, d.target, d.target)
-    if not found[1] or not json(found[1]) then
+    local fields = found[1] and ours(found[1])
+    if not fields then
       return 2
     end
     local _, n = split(d.target)
     d.of = text(n)
-    if not d.free then
-      local author = string.match(d.member, '^[^|]*|')
-      if string.sub(field(found[1], 'k') or '', 1, #author) ~= author then
-        return 3
-      end
+    if not d.free and fields[AUTHOR] ~= d.author then
+      return 3
     end
     if d.kind == 'edit' then
       d.edits, d.editIDs = editsOf(d.of)
@@ -214,7 +213,7 @@ local function tools()
       local ids = d.editIDs == '' and id or d.editIDs .. ',' .. id
       redis.call('HSET', stand, 'e' .. d.of, stamp .. ' ' .. text(d.edits + 1) .. ' ' .. ids .. ' ' .. d.what)
     elseif d.kind == 'react' and d.changes then
-      local member = d.of .. '|' .. d.what .. '|' .. string.match(d.member, '^[^|]*')
+      local member = d.of .. '|' .. d.what .. '|' .. d.author
       if d.on then
         redis.call('ZADD', reacts, d.of, member)
       else
@@ -248,11 +247,12 @@ local function tools()
     end
   end
 
-  -- Where an entry was put that had been taken at this ms.
-  local function find(member, at)
+  -- Where the entry of a draft is that was taken at this ms.
+  local function find(d, at)
     for _, stream in ipairs({ log, changes }) do
       for _, entry in ipairs(redis.call('XRANGE', stream, at .. '-0', at .. '-18446744073709551615')) do
-        if field(entry, 'k') == member and json(entry) then
+        local fields = ours(entry)
+        if fields and fields[AUTHOR] == d.author and fields[KEY] == d.key then
           return entry[1]
         end
       end
@@ -268,14 +268,16 @@ if changing or repeating then
   judge, apply, prune, find = tools()
 end
 
-local reply, added, messages, changed, seen = {}, {}, false, false, {}
+-- What is published of the new entries: five fields of each, and the JSON of each.
+local headers, bodies = {}, {}
+local reply, messages, changed, seen = {}, false, false, {}
 for _, d in ipairs(drafts) do
   local id, at, outcome = '', stamp, 0
   if seen[d.member] then
     id, outcome = seen[d.member], 1
   elseif d.score then
     at, outcome = text(tonumber(d.score)), 1
-    id = find(d.member, at)
+    id = find(d, at)
   elseif d.kind ~= '' then
     outcome = judge(d)
   end
@@ -284,15 +286,19 @@ for _, d in ipairs(drafts) do
     id = stamp .. '-' .. text(seq)
     local m = '{"id":"' .. id .. '","room":"' .. room .. '","time":' .. stamp ..
       (d.kind == 'react' and ',"count":' .. text(d.count) .. ',' or ',') .. d.tail
+    local stream, most = log, ARGV[3]
     if d.kind == '' then
-      redis.call('XADD', log, 'MAXLEN', ARGV[3], id, 'm', m, 'k', d.member)
       messages = true
     else
-      redis.call('XADD', changes, 'MAXLEN', ARGV[8], id, 'm', m, 'k', d.member)
-      changed = true
+      stream, most, changed = changes, ARGV[8], true
     end
+    redis.call('XADD', stream, 'MAXLEN', most, id, 'id', id, 'author', d.author, 'key', d.key, 'kind', d.kind, 'target', d.target, 'json', m)
     redis.call('ZADD', taken, stamp, d.member)
-    added[#added + 1], seen[d.member] = m, id
+    seen[d.member] = id
+    for _, field in ipairs({ id, d.author, d.key, d.kind, d.target }) do
+      headers[#headers + 1] = field
+    end
+    bodies[#bodies + 1] = m
     if d.kind ~= '' then
       apply(d, id)
     end
@@ -303,7 +309,7 @@ for _, d in ipairs(drafts) do
   reply[#reply + 1] = outcome
 end
 
-if #added > 0 then
+if #bodies > 0 then
   local extra = redis.call('ZCARD', taken) - tonumber(ARGV[4])
   if extra > 0 then
     local edge = redis.call('ZRANGE', taken, extra, extra, 'WITHSCORES')
@@ -319,11 +325,10 @@ if #added > 0 then
     end
     pcall(prune) -- the entries stand already: what fails here is tried again by the next call
   end
-  -- First the id that the new entries follow, so that who hears them knows
-  -- whether they continue what it has. It is only a hint, and the log is
-  -- written: that it can't be published is no reason to tell the sender that
-  -- nothing happened.
-  redis.pcall(ARGV[2], ARGV[1], 'e' .. head .. '\n' .. table.concat(added, '\n'))
+  -- First the id that the new entries follow, so that a node sees whether they
+  -- continue what it has. The log is written, and what is published is only a hint: a
+  -- failure to publish it is no reason to refuse the drafts.
+  redis.pcall(ARGV[2], ARGV[1], line('e', { head, line('', headers), unpack(bodies) }))
 elseif ARGV[7] == '1' then
   -- WAIT covers what its own connection wrote (from Redis 7.2 on, nothing but
   -- that), and these entries were written by others: so one key is written anew,

@@ -59,11 +59,16 @@ end
 
 local count = redis.call('HLEN', users)
 if #joined + #left > 0 then
-  -- "p", the count, then who came and who went, a line each: "+" or "-", the
-  -- user's id, a space, the name (neither holds a newline).
-  local lines = { 'p' .. count }
-  for i = 1, #joined, 2 do lines[#lines + 1] = '+' .. joined[i] .. ' ' .. joined[i + 1] end
-  for i = 1, #left, 2 do lines[#lines + 1] = '-' .. left[i] .. ' ' .. left[i + 1] end
-  redis.pcall(ARGV[2], ARGV[1], table.concat(lines, '\n'))
+  local fields = { string.format('%.0f', count) }
+  local function add(sign, list)
+    for i = 1, #list, 2 do
+      fields[#fields + 1] = sign
+      fields[#fields + 1] = list[i]
+      fields[#fields + 1] = list[i + 1]
+    end
+  end
+  add('+', joined)
+  add('-', left)
+  redis.pcall(ARGV[2], ARGV[1], line('p', fields))
 end
 return count

@@ -103,7 +103,7 @@ local function claim(user, folded, name, extra, shared, rename)
   redis.call('ZREM', kept, user)
   if rename or was ~= name then
     local mark = rename and extra or ''
-    redis.pcall(ARGV[3], ARGV[2], 'r' .. mark .. '\n' .. user .. '\n' .. name)
+    redis.pcall(ARGV[3], ARGV[2], line('r', { mark, user, name }))
   end
   return 1, name
 end

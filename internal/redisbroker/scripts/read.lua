@@ -5,12 +5,13 @@
 --       "stand": the newest messages before the id, or of all, as they stand
 --       "after": the entries of any kind after the id, or from the beginning
 --       "before": the entries of any kind just before the id
--- Returns "stand": the JSON of the newest entry of any kind, whether there are older
---   messages (1 or 0); "after": whether the room holds the id or knows it as
---   deleted, and nothing but deleted entries is missing after it (1 or 0), whether
---   there are more; "before": "", whether there are more. Then the ids of what is not ours (a list), then the
---   entries, oldest first ("stand": newest first): id and JSON, and for "stand" what is kept of the
---   edits and of the reactions ("" for nothing).
+-- Returns "stand": the newest entry of any kind (a list, empty for none), whether
+--   there are older messages (1 or 0); "after": whether the room holds the id or knows
+--   it as deleted, and nothing but deleted entries is missing after it (1 or 0),
+--   whether there are more; "before": "", whether there are more. Then the ids of what
+--   is not ours (a list), then the entries, oldest first ("stand": newest first): the
+--   values of their six fields, and for "stand" what is kept of the edits and of the
+--   reactions ("" for nothing).
 
 local what, from, n = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local skipped = {}
@@ -39,8 +40,8 @@ local function walk(command, stream, place, want)
     local found = redis.call(command, stream, place, command == 'XRANGE' and '+' or '-', 'COUNT', want + 1)
     for _, entry in ipairs(found) do
       if entry[1] ~= last then
-        local m = json(entry)
-        if not m then
+        local fields = ours(entry)
+        if not fields then
           if #skipped < 100 then
             skipped[#skipped + 1] = entry[1]
           end
@@ -48,7 +49,7 @@ local function walk(command, stream, place, want)
           return list, false
         else
           local _, seq = split(entry[1])
-          list[#list + 1] = { id = entry[1], seq = seq, m = m }
+          list[#list + 1] = { id = entry[1], seq = seq, fields = fields }
         end
       end
     end
@@ -61,8 +62,8 @@ local function walk(command, stream, place, want)
   return list, false
 end
 
-local newestMessage, _, messageSeq, messageJSON = newest(log)
-local newestChange, _, changeSeq, changeJSON = newest(changes)
+local newestMessage, _, messageSeq, message = newest(log)
+local newestChange, _, changeSeq, change = newest(changes)
 if stale(newestMessage, newestChange) then
   newestChange = ''
 end
@@ -96,21 +97,27 @@ local function deleted(low, high)
   return high <= low + 1 or redis.call('ZCOUNT', gone, '(' .. text(low), '(' .. text(high)) >= high - low - 1
 end
 
-local reply
-local function add(e)
-  reply[#reply + 1] = e.id
-  reply[#reply + 1] = e.m
+-- Appends the values of an entry's fields to a list.
+local function add(list, fields)
+  for i = 2, JSON, 2 do
+    list[#list + 1] = fields[i]
+  end
 end
+
+local reply
 
 if what == 'stand' then
   local list, whole = walk('XREVRANGE', log, from == '' and '+' or below(from), n)
-  local head = messageJSON
+  local top, head = message, {}
   if newestChange ~= '' and messageSeq < changeSeq then
-    head = changeJSON
+    top = change
+  end
+  if top then
+    add(head, top)
   end
   reply = { head, whole and 0 or 1, skipped }
   for _, e in ipairs(list) do
-    add(e)
+    add(reply, e.fields)
     reply[#reply + 1] = newestChange ~= '' and redis.call('HGET', stand, 'e' .. text(e.seq)) or ''
     reply[#reply + 1] = newestChange ~= '' and redis.call('HGET', stand, 'r' .. text(e.seq)) or ''
   end
@@ -146,7 +153,7 @@ if what == 'after' then
   end
   reply = { 1, more and 1 or 0, skipped }
   for _, e in ipairs(list) do
-    add(e)
+    add(reply, e.fields)
   end
   return reply
 end
@@ -163,6 +170,6 @@ for k, e in ipairs(list) do
 end
 reply = { '', (fits == #list and not whole) and 1 or 0, skipped }
 for k = fits, 1, -1 do
-  add(list[k])
+  add(reply, list[k].fields)
 end
 return reply
