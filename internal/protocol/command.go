@@ -216,7 +216,8 @@ func (w *wire) integer(v jsontext.Value, name string) (n int64, ok bool, err *Er
 	return int64(f), true, nil
 }
 
-// ref returns the raw ref where it is a good one, else nil.
+// ref returns the raw ref where it is a good one, else nil. In place of half a surrogate
+// pair it has U+FFFD, as texts do: a strict reader would refuse the whole answer.
 func (w *wire) ref() jsontext.Value {
 	if !present(w.Ref) {
 		return nil
@@ -224,9 +225,14 @@ func (w *wire) ref() jsontext.Value {
 	switch w.Ref.Kind() {
 	case '"':
 		s, err := w.str(w.Ref, "ref")
-		// What a strict reader refuses would spoil the whole answer.
-		if err == nil && len([]rune(s)) <= MaxRefLen && w.Ref.IsValid() {
+		if err != nil || len([]rune(s)) > MaxRefLen {
+			return nil
+		}
+		if w.Ref.IsValid() {
 			return w.Ref
+		}
+		if quoted, err := jsontext.AppendQuote(nil, s); err == nil {
+			return quoted
 		}
 	case '0':
 		if len(w.Ref) <= MaxRefLen {
