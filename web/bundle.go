@@ -19,16 +19,17 @@ var entries = []string{"client.js", "embed.js", "assets/style.css", "assets/styl
 var script = regexp.MustCompile(`<script type="module" src="/(assets/[\w./-]+)">`)
 
 // bundle returns the scripts and style sheets as they are sent, by their paths:
-// each entry as one, with what it imports, and what several import beside them as
-// chunks; made small, each with a map that leads a browser's tools back to the
-// modules as they stand here.
+// each entry as one, with what it imports; made small, each with a map that leads a
+// browser's tools back to the modules as they stand here. The chat's page shares
+// nothing with the others: in pieces of its own it would be larger, and most visitors
+// see no other page. What several of the others import is beside them as chunks.
 func bundle(fsys fs.FS, pages []string) (map[string][]byte, error) {
-	var points []api.EntryPoint
-	point := func(name string) {
-		points = append(points, api.EntryPoint{InputPath: name, OutputPath: strings.TrimSuffix(name, path.Ext(name))})
+	var chat, others []api.EntryPoint
+	point := func(name string) api.EntryPoint {
+		return api.EntryPoint{InputPath: name, OutputPath: strings.TrimSuffix(name, path.Ext(name))}
 	}
 	for _, name := range entries {
-		point(name)
+		others = append(others, point(name))
 	}
 	for _, page := range pages {
 		data, err := fs.ReadFile(fsys, page)
@@ -36,8 +37,21 @@ func bundle(fsys fs.FS, pages []string) (map[string][]byte, error) {
 			return nil, err
 		}
 		for _, m := range script.FindAllStringSubmatch(string(data), -1) {
-			point(m[1])
+			if "/"+page == indexPath {
+				chat = append(chat, point(m[1]))
+			} else {
+				others = append(others, point(m[1]))
+			}
 		}
+	}
+	sent := make(map[string][]byte)
+	return sent, errors.Join(build(fsys, chat, sent), build(fsys, others, sent))
+}
+
+// build bundles entries that may share chunks, and puts the result into sent.
+func build(fsys fs.FS, points []api.EntryPoint, sent map[string][]byte) error {
+	if len(points) == 0 {
+		return nil
 	}
 	result := api.Build(api.BuildOptions{
 		EntryPointsAdvanced: points,
@@ -53,14 +67,10 @@ func bundle(fsys fs.FS, pages []string) (map[string][]byte, error) {
 		Sourcemap:           api.SourceMapExternal,
 		Plugins:             []api.Plugin{{Name: "web", Setup: func(b api.PluginBuild) { readFrom(b, fsys) }}},
 	})
-	if err := failure(result.Errors); err != nil {
-		return nil, err
-	}
-	sent := make(map[string][]byte)
 	for _, f := range result.OutputFiles {
 		sent[f.Path] = f.Contents
 	}
-	return sent, nil
+	return failure(result.Errors)
 }
 
 // readFrom has files read from fsys, and from nowhere else.

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"strconv"
@@ -172,7 +173,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "only GET is answered here", http.StatusMethodNotAllowed)
 		return
 	}
-	a := s.find(r.URL.Path)
+	a := s.find(r.URL)
 	if a == nil {
 		http.Error(w, "there is nothing at this address", http.StatusNotFound)
 		return
@@ -200,8 +201,9 @@ func (s *site) share(h http.Header, r *http.Request) {
 	}
 }
 
-// find returns what is at a path; nil for nothing.
-func (s *site) find(p string) *asset {
+// find returns what is at an address; nil for nothing.
+func (s *site) find(u *url.URL) *asset {
+	p := u.Path
 	if atRoot := path.Dir(p) == "/" && path.Ext(p) != ".html"; atRoot || strings.HasPrefix(p, "/assets/") {
 		if a := s.assets[p]; a != nil {
 			return a
@@ -210,16 +212,17 @@ func (s *site) find(p string) *asset {
 	if p == clusterPath {
 		return s.assets["/cluster.html"]
 	}
-	if room, ok := strings.CutPrefix(p, "/r/"); p == "/" || ok && isRoomPath(room) {
+	if room, ok := strings.CutPrefix(u.EscapedPath(), "/r/"); p == "/" || ok && isRoomPath(room) {
 		return s.assets[indexPath]
 	}
 	return nil
 }
 
-// isRoomPath tells whether a path's rest may name a room. Whether there can be a
-// room of that name is for the node to say, in words, once the page is open.
-func isRoomPath(room string) bool {
-	return room != "" && room != "." && room != ".." && !strings.ContainsAny(room, "/\\")
+// isRoomPath tells whether a path's rest, as it was escaped, may name a room. Whether there
+// can be a room of that name, as of "a%2Fb", is for the node to say, in words, once the page is open.
+func isRoomPath(escaped string) bool {
+	room, err := url.PathUnescape(escaped)
+	return err == nil && room != "" && room != "." && room != ".." && !strings.Contains(escaped, "/")
 }
 
 func (a *asset) serve(w http.ResponseWriter, r *http.Request) {

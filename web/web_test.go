@@ -103,6 +103,19 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// A room that can't be is said to be none by the page, also where its name holds a slash.
+func TestAnEscapedSlashIsPartOfARoomsName(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string]int{"/r/A%2Fb": 200, "/r/%2F": 200, "/r/a%5Cb": 200, "/r/a/b%2Fc": 404, "/r/%2e%2e": 404} {
+		w := httptest.NewRecorder()
+		Handler(Access{}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", target, nil))
+		page := strings.HasPrefix(w.Header().Get("Content-Type"), "text/html")
+		if w.Code != want || page != (want == 200) {
+			t.Errorf("GET %s: status %d, %q, want %d", target, w.Code, w.Header().Get("Content-Type"), want)
+		}
+	}
+}
+
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"} {

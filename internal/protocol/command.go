@@ -218,7 +218,8 @@ func (w *wire) integer(v jsontext.Value, name string) (n int64, ok bool, err *Er
 	return int64(f), true, nil
 }
 
-// ref returns the raw ref, or nil if it is not valid.
+// ref returns the raw ref, or nil if it is not valid. Half a surrogate pair in it becomes
+// U+FFFD, as in texts: a strict reader would refuse the whole reply.
 func (w *wire) ref() jsontext.Value {
 	if !present(w.Ref) {
 		return nil
@@ -226,9 +227,14 @@ func (w *wire) ref() jsontext.Value {
 	switch w.Ref.Kind() {
 	case '"':
 		s, err := w.str(w.Ref, "ref")
-		// An invalid string would make the whole reply invalid JSON.
-		if err == nil && len([]rune(s)) <= MaxRefLen && w.Ref.IsValid() {
+		if err != nil || len([]rune(s)) > MaxRefLen {
+			return nil
+		}
+		if w.Ref.IsValid() {
 			return w.Ref
+		}
+		if quoted, err := jsontext.AppendQuote(nil, s); err == nil {
+			return quoted
 		}
 	case '0':
 		if len(w.Ref) <= MaxRefLen {

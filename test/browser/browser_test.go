@@ -325,6 +325,7 @@ func (p *tab) says(text string) {
 
 func (p *tab) focuses(selector string) {
 	p.t.Helper()
+	p.does(p.activate)
 	p.run("document.querySelector(" + quote(selector) + ").focus()")
 }
 

@@ -24,6 +24,8 @@ type engine interface {
 	// navigate and reload return once the page's "load" event is over.
 	navigate(ctx context.Context, url string) error
 	reload(ctx context.Context) error
+	// activate puts the tab in front, where an element that gets the focus gets its events.
+	activate(ctx context.Context) error
 	// resize sets the size of the page in CSS pixels.
 	resize(ctx context.Context, width, height int64) error
 	// types types on the keyboard, wherever the focus is.
@@ -64,6 +66,9 @@ func (chromiumTab) navigate(ctx context.Context, url string) error {
 }
 
 func (chromiumTab) reload(ctx context.Context) error { return chromedp.Do(ctx, chromedp.Reload()) }
+
+// activate does nothing: the focus is emulated in each tab.
+func (chromiumTab) activate(context.Context) error { return nil }
 
 func (chromiumTab) resize(ctx context.Context, width, height int64) error {
 	return chromedp.Do(ctx, chromedp.EmulateViewport(width, height))

@@ -113,3 +113,13 @@ func TestFirefoxAPageThatWasKeptOfflineComesBackOnline(t *testing.T) {
 	bob.gets("half a sentence")
 	ann.sound()
 }
+
+func TestFirefoxMessagesThatWaitInTwoTabsArriveOnce(t *testing.T) {
+	t.Parallel()
+	outboxesOfTwoTabs(t, newFoxTab)
+}
+
+func TestFirefoxWhatIsMootInTwoTabsIsDropped(t *testing.T) {
+	t.Parallel()
+	mootInTwoTabs(t, newFoxTab)
+}

@@ -41,6 +41,27 @@ func TestTheSkipLinkLeadsToTheField(t *testing.T) {
 	p.sound()
 }
 
+// A phone on its side, with its keyboard, leaves a page little height.
+func TestALowPageStillShowsTheConversation(t *testing.T) {
+	t.Parallel()
+	s := filled(t, 20)
+	p := newTab(t)
+	p.size(320, 200)
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	p.gets("Message 20")
+	s.tell(map[string]any{"type": "typing", "room": "lobby", "user": s.members[0]})
+	p.until("somebody to type", `document.querySelector("#typing").textContent`)
+	if high := ask[float64](p, `document.querySelector("#scroll").clientHeight`); high < 80 {
+		t.Errorf("%v pixels of 200 are left for the conversation", high)
+	}
+	p.focuses("#say")
+	p.run(`document.execCommand("insertText", false, "/dance")`)
+	p.presses("Enter")
+	p.until("words about the command", `document.querySelector("#counter").getClientRects().length > 0 && document.querySelector("#counter").textContent.includes("no /dance")`)
+	p.sound()
+}
+
 // Where the reader's own colours stand for all of the page's, what they told is
 // there still.
 func TestForcedColoursLoseNothing(t *testing.T) {

@@ -23,6 +23,7 @@ func (p *tab) noted(words string) {
 func (p *tab) opensLast() {
 	p.t.Helper()
 	p.until("a message", `document.querySelector("#log .message")`)
+	p.does(p.activate)
 	p.run(`[...document.querySelectorAll("#log .message")].at(-1).focus()`)
 	p.until("the buttons", `document.querySelector("#log .actions")`)
 }

@@ -8,6 +8,7 @@ import { Client } from "./client.js";
 import { claimDrafts } from "./drafts.js";
 import * as keep from "./keep.js";
 import { mentions } from "./mention.js";
+import { isolated } from "./names.js";
 import { Notices } from "./notices.js";
 import { NO_NUMBERS, NodeNumbers } from "./nodenumbers.js";
 import { Outbox } from "./outbox.js";
@@ -140,7 +141,7 @@ joinPage({
 const commands = {
 	nick: async (wanted) => {
 		await rename(wanted);
-		return `You are ${client.user?.name} now.`;
+		return `You are ${isolated(client.user?.name ?? "")} now.`;
 	},
 	join: (name) => {
 		const room = name.replace(/^#/, "");

@@ -1,4 +1,5 @@
 // @ts-check
+import { Names } from "./names.js";
 
 /** Seconds of a time's unit. @type {Record<string, number>} */
 const UNITS = { s: 1, m: 60, h: 3600, d: 86_400 };
@@ -18,18 +19,15 @@ export function moderationOf(action, about, users) {
 	let user;
 	if (action !== "slow") {
 		const said = about.replace(/^[@\uff20]/, "");
-		const starts = (/** @type {string} */ name) => fold(said).startsWith(fold(name)) && /^(\s|$)/.test(said.slice(name.length));
-		const meant = users.filter(({ name }) => starts(name)).sort((a, b) => b.name.length - a.name.length)[0];
+		const named = new Names(users.map(({ name }) => name)).match(said, 0);
+		const meant = named && users.find(({ name }) => name === named.name);
 		const [id] = said.split(/\s/);
 		if (!meant && action !== "unban") throw new Error("nobody here has that name");
 		user = meant?.id ?? id;
-		rest = said.slice((meant?.name ?? id).length).trim();
+		rest = said.slice(named?.end ?? id.length).trim();
 	}
 	const [, number, unit, reason = ""] = /^(\d{1,6})([smhd])(?:\s+([^]*))?$/i.exec(rest) ?? ["", "", "", rest];
 	const seconds = number && unit ? Number(number) * UNITS[unit.toLowerCase()] : undefined;
 	if (action === "slow" && !seconds) throw new Error("write a time after /slow, as 30s or 5m, or off");
 	return { action, ...(user && { user }), ...(seconds && { seconds }), ...(reason && { reason }) };
 }
-
-/** @param {string} name */
-const fold = (name) => name.normalize("NFKC").toLowerCase();

@@ -7,6 +7,9 @@
  */
 export const UNSPACED = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Bopomofo}\p{sc=Hangul}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}\p{sc=Tibetan}\p{sc=Javanese}\p{sc=Balinese}\p{sc=Tai_Tham}ーｰ]/u;
 
+/** Scripts whose words begin with particles that are written together with what follows: ל@נועה is "to @נועה". */
+const PREFIXED = /[\p{sc=Hebrew}\p{sc=Arabic}]/u;
+
 /** What words are made of. */
 export const WORD = /[\p{L}\p{M}\p{N}_]/u;
 
@@ -68,11 +71,11 @@ export function charAt(text, at) {
 
 /**
  * Reports whether a character before @ or # lets a name begin there: none does
- * in the midst of a word, unless its script has no spaces.
+ * in the midst of a word, unless its script has no spaces or writes particles together with names.
  * @param {string} before "" at the beginning
  */
 export function opensName(before) {
-	return !WORD.test(before) || UNSPACED.test(before);
+	return !WORD.test(before) || UNSPACED.test(before) || PREFIXED.test(before);
 }
 
 /**

@@ -100,6 +100,8 @@ test("a moderator's command names a user, a time and a reason", () => {
 	assert.deepEqual(of("mute", "@ann lee 10m be kind"), { action: "mute", user: "al", seconds: 600, reason: "be kind" });
 	assert.deepEqual(of("kick", "Ann spam"), { action: "kick", user: "a", reason: "spam" });
 	assert.deepEqual(of("ban", "Ann 3d"), { action: "ban", user: "a", seconds: 259_200 });
+	const named = (about, ...names) => moderationOf("kick", about, names.map((name) => ({ id: name, name }))).user;
+	assert.deepEqual([named("@STRASSE", "Straße"), named("ibrahim 10m", "İbrahim"), named("＠小明 spam", "小", "小明"), named("田中　太郎", "田中 太郎")], ["Straße", "İbrahim", "小明", "田中 太郎"], "as the nodes fold names");
 	assert.deepEqual(of("unban", "sub-1"), { action: "unban", user: "sub-1" });
 	assert.deepEqual(of("slow", "30s"), { action: "slow", seconds: 30 });
 	assert.deepEqual(of("slow", "off"), { action: "slow", seconds: 0 });

@@ -80,6 +80,7 @@ test("a room's name ends with its sentence, and is one in any case", () => {
 		"#lobby... #go.dev, #a-b_c-": "room:lobby(#lobby)... room:go.dev(#go.dev), room:a-b_c-(#a-b_c-)",
 		"#Lobby": "room:lobby(#Lobby)",
 		"请到#lobby，＃lobby谢谢": "请到room:lobby(#lobby)，room:lobby(＃lobby)谢谢",
+		"בואו ל#lobby": "בואו לroom:lobby(#lobby)",
 		"_#lobby_": "italic(room:lobby(#lobby))",
 		"#café": "#café",
 		"@Ann.": "mention:Ann(@Ann).",

@@ -24,6 +24,13 @@ test("all places are looked at, not the first alone", () => {
 	assert.ok(mentions("joe@ann.example, @Ann", "Ann"));
 });
 
+test("particles of Hebrew and Arabic are written together with a name", () => {
+	for (const text of ["תודה ל@נועה", "ו@נועה גם", "@נועה!"]) assert.ok(mentions(text, "נועה"), text);
+	assert.ok(mentions("و@أحمد", "أحمد"));
+	assert.ok(mentions("ל@Ann", "Ann"));
+	assert.ok(!mentions("@נועהלה", "נועה"), "another name");
+});
+
 test("what is an address, code, or a quote of others mentions nobody", () => {
 	for (const text of [
 		"https://medium.com/@ann/story", "https://www.youtube.com/@Ann", "youtube.com/@Ann", "`@Ann`", "``a ` @Ann``", "```\n@Ann\n```", "text ```@Ann``` text",

@@ -26,6 +26,7 @@ test("names, rooms, emoji and commands are offered for what was begun", () => {
 	assert.deepEqual(words("hi @an"), ["@Ann", "@Annika", "@Mary Ann"]);
 	assert.deepEqual(words("@"), ["@Ann", "@Ben", "@Annika", "@Mary Ann"]);
 	assert.deepEqual(words("(#lob"), ["#lobby", "#x-lobby"]);
+	assert.deepEqual([words("ל@an"), words("お願いします#lob"), words("見て:tada")], [["@Ann", "@Annika", "@Mary Ann"], ["#lobby", "#x-lobby"], [":tada:"]]);
 	assert.deepEqual(words("/"), ["/me", "/nick", "/join", "/part", "/help"]);
 	assert.deepEqual(words("/HE"), ["/help"]);
 	assert.deepEqual(words("/kic"), [], "a moderator's");

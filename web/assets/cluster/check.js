@@ -2,6 +2,7 @@
 import { Client } from "../client.js";
 import { Outbox } from "../outbox.js";
 import { seqOf } from "../wire.js";
+import { now } from "./watch.js";
 
 /** @typedef {import("../wire.js").Entry} Entry */
 /** @typedef {import("../client.js").Arrival} Arrival */
@@ -216,7 +217,7 @@ export class Check extends EventTarget {
 	 */
 	#say({ client }, text, key) {
 		const said = client.say(this.#room, text, key);
-		if (!said.failed) this.tally.say(said.key, Date.now());
+		if (!said.failed) this.tally.say(said.key, now());
 	}
 
 	/**
@@ -235,7 +236,7 @@ export class Check extends EventTarget {
 		on("sent", ({ key, id }) => this.tally.acknowledge(key, id));
 		on("reset", () => this.#restart(home));
 		on("state", ({ state }) => {
-			if (member.there && state !== "online") member.left = Date.now();
+			if (member.there && state !== "online") member.left = now();
 			if (state !== "online") member.there = false;
 		});
 		client.join(this.#room);
@@ -260,9 +261,9 @@ export class Check extends EventTarget {
 		if (!from) return this.tally.enter(member.home, messages.at(-1)?.id ?? "");
 		if (restarted) this.#restart(member.home);
 		for (const entry of messages) this.#saw(member, entry);
-		const now = Date.now();
+		const at = now();
 		// It may have moved before it lost the other node.
-		if (!there || from !== to) this.#emit("move", { from, to, after: there ? 0 : now - left, caught: messages.length, at: now });
+		if (!there || from !== to) this.#emit("move", { from, to, after: there ? 0 : at - left, caught: messages.length, at });
 	}
 
 	/**

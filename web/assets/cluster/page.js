@@ -44,7 +44,7 @@ async function lookOn() {
 	clearTimeout(timer);
 	const seen = await watch.look();
 	look = seen.from ? seen : { ...look, from: "" };
-	known.learn(seen, Date.now());
+	known.learn(seen, now());
 	numbers.see(known.rows.map(({ id }) => id));
 	run(wanted);
 	draw();
@@ -105,7 +105,7 @@ async function act(action, row) {
 	const id = row?.id ?? "";
 	const leaves = action === "kill" || action === "freeze" || action === "drain";
 	const begun = (deed = {
-		action, node: id, number: numbers.of(id), browsers: leaves ? check.count(id) : 0, moves: [], at: Date.now(), done: 0, last: 0,
+		action, node: id, number: numbers.of(id), browsers: leaves ? check.count(id) : 0, moves: [], at: now(), done: 0, last: 0,
 		settled: false, went: false, again: false, lost: 0, doubled: 0, before: { lost, doubled },
 	});
 	busy = true;
@@ -115,7 +115,7 @@ async function act(action, row) {
 		// Who is killed can't answer.
 		const places = live().flatMap(({ id, url }) => (id === row?.id ? [] : [url]));
 		await watch.act(action, row?.demo, places.includes(look.from) ? look.from : (places[0] ?? look.from));
-		begun.done = Date.now();
+		begun.done = now();
 	} catch (e) {
 		problem = /** @type {Error} */ (e).message;
 		deed = undefined;

@@ -35,9 +35,9 @@ const withKeys = (words) => words.split(/\[(.+?)\]/).map((piece, i) => (i % 2 ? 
  * @param {Record<string, string>} attributes
  * @param {(Node | string)[][][]} pairs
  */
-const list = (attributes, pairs) => make("dl", attributes, ...pairs.flatMap(([term, words]) => [make("dt", { dir: "ltr" }, ...term), make("dd", {}, ...words)]));
+const list = (attributes, pairs) => make("dl", attributes, ...pairs.flatMap(([term, words]) => [make("dt", {}, ...term), make("dd", {}, ...words)]));
 
-const dialog = /** @type {HTMLDialogElement} */ (make("dialog", { class: "help", id: "help", "aria-labelledby": "help-title" }, make("form", { method: "dialog" },
+const dialog = /** @type {HTMLDialogElement} */ (make("dialog", { class: "help", id: "help", "aria-labelledby": "help-title" }, make("form", { method: "dialog", dir: "ltr" },
 	make("header", { class: "side-head" },
 		make("h2", { id: "help-title" }, "What one can do here"),
 		make("button", { class: "icon", "aria-label": "Close help" }, part(document.body, "[data-close] svg").cloneNode(true))),

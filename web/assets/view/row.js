@@ -1,6 +1,7 @@
 // @ts-check
 import { actionOf, parse } from "../markup.js";
 import { mayMention } from "../mention.js";
+import { isolated } from "../names.js";
 import { arrange, part, setText, stamp } from "./dom.js";
 import { drawAvatar, textNodes } from "./text.js";
 import { clockTime, dayName, saidTime, wholeTime } from "./times.js";
@@ -181,7 +182,7 @@ function drawReaction(button, { emoji, count, names, mine, waiting }) {
  * @returns {string} "Ann, Bob and 3 others"
  */
 export function namesOf(names, count = names.length) {
-	const list = names.slice(0, count - NAMED === 1 ? count : NAMED);
+	const list = names.map(isolated).slice(0, count - NAMED === 1 ? count : NAMED);
 	const others = count - list.length;
 	if (others > 0) list.push(others === 1 ? "1 other" : `${others} others`);
 	const last = list.pop() ?? "";

@@ -1,4 +1,5 @@
 // @ts-check
+import { isolated } from "../names.js";
 import { saidTime } from "./times.js";
 
 /** @typedef {import("../wire.js").Moderated} Moderated */
@@ -62,7 +63,7 @@ export function wordsFor(s) {
 		const safe = whole ? "; nothing was lost" : "";
 		return { text: `Node ${from} went away. You are on node ${to} now${safe}.`, tone: "calm" };
 	}
-	if (s.lostName) return { text: `Somebody else is ${s.lostName} now. Choose another name below.`, tone: "calm" };
+	if (s.lostName) return { text: `Somebody else is ${isolated(s.lostName)} now. Choose another name below.`, tone: "calm" };
 	if (s.unkept) return { text: "What you write is kept only while this page is open.", tone: "calm", late: SOON_MS };
 	if (s.alone && s.elsewhere)
 		return {
@@ -103,25 +104,26 @@ function removed(moderated, reason) {
 export function closedWords({ code, until, by, reason }) {
 	if (code === "slow_mode") return { text: "This room is in slow mode.", tone: "calm", until, opens: true };
 	const end = until < Infinity ? ` until ${saidTime(until)}` : "";
-	const why = reason ? `: ${reason}` : "";
-	if (code === "muted") return { text: by ? `${by} muted you${end}${why}.` : `You are muted${end}${why}.`, tone: "danger" };
-	return { text: `${by ? `${by} locked this room` : "This room is locked"}${end}${why}. Only moderators can write.`, tone: "warn" };
+	const why = reason ? `: ${isolated(reason)}` : "";
+	if (code === "muted") return { text: by ? `${isolated(by)} muted you${end}${why}.` : `You are muted${end}${why}.`, tone: "danger" };
+	return { text: `${by ? `${isolated(by)} locked this room` : "This room is locked"}${end}${why}. Only moderators can write.`, tone: "warn" };
 }
 
 /** @param {Moderated} moderated who, why, until when */
 function decided({ action, by, until, reason }) {
 	const done = { kick: "removed", ban: "banned", mute: "muted" }[action] ?? action;
 	const end = until ? ` until ${saidTime(until)}` : "";
-	return `${by.name} ${done} you${end}${reason ? `: ${reason}` : ""}`;
+	return `${isolated(by.name)} ${done} you${end}${reason ? `: ${isolated(reason)}` : ""}`;
 }
 
 /**
  * @param {string[]} names of those who type
  */
 export function typingWords(names) {
+	const [one, two, three] = names.map(isolated);
 	if (names.length === 0) return "";
-	if (names.length === 1) return `${names[0]} is typing…`;
-	if (names.length === 2) return `${names[0]} and ${names[1]} are typing…`;
-	if (names.length === 3) return `${names[0]}, ${names[1]} and ${names[2]} are typing…`;
+	if (names.length === 1) return `${one} is typing…`;
+	if (names.length === 2) return `${one} and ${two} are typing…`;
+	if (names.length === 3) return `${one}, ${two} and ${three} are typing…`;
 	return "Several people are typing…";
 }
