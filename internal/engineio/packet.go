@@ -10,11 +10,11 @@ import (
 	"example.com/chat/internal/conn"
 )
 
-// kind is the character that a packet begins with.
+// kind is the first character of a packet.
 type kind byte
 
-// The kinds of packets; a binary message has none in a WebSocket frame, and a
-// letter of its own in a payload.
+// The kinds of packets. A binary message has no kind in a WebSocket frame, and
+// kindBinary in a payload.
 const (
 	kindOpen    kind = '0'
 	kindClose   kind = '1'
@@ -26,12 +26,12 @@ const (
 	kindBinary  kind = 'b'
 )
 
-// separator stands between the packets of a payload.
+// separator separates the packets of a payload.
 const separator = 0x1e
 
 var errPacket = errors.New("not a packet")
 
-// parsePacket takes a packet of text apart. The data is a part of b.
+// parsePacket parses a text packet. The data is a part of b.
 func parsePacket(b []byte) (kind, []byte, error) {
 	if len(b) == 0 || b[0] < byte(kindOpen) || b[0] > byte(kindNoop) {
 		return 0, nil, errPacket
@@ -39,8 +39,8 @@ func parsePacket(b []byte) (kind, []byte, error) {
 	return kind(b[0]), b[1:], nil
 }
 
-// parsePolled takes a packet of a payload apart, where binary messages are
-// base64: with padding or without, as the official parser takes both.
+// parsePolled parses a packet of a payload, in which binary messages are base64, with
+// or without padding, as in the official parser.
 func parsePolled(b []byte) (kind, []byte, error) {
 	if len(b) == 0 || kind(b[0]) != kindBinary {
 		if !utf8.Valid(b) {
@@ -57,44 +57,42 @@ func parsePolled(b []byte) (kind, []byte, error) {
 	return kindBinary, data[:n], nil
 }
 
-// payload walks through the packets of one request's body.
+// payload iterates over the packets of one request's body.
 type payload struct{ rest []byte }
 
-// packets is how many packets there are.
+// packets returns the number of packets.
 func (p payload) packets() int { return bytes.Count(p.rest, []byte{separator}) + 1 }
 
-// next cuts the first packet off; more is false when it was the last.
+// next removes and returns the first packet; more is false if it was the last.
 func (p *payload) next() (packet []byte, more bool) {
 	packet, p.rest, more = bytes.Cut(p.rest, []byte{separator})
 	return packet, more
 }
 
-// Message is one message to clients, encoded once for whatever transport it goes
-// by, and never changed: it may be sent to any number of sessions, and each of
-// them holds no more than a reference to it.
+// Message is one message to clients, encoded once for every transport. It is immutable,
+// so any number of sessions may share it; each holds only a reference.
 type Message struct {
 	frame  conn.Frame
 	binary bool
 
 	once   sync.Once
-	base64 []byte // of a binary one, as polling wants it, once that was asked for
+	base64 []byte // of a binary message, for polling; made when it is first needed
 }
 
-// Text makes a message of text in UTF-8, which is copied; it may come in
-// parts. For polling it must not hold the character U+001E; JSON never
-// does.
+// Text returns a message of text in UTF-8, which may have several parts and is copied.
+// For polling it must not contain U+001E; JSON never does.
 func Text(text ...[]byte) *Message { return textPacket(kindMessage, text...) }
 
-// Binary makes a binary message of data, which is copied.
+// Binary returns a binary message of data, which is copied.
 func Binary(data []byte) *Message { return &Message{frame: conn.Binary(data), binary: true} }
 
 func textPacket(k kind, text ...[]byte) *Message {
-	var room [6][]byte // for what events are made of, without an allocation
+	var room [6][]byte // for the parts of usual events, without an allocation
 	parts := append(append(room[:0], []byte{byte(k)}), text...)
 	return &Message{frame: conn.Text(parts...)}
 }
 
-// polled is how the message stands in a payload; it is shared.
+// polled returns the message's form in a payload, which is shared.
 func (m *Message) polled() []byte {
 	if !m.binary {
 		return m.frame.Payload()
@@ -109,7 +107,7 @@ func (m *Message) polled() []byte {
 	return m.base64
 }
 
-// The packets that are the same for everybody.
+// The constant packets.
 var (
 	closePacket = textPacket(kindClose, nil)
 	pingPacket  = textPacket(kindPing, nil)
@@ -117,7 +115,7 @@ var (
 	noopPacket  = textPacket(kindNoop, nil)
 )
 
-// Data is what the message carries. It is shared, and must not be changed.
+// Data returns the message's data. It is shared, and must not be changed.
 func (m *Message) Data() []byte {
 	if m.binary {
 		return m.frame.Payload()

@@ -6,12 +6,11 @@ import (
 	"syscall"
 )
 
-// connKey is the context's for a request's connection.
+// connKey is the context key of a request's connection.
 type connKey struct{}
 
-// WithConn is for http.Server's ConnContext. With it, a poll whose client has just
-// closed its connection is handed nothing any more; without it, that may take until
-// net/http has noticed.
+// WithConn is a ConnContext for http.Server. With it, a poll gets nothing as soon as
+// its client has closed the connection; without it, only after net/http has noticed.
 func WithConn(ctx context.Context, c net.Conn) context.Context {
 	if s, ok := c.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
@@ -21,8 +20,8 @@ func WithConn(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// clientGone reports whether the client of a request has gone, as far as this
-// machine knows. It does not block.
+// clientGone reports whether the client of a request has closed its connection, as far
+// as this machine knows. It does not block.
 func clientGone(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return true

@@ -2,5 +2,5 @@
 
 package engineio
 
-// ended can't tell on this system.
+// ended is unknown on this system.
 func ended(uintptr) bool { return false }

@@ -4,8 +4,8 @@ package engineio
 
 import "syscall"
 
-// ended reports whether the other side has ended a connection. It looks at what is
-// there to read, and leaves it there.
+// ended reports whether the other side has closed a connection. It peeks at the input
+// and leaves it unread.
 func ended(fd uintptr) bool {
 	var b [1]byte
 	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)

@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-// noopAfter is how long a poll may wait while a WebSocket is about to take over.
-// The client must end polling first, so it can't be long; but a client that has
-// ended it already, and sends the upgrade right after its probe, must not be
-// overtaken by the answer to a poll, and one that polls anew until it has read
-// the probe's answer must not do so all the time. The official server takes up to
-// 100 ms.
+// noopAfter is how long a poll may wait during an upgrade. The client must end polling
+// first, so it is short. But the answer to a poll must not overtake a client that has
+// ended polling already and sends the upgrade right after its probe, and a client that
+// polls until it has read the answer to the probe must not poll continuously. The
+// official server takes up to 100 ms.
 const noopAfter = 30 * time.Millisecond
 
 // openPolling opens a session, and answers with its open packet.
@@ -33,15 +32,15 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, admitted an
 		session.goneLocked()
 	}
 	session.mu.Unlock()
-	if session.hand(w, batch) != nil { // nobody knows the session
+	if session.hand(w, batch) != nil { // no client knows the session
 		session.end(ReasonTransport)
 	}
 	return true
 }
 
-// get serves a poll: it waits for packets and hands them out. A poll whose
-// connection breaks, or whose answer can't be written, loses nothing: the next one
-// is handed the same.
+// get serves a poll: it waits for packets and writes them. A poll whose connection
+// breaks, or whose answer can't be written, loses nothing: the next one gets the same
+// packets.
 func (s *Session) get(w http.ResponseWriter, r *http.Request) {
 	h, write, wake := s.beginPoll(r.Context(), s.server.claimOf(r))
 	if wake != nil {
@@ -49,7 +48,7 @@ func (s *Session) get(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		var replaced bool
 		if h, replaced = s.await(r.Context(), wake); replaced {
-			_ = s.hand(w, []*Message{noopPacket}) // nobody should be there to read it
+			_ = s.hand(w, []*Message{noopPacket}) // no client should be there to read it
 			return
 		}
 		write = 1
@@ -63,16 +62,16 @@ func (s *Session) get(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// beginPoll begins a poll, which wake is for. It returns the answer instead where
-// the poll repeats one that has been answered, and how often that is written then;
-// and nothing where it may not be served: then the session has ended.
+// beginPoll begins a poll, which wake wakes. If the poll repeats an answered one, it
+// returns that answer and the number of its writes. If the poll may not be served, it
+// returns nothing, and the session has ended.
 func (s *Session) beginPoll(ctx context.Context, c claim) (again *handout, write int, wake chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard = time.Now()
 	c = s.marks.ofPoll(c)
-	// A poll that is repeated, or comes by another way, takes the place of the first,
-	// which nobody waits for any more. Any other one too many ends the session.
+	// A repeat, and a poll through another node, replaces the first poll, which no
+	// client waits for any more. Any other second poll ends the session.
 	if s.poll != nil && !c.same(s.polling) && c.via == s.polling.via && !s.awaitPlaceLocked(ctx) {
 		if ctx.Err() == nil {
 			s.endLocked(ReasonTransport, false)
@@ -82,7 +81,7 @@ func (s *Session) beginPoll(ctx context.Context, c claim) (again *handout, write
 	if again := s.againLocked(c); again != nil {
 		return again, again.writes, nil
 	}
-	s.wakeLocked() // who is replaced sees it
+	s.wakeLocked() // so that the replaced poll sees it
 	if s.handed != nil {
 		s.handed.moved = true
 	}
@@ -95,8 +94,8 @@ func (s *Session) beginPoll(ctx context.Context, c claim) (again *handout, write
 	return nil, 0, wake
 }
 
-// awaitPlaceLocked waits a moment for the poll that waits to be over, and reports
-// whether it is. It gives the lock up meanwhile.
+// awaitPlaceLocked waits a moment for the current poll to end, and reports whether it
+// has. It releases the lock meanwhile.
 func (s *Session) awaitPlaceLocked(ctx context.Context) bool {
 	if s.left != nil { // a third one
 		return false
@@ -109,7 +108,7 @@ func (s *Session) awaitPlaceLocked(ctx context.Context) bool {
 	return s.poll == nil && ctx.Err() == nil
 }
 
-// leavePollLocked notes that no poll waits any more.
+// leavePollLocked records that no poll waits any more.
 func (s *Session) leavePollLocked() {
 	s.poll = nil
 	if s.left != nil {
@@ -118,9 +117,9 @@ func (s *Session) leavePollLocked() {
 	}
 }
 
-// await waits for packets, at most until the next ping. It returns nil when there
-// won't be any: the session has gone over to a WebSocket, or the request is gone.
-// replaced tells that another request has taken this one's place.
+// await waits for packets, at most until the next ping. It returns nil if none will
+// come: the session has upgraded, or the request is gone. replaced reports that another
+// request has replaced this one.
 func (s *Session) await(ctx context.Context, wake chan struct{}) (h *handout, replaced bool) {
 	for enough := false; ; {
 		gone := clientGone(ctx)
@@ -136,7 +135,7 @@ func (s *Session) await(ctx context.Context, wake chan struct{}) (h *handout, re
 				batch = append(s.takeLocked(), s.last)
 				break
 			}
-			if batch = s.takePartLocked(); len(s.queue) == 0 { // else a later poll gets the end
+			if batch = s.takePartLocked(); len(s.queue) == 0 { // else a later poll gets the rest
 				batch = append(batch, s.last)
 				s.goneLocked()
 			}
@@ -153,7 +152,7 @@ func (s *Session) await(ctx context.Context, wake chan struct{}) (h *handout, re
 		if batch != nil {
 			h = &handout{claim: s.polling, batch: batch, at: time.Now(), writes: 1}
 			s.handed = h
-			s.leavePollLocked() // before the client can have the answer and poll anew
+			s.leavePollLocked() // before the client can receive the answer and poll again
 		}
 		s.mu.Unlock()
 		if h != nil {
@@ -203,8 +202,8 @@ func (s *Session) hand(w http.ResponseWriter, batch []*Message) error {
 	return err
 }
 
-// body reads what a request brings; when that fails, the request is answered, and
-// where it is the client's fault, the session ended.
+// body reads the body of a request. If that fails it answers the request, and if it is
+// the client's fault it ends the session.
 func (s *Session) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
 		s.end(ReasonParse)
@@ -216,7 +215,7 @@ func (s *Session) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	var err error
 	if r.ContentLength > limit {
 		err = &http.MaxBytesError{Limit: limit}
-		w.Header().Set("Connection", "close") // rather than read the rest
+		w.Header().Set("Connection", "close") // instead of reading the rest
 	} else {
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Now().Add(s.server.cfg.BodyTime))
@@ -231,7 +230,7 @@ func (s *Session) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	case errors.As(err, &large):
 		s.end(ReasonParse)
 		answer(w, http.StatusRequestEntityTooLarge, refusal(codeRequest, "Payload too large"))
-	default: // nothing of it was handled, and the session goes on
+	default: // nothing of it was handled, and the session continues
 		w.Header().Set("Connection", "close")
 		refuse(w, codeRequest)
 	}
@@ -241,9 +240,9 @@ func (s *Session) body(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 // pollBehind is how long the client's close waits for a poll.
 const pollBehind = 30 * time.Millisecond
 
-// awaitPoll waits a moment for a poll, if there is none: a client that closes has
-// one under way, which the close may have overtaken on another connection, and
-// which should be told of the end and not be refused.
+// awaitPoll waits a moment for a poll if there is none. A client that closes has one in
+// flight, which the close may have overtaken on another connection; it should get the
+// end of the session and not a refusal.
 func (s *Session) awaitPoll() {
 	s.mu.Lock()
 	if s.over || s.poll != nil {
@@ -261,12 +260,12 @@ func (s *Session) awaitPoll() {
 	}
 }
 
-// probingFactor is how much more may wait while a WebSocket is about to take
-// over: then the client does not poll, and takes it all by the WebSocket.
+// probingFactor is how much more may wait during an upgrade: the client does not poll
+// then, and receives it all by the WebSocket.
 const probingFactor = 4
 
-// awaitRoom waits until the queue is within its limit, so that a client takes
-// the answers that it has before it asks for more.
+// awaitRoom blocks until the queue is within its limit, so that a client receives its
+// answers before it can ask for more.
 func (s *Session) awaitRoom() {
 	s.mu.Lock()
 	limit := s.server.cfg.OutboxLimit

@@ -11,19 +11,19 @@ import (
 
 // post is one POST. The session's mutex guards the fields after the channels.
 type post struct {
-	read chan struct{} // closed when its body is there, or will not come
-	done chan struct{} // closed when it is handled, or won't be
+	read chan struct{} // closed when the body is there, or will not arrive
+	done chan struct{} // closed when it is handled, or will not be
 
 	claim
 	sum   [sha256.Size]byte // of the body
-	whole bool              // the body came
-	ok    bool              // it was taken, and answered so
+	whole bool              // the body is complete
+	ok    bool              // it was accepted, and answered so
 	at    time.Time         // when it was handled
-	told  bool              // an answer has left whole
-	lost  bool              // an answer did not, and none has
+	told  bool              // an answer was written completely
+	lost  bool              // an answer was not, and none has been since
 }
 
-// repeats reports whether p, which came when b had been answered, is b once more.
+// repeats reports whether p, which arrived after the answer to b, repeats b.
 func (p *post) repeats(b *post) bool {
 	switch {
 	case b == nil || !b.whole || p.sum != b.sum:
@@ -38,15 +38,15 @@ func (p *post) repeats(b *post) bool {
 	return b.lost
 }
 
-// overlaps reports whether p, which came while b was being handled, is b once
-// more: a client sends its next one when it has the answer to the one before.
+// overlaps reports whether p, which arrived while b was being handled, repeats b: a
+// client sends its next POST after the answer to the one before.
 func (p *post) overlaps(b *post) bool {
 	return b.whole && p.sum == b.sum && (p.same(b.claim) || p.mark == "" && b.mark == "")
 }
 
-// post serves a request that brings packets. A repeated one gets the answer of the
-// first, and is not handled again. One whose body does not come whole is not
-// handled, and leaves the session as it was.
+// post serves a request with packets. A repeat gets the answer of the first and is not
+// handled again. A request with an incomplete body is not handled, and leaves the
+// session unchanged.
 func (s *Session) post(w http.ResponseWriter, r *http.Request) {
 	p := &post{read: make(chan struct{}), done: make(chan struct{})}
 	before, busy, ok := s.beginPost(p, s.server.claimOf(r))
@@ -72,8 +72,8 @@ func (s *Session) post(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// beginPost begins a POST. It returns the one before, and whether that is still
-// being handled; ok is false where this is one too many, and the session has ended.
+// beginPost begins a POST. It returns the one before, and whether that is still being
+// handled; ok is false if this is one too many, and the session has ended.
 func (s *Session) beginPost(p *post, c claim) (before *post, busy, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,9 +95,9 @@ func (s *Session) beginPost(p *post, c claim) (before *post, busy, ok bool) {
 	return before, false, true
 }
 
-// follow has p wait for b, which was being handled when p came. It returns true
-// where p is to be handled next; else p is b once more, which is handled by then,
-// or came to nothing, or the session has ended.
+// follow makes p wait for b, which was being handled when p arrived. It returns true if
+// p is to be handled next. Else p repeats b, which has been handled by then or failed,
+// or the session has ended.
 func (s *Session) follow(ctx context.Context, p, b *post) bool {
 	moment, cancel := context.WithTimeout(ctx, overlapWithin)
 	defer cancel()
@@ -124,7 +124,7 @@ func (s *Session) follow(ctx context.Context, p, b *post) bool {
 	return true
 }
 
-// awaitLocked waits for done or the end of ctx, and gives the lock up meanwhile.
+// awaitLocked waits for done or the end of ctx, and releases the lock meanwhile.
 func (s *Session) awaitLocked(ctx context.Context, done <-chan struct{}) {
 	s.mu.Unlock()
 	defer s.mu.Lock()
@@ -134,7 +134,7 @@ func (s *Session) awaitLocked(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
-// handle has the packets of a POST handled, unless it repeats the one before.
+// handle passes the packets of a POST to the handler, unless it repeats the one before.
 func (s *Session) handle(p, before *post, body []byte) {
 	defer s.endPost(p, before)
 	s.mu.Lock()
@@ -152,14 +152,14 @@ func (s *Session) handle(p, before *post, body []byte) {
 	p.ok = ok
 }
 
-// endPost lets the next POST come, and answers the probe that waited for this one:
-// a client that ends polling must not owe answers to it.
+// endPost admits the next POST, and answers the probe that waited for this one: a
+// client that ends polling must have the answers to its POSTs.
 func (s *Session) endPost(p, before *post) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.at = time.Now()
 	if !p.whole && before != nil {
-		s.newest = before // it may still come again
+		s.newest = before // it may still be repeated
 	}
 	close(p.done)
 	s.posting = false
@@ -169,8 +169,8 @@ func (s *Session) endPost(p, before *post) {
 	}
 }
 
-// answerPost answers a POST as p, which is handled, and notes whether that left
-// this node whole.
+// answerPost answers a POST in the way of p, which is handled, and records whether the
+// answer was written completely.
 func (s *Session) answerPost(w http.ResponseWriter, r *http.Request, p *post) {
 	s.mu.Lock()
 	ok := p.ok
@@ -197,8 +197,8 @@ func (s *Session) answerPost(w http.ResponseWriter, r *http.Request, p *post) {
 	p.lost = !p.told
 }
 
-// take has the packets of a body handled, and reports whether they were taken. On
-// what is no packet it ends the session.
+// take passes the packets of a body to the handler, and reports whether they were
+// accepted. An invalid packet ends the session.
 func (s *Session) take(body []byte) bool {
 	s.in.Lock()
 	defer s.in.Unlock()

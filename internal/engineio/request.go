@@ -30,7 +30,7 @@ var refusals = [...]string{
 // version is the revision of the protocol.
 const version = "4"
 
-// refuse answers with a code, as the official server does.
+// refuse answers with a code, in the form of the official server.
 func refuse(w http.ResponseWriter, code int) {
 	status := http.StatusBadRequest
 	if code == codeForbidden {
@@ -54,8 +54,8 @@ func answer(w http.ResponseWriter, status int, body string) {
 // ServeHTTP serves one request of a client, whatever its path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.cfg.Elsewhere) }
 
-// ServeOwn serves as ServeHTTP does, but never asks Elsewhere: it is for requests
-// that another owner has passed on.
+// ServeOwn is ServeHTTP for requests that another owner has relayed: it never calls
+// Elsewhere.
 func (s *Server) ServeOwn(w http.ResponseWriter, r *http.Request) { s.serve(w, r, nil) }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, elsewhere func(string, http.ResponseWriter, *http.Request) bool) {
@@ -70,8 +70,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, elsewhere func(st
 	query := r.URL.Query()
 	upgrade := websocket.IsWebSocketUpgrade(r)
 	transport := query.Get("transport")
-	// JSONP, which "j" asks for, is a way around what CORS forbids, and no client
-	// needs it any more.
+	// JSONP, which "j" asks for, bypasses CORS, and no client needs it any more.
 	known := (transport == "polling" || transport == "websocket") && !query.Has("j")
 	id := query.Get("sid")
 	if known && id != "" && elsewhere != nil && ownerOf(id) != s.cfg.Owner && elsewhere(ownerOf(id), w, r) {
@@ -96,7 +95,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, elsewhere func(st
 	}
 }
 
-// serveSession serves a request of a session that there is, or should be.
+// serveSession serves a request that names a session.
 func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, id, transport string, upgrade bool) {
 	session := s.find(id)
 	if session == nil || session.expired() {
@@ -143,8 +142,8 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, upgrade bool)
 	}
 }
 
-// cors lets the page that sent the request read the answer: its origin was
-// allowed before.
+// cors lets the page that sent the request read the answer; its origin was checked
+// before.
 func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if s.cfg.AnyOrigin {
@@ -158,11 +157,11 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// preflightAge is for how many seconds a browser may keep what OPTIONS said.
+// preflightAge is for how many seconds a browser may cache the answer to OPTIONS.
 const preflightAge = "600"
 
-// preflight answers what a browser asks before a request with other headers or
-// methods than a form could send.
+// preflight answers the request that a browser sends before one with headers or methods
+// that no form has.
 func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
 	s.cors(w, r)
 	h := w.Header()
@@ -175,7 +174,7 @@ func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// hello is the open packet's data.
+// hello is the data of the open packet.
 func (s *Server) hello(id string, polling bool) []byte {
 	upgrades := ""
 	if polling {

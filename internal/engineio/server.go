@@ -1,18 +1,16 @@
-// Package engineio is a server of Engine.IO, revision 4: sessions that carry
-// messages, text and binary, between a client and a handler, over HTTP long
-// polling, over a WebSocket, or over the one first and then the other.
+// Package engineio is a server of Engine.IO, revision 4: sessions that carry text and
+// binary messages between a client and a handler, over HTTP long polling, over a
+// WebSocket, or over polling first and then a WebSocket.
 //
-// What it promises: messages of one session arrive in the order in which they
-// were sent, none twice, and, as long as the session lives, none is lost, also
-// across an upgrade from polling to a WebSocket, and where a request fails or
-// comes twice (see repeat.go). A session that is known to have lost something is
-// closed. Sending never blocks: what a client does not take waits, as far as
-// a bound that is set, and a client that falls behind further is closed. What
-// clients bring is bounded too, in bytes, packets, time and number of sessions.
-// A session at rest costs no goroutine while it polls without a request, and
-// the one of package conn on a WebSocket.
+// Messages of a session arrive in the order in which they were sent, none twice, and,
+// as long as the session lives, none is lost: also across an upgrade from polling to a
+// WebSocket, and if a request fails or is repeated (see repeat.go). A session that has
+// lost a message is closed. Sending never blocks: messages wait up to a limit, and a
+// client that falls behind further is closed. Input is bounded too, in bytes, packets,
+// time and number of sessions. A session at rest uses no goroutine while it polls
+// without a request, and the one of package conn on a WebSocket.
 //
-// It knows nothing of the chat, and could stand alone with package conn.
+// The package knows no chat, and needs only package conn.
 package engineio
 
 import (
@@ -28,66 +26,63 @@ import (
 	"example.com/chat/internal/conn"
 )
 
-// Config says how sessions behave; what is zero gets its default.
+// Config configures a Server; zero fields get their defaults.
 type Config struct {
-	// Open makes the handler of a new session. It may send already; the request
-	// is the one that opens the session, good for its headers, address and
-	// values, and admitted is what Admit returned.
+	// Open returns the handler of a new session. It may send already. The request is
+	// the one that opens the session, valid for its headers, address and values;
+	// admitted is the result of Admit.
 	Open func(s *Session, r *http.Request, admitted any) Handler
-	// Allow tells whether a request may be served at all, by its origin and host.
-	// It is asked for every request; nil allows all. Who may not gets 403.
+	// Allow reports whether a request may be served, by its origin and host. It is
+	// called for every request; others get 403. nil allows all.
 	Allow func(r *http.Request) bool
-	// AnyOrigin answers pages of any origin with CORS's "*", which takes no
-	// credentials. Otherwise the origins that Allow lets in are named, and may
-	// send credentials.
+	// AnyOrigin answers pages of any origin with CORS's "*", which permits no
+	// credentials. Otherwise the origins that Allow accepts are named, and may send
+	// credentials.
 	AnyOrigin bool
-	// Admit is asked before a session is made. It either lets it be made, with a
-	// value that Open is handed, or it has answered the request, best with 503 and
-	// Retry-After, and returns false. nil admits all.
+	// Admit is called before a session is made. It returns true and a value for Open,
+	// or it answers the request, best with 503 and Retry-After, and returns false. nil
+	// admits all.
 	Admit func(w http.ResponseWriter, r *http.Request) (admitted any, ok bool)
-	// Abandon is told the value of an Admit whose session came to nothing.
+	// Abandon gets the value of an Admit whose session was not made.
 	Abandon func(admitted any)
-	// Owner stands in front of each session's id, with a dot between: where
-	// several servers share the clients, it names this one. It must hold only
-	// what a URL may hold as it is.
+	// Owner is the prefix of each session's id, followed by a dot: among servers that
+	// share clients, it identifies this one. It must need no escaping in a URL.
 	Owner string
-	// Elsewhere is handed requests for sessions of another owner, polling ones
-	// and WebSockets that come to upgrade one, and answers them; where it returns
-	// false, or is nil, the session is unknown. The request's body is not bounded
-	// yet: the owner does that.
+	// Elsewhere gets requests for sessions of another owner, polls and WebSockets that
+	// upgrade, and answers them. If it returns false, or is nil, the session is
+	// unknown. The request's body is not limited yet: the owner does that.
 	Elsewhere func(owner string, w http.ResponseWriter, r *http.Request) bool
 
-	// Identity tells who passed a request on, and what tells it from all others of
-	// theirs, however often it is sent; "" for what came from its client. nil where
-	// nothing is passed on.
+	// Identity returns which node relayed a request, and a value that is unique among
+	// that node's requests and the same for repeats; "" for requests of clients. nil if
+	// nothing is relayed.
 	Identity func(r *http.Request) (via, number string)
 
-	// PingInterval is how often a session is pinged; default 25 s.
+	// PingInterval is the interval of pings; default 25 s.
 	PingInterval time.Duration
-	// PingTimeout is how long after that something must be heard; default 20 s.
+	// PingTimeout is how long after a ping any packet must arrive; default 20 s.
 	PingTimeout time.Duration
-	// UpgradeTimeout is how long a WebSocket may take to take a polling session
-	// over; default 10 s.
+	// UpgradeTimeout bounds the upgrade of a polling session to a WebSocket; default 10
+	// s.
 	UpgradeTimeout time.Duration
-	// BodyTime is how long a request's body may take to arrive, and an answer to
-	// be written; default 10 s.
+	// BodyTime bounds the reading of a request's body, and the writing of an answer;
+	// default 10 s.
 	BodyTime time.Duration
-	// Linger is how long a polling session that was closed waits for a request
-	// that takes what was sent before the close; default 20 s.
+	// Linger is how long a closed polling session waits for a poll that takes the
+	// packets sent before the close; default 20 s.
 	Linger time.Duration
-	// MaxPayload is the largest body of a request and the largest WebSocket
-	// message, in bytes; default 1,000,000.
+	// MaxPayload is the largest body of a request and the largest WebSocket message, in
+	// bytes; default 1,000,000.
 	MaxPayload int64
-	// MaxPackets is how many packets one request may bring; default 1,000.
+	// MaxPackets is the most packets of one request; default 1,000.
 	MaxPackets int
-	// MaxSessions is how many sessions there may be; default 10,000. Who comes
-	// beyond them gets 503.
+	// MaxSessions is the most sessions; default 10,000. Further clients get 503.
 	MaxSessions int
 	// OutboxLimit is how many bytes may wait for one client; default 256 KiB.
 	OutboxLimit int
-	// JoinEvery is how often a busy WebSocket is written to; default 10 ms.
+	// JoinEvery is the interval of writes to a busy WebSocket; default 10 ms.
 	JoinEvery time.Duration
-	// Log takes what an operator should know.
+	// Log gets messages for the operator.
 	Log *slog.Logger
 }
 
@@ -112,27 +107,27 @@ func fill[T int | int64 | time.Duration](v *T, to T) {
 	}
 }
 
-// Handler is told what a session brings, one call at a time.
+// Handler handles a session's messages. One call is made at a time.
 type Handler interface {
-	// Message is called with each message, in order; data is good until the
-	// return. Until then no further one of the session is taken.
+	// Message is called with each message, in order; data is valid until the return. No
+	// further message of the session is handled until then.
 	Message(data []byte, binary bool)
 	// Closed is called once, after the last Message.
 	Closed(reason Reason)
 }
 
-// Reason says why a session ended, in the words that clients know.
+// Reason is why a session ended, in the words that clients know.
 type Reason string
 
 // The reasons.
 const (
 	// ReasonClient is a close by the client.
 	ReasonClient Reason = "transport close"
-	// ReasonTransport is a request or a connection that broke, or was misused.
+	// ReasonTransport is a broken or misused request or connection.
 	ReasonTransport Reason = "transport error"
-	// ReasonPing is a client from which nothing was heard in time.
+	// ReasonPing is a ping timeout.
 	ReasonPing Reason = "ping timeout"
-	// ReasonParse is something that is no packet, or is over a limit.
+	// ReasonParse is an invalid packet, or one over a limit.
 	ReasonParse Reason = "parse error"
 	// ReasonServer is a Close by this side.
 	ReasonServer Reason = "forced close"
@@ -140,34 +135,34 @@ const (
 	ReasonSlow Reason = "too slow"
 )
 
-// Stats are what a Server counted.
+// Stats are the counts of a Server.
 type Stats struct {
-	// Open are the sessions now, those included that only wait to hand out their
-	// last packets, and WebSockets those of them that are on one.
+	// Open is the number of sessions now, including those that only wait to send their
+	// last packets, and WebSockets that of those on one.
 	Open, WebSockets int
-	// Opened are all sessions so far, Upgraded those that went over to a
-	// WebSocket, and Full the handshakes refused because there were too many.
+	// Opened is the number of all sessions so far, Upgraded that of those upgraded to a
+	// WebSocket, and Full that of handshakes refused because of MaxSessions.
 	Opened, Upgraded, Full int
-	// Slow were closed because they read too slowly, and Panics are handlers'.
+	// Slow counts sessions closed for reading too slowly, Panics panics of handlers.
 	Slow, Panics int
 }
 
-// Server is an http.Handler whose sessions are those of one node.
+// Server is an http.Handler that serves sessions.
 type Server struct {
 	cfg     Config
 	sockets *conn.Server
 
 	opened, upgraded, full atomic.Int64
 	slow, panics           atomic.Int64
-	handlers               sync.WaitGroup // of sessions that have not been told of their end
+	handlers               sync.WaitGroup // of sessions whose Closed has not been called
 
 	mu       sync.Mutex // guards the fields below
 	closed   bool
 	sessions map[string]*Session
-	count    int // sessions, and those that are about to be
+	count    int // sessions, including reserved ones
 }
 
-// NewServer makes a Server; Close ends it.
+// NewServer returns a Server; Close ends it.
 func NewServer(cfg Config) *Server {
 	cfg.fill()
 	return &Server{
@@ -198,9 +193,8 @@ func (s *Server) Stats() Stats {
 	}
 }
 
-// LetGo has the poll of a session answered now: where what it came through is about
-// to end. The client polls anew. The poll may still be on its way; a session that
-// has none is told nothing by it.
+// LetGo answers the poll of a session now, because its path is about to end. The client
+// polls again. Without a poll, which may still be arriving, it does nothing.
 func (s *Server) LetGo(id string) {
 	session := s.find(id)
 	if session == nil {
@@ -213,8 +207,8 @@ func (s *Server) LetGo(id string) {
 	}
 }
 
-// Close closes all sessions, and waits until their handlers were told. Requests
-// that come later are refused.
+// Close closes all sessions, and waits for their handlers' Closed. Later requests are
+// refused.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -230,11 +224,11 @@ func (s *Server) Close() {
 	s.handlers.Wait()
 }
 
-// The random part of a session's id is this many bytes: more than can be
-// guessed, and a whole number of base64's characters.
+// The random part of a session's id has this many bytes: more than can be guessed, and
+// a whole number of base64 characters.
 const idBytes = 18
 
-// newID makes a session's id: the owner, a dot, and what can't be guessed.
+// newID returns a session's id: the owner, a dot, and a random part.
 func newID(owner string) string {
 	var b [idBytes]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
@@ -245,7 +239,7 @@ func newID(owner string) string {
 	return owner + "." + id
 }
 
-// ownerOf reads the owner out of a session's id; "" where there is none.
+// ownerOf returns the owner in a session's id; "" if there is none.
 func ownerOf(id string) string {
 	if i := strings.LastIndexByte(id, '.'); i > 0 {
 		return id[:i]
@@ -253,7 +247,7 @@ func ownerOf(id string) string {
 	return ""
 }
 
-// reserve takes a place for one more session.
+// reserve reserves a place for one more session.
 func (s *Server) reserve() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,7 +259,7 @@ func (s *Server) reserve() bool {
 	return true
 }
 
-// add enters a session whose place was reserved; false when the server is closed.
+// add adds a session with a reserved place, and reports whether the server is open.
 func (s *Server) add(session *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -279,7 +273,7 @@ func (s *Server) add(session *Session) bool {
 	return true
 }
 
-// release gives a reserved place back that no session took.
+// release releases a reserved place that no session used.
 func (s *Server) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,21 +11,21 @@ import (
 	"example.com/chat/internal/conn"
 )
 
-// Session is one client's. Its methods may be called by any goroutine, and none
-// of them blocks; after the session's end they do nothing.
+// Session is the session of one client. Its methods are safe for concurrent use, and
+// none of them blocks; after the session's end they do nothing.
 type Session struct {
 	server  *Server
 	id      string
 	handler Handler // set before anything is read
 
-	// in is held while the handler is told something, and is taken before mu.
+	// in is held while the handler is called, and is taken before mu.
 	in sync.Mutex
 
 	mu     sync.Mutex // guards the fields below
-	socket *conn.Conn // what the session goes over; nil while it polls
-	// probe is the WebSocket that is about to take over, if there is one. asked
-	// is true once it has sent its probe: then polls are let go soon. answer
-	// waits until the POST that is being handled is.
+	socket *conn.Conn // the WebSocket of the session; nil while it polls
+	// probe is the WebSocket of an upgrade, if there is one. asked is true once it has
+	// sent its probe: then polls are answered soon. answer: the reply to the probe
+	// waits until the current POST has been handled.
 	probe  *link
 	asked  bool
 	answer bool
@@ -33,28 +33,28 @@ type Session struct {
 	queue   []*Message    // for the next poll
 	waiting int           // bytes in queue
 	answers int           // those of them that are answers
-	drained chan struct{} // closed when the queue is within its limit; nil while nobody waits
-	poll    chan struct{} // wakes the GET that waits; nil while there is none
-	polling claim         // that GET's
-	left    chan struct{} // closed when that GET is over; nil while nobody waits for that
-	polled  chan struct{} // closed when a GET comes; nil while nobody waits for that
-	handed  *handout      // what the last GET was answered, until the next answer
+	drained chan struct{} // closed when the queue is within its limit; nil unless a goroutine waits for that
+	poll    chan struct{} // wakes the waiting GET; nil if there is none
+	polling claim         // the claim of that GET
+	left    chan struct{} // closed when that GET has ended; nil unless a goroutine waits for that
+	polled  chan struct{} // closed when a GET arrives; nil unless a goroutine waits for that
+	handed  *handout      // the answer to the last GET
 	posting bool          // a POST is being served
-	second  bool          // and another one waits for its end
-	newest  *post         // the last POST whose body came, or the one being served
-	marks   marks         // what the client's marks say
+	second  bool          // another one waits for its end
+	newest  *post         // the last POST with a complete body, or the current one
+	marks   marks         // the use of the client's marks
 
-	entered bool // it is in the server's table, or was
+	entered bool // it is or was in the server's table
 
-	over   bool     // nothing more is taken or sent
-	gone   bool     // and nothing is left to hand out
+	over   bool     // no more input or output
+	gone   bool     // and nothing is left to send
 	reason Reason   // of the end
-	last   *Message // what the last poll gets after the queue
+	last   *Message // for the last poll, after the queue
 
-	heard    time.Time // when the last packet came, or was handled
-	handling bool      // the handler has a message: no other packet is read meanwhile
+	heard    time.Time // when the last packet arrived or was handled
+	handling bool      // the handler is running: no other packet is read meanwhile
 	nextPing time.Time
-	pongBy   time.Time // until when something must be heard; zero without a ping under way
+	pongBy   time.Time // deadline for any packet; zero without an unanswered ping
 	clock    *time.Timer
 }
 
@@ -67,8 +67,7 @@ func newSession(server *Server, socket *conn.Conn) *Session {
 	return s
 }
 
-// begin enters the session and has its handler made; false when the server is
-// closed.
+// begin adds the session to the server and calls Open; false if the server is closed.
 func (s *Session) begin(r *http.Request, admitted any) bool {
 	s.in.Lock()
 	defer s.in.Unlock()
@@ -87,7 +86,7 @@ func (s *Session) begin(r *http.Request, admitted any) bool {
 	s.call(func() { s.handler = s.server.cfg.Open(s, r, admitted) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.over { // the time that Open took is not the client's
+	if !s.over { // the duration of Open does not count against the client
 		s.heard = time.Now()
 		s.nextPing, s.pongBy = s.heard.Add(s.server.cfg.PingInterval), time.Time{}
 		s.clock.Reset(s.server.cfg.PingInterval)
@@ -95,10 +94,10 @@ func (s *Session) begin(r *http.Request, admitted any) bool {
 	return true
 }
 
-// ID is the session's id. Who knows it can take the session over.
+// ID returns the session's id. It is a secret: whoever has it can use the session.
 func (s *Session) ID() string { return s.id }
 
-// Transport is what the session goes over now, "polling" or "websocket".
+// Transport returns the current transport, "polling" or "websocket".
 func (s *Session) Transport() string {
 	if s.upgraded() {
 		return "websocket"
@@ -112,8 +111,8 @@ func (s *Session) upgraded() bool {
 	return s.socket != nil
 }
 
-// Send sends messages; none comes between them. A client that has too much
-// waiting already is closed instead.
+// Send sends messages without others between them. A client with too much waiting
+// already is closed instead.
 func (s *Session) Send(messages ...*Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,9 +137,9 @@ func (s *Session) Send(messages ...*Message) {
 	s.push(messages...)
 }
 
-// Answer sends messages that answer what the client sent: however large, they do
-// not count towards the bound past which a slow client is closed. In return no
-// more is taken from a client that has too many answers waiting.
+// Answer sends messages that answer the client. They do not count towards the limit of
+// slow clients, however large; instead, no more input is handled while the client has
+// too many answers waiting.
 func (s *Session) Answer(messages ...*Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +154,8 @@ func (s *Session) Answer(messages ...*Message) {
 	s.push(messages...)
 }
 
-// push hands messages over, whatever waits already. It wants the lock held.
+// push queues messages or writes them to the WebSocket, without a limit. It requires
+// the lock.
 func (s *Session) push(messages ...*Message) {
 	if s.socket != nil {
 		for _, m := range messages {
@@ -170,7 +170,7 @@ func (s *Session) push(messages ...*Message) {
 	s.wakeLocked()
 }
 
-// wakeLocked has the GET that waits look again.
+// wakeLocked makes the waiting GET check the queue.
 func (s *Session) wakeLocked() {
 	if s.poll != nil {
 		select {
@@ -188,11 +188,11 @@ func (s *Session) takeLocked() []*Message {
 	return all
 }
 
-// maxPolled bounds the answer to one poll, but for a single message that is
-// longer: a client on a slow line hears nothing until an answer is complete.
+// maxPolled bounds the answer to one poll, except for a single longer message: on a
+// slow link the client knows nothing until an answer is complete.
 const maxPolled = 32 << 10
 
-// takePartLocked takes as much of the queue as the answer to one poll holds.
+// takePartLocked removes as much of the queue as one answer holds.
 func (s *Session) takePartLocked() []*Message {
 	n, size := 0, 0
 	for n < len(s.queue) && (n == 0 || size+len(s.queue[n].polled()) < maxPolled) {
@@ -221,7 +221,7 @@ func (s *Session) tellDrainedLocked() {
 	}
 }
 
-// Pending is how many bytes wait for the client to take them.
+// Pending returns how many bytes wait for the client.
 func (s *Session) Pending() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,8 +231,8 @@ func (s *Session) Pending() int {
 	return s.waiting
 }
 
-// Unsent is Pending, and on a WebSocket what the system has not sent yet
-// (conn.Conn.Unsent).
+// Unsent returns Pending plus, on a WebSocket, the bytes that the kernel has not sent
+// yet (conn.Conn.Unsent).
 func (s *Session) Unsent() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,8 +242,8 @@ func (s *Session) Unsent() int {
 	return s.waiting
 }
 
-// Close ends the session after what was sent before. On a WebSocket the code and
-// the reason stand in the close frame; polling has no place for them.
+// Close ends the session after the messages sent before. On a WebSocket the close frame
+// has the code and the reason; polling has no place for them.
 func (s *Session) Close(code int, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,12 +253,12 @@ func (s *Session) Close(code int, reason string) {
 	s.endLocked(ReasonServer, true)
 }
 
-// Abort ends the session at once; what waits for a poll is dropped. It is for
-// clients that break the protocol inside, and for those that say nothing.
+// Abort ends the session at once and drops what waits for a poll. It is for clients
+// that violate the inner protocol, and for silent ones.
 func (s *Session) Abort(reason Reason) { s.end(reason) }
 
-// Later calls f in a goroutine of its own, but not while the handler is told
-// something. The goroutine ends with f.
+// Later calls f in a new goroutine, but not while the handler is running. The goroutine
+// ends with f.
 func (s *Session) Later(f func()) {
 	go func() {
 		s.in.Lock()
@@ -267,7 +267,7 @@ func (s *Session) Later(f func()) {
 	}()
 }
 
-// call has the handler do something. A panic is caught and ends the session.
+// call calls the handler. A panic is recovered and ends the session.
 func (s *Session) call(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -279,7 +279,7 @@ func (s *Session) call(f func()) {
 	f()
 }
 
-// closeCodes are for the WebSocket's close frame.
+// closeCodes are the codes of the WebSocket's close frame.
 var closeCodes = map[Reason]int{
 	ReasonClient:    websocket.CloseNormalClosure,
 	ReasonTransport: websocket.ClosePolicyViolation,
@@ -289,16 +289,16 @@ var closeCodes = map[Reason]int{
 	ReasonSlow:      websocket.ClosePolicyViolation,
 }
 
-// end ends the session at once: what waits for a poll is dropped.
+// end ends the session at once and drops what waits for a poll.
 func (s *Session) end(reason Reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endLocked(reason, false)
 }
 
-// endLocked ends the session. With keep, a polling one stays known until a poll
-// has taken what waits, or the linger is over. The handler is told by a goroutine
-// of its own, or by the WebSocket when that is closed.
+// endLocked ends the session. With keep, a polling one stays known until a poll has
+// taken what waits, or the linger is over. A new goroutine calls the handler's Closed,
+// or the WebSocket does when it has closed.
 func (s *Session) endLocked(reason Reason, keep bool) {
 	if s.over {
 		return
@@ -327,7 +327,7 @@ func (s *Session) endLocked(reason Reason, keep bool) {
 	}
 }
 
-// goneLocked forgets a session that is over.
+// goneLocked removes an ended session.
 func (s *Session) goneLocked() {
 	s.gone = true
 	s.clock.Stop()
@@ -336,17 +336,17 @@ func (s *Session) goneLocked() {
 	}
 }
 
-// tellEnd tells the handler that the session is over.
+// tellEnd calls the handler's Closed.
 func (s *Session) tellEnd() {
 	defer s.server.handlers.Done()
 	s.in.Lock()
 	defer s.in.Unlock()
-	if s.handler != nil { // Open did not panic
+	if s.handler != nil { // nil if Open panicked
 		s.call(func() { s.handler.Closed(s.reason) })
 	}
 }
 
-// lost tells that the session's WebSocket is gone.
+// lost handles the end of the session's WebSocket.
 func (s *Session) lost(reason Reason) {
 	s.mu.Lock()
 	if !s.over {
@@ -360,8 +360,8 @@ func (s *Session) lost(reason Reason) {
 	}
 }
 
-// packet takes one packet of the client; in is held. It returns false when no
-// further one is taken.
+// packet handles one packet of the client; in is held. It returns false if no further
+// one may follow.
 func (s *Session) packet(k kind, data []byte) bool {
 	s.mu.Lock()
 	if s.over {
@@ -370,7 +370,7 @@ func (s *Session) packet(k kind, data []byte) bool {
 	}
 	s.heard = time.Now()
 	switch k {
-	case kindPing: // that was revision 3: here the server pings
+	case kindPing: // revision 3: in revision 4 the server pings
 		s.endLocked(ReasonTransport, false)
 	case kindPong:
 		s.pongBy = time.Time{}
@@ -394,7 +394,7 @@ func (s *Session) packet(k kind, data []byte) bool {
 	return !s.over
 }
 
-// tick is called by the clock, when something may be due.
+// tick is called by the clock when a deadline may be due.
 func (s *Session) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -407,7 +407,7 @@ func (s *Session) tickLocked() {
 	case s.gone:
 		return
 	case s.over:
-		if s.socket == nil { // nobody came for the rest
+		if s.socket == nil { // no poll took the rest
 			s.goneLocked()
 		}
 		return
@@ -418,12 +418,12 @@ func (s *Session) tickLocked() {
 		s.push(pingPacket)
 		s.pongBy = s.nextPing.Add(s.server.cfg.PingTimeout)
 		if late := now.Sub(s.nextPing); late > s.server.cfg.PingTimeout/2 {
-			s.pongBy = now.Add(s.server.cfg.PingTimeout) // our delay is not the client's
+			s.pongBy = now.Add(s.server.cfg.PingTimeout) // the delay on this side does not count against the client
 		}
 	}
 	if !s.pongBy.IsZero() && !now.Before(s.pongBy) {
 		if s.handling || s.socket != nil && s.socket.Behind() {
-			s.heard = now // the pong may be here and can't be read, or waits behind much else
+			s.heard = now // the pong may have arrived unread, or waits behind much else
 		}
 		if s.socket != nil && s.socket.Heard().After(s.heard) {
 			s.heard = s.socket.Heard()
@@ -441,8 +441,8 @@ func (s *Session) tickLocked() {
 	s.clock.Reset(time.Until(due))
 }
 
-// expired looks whether the session has ended; what is due is done before, so
-// that the answer does not hang on how soon the clock is heard.
+// expired reports whether the session has ended, after doing what is due, so that the
+// result does not depend on the delay of the clock.
 func (s *Session) expired() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

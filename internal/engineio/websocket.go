@@ -9,13 +9,13 @@ import (
 	"example.com/chat/internal/conn"
 )
 
-// link is a WebSocket, which a session goes over or which is about to take one
-// over. Its methods are called by the WebSocket's reader, but for late.
+// link is the WebSocket of a session, or of an upgrade. The WebSocket's reader calls
+// its methods, except late.
 type link struct {
 	session *Session
 	conn    *conn.Conn
-	active  bool        // the session goes over it
-	timer   *time.Timer // for taking over; nil where that is not to be
+	active  bool        // it is the session's transport
+	timer   *time.Timer // of the upgrade; nil without one
 }
 
 // openWebSocket opens a session on a WebSocket.
@@ -33,8 +33,8 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, admitted 
 	return err == nil
 }
 
-// takeOver serves a WebSocket that comes for a session which polls. One too many
-// is closed after its handshake, as clients expect.
+// takeOver serves a WebSocket that upgrades a polling session. A second one is closed
+// after its handshake, as clients expect.
 func (s *Session) takeOver(w http.ResponseWriter, r *http.Request) {
 	_ = s.server.sockets.Accept(w, r, func(c *conn.Conn) conn.Handler {
 		l := &link{session: s, conn: c}
@@ -42,10 +42,10 @@ func (s *Session) takeOver(w http.ResponseWriter, r *http.Request) {
 			c.Close(websocket.CloseNormalClosure, "the session has a WebSocket")
 		}
 		return l
-	}) // on an error the request is answered, and the session polls on
+	}) // on an error the request is answered, and the session keeps polling
 }
 
-// offer makes a WebSocket the one that is about to take over.
+// offer makes a WebSocket the one of the upgrade.
 func (s *Session) offer(l *link) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,14 +53,14 @@ func (s *Session) offer(l *link) bool {
 		return false
 	}
 	s.probe = l
-	l.timer = time.AfterFunc(s.server.cfg.UpgradeTimeout, l.late) // stopped when it takes over, or is closed
+	l.timer = time.AfterFunc(s.server.cfg.UpgradeTimeout, l.late) // stopped at the upgrade, or at the close
 	return true
 }
 
-// late closes a WebSocket that has not taken over; the session polls on.
+// late closes a WebSocket that has not upgraded in time; the session keeps polling.
 func (l *link) late() { l.conn.Close(websocket.CloseNormalClosure, "no upgrade in time") }
 
-// Message takes a packet of text (conn.Handler).
+// Message handles a text packet (conn.Handler).
 func (l *link) Message(data []byte) {
 	k, rest, err := parsePacket(data)
 	if !l.active {
@@ -76,7 +76,7 @@ func (l *link) Message(data []byte) {
 	l.session.packet(k, rest)
 }
 
-// Binary takes a binary message (conn.BinaryHandler).
+// Binary handles a binary message (conn.BinaryHandler).
 func (l *link) Binary(data []byte) {
 	if !l.active {
 		l.probing(kindBinary, "", nil)
@@ -87,7 +87,7 @@ func (l *link) Binary(data []byte) {
 	l.session.packet(kindBinary, data)
 }
 
-// Closed tells that the WebSocket is gone (conn.Handler).
+// Closed handles the end of the WebSocket (conn.Handler).
 func (l *link) Closed(code int, _ string) {
 	if l.timer != nil {
 		l.timer.Stop()
@@ -103,8 +103,8 @@ func (l *link) Closed(code int, _ string) {
 	l.session.lost(reason)
 }
 
-// probing takes a packet of a WebSocket that has not taken over yet. Anything but
-// a probe and then the upgrade closes it, and the session polls on.
+// probing handles a packet of a WebSocket before the upgrade. Anything but a probe and
+// then the upgrade closes it, and the session keeps polling.
 func (l *link) probing(k kind, data string, err error) {
 	switch {
 	case err == nil && k == kindPing && data == "probe" && l.session.ask(l):
@@ -116,7 +116,7 @@ func (l *link) probing(k kind, data string, err error) {
 	}
 }
 
-// ask takes the probe of a WebSocket.
+// ask handles the probe of a WebSocket.
 func (s *Session) ask(l *link) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,8 +131,8 @@ func (s *Session) ask(l *link) bool {
 	return true
 }
 
-// answerProbeLocked answers the probe, and soon lets the poll go that waits: the
-// client ends polling now.
+// answerProbeLocked answers the probe, and soon answers the waiting poll: the client
+// ends polling now.
 func (s *Session) answerProbeLocked() {
 	if s.probe == nil {
 		return
@@ -142,8 +142,8 @@ func (s *Session) answerProbeLocked() {
 	s.wakeLocked()
 }
 
-// upgrade has the session go over the WebSocket from now on: first what no poll
-// has taken. What a POST brought before is handled before.
+// upgrade makes the WebSocket the session's transport. It sends what no poll has taken
+// first, after the messages of earlier POSTs are handled.
 func (s *Session) upgrade(l *link) bool {
 	s.in.Lock()
 	defer s.in.Unlock()
@@ -163,7 +163,7 @@ func (s *Session) upgrade(l *link) bool {
 	return true
 }
 
-// withdraw tells that a WebSocket which had not taken over is gone.
+// withdraw handles the end of a WebSocket that has not upgraded.
 func (s *Session) withdraw(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,15 +11,15 @@ import (
 	"example.com/chat/internal/engineio"
 )
 
-// client is one connection, and the sockets that go over it.
+// client is one connection with its sockets.
 type client struct {
 	server   *Server
 	session  *engineio.Session
 	admitted any
-	deadline *time.Timer // for the first connect; stopped by it
+	deadline *time.Timer // for the first connect, which stops it
 
-	// The reader's: an event whose attachments are on their way, and those that
-	// have come.
+	// Used by the reader: an event whose attachments are still arriving, and those that
+	// have arrived.
 	event *Packet
 	got   [][]byte
 	bytes int64
@@ -38,14 +38,14 @@ func newClient(server *Server, session *engineio.Session, admitted any) *client 
 	return c
 }
 
-// Message takes a packet's text, or an attachment (engineio.Handler).
+// Message handles a packet's text, or an attachment (engineio.Handler).
 func (c *client) Message(data []byte, binary bool) {
 	if binary {
 		c.attachment(data)
 		return
 	}
 	p, err := parse(data, &c.server.cfg.Limits)
-	if err != nil || c.event != nil { // text, where an attachment is due
+	if err != nil || c.event != nil { // text where an attachment must follow
 		c.broken()
 		return
 	}
@@ -57,7 +57,7 @@ func (c *client) Message(data []byte, binary bool) {
 		c.broken()
 		return
 	}
-	kept, _ := parse(bytes.Clone(data), &c.server.cfg.Limits) // until the attachments are there
+	kept, _ := parse(bytes.Clone(data), &c.server.cfg.Limits) // kept until the attachments have arrived
 	c.event = &kept
 	c.late = time.AfterFunc(c.server.cfg.AttachmentTime, func() { // stopped by the last attachment, or the end
 		c.server.broken.Add(1)
@@ -65,7 +65,7 @@ func (c *client) Message(data []byte, binary bool) {
 	})
 }
 
-// attachment takes what belongs to the event before.
+// attachment handles an attachment of the event before.
 func (c *client) attachment(data []byte) {
 	c.bytes += int64(len(data))
 	if c.event == nil || c.bytes > c.server.cfg.MaxBinary {
@@ -81,7 +81,7 @@ func (c *client) attachment(data []byte) {
 	c.packet(event, got)
 }
 
-// forget drops what waits for attachments.
+// forget drops the event that waits for attachments.
 func (c *client) forget() {
 	if c.late != nil {
 		c.late.Stop()
@@ -89,14 +89,14 @@ func (c *client) forget() {
 	c.event, c.got, c.bytes, c.late = nil, nil, 0, nil
 }
 
-// broken closes a connection that broke the protocol.
+// broken closes a connection that violated the protocol.
 func (c *client) broken() {
 	c.server.broken.Add(1)
 	c.forget()
 	c.session.Abort(engineio.ReasonParse)
 }
 
-// packet takes a whole packet.
+// packet handles a complete packet.
 func (c *client) packet(p *Packet, attachments [][]byte) {
 	s := c.find(p.Namespace)
 	switch {
@@ -104,7 +104,7 @@ func (c *client) packet(p *Packet, attachments [][]byte) {
 		c.connect(p)
 	case p.Type == Connect, p.Type == ConnectError, s == nil:
 		c.broken()
-	case s.state.Load() == gone: // it has not heard of that yet
+	case s.state.Load() == gone: // it does not know that yet
 	case p.Type == Disconnect:
 		s.leave(ReasonClientLeft)
 	case p.Type == AckType, p.Type == BinaryAck:
@@ -114,7 +114,7 @@ func (c *client) packet(p *Packet, attachments [][]byte) {
 	}
 }
 
-// connect connects the client to a namespace, or tells it why not.
+// connect connects the client to a namespace, or refuses it.
 func (c *client) connect(p *Packet) {
 	decide := c.server.namespaces[p.Namespace]
 	if decide == nil {
@@ -140,20 +140,20 @@ func (c *client) connect(p *Packet) {
 	}
 }
 
-// refuse tells a client that it is not connected.
+// refuse sends a client the refusal of a connect.
 func (c *client) refuse(namespace string, why *Refusal) {
 	c.server.refused.Add(1)
 	text, err := json.Marshal(struct {
 		Message string `json:"message"`
 		Data    any    `json:"data,omitzero"`
 	}{why.Message, data(why)})
-	if err != nil { // data that is no JSON
+	if err != nil { // the data can't be encoded as JSON
 		text = []byte(`{"message":"refused"}`)
 	}
 	c.session.Answer(short(ConnectError, namespace, string(text)).parts...)
 }
 
-// data is a refusal's, nil where there is none.
+// data is the data of a refusal; nil if there is none.
 func data(r *Refusal) any {
 	if r.Data == nil {
 		return nil
@@ -172,7 +172,7 @@ func (c *client) find(namespace string) *Socket {
 	return nil
 }
 
-// remove takes a socket off; false when that has been done.
+// remove removes a socket; false if it was removed before.
 func (c *client) remove(s *Socket) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,7 +184,7 @@ func (c *client) remove(s *Socket) bool {
 	return true
 }
 
-// Closed tells that the connection is gone (engineio.Handler).
+// Closed handles the end of the connection (engineio.Handler).
 func (c *client) Closed(reason engineio.Reason) {
 	c.deadline.Stop()
 	c.forget()

@@ -12,16 +12,16 @@ import (
 	"example.com/chat/internal/engineio"
 )
 
-// Encoded is a packet to clients with its attachments, encoded once and never
-// changed: it may be sent to any number of sockets of its namespace, over
-// whatever they are connected by, and none of them copies it.
+// Encoded is a packet to clients with its attachments, encoded once. It is immutable:
+// any number of sockets of its namespace may share it, whatever their transport,
+// without a copy.
 type Encoded struct {
 	parts []*engineio.Message
 	size  int // bytes, roughly
 }
 
-// EncodeEvent makes an event of arguments that become JSON. What is a []byte, at
-// whatever depth, becomes an attachment. The name must not be a reserved one.
+// EncodeEvent encodes an event with arguments that become JSON. A []byte, at any depth,
+// becomes an attachment. The name must not be a reserved one.
 func EncodeEvent(namespace, name string, args ...any) (*Encoded, error) {
 	if slices.Contains(reserved, name) {
 		return nil, fmt.Errorf("events can't be called %q, which has a meaning of its own", name)
@@ -29,7 +29,7 @@ func EncodeEvent(namespace, name string, args ...any) (*Encoded, error) {
 	return marshal(head{kind: EventType, namespace: namespace}, append([]any{name}, args...))
 }
 
-// encodeCall makes an event that the client is to acknowledge.
+// encodeCall encodes an event that the client is to acknowledge.
 func encodeCall(namespace string, id uint64, name string, args []any) (*Encoded, error) {
 	if slices.Contains(reserved, name) {
 		return nil, fmt.Errorf("events can't be called %q, which has a meaning of its own", name)
@@ -37,8 +37,8 @@ func encodeCall(namespace string, id uint64, name string, args []any) (*Encoded,
 	return marshal(head{EventType, namespace, id, true}, append([]any{name}, args...))
 }
 
-// EncodeRaw makes an event of arguments that are JSON already, which is not
-// checked; in it, placeholders stand where attachments go. All is copied.
+// EncodeRaw encodes an event with arguments that are JSON already, which it does not
+// check; placeholders stand for attachments. All is copied.
 func EncodeRaw(namespace, name string, args []jsontext.Value, attachments [][]byte) *Encoded {
 	quoted, err := jsontext.AppendQuote(make([]byte, 0, len(name)+2), name)
 	if err != nil {
@@ -47,7 +47,7 @@ func EncodeRaw(namespace, name string, args []jsontext.Value, attachments [][]by
 	return build(head{kind: EventType, namespace: namespace}, append([]jsontext.Value{quoted}, args...), attachments)
 }
 
-// marshal makes an event or an acknowledgement of what becomes JSON.
+// marshal encodes an event or an acknowledgement with arguments that become JSON.
 func marshal(h head, args []any) (*Encoded, error) {
 	var attachments [][]byte
 	attach := json.MarshalToFunc(func(e *jsontext.Encoder, b []byte) error {
@@ -70,7 +70,7 @@ func mark(n int) jsontext.Value {
 	return jsontext.Value(`{"_placeholder":true,"num":` + strconv.Itoa(n) + `}`)
 }
 
-// build puts an event or an acknowledgement together.
+// build encodes an event or an acknowledgement with arguments that are JSON.
 func build(h head, args []jsontext.Value, attachments [][]byte) *Encoded {
 	if len(attachments) > 0 {
 		h.kind += BinaryEvent - EventType
@@ -89,7 +89,7 @@ func build(h head, args []jsontext.Value, attachments [][]byte) *Encoded {
 
 var comma, bracket = []byte{','}, []byte{']'}
 
-// pack encodes a packet's text, and what is attached.
+// pack encodes a packet's text and its attachments.
 func pack(attachments [][]byte, text ...[]byte) *Encoded {
 	e := &Encoded{parts: make([]*engineio.Message, 0, 1+len(attachments))}
 	e.parts = append(e.parts, engineio.Text(text...))
@@ -103,7 +103,7 @@ func pack(attachments [][]byte, text ...[]byte) *Encoded {
 	return e
 }
 
-// head is what stands before a packet's JSON.
+// head returns the part of a packet before its JSON.
 type head struct {
 	kind      Type
 	namespace string
@@ -125,7 +125,7 @@ func (h head) append(b []byte, attachments int) []byte {
 	return b
 }
 
-// short makes a packet of little or no JSON.
+// short encodes a packet with little or no JSON.
 func short(kind Type, namespace string, text ...string) *Encoded {
 	b := head{kind: kind, namespace: namespace}.append(make([]byte, 0, 64), 0)
 	for _, t := range text {
@@ -134,7 +134,7 @@ func short(kind Type, namespace string, text ...string) *Encoded {
 	return pack(nil, b)
 }
 
-// appendText writes a packet as Parse reads it.
+// appendText appends a packet's text, which Parse reads.
 func (p *Packet) appendText(b []byte) []byte {
 	b = head{p.Type, p.Namespace, p.ID, p.HasID}.append(b, p.Attachments)
 	switch p.Type {
@@ -152,6 +152,6 @@ func (p *Packet) appendText(b []byte) []byte {
 	return append(append(append(b, '['), bytes.Join(args, comma)...), ']')
 }
 
-// Text is the packet's text, without what is attached. It is shared, and must not
-// be changed.
+// Text returns the packet's text, without attachments. It is shared, and must not be
+// changed.
 func (e *Encoded) Text() []byte { return e.parts[0].Data() }

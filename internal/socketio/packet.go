@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Type is what a packet is for: the character that it begins with.
+// Type is the type of a packet: its first character.
 type Type byte
 
 // The types of packets.
@@ -25,38 +25,38 @@ const (
 	BinaryAck    Type = '6'
 )
 
-// binary tells whether attachments follow the packet.
+// binary reports whether attachments follow the packet.
 func (t Type) binary() bool { return t == BinaryEvent || t == BinaryAck }
 
-// Packet is a packet's text, taken apart. Attachments come after it.
+// Packet is a parsed packet. Its attachments follow separately.
 type Packet struct {
 	Type      Type
-	Namespace string // "/" where the packet names none
-	// ID is the acknowledgement's, where HasID is true.
+	Namespace string // "/" if the packet names none
+	// ID is the id of the acknowledgement, if HasID is true.
 	ID    uint64
 	HasID bool
-	// Attachments is how many follow.
+	// Attachments is the number of attachments that follow.
 	Attachments int
-	// Name is an event's.
+	// Name is the name of an event.
 	Name string
-	// Args are the arguments of an event or of an acknowledgement, each as the
-	// JSON that it came as: a placeholder stands where an attachment goes.
+	// Args are the arguments of an event or an acknowledgement, each as raw JSON in
+	// which placeholders stand for attachments.
 	Args []jsontext.Value
 	// Data is the object of a Connect or a ConnectError, if there is one.
 	Data jsontext.Value
 }
 
-// Limits bound what a packet may be; what is zero gets its default.
+// Limits limit packets; zero fields get their defaults.
 type Limits struct {
-	// Attachments is how many an event may have; default 10, and none if it is
-	// less than 0.
+	// Attachments is the most attachments of an event; default 10, and none if it is
+	// negative.
 	Attachments int
-	// AckDigits is how long an acknowledgement's id may be; default 15, which
-	// JavaScript's numbers hold exactly. More than 18 are never taken.
+	// AckDigits is the longest id of an acknowledgement; default 15, which JavaScript's
+	// numbers hold exactly. More than 18 are never accepted.
 	AckDigits int
-	// Args is how many arguments an event may have; default 1,000.
+	// Args is the most arguments of an event; default 1,000.
 	Args int
-	// Namespace is how long a namespace's name may be, in bytes; default 256.
+	// Namespace is the longest name of a namespace, in bytes; default 256.
 	Namespace int
 }
 
@@ -70,19 +70,18 @@ func (l *Limits) fill() {
 	l.AckDigits = min(l.AckDigits, mostDigits)
 }
 
-// errPacket stands for all that is no packet: the client is told no more than
-// that, as the connection is closed.
+// errPacket is the error of every invalid packet: the client gets no details, as the
+// connection is closed.
 var errPacket = errors.New("not a packet")
 
-// reserved are the names that events must not have, as they mean something of
-// their own to the clients or to the official server. The last has no meaning:
-// only an attack has it.
+// reserved are the names that events must not have, because they have a meaning for
+// clients or the official server. The last has none: only an attack uses it.
 var reserved = []string{
 	"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener", "__proto__",
 }
 
-// Parse takes a packet's text apart, which must be UTF-8. The packet's parts are
-// parts of data. What is no packet, and what is over the limits, is an error.
+// Parse parses a packet's text, which must be UTF-8. The parts of the packet are parts
+// of data. An invalid packet, or one over the limits, is an error.
 func Parse(data []byte, limits Limits) (Packet, error) {
 	limits.fill()
 	return parse(data, &limits)
@@ -125,8 +124,8 @@ func parse(data []byte, limits *Limits) (Packet, error) {
 	return p, nil
 }
 
-// number reads digits in front of b. It returns 0 of them where there are none,
-// or more than most.
+// number reads the digits at the start of b. It returns their number: 0 if there are
+// none, or more than most.
 func number(b []byte, most int) (n uint64, digits int) {
 	for digits < len(b) && b[digits] >= '0' && b[digits] <= '9' {
 		if digits == most {
@@ -138,7 +137,7 @@ func number(b []byte, most int) (n uint64, digits int) {
 	return n, digits
 }
 
-// payload takes the JSON of a packet apart.
+// payload parses the JSON of a packet.
 func (p *Packet) payload(data []byte, limits *Limits) error {
 	switch p.Type {
 	case Disconnect:
@@ -186,8 +185,8 @@ func (p *Packet) payload(data []byte, limits *Limits) error {
 	return nil
 }
 
-// eventName reads an event's name: a string, or a number as it is written, which
-// the official parser takes too.
+// eventName returns an event's name: a string, or a number in its raw form, which the
+// official parser accepts too.
 func eventName(v jsontext.Value) string {
 	switch v.Kind() {
 	case '0':
@@ -195,18 +194,18 @@ func eventName(v jsontext.Value) string {
 	case '"':
 		name, err := jsontext.AppendUnquote(nil, v)
 		if err != nil && len(name) == 0 {
-			return "�" // half a surrogate pair: no name that anybody waits for
+			return "�" // a lone surrogate: no handler has such a name
 		}
 		return string(name)
 	}
 	return ""
 }
 
-// lenient is how JavaScript reads JSON.
+// lenient accepts the JSON that JavaScript accepts.
 var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
-// split takes JSON apart that is one value, or an array of values; most bounds
-// their number. The values are parts of data.
+// split returns the elements of a JSON array, or a single value; most bounds their
+// number. The values are parts of data.
 func split(data []byte, most int, array bool) ([]jsontext.Value, error) {
 	d := jsontext.NewDecoder(bytes.NewBuffer(data), lenient...)
 	if array {
@@ -244,14 +243,14 @@ const (
 	memberNum   // "num"
 )
 
-// placeholder is an object that may be one, while it is read.
+// placeholder is an object that may be a placeholder, while it is read.
 type placeholder struct {
-	member int // that is read
+	member int // the current one
 	marked bool
-	num    int // -1 while it is none
+	num    int // -1 until it is read
 }
 
-// checkPlaceholders tells whether all placeholders are of one of n attachments.
+// checkPlaceholders reports whether all placeholders are for one of n attachments.
 func checkPlaceholders(data []byte, n int) error {
 	d := jsontext.NewDecoder(bytes.NewBuffer(data), lenient...)
 	var objects []placeholder
@@ -282,7 +281,7 @@ func checkPlaceholders(data []byte, n int) error {
 	}
 }
 
-// read takes a name, or a value that is no object and no array.
+// read handles a name, or a value that is no object and no array.
 func (p *placeholder) read(t jsontext.Token, name bool) {
 	switch {
 	case name && t.String() == "_placeholder":
@@ -302,8 +301,8 @@ func (p *placeholder) read(t jsontext.Token, name bool) {
 	}
 }
 
-// Attachment returns the number of the attachment that an argument is, where it
-// is one and nothing else.
+// Attachment returns the number of the attachment that an argument is, if it is one and
+// nothing else.
 func Attachment(arg jsontext.Value) (n int, ok bool) {
 	if arg.Kind() != '{' {
 		return 0, false

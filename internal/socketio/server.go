@@ -1,17 +1,16 @@
-// Package socketio is a server of Socket.IO, revision 5, over package engineio:
-// clients connect to namespaces, and both sides send each other events with
-// arguments that are JSON or binary, and acknowledge them.
+// Package socketio is a server of Socket.IO, revision 5, over package engineio: clients
+// connect to namespaces, and both sides send events with JSON or binary arguments, and
+// acknowledge them.
 //
-// What it promises: events of one socket arrive in the order in which they were
-// sent, in both directions and across transports. An event that goes to many is
-// encoded once. A client that sends what is no packet, or is over a limit, is
-// closed, and so is one that connects to nothing, or announces attachments and
-// does not send them, in time. Sending never blocks; see package engineio for
+// Events of a socket arrive in the order in which they were sent, in both directions
+// and across transports. An event for many sockets is encoded once. A client is closed
+// if it sends an invalid packet or one over a limit, connects to no namespace in time,
+// or announces attachments and does not send them in time. Sending never blocks; see
+// package engineio for clients that fall behind.
 // what happens to clients that fall behind.
 //
-// It has no rooms, no broadcasts and no adapter: who gets what is the business of
-// the program around it. It knows nothing of the chat, and could stand alone with
-// engineio and conn.
+// The package has no rooms, broadcasts or adapters: the program decides who gets an
+// event. It knows no chat, and needs only engineio and conn.
 package socketio
 
 import (
@@ -24,32 +23,32 @@ import (
 	"example.com/chat/internal/engineio"
 )
 
-// Config says how connections behave; what is zero gets its default.
+// Config configures a Server; zero fields get their defaults.
 type Config struct {
-	// Engine is for the sessions below. Its Open must be nil; what its Admit
-	// returned is each socket's Admitted.
+	// Engine configures the sessions below. Its Open must be nil; the result of its
+	// Admit is each socket's Admitted.
 	Engine engineio.Config
-	// Opened, where it is set, is told of each connection, with what Admit returned
-	// for it and a means to close it (engineio.Session.Close), before it brings
-	// anything.
+	// Opened, if set, is called for each connection before its first packet, with the
+	// result of Admit and a function that closes the connection
+	// (engineio.Session.Close).
 	Opened func(admitted any, close func(code int, reason string))
-	// Ended, where it is set, is told of each that was Opened when it is gone,
-	// whether it was ever connected to a namespace or not, and after its sockets'
-	// handlers were told.
+	// Ended, if set, is called for each connection that was Opened when it has ended,
+	// whether it was ever connected to a namespace or not, and after the Disconnected
+	// of its sockets' handlers.
 	Ended func(admitted any)
 	// Limits bound what a packet may be.
 	Limits Limits
-	// ConnectTimeout is how long a client may take to connect to a namespace;
-	// default 45 s.
+	// ConnectTimeout is how long a client may take to connect to a namespace; default
+	// 45 s.
 	ConnectTimeout time.Duration
-	// AttachmentTime is how long the attachments of an event may take to follow
-	// it; default 10 s.
+	// AttachmentTime is how long the attachments of an event may take to arrive;
+	// default 10 s.
 	AttachmentTime time.Duration
-	// MaxBinary is how many bytes the attachments of an event may have together;
-	// default twice the largest payload.
+	// MaxBinary is the most bytes of the attachments of an event; default twice the
+	// largest payload.
 	MaxBinary int64
-	// MaxPendingAcks is how many acknowledgements of one socket may be waited
-	// for; default 100.
+	// MaxPendingAcks is the most outstanding acknowledgements of one socket; default
+	// 100.
 	MaxPendingAcks int
 }
 
@@ -69,61 +68,60 @@ func fill[T int | int64 | time.Duration](v *T, to T) {
 	}
 }
 
-// ConnectFunc decides about a client that connects to a namespace, whose auth
-// payload is an object, or nil where it sent none; it is good until the return.
-// Either the client is connected, and the handler is told what it sends; or it
-// gets the refusal, and may try again.
+// ConnectFunc decides about a client that connects to a namespace. Its auth payload is
+// an object, or nil if there is none, and valid until the return. Either the client is
+// connected, and the handler gets its events; or the client gets the refusal, and may
+// try again.
 //
-// What is sent to the socket before the return is kept, and follows the
-// confirmation that the client waits for; after a refusal it is dropped. Nothing
-// else of the connection is handled meanwhile.
+// What is sent to the socket before the return is queued behind the confirmation of the
+// connect; after a refusal it is dropped. Nothing else of the connection is handled
+// meanwhile.
 type ConnectFunc func(s *Socket, auth jsontext.Value) (Handler, *Refusal)
 
-// Handler is told what a socket brings, one call at a time for all the sockets of
-// one connection.
+// Handler handles a socket's events. One call is made at a time for all sockets of one
+// connection.
 type Handler interface {
-	// Event is called with each event, in order. The event's arguments are good
-	// until the return; its attachments may be kept.
+	// Event is called with each event, in order. The event's arguments are valid until
+	// the return; its attachments may be kept.
 	Event(e *Event)
 	// Disconnected is called once, after the last Event.
 	Disconnected(reason Reason)
 }
 
-// Starter is a Handler that has something to do when its client has been told that
-// it is connected, before anything that the client sent is handled: official clients
-// send what they kept while they were away before their own code hears of the
-// connection.
+// Starter is a Handler with work to do after its client has got the confirmation of the
+// connect, and before any of its events is handled: official clients send buffered
+// events before their own code learns of the connection.
 type Starter interface {
 	// Connected is called once, before the first Event.
 	Connected()
 }
 
-// Refusal is why a client is not connected, in words for it and perhaps data.
+// Refusal is why a client is not connected: a message, and optional data.
 type Refusal struct {
 	Message string
 	Data    jsontext.Value
 }
 
-// Reason says why a socket is disconnected, in the words that clients know: it is
-// one of engineio's, or one of these.
+// Reason is why a socket is disconnected, in the words that clients know: one of
+// engineio's reasons, or one of these.
 type Reason = engineio.Reason
 
-// The reasons for which a socket is disconnected although its connection stays.
+// The reasons for which a socket is disconnected while its connection stays.
 const (
 	ReasonClientLeft Reason = "client namespace disconnect"
 	ReasonServerLeft Reason = "server namespace disconnect"
 )
 
-// Stats are what a Server counted.
+// Stats are the counts of a Server.
 type Stats struct {
-	// Engine are the sessions below.
+	// Engine are the counts of the sessions below.
 	Engine engineio.Stats
-	// Sockets are connected now; Refused could not connect to a namespace, and
-	// Broken were closed because they broke the protocol.
+	// Sockets is the number of connected sockets, Refused that of refused connects, and
+	// Broken that of connections closed for a violation of the protocol.
 	Sockets, Refused, Broken int
 }
 
-// Server is an http.Handler for the clients of one node.
+// Server is an http.Handler that serves clients.
 type Server struct {
 	cfg        Config
 	engine     *engineio.Server
@@ -132,7 +130,7 @@ type Server struct {
 	sockets, refused, broken atomic.Int64
 }
 
-// NewServer makes a Server of namespaces, by their names; Close ends it.
+// NewServer returns a Server of namespaces, by their names; Close ends it.
 func NewServer(cfg Config, namespaces map[string]ConnectFunc) *Server {
 	cfg.fill()
 	s := &Server{cfg: cfg, namespaces: namespaces}
@@ -147,14 +145,13 @@ func NewServer(cfg Config, namespaces map[string]ConnectFunc) *Server {
 // ServeHTTP serves one request of a client, whatever its path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
 
-// ServeOwn serves a request that another owner has passed on, and never passes
-// it on itself.
+// ServeOwn serves a request that another owner has relayed, and never relays it itself.
 func (s *Server) ServeOwn(w http.ResponseWriter, r *http.Request) { s.engine.ServeOwn(w, r) }
 
-// LetGo has the poll of a session answered now (engineio.Server.LetGo).
+// LetGo answers the poll of a session now (engineio.Server.LetGo).
 func (s *Server) LetGo(id string) { s.engine.LetGo(id) }
 
-// Close closes all connections, and waits until their handlers were told.
+// Close closes all connections, and waits for their handlers.
 func (s *Server) Close() { s.engine.Close() }
 
 // Stats returns the counts so far.

@@ -13,30 +13,30 @@ import (
 	"example.com/chat/internal/engineio"
 )
 
-// Errors of an acknowledgement that does not come.
+// Errors of an acknowledgement that does not arrive.
 var (
 	// ErrTimeout means that the client took too long.
 	ErrTimeout = errors.New("the client has not acknowledged in time")
 	// ErrDisconnected means that the socket is gone.
 	ErrDisconnected = errors.New("the client is disconnected")
-	// ErrTooManyAcks means that too many are waited for already.
+	// ErrTooManyAcks means that too many are outstanding.
 	ErrTooManyAcks = errors.New("too many acknowledgements are waited for")
 )
 
-// A socket is connecting until its client has been told that it is connected.
+// A socket is connecting until its client has got the confirmation.
 const (
 	connecting = iota
 	connected
 	gone
 )
 
-// Socket is one client in one namespace. Its methods may be called by any
-// goroutine, and none of them blocks; when the client is gone they do nothing.
+// Socket is one client in one namespace. Its methods are safe for concurrent use, and
+// none of them blocks; when the client is gone they do nothing.
 type Socket struct {
 	client    *client
 	id        string
 	namespace string
-	handler   Handler // set before anything is handled
+	handler   Handler // set before the first event
 	state     atomic.Int32
 
 	mu        sync.Mutex // guards the fields below, and changes of state
@@ -47,13 +47,13 @@ type Socket struct {
 	nextAck   uint64
 }
 
-// waiting is an acknowledgement that is waited for.
+// waiting is an outstanding acknowledgement.
 type waiting struct {
 	done  func(Reply, error)
 	timer *time.Timer
 }
 
-// idBytes is how many random bytes a socket's id has.
+// idBytes is the number of random bytes of a socket's id.
 const idBytes = 15
 
 func newSocket(c *client, namespace string) *Socket {
@@ -62,20 +62,20 @@ func newSocket(c *client, namespace string) *Socket {
 	return &Socket{client: c, id: base64.RawURLEncoding.EncodeToString(b[:]), namespace: namespace}
 }
 
-// ID is the socket's own, which the client knows as socket.id. It is not the
-// session's, and no secret.
+// ID returns the socket's id, which the client knows as socket.id. It is not the
+// session's id, and no secret.
 func (s *Socket) ID() string { return s.id }
 
-// Namespace is the name of the one that the socket is in.
+// Namespace returns the name of the socket's namespace.
 func (s *Socket) Namespace() string { return s.namespace }
 
-// Admitted is what the Admit of the Config returned for the connection.
+// Admitted returns the result of the Config's Admit for the connection.
 func (s *Socket) Admitted() any { return s.client.admitted }
 
-// Transport is what the connection goes over now, "polling" or "websocket".
+// Transport returns the connection's current transport, "polling" or "websocket".
 func (s *Socket) Transport() string { return s.client.session.Transport() }
 
-// Pending is how many bytes wait for the client to take them.
+// Pending returns how many bytes wait for the client.
 func (s *Socket) Pending() int {
 	if s.state.Load() == connected {
 		return s.client.session.Pending()
@@ -85,7 +85,7 @@ func (s *Socket) Pending() int {
 	return s.client.session.Pending() + s.heldBytes
 }
 
-// Unsent is Pending, and what the system has not sent yet
+// Unsent returns Pending plus the bytes that the kernel has not sent yet
 // (engineio.Session.Unsent).
 func (s *Socket) Unsent() int {
 	if s.state.Load() == connected {
@@ -94,8 +94,7 @@ func (s *Socket) Unsent() int {
 	return s.Pending()
 }
 
-// Send sends an event. A client that has too much waiting already is closed
-// instead.
+// Send sends an event. A client with too much waiting already is closed instead.
 func (s *Socket) Send(e *Encoded) {
 	if s.state.Load() == connected {
 		s.client.session.Send(e.parts...)
@@ -104,8 +103,8 @@ func (s *Socket) Send(e *Encoded) {
 	s.hold(e, s.client.session.Send)
 }
 
-// Answer sends an event that answers what the client sent: it does not count
-// towards the bound past which a slow client is closed (engineio.Session.Answer).
+// Answer sends an event that answers the client. It does not count towards the limit of
+// slow clients (engineio.Session.Answer).
 func (s *Socket) Answer(e *Encoded) {
 	if s.state.Load() == connected {
 		s.client.session.Answer(e.parts...)
@@ -114,8 +113,8 @@ func (s *Socket) Answer(e *Encoded) {
 	s.hold(e, s.client.session.Answer)
 }
 
-// hold keeps what is sent to a client that does not know yet that it is
-// connected.
+// hold queues a packet of a client that has not got the confirmation of its connect yet,
+// and sends it if the client has got that meanwhile.
 func (s *Socket) hold(e *Encoded, send func(...*engineio.Message)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,8 +130,7 @@ func (s *Socket) hold(e *Encoded, send func(...*engineio.Message)) {
 	}
 }
 
-// Emit sends an event of arguments that become JSON; what is a []byte becomes an
-// attachment.
+// Emit sends an event with arguments that become JSON; a []byte becomes an attachment.
 func (s *Socket) Emit(name string, args ...any) error {
 	e, err := EncodeEvent(s.namespace, name, args...)
 	if err == nil {
@@ -141,17 +139,16 @@ func (s *Socket) Emit(name string, args ...any) error {
 	return err
 }
 
-// Reply is what a client acknowledged with.
+// Reply is a client's acknowledgement.
 type Reply struct {
-	// Args are good until the return of what is handed them; the attachments may
-	// be kept.
+	// Args are valid until the return of done; the attachments may be kept.
 	Args        []jsontext.Value
 	Attachments [][]byte
 }
 
-// EmitWithAck sends an event, and has done called, once, with the client's
-// acknowledgement or with why there is none: ErrTimeout or ErrDisconnected. done
-// may be called by any goroutine, and must not block.
+// EmitWithAck sends an event, and calls done once, with the client's acknowledgement,
+// or with ErrTimeout or ErrDisconnected. done may be called by any goroutine, and must
+// not block.
 func (s *Socket) EmitWithAck(within time.Duration, done func(Reply, error), name string, args ...any) error {
 	s.mu.Lock()
 	if s.state.Load() == gone {
@@ -180,8 +177,7 @@ func (s *Socket) EmitWithAck(within time.Duration, done func(Reply, error), name
 	return nil
 }
 
-// take takes the wait for an acknowledgement off; nil where there is none, or no
-// more.
+// take removes an outstanding acknowledgement; nil if there is none.
 func (s *Socket) take(id uint64) *waiting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,13 +199,12 @@ func (s *Socket) settle(id uint64, r Reply, err error) {
 	}
 }
 
-// acked takes a client's acknowledgement. One that nobody waits for may just be
-// late.
+// acked handles a client's acknowledgement. One that is not outstanding may be late.
 func (s *Socket) acked(id uint64, r Reply) { s.settle(id, r, nil) }
 
-// Disconnect takes the client out of the namespace, and tells it; official clients
-// don't come back by themselves then. The connection stays. The handler is told
-// soon after.
+// Disconnect disconnects the client from the namespace; official clients do not
+// reconnect by themselves then. The connection stays. The handler's Disconnected is
+// called soon after.
 func (s *Socket) Disconnect() {
 	s.mu.Lock()
 	switch s.state.Load() {
@@ -227,12 +222,12 @@ func (s *Socket) Disconnect() {
 	s.client.session.Later(func() { s.leave(ReasonServerLeft) })
 }
 
-// Close ends the connection with all its sockets, after what was sent before.
-// Official clients connect again after that, unless they were disconnected. On a
-// WebSocket the code and the reason stand in the close frame.
+// Close ends the connection with all its sockets, after the packets sent before.
+// Official clients reconnect after that, unless they were disconnected. On a WebSocket
+// the close frame has the code and the reason.
 func (s *Socket) Close(code int, reason string) { s.client.session.Close(code, reason) }
 
-// open tells the client that it is connected, and what was sent to it before.
+// open sends the client the confirmation of its connect, and then what is queued.
 func (s *Socket) open() {
 	s.mu.Lock()
 	s.client.session.Answer(short(Connect, s.namespace, `{"sid":"`, s.id, `"}`).parts...)
@@ -248,7 +243,7 @@ func (s *Socket) open() {
 	}
 }
 
-// drop has nothing sent any more.
+// drop discards what is sent from now on.
 func (s *Socket) drop() {
 	s.mu.Lock()
 	s.state.Store(gone)
@@ -262,8 +257,8 @@ func (s *Socket) drop() {
 	}
 }
 
-// leave takes the socket off its connection, and tells the handler. It is called
-// where the handler is told things.
+// leave removes the socket from its connection, and calls the handler's Disconnected.
+// It must be called where handlers are called.
 func (s *Socket) leave(reason Reason) {
 	if !s.client.remove(s) {
 		return
