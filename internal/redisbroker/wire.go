@@ -166,8 +166,8 @@ func parseID(s string) (protocol.ID, bool) {
 	if s == "" {
 		return protocol.ID{}, true
 	}
-	id, err := protocol.ParseID(s)
-	return id, err == nil && id.String() == s && !id.IsZero()
+	id, err := protocol.ParseID(s) // takes one form of each id
+	return id, err == nil && !id.IsZero()
 }
 
 // usualHeader is about how long the header of a message is.

@@ -11,7 +11,8 @@ import (
 // without a cursor and history are answered with them.
 type messages struct {
 	list  []standing
-	bytes int // of what is shown
+	array []standing // see appendSliding
+	bytes int        // of what is shown
 	// whole tells that the log holds no older messages than those in list.
 	whole bool
 	// keep is how many messages the log holds at most; 0 means any number.
@@ -21,11 +22,11 @@ type messages struct {
 // standing is a message and its present form.
 type standing struct {
 	protocol.Standing
-	shown protocol.Entry // its present form
-	at    int64          // the seq up to which changes are applied
+	shown []byte // its present form, as Raw of an entry
+	at    int64  // the seq up to which changes are applied
 }
 
-func newStanding(s protocol.Standing, at int64) standing { return standing{s, s.Stands(), at} }
+func newStanding(s protocol.Standing, at int64) standing { return standing{s, s.Stands().Raw, at} }
 
 // set replaces the list by the log's newest messages.
 func (m *messages) set(page protocol.Page) {
@@ -47,12 +48,12 @@ func (m *messages) push(e protocol.Entry) (left protocol.ID) {
 
 // add adds a message, and drops the oldest ones beyond the bounds.
 func (m *messages) add(s standing) {
-	m.list = append(m.list, s)
-	m.bytes += len(s.shown.Raw)
+	m.list = appendSliding(&m.array, m.list, s)
+	m.bytes += len(s.shown)
 	drop := 0
 	for n := len(m.list); n > tailEntries || m.keep > 0 && n > m.keep || n > protocol.NewestCount && m.bytes > tailBytes; n-- {
 		m.whole = m.whole && m.keep > 0 && n > m.keep // the log drops that one too
-		m.bytes -= len(m.list[drop].shown.Raw)
+		m.bytes -= len(m.list[drop].shown)
 		drop++
 	}
 	clear(m.list[:drop]) // so that their bytes can be freed
@@ -63,7 +64,7 @@ func (m *messages) add(s standing) {
 func (m *messages) fill(older []standing, whole bool) {
 	from := len(older)
 	for ; from > 0; from-- {
-		n, size := len(m.list)+len(older)-from, m.bytes+len(older[from-1].shown.Raw)
+		n, size := len(m.list)+len(older)-from, m.bytes+len(older[from-1].shown)
 		if n >= tailEntries || m.keep > 0 && n >= m.keep || n >= protocol.NewestCount && size > tailBytes {
 			break
 		}
@@ -88,19 +89,19 @@ func (m *messages) apply(c protocol.Modification) {
 		return
 	}
 	s := &m.list[i]
-	m.bytes -= len(s.shown.Raw)
+	m.bytes -= len(s.shown)
 	if c.Kind == protocol.Delete {
 		m.list = slices.Delete(m.list, i, i+1)
 		return
 	}
 	s.apply(c)
-	m.bytes += len(s.shown.Raw)
+	m.bytes += len(s.shown)
 }
 
 func (s *standing) apply(c protocol.Modification) {
 	if c.ID.Seq > s.at {
 		s.Fold(c)
-		s.shown, s.at = s.Stands(), c.ID.Seq
+		s.shown, s.at = s.Stands().Raw, c.ID.Seq
 	}
 }
 
@@ -110,7 +111,8 @@ func (m *messages) newest(n int) []protocol.Entry { return shown(m.list[max(0, l
 func shown(list []standing) []protocol.Entry {
 	out := make([]protocol.Entry, len(list))
 	for i := range list {
-		out[i] = list[i].shown
+		out[i] = list[i].Entry
+		out[i].Raw = list[i].shown
 	}
 	return out
 }

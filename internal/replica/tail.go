@@ -18,6 +18,7 @@ const (
 // deleted: seqs of deleted entries are skipped, and nothing else is missing.
 type tail struct {
 	list  []protocol.Entry
+	array []protocol.Entry // see appendSliding
 	bytes int
 	// messages and edits count these kinds in list.
 	messages, edits int
@@ -49,7 +50,7 @@ func (t *tail) begin(head protocol.Entry) {
 
 // push adds the next entry, and drops the oldest ones beyond the bounds.
 func (t *tail) push(e protocol.Entry) {
-	t.list = append(t.list, e)
+	t.list = appendSliding(&t.array, t.list, e)
 	t.count(e, 1)
 	drop := 0
 	bytes := t.bytes
