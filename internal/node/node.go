@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,7 +61,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg.fill()
 	n := &Node{cfg: cfg, log: cfg.Log, ended: make(chan error, 1)}
 	if err := n.build(ctx); err != nil {
-		n.closeListeners()
+		closeListeners(&cfg)
 		return nil, err
 	}
 	n.runs, n.stopRuns = context.WithCancel(context.Background())
@@ -110,12 +111,11 @@ func (n *Node) build(ctx context.Context) error {
 	return err
 }
 
-func (n *Node) closeListeners() {
-	if n.cfg.Listener != nil {
-		_ = n.cfg.Listener.Close()
-	}
-	if n.cfg.Debug != nil {
-		_ = n.cfg.Debug.Close()
+func closeListeners(cfg *Config) {
+	for _, l := range []net.Listener{cfg.Listener, cfg.Debug} {
+		if l != nil {
+			_ = l.Close()
+		}
 	}
 }
 
@@ -201,22 +201,37 @@ func (n *Node) Drain(limit time.Duration) {
 // Close ends the node. It finishes the calls to Redis, within limit and leaveTimeout,
 // and ends the connections that are left.
 func (n *Node) Close(limit time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit+leaveTimeout)
+	defer cancel()
+	if err := n.end(ctx); err != nil {
+		n.log.Warn("this node could not take its leave; the others will notice", "error", err)
+	}
+}
+
+// Kill ends the node in place of Close, and abandons its calls to Redis, as the death
+// of its process does. A simulation uses it.
+func (n *Node) Kill() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = n.end(ctx) // what a dead process does not say
+}
+
+// end ends the node, and its calls to Redis with ctx. It returns the error of the last
+// one.
+func (n *Node) end(ctx context.Context) error {
 	n.draining.Store(true)
 	if n.front != nil {
 		n.front.transports.Close()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit+leaveTimeout)
-	defer cancel()
 	n.hub.Close(ctx)
 	n.stopRuns()
-	if err := n.broker.Leave(ctx); err != nil {
-		n.log.Warn("this node could not take its leave; the others will notice", "error", err)
-	}
+	err := n.broker.Leave(ctx)
 	if n.front != nil {
 		n.front.close()
 	}
 	n.running.Wait()
 	n.closeRedis()
+	return err
 }
 
 // connections returns the number of open connections.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -17,7 +18,9 @@ import (
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/load"
+	chat "example.com/chat/internal/node"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
 )
 
@@ -27,8 +30,8 @@ type memory struct {
 	mu    sync.Mutex // guards the fields below
 	log   []protocol.Entry
 	keys  map[string]protocol.ID
-	given map[int64]protocol.ID // by seq
-	hubs  []*room.Hub
+	given map[int64]protocol.ID   // by seq
+	feeds [2]redisbroker.Listener // by node; nil until it runs
 	calls int
 
 	sin      string
@@ -150,14 +153,14 @@ func (m *memory) publish(name string, added []protocol.Entry) {
 		return
 	}
 	before := m.given[added[0].ID.Seq-1]
-	for i, hub := range m.hubs {
+	for i, feed := range m.feeds {
 		switch {
 		case i == 1 && m.sin == "end":
 		case i == 1 && m.reads():
 		case i == 1 && m.sin == "differs":
-			hub.Feed().Entries(name, before, differing(added))
+			feed.Entries(name, before, differing(added))
 		default:
-			hub.Feed().Entries(name, before, added)
+			feed.Entries(name, before, added)
 		}
 	}
 }
@@ -232,7 +235,7 @@ func (v memoryView) Heads(_ context.Context, names []string) ([]protocol.ID, err
 	return heads, nil
 }
 
-func (v memoryView) Follow(name string)                                              { go v.hubs[v.node].Feed().Following(name) }
+func (v memoryView) Follow(name string)                                              { go v.feed().Following(name) }
 func (v memoryView) Unfollow(string)                                                 {}
 func (v memoryView) Instance() string                                                { return "n~1" }
 func (v memoryView) Typing(context.Context, string, protocol.User) error             { return nil }
@@ -251,6 +254,39 @@ func (v memoryView) Here(context.Context, string, string, []protocol.Change) (in
 	return 0, nil
 }
 
+// feed is where this node hears what is published.
+func (v memoryView) feed() redisbroker.Listener {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.feeds[v.node]
+}
+
+// memoryBroker is a memory as the broker of a node: there is nothing to wait for, and no
+// other node is known. What is not here is never called.
+type memoryBroker struct {
+	chat.Broker
+	view memoryView
+	room room.Broker
+}
+
+func (b memoryBroker) Room() room.Broker           { return b.room }
+func (b memoryBroker) Hurry()                      {}
+func (b memoryBroker) Leave(context.Context) error { return nil }
+func (b memoryBroker) Run(ctx context.Context, l redisbroker.Listener) {
+	b.view.mu.Lock()
+	b.view.feeds[b.view.node] = l
+	b.view.mu.Unlock()
+	l.Reachable(true)
+	<-ctx.Done()
+}
+
+func (b memoryBroker) Ready() error {
+	if b.view.feed() == nil {
+		return errors.New("it does not run yet")
+	}
+	return nil
+}
+
 // broker is the memory in all roles.
 func (v memoryView) broker() room.Broker {
 	return room.Broker{Log: v, Subscriber: v, Presence: v, Names: v, Rulebook: v}
@@ -266,10 +302,15 @@ func history(m *memory, view func(memoryView) room.Broker, talk, every time.Dura
 	var nodes []*node
 	log := slog.New(slog.DiscardHandler)
 	for i := range 2 {
+		v := memoryView{m, i}
 		n := &node{id: fmt.Sprintf("n%d", i)}
-		n.life = &life{n: n, lossy: n.faults}
-		n.life.serve(view(memoryView{m, i}), log)
-		m.hubs = append(m.hubs, n.life.hub)
+		started, err := chat.Start(context.Background(), config(n.id, nil, log, func(context.Context, redisbroker.NodeInfo, func() redisbroker.Vitals) (chat.Broker, func(), error) {
+			return memoryBroker{view: v, room: view(v)}, func() {}, nil
+		}))
+		if err != nil {
+			panic(err) // nothing can fail there
+		}
+		n.life = &life{n: n, chat: started, sessions: started.Sessions()}
 		nodes = append(nodes, n)
 	}
 	fleet := load.NewFleet()
@@ -296,7 +337,7 @@ func history(m *memory, view func(memoryView) room.Broker, talk, every time.Dura
 	}
 	fleet.Close()
 	for _, n := range nodes {
-		n.life.hub.Close(context.Background())
+		n.life.chat.Close(0)
 	}
 	time.Sleep(10 * time.Second) // what is still under way arrives
 	for _, e := range m.log {

@@ -14,13 +14,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/client"
+	chat "example.com/chat/internal/node"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
 )
 
-// node is one node of the chat: everything but its HTTP server.
+// node is one node of the chat (internal/node): everything but its HTTP server.
 type node struct {
 	id   string
 	net  *network
@@ -35,14 +36,11 @@ type node struct {
 
 // life is a node's from its start to its death.
 type life struct {
-	n       *node
-	rdb     *redis.Client
-	broker  *redisbroker.Broker
-	hub     *room.Hub
-	session *session.Node
-	stop    context.CancelFunc
-	running sync.WaitGroup
-	lossy   func() (drop, repeat, late bool)
+	n        *node
+	chat     *chat.Node
+	broker   *redisbroker.Broker
+	sessions *session.Node
+	rdb      *redis.Client
 
 	mu    sync.Mutex // guards the field below
 	wires []*wire    // in the order of their making, as a seed decides by it
@@ -53,13 +51,30 @@ const (
 	messagesKept = 10_000
 )
 
-// start brings the node to life, however long Redis lets it wait.
+// config returns the configuration of a node whose broker open connects.
+func config(id string, jitter func(time.Duration) time.Duration, log *slog.Logger, open func(context.Context, redisbroker.NodeInfo, func() redisbroker.Vitals) (chat.Broker, func(), error)) chat.Config {
+	return chat.Config{
+		ID: id, Open: open, Limits: protocol.Limits{Text: 4000, Rooms: 100}, History: messagesKept,
+		Secret: []byte("the same for all nodes, 32 bytes"), Log: log, Jitter: jitter,
+	}
+}
+
+// start starts the node, however long Redis makes it wait.
 func (n *node) start(ctx context.Context, log *slog.Logger) error {
-	l := &life{n: n, rdb: n.net.client(), lossy: n.faults}
+	l := &life{n: n, rdb: n.net.client()}
+	open := func(ctx context.Context, info redisbroker.NodeInfo, status func() redisbroker.Vitals) (chat.Broker, func(), error) {
+		b, err := redisbroker.New(ctx, redisbroker.Config{
+			Client: l.rdb, Namespace: namespace, History: messagesKept, Node: info, Vitals: status, Log: log, Jitter: n.jitter,
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		l.broker = b
+		return lossy{b, n}, func() {}, nil
+	}
 	for {
 		var err error
-		l.broker, err = redisbroker.New(ctx, redisbroker.Config{Client: l.rdb, Namespace: namespace, History: messagesKept, Node: redisbroker.NodeInfo{ID: n.id}, Log: log, Jitter: n.jitter})
-		if err == nil {
+		if l.chat, err = chat.Start(ctx, config(n.id, n.jitter, log, open)); err == nil {
 			break
 		}
 		select {
@@ -69,27 +84,15 @@ func (n *node) start(ctx context.Context, log *slog.Logger) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	l.serve(l.broker.Room(), log)
-	run, stop := context.WithCancel(context.Background())
-	l.stop = stop
-	l.running.Go(func() { l.broker.Run(run, &faulty{Feed: l.hub.Feed(), life: l}) })
+	l.sessions = l.chat.Sessions()
 	n.mu.Lock()
 	n.life = l
 	n.mu.Unlock()
 	return nil
 }
 
-// serve makes the hub and what its sessions share.
-func (l *life) serve(b room.Broker, log *slog.Logger) {
-	limits := protocol.Limits{Text: 4000, Rooms: 100}
-	l.hub = room.New(room.Config{Node: l.n.id, Limits: limits, History: messagesKept, Log: log, Jitter: l.n.jitter}, b)
-	l.session = &session.Node{
-		ID: l.n.id, Hub: l.hub, Cluster: alone{l.n.id}, Limits: limits, Secret: []byte("the same for all nodes, 32 bytes"), Log: log,
-	}
-}
-
-// kill ends the node at once: what it was saying may arrive or not, and it says
-// nothing more.
+// kill ends the node at once: its calls in progress may arrive or not, and it makes no
+// more.
 func (n *node) kill() {
 	n.mu.Lock()
 	l := n.life
@@ -101,11 +104,7 @@ func (n *node) kill() {
 	n.net.setCut(true)
 	n.net.server.each(n.net, func(k *link) { n.net.server.drop(k, false) })
 	l.cutAll()
-	l.stop()
-	gone, cancel := context.WithCancel(context.Background())
-	cancel()
-	l.hub.Close(gone)
-	l.running.Wait()
+	l.chat.Kill()
 	_ = l.rdb.Close()
 	n.net.setCut(false)
 	n.net.freeze(false)
@@ -144,17 +143,27 @@ func (n *node) faults() (drop, repeat, late bool) {
 	return x < 0.2, x > 0.8, x > 0.4 && x < 0.6
 }
 
-// faulty is the feed of a life's rooms, and what goes through it befalls what a seed
-// decides.
+// lossy is a node's broker, whose hints get lost, late and repeated.
+type lossy struct {
+	*redisbroker.Broker
+	n *node
+}
+
+// Run is the broker's, with a faulty listener.
+func (b lossy) Run(ctx context.Context, listener redisbroker.Listener) {
+	b.Broker.Run(ctx, &faulty{Listener: listener, n: b.n})
+}
+
+// faulty is a listener, and what goes through it befalls what a seed decides.
 type faulty struct {
-	room.Feed
-	life *life
+	redisbroker.Listener
+	n    *node
 	late []func() // what is delivered late; used by the broker's goroutine alone
 }
 
 // hint delivers one thing that was published: never, twice, or after the next.
 func (f *faulty) hint(deliver func()) {
-	drop, repeat, late := f.life.lossy()
+	drop, repeat, late := f.n.faults()
 	held := f.late
 	f.late = nil
 	switch {
@@ -174,33 +183,16 @@ func (f *faulty) hint(deliver func()) {
 
 // Entries delivers entries, or not (room.Feed).
 func (f *faulty) Entries(name string, before protocol.ID, list []protocol.Entry) {
-	f.hint(func() { f.Feed.Entries(name, before, list) })
+	f.hint(func() { f.Listener.Entries(name, before, list) })
 }
 
 // Presence delivers who came and went, or not (room.Feed).
 func (f *faulty) Presence(name string, d protocol.PresenceDelta) {
-	f.hint(func() { f.Feed.Presence(name, d) })
+	f.hint(func() { f.Listener.Presence(name, d) })
 }
 
 // Typing delivers who is typing, or not (room.Feed).
-func (f *faulty) Typing(name string, u protocol.User) { f.hint(func() { f.Feed.Typing(name, u) }) }
-
-// Nodes is not of interest here (redisbroker.Listener).
-func (f *faulty) Nodes([]redisbroker.NodeInfo) {}
-
-// alone is a cluster that clients don't follow: they know the nodes.
-type alone struct{ id string }
-
-// NodesFor names the one node (session.Cluster).
-func (a alone) NodesFor(string) []protocol.Node { return []protocol.Node{{ID: a.id}} }
-
-// Status names no other node (session.Cluster).
-func (a alone) Status(string) protocol.Event { return protocol.Status(false) }
-
-// Rooms lists none (session.Cluster).
-func (a alone) Rooms(context.Context, string) (protocol.RoomPage, error) {
-	return protocol.RoomPage{}, nil
-}
+func (f *faulty) Typing(name string, u protocol.User) { f.hint(func() { f.Listener.Typing(name, u) }) }
 
 // wire is a client's connection to a node, both ends of it: the session's
 // transport there, and the load's wire here.
@@ -227,7 +219,7 @@ func (n *node) connect(ctx context.Context, random *rand.Rand, name, token strin
 		up:   newQueue(random.Uint64(), usual),
 		down: newQueue(random.Uint64(), usual),
 	}
-	w.session = session.New(l.session, transport{w}, "http://sim", nil)
+	w.session = session.New(l.sessions, transport{w}, "http://sim", nil)
 	l.mu.Lock()
 	l.wires = append(l.wires, w)
 	l.mu.Unlock()

@@ -32,7 +32,7 @@ func oneNode(t *testing.T, seed uint64, test func(n *node)) {
 			server.each(nil, func(k *link) { server.drop(k, true) })
 			sleep(context.Background(), 10*time.Second)
 		}()
-		for !n.life.hub.Up() {
+		for !n.life.sessions.Hub.Up() {
 			sleep(context.Background(), 10*time.Millisecond)
 		}
 		test(n)

@@ -123,7 +123,7 @@ func (w *world) presence(ctx context.Context) string {
 		wrong := ""
 		for _, name := range slices.Sorted(maps.Keys(there)) {
 			slices.Sort(there[name])
-			users, err := w.nodes[0].life.broker.Present(ctx, name)
+			users, err := w.nodes[0].life.broker.Room().Present(ctx, name)
 			said := make([]string, len(users))
 			for i, u := range users {
 				said[i] = u.ID
