@@ -89,3 +89,52 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesThatAreNamedExist checks that each source file that a page names is in the
+// repository.
+func TestFilesThatAreNamedExist(t *testing.T) {
+	t.Parallel()
+	all := make(map[string]bool) // every path, and each of its endings that begins at a folder
+	err := filepath.WalkDir("..", func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git") {
+			return filepath.SkipDir
+		}
+		path = filepath.ToSlash(path)
+		for rest, ok := path, true; ok; _, rest, ok = strings.Cut(rest, "/") {
+			all[rest] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`([A-Za-z0-9_./-]+\\.(?:go|lua|js|mjs|ts))`")
+	for path, text := range pages(t) {
+		for _, m := range named.FindAllStringSubmatch(text, -1) {
+			if name := strings.TrimPrefix(m[1], "/"); !all[name] {
+				t.Errorf("%s names %s, which does not exist", path, m[1])
+			}
+		}
+	}
+}
+
+// TestTheTreeListsEveryPackage checks that the tree of ARCHITECTURE.md has a row for each
+// folder of internal and test.
+func TestTheTreeListsEveryPackage(t *testing.T) {
+	t.Parallel()
+	text := pages(t)["../ARCHITECTURE.md"]
+	for _, parent := range []string{"internal", "test"} {
+		folders, err := os.ReadDir("../" + parent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range folders {
+			if f.IsDir() && !strings.Contains(text, "`"+parent+"/"+f.Name()) {
+				t.Errorf("ARCHITECTURE.md does not list %s/%s", parent, f.Name())
+			}
+		}
+	}
+}
