@@ -172,7 +172,7 @@ func TestAModeratorsMenusFit(t *testing.T) {
 	p.touches()
 	p.goTo(s.URL + "/r/lobby#token=" + signed(t, "m", "Mo", true, time.Hour))
 	p.online()
-	p.until("the menus", `document.querySelector(".person-do")`)
+	p.until("the menus", `document.querySelector(".person-do") && document.querySelector("#log .row:last-child .message .text")`)
 	fits := func(where string) {
 		t.Helper()
 		for _, one := range ask[[]string](p, small) {
