@@ -112,6 +112,8 @@ func TestWhateverANodeSaysIsDrawnAsText(t *testing.T) {
 	}
 	p.bar("muted you")
 	p.unharmed("what events say")
+	s.tell(map[string]any{"type": "moderated", "action": "unmute", "room": "lobby", "user": s.me, "by": person{"u-8", attack}}) // the field opens again
+	p.until("the field", `!document.querySelector("#say").readOnly && !document.querySelector("#say").disabled`)
 	// What opens over the page draws names, rooms and texts too.
 	p.run(`document.querySelector("#say").focus(); document.execCommand("insertText", false, "@")`)
 	p.until("the suggestions", `document.querySelectorAll("#options li").length > 1`)

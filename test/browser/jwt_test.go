@@ -102,7 +102,7 @@ func TestAModeratorModeratesAndOthersSeeWhyTheyCanNotWrite(t *testing.T) {
 	ann.bar("Mo locked this room. Only moderators can write.")
 	mo.says("/unlock")
 	mo.says("/slow 30s")
-	mo.noted("slow")
+	mo.noted("one message in 30 s")
 	ann.says("One")
 	mo.gets("One")
 	ann.closed("Slow mode: please wait")

@@ -282,6 +282,31 @@ var further = []scene{
 			p.bar("muted you")
 		},
 	},
+	{
+		name: "moderating",
+		set:  func(s *stage, w words) { talk(s, w, 4) },
+		act: func(_ *stage, p *tab) {
+			p.becomesModerator()
+			p.run(`document.querySelector(".person-do").click()`)
+			p.until("the menu", `document.querySelector("#desk")?.open`)
+		},
+	},
+	{
+		name: "moderator",
+		set:  func(s *stage, w words) { talk(s, w, 4) },
+		act: func(_ *stage, p *tab) {
+			p.becomesModerator()
+			p.run(`document.querySelector("#room-menu").open = true`)
+			p.until("the menu", `document.querySelector("#room-slow").checkVisibility()`)
+		},
+	},
+}
+
+// becomesModerator gives the page a moderator's JWT.
+func (p *tab) becomesModerator() {
+	p.t.Helper()
+	p.run(`location.hash = "token=` + signed(p.t, "m", "Mo", true, time.Hour) + `"`)
+	p.until("the menus", `document.querySelector(".person-do")`)
 }
 
 // look is how a page is looked at.

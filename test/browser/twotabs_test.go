@@ -37,6 +37,13 @@ func twoTabs(t *testing.T, newTab opener) (g *gate, tabs [2]*tab, bob *tab) {
 	return g, tabs, bob
 }
 
+// tryNow has tabs try to connect at once, as where the network is back.
+func tryNow(tabs [2]*tab) {
+	for _, p := range tabs {
+		p.run(`dispatchEvent(new Event("online"))`)
+	}
+}
+
 func TestMessagesThatWaitInTwoTabsArriveOnce(t *testing.T) {
 	t.Parallel()
 	outboxesOfTwoTabs(t, newTab)
@@ -56,6 +63,7 @@ func outboxesOfTwoTabs(t *testing.T, newTab opener) {
 		t.Errorf("the first tab has the second one's message %d times", n)
 	}
 	g.open()
+	tryNow(tabs)
 	for _, p := range []*tab{one, two, bob} {
 		p.gets("From the first")
 		p.gets("From the second")
@@ -102,6 +110,7 @@ func mootInTwoTabs(t *testing.T, newTab opener) {
 	bob.removes("Deleted before the reaction")
 	bob.until("the deletion", `document.querySelectorAll("#log .message").length === 1`)
 	g.open()
+	tryNow(tabs)
 	for _, p := range tabs {
 		p.online()
 		p.until("both messages to be gone", `!document.querySelector("#log .message, #log .fate")`)

@@ -19,9 +19,11 @@ import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
 import { byId, copyFrom, often, onFrame, paced, setText, part } from "./view/dom.js";
+import { show } from "./view/dialog.js";
 import { keyName, shortcuts } from "./view/keys.js";
 import { LogView } from "./view/log.js";
-import { joinPage, Later, moderation, openHelp, opens, pickEmoji } from "./view/later.js";
+import { joinPage, Later, loadDesk, openHelp, opens, pickEmoji } from "./view/later.js";
+import { shut } from "./view/menu.js";
 import { NameLine } from "./view/name.js";
 import { PeopleView } from "./view/people.js";
 import { Notifier } from "./view/notifier.js";
@@ -31,7 +33,7 @@ import { pathOf, RoomsView } from "./view/rooms.js";
 import { RESTARTED, sentence, SLOW_MS } from "./view/row.js";
 import { Sides } from "./view/sides.js";
 import { drawTab } from "./view/tab.js";
-import { watchTimes } from "./view/times.js";
+import { saidTime, watchTimes } from "./view/times.js";
 import { typingWords, wordsFor } from "./view/words.js";
 import { originOf } from "./wire.js";
 
@@ -132,6 +134,7 @@ joinPage({
 		client.addEventListener("welcome", resolve, { once: true });
 	}),
 	serves: () => serves(location.origin),
+	moderator: () => auth.moderator,
 	tell: (words) => {
 		sides.close();
 		composer.note(words, true);
@@ -152,8 +155,9 @@ const commands = {
 	part: () => (chat.canPart(chat.current) ? (chat.part(chat.current), "") : "There is no other room of yours to go to."),
 	help: () => (openHelp(), ""),
 };
-for (const { name, mod } of COMMANDS) if (mod) commands[name] = (about) => moderate(name, about);
+for (const { name, mod } of COMMANDS) if (mod) commands[name] = async (about) => (await moderating()).command(name, about);
 chat.moderator = () => auth.moderator;
+people.drawn = (/** @type {import("./view/desk.js").Row[]} */ rows) => desk?.people(rows);
 const log = new LogView(
 	numbers,
 	{
@@ -173,6 +177,7 @@ new Actions(log, {
 	again,
 	me: () => client.user?.id ?? "",
 	moderator: () => auth.moderator,
+	moderate: ({ user }) => moderating().then((it) => it.about(user), ({ message }) => composer.note(message, true)),
 	address: (entry) => `${location.origin}${pathOf(entry.room)}#${entry.id}`,
 	copy: copyFrom,
 	retry: (key) => client.retry(key),
@@ -226,11 +231,14 @@ const drawings = {
 		const situation = chat.situation();
 		bar.show(wordsFor(situation));
 		composer.close(situation.closed?.code);
+		desk?.draw();
 	},
 	typing: drawTyping,
 	me: () => {
 		name.show(client.user?.name ?? "", keep.identity.load().name !== "");
 		composer.setLimit(client.limits.text);
+		if (auth.moderator) moderating().then(drawings.people, () => {}); // what opens it later tells
+		else if (desk) drawings.people();
 	},
 };
 
@@ -313,17 +321,27 @@ function again(key) {
 	else composer.take(pending.text);
 }
 
-/**
- * Carries out a moderator's command in the room that is looked at.
- * @param {string} action
- * @param {string} about
- */
-async function moderate(action, about) {
-	const moderationOf = await moderation();
-	const { members, entries } = chat.log;
-	const users = [...members.values(), ...entries.slice(-SPOKE).map(({ user }) => user)];
-	const { user } = await client.request({ type: "moderate", room: chat.current, ...moderationOf(action, about, users) });
-	return user ? `Done: ${action} ${user.name || user.id}.` : `Done: ${action}.`;
+/** What moderators have, once it is loaded. @type {import("./view/desk.js").Desk | undefined} */
+let desk;
+
+/** Loads what moderators have. Rejects with a sentence for others, and where that fails. */
+async function moderating() {
+	if (!auth.moderator) throw new Error("only moderators do that");
+	const Desk = await loadDesk();
+	desk ??= new Desk({
+		moderator: () => auth.moderator,
+		room: () => chat.current,
+		me: () => client.user,
+		users: () => {
+			const { members, entries } = chat.log;
+			return [...members.values(), ...entries.slice(-SPOKE).map(({ user }) => user)];
+		},
+		stands: (room) => chat.closings.stands(room),
+		request: (command) => client.request(command),
+		tell: (words) => composer.note(words),
+		uses: { sentence, saidTime, show, shut },
+	});
+	return desk;
 }
 
 /** @param {string} wanted */

@@ -85,6 +85,16 @@ export class Closings {
 	}
 
 	/**
+	 * How moderators closed a room.
+	 * @param {string} room
+	 * @returns {{locked: boolean, slow: number}} slow mode's pause in seconds, 0 where it is off
+	 */
+	stands(room) {
+		const { ends = 0 } = this.of(room, "locked") ?? {};
+		return { locked: ends > performance.now(), slow: this.of(room, "slow_mode")?.seconds ?? 0 };
+	}
+
+	/**
 	 * @param {string} room
 	 * @returns {Held | null} what lasts longest
 	 */

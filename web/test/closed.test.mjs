@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Closings } from "../assets/closed.js";
-import { moderationOf } from "../assets/moderation.js";
+import { doneWords, moderationOf } from "../assets/moderation.js";
 import { closedWords } from "../assets/view/words.js";
 
 const MO = { id: "mo", name: "Mo" };
@@ -95,7 +95,7 @@ test("slow mode closes a room after each message of one's own, for as long as it
 });
 
 test("a moderator's command names a user, a time and a reason", () => {
-	const users = [{ id: "a", name: "Ann" }, { id: "al", name: "Ann Lee" }];
+	const users = [{ id: "a", name: "Ann" }, { id: "al", name: "Ann Lee" }, { id: "a", name: "Ann" }, { id: "b1", name: "Bob" }, { id: "b2", name: "bob" }];
 	const of = (action, about = "") => moderationOf(action, about, users);
 	assert.deepEqual(of("mute", "@ann lee 10m be kind"), { action: "mute", user: "al", seconds: 600, reason: "be kind" });
 	assert.deepEqual(of("kick", "Ann spam"), { action: "kick", user: "a", reason: "spam" });
@@ -105,7 +105,33 @@ test("a moderator's command names a user, a time and a reason", () => {
 	assert.deepEqual(of("unban", "sub-1"), { action: "unban", user: "sub-1" });
 	assert.deepEqual(of("slow", "30s"), { action: "slow", seconds: 30 });
 	assert.deepEqual(of("slow", "off"), { action: "slow", seconds: 0 });
+	assert.deepEqual(of("slow", "30"), { action: "slow", seconds: 30 });
+	assert.deepEqual(of("slow", "5M"), { action: "slow", seconds: 300 });
 	assert.deepEqual(of("lock"), { action: "lock" });
+	assert.deepEqual(of("lock", "1h exam"), { action: "lock", seconds: 3600, reason: "exam" });
+	assert.deepEqual(of("unlock", "now"), { action: "unlock" });
+	assert.throws(() => of("mute", "Bob"), /several people are/);
+	assert.throws(() => of("slow", "5 m"), /as 30s or 5m/);
 	assert.throws(() => of("slow", "soon"), /as 30s or 5m/);
 	assert.throws(() => of("kick", "Annabel"), /nobody here/);
+});
+
+test("what a moderator did is said in a sentence", () => {
+	const words = (moderated) => doneWords({ by: MO, ...moderated }, (ms) => `${ms}`);
+	const user = { id: "a", name: "Ann" };
+	assert.equal(words({ action: "mute", user, until: 5 }), "Muted Ann until 5.");
+	assert.equal(words({ action: "unban", user: { id: "a", name: "" } }), "No longer banned: a.");
+	assert.equal(words({ action: "slow", seconds: 30 }), "Slow mode: one message in 30 s for each.");
+	assert.equal(words({ action: "slow" }), "Slow mode is off.");
+	assert.equal(words({ action: "lock", until: 7 }), "Locked until 7. Only moderators can write here.");
+});
+
+test("a moderator sees how a room is closed for the others", (t) => {
+	const pass = clock(t);
+	const closings = new Closings();
+	closings.joined("r", [{ action: "slow", room: "r", seconds: 30 }, { action: "lock", room: "r", retry_after: 1000 }]);
+	assert.deepEqual(closings.stands("r"), { locked: true, slow: 30 });
+	pass(1000);
+	assert.deepEqual(closings.stands("r"), { locked: false, slow: 30 });
+	assert.deepEqual(closings.stands("s"), { locked: false, slow: 0 });
 });

@@ -24,6 +24,7 @@ const QUICK = ["👍", "❤️", "😂", "🎉", "😮", "🙏"];
  * @property {(entry: Message) => void} [reply]
  * @property {(entry: Message) => void} [edit]
  * @property {(entry: Message) => void} [remove]
+ * @property {(entry: Message) => void} [moderate] its author
  * @property {(entry: Message) => string} address of the message
  * @property {(words: HTMLElement, text: string) => void} copy
  * @property {(key: string) => void} retry
@@ -125,9 +126,9 @@ export class Actions {
 		const entry = message && this.#view.itemOf(message)?.entry;
 		if (!message || !entry) return;
 		this.#entry = entry;
-		const { me, moderator, edit, remove, reply, react, pick } = this.#hooks;
+		const { me, moderator, edit, remove, reply, react, pick, moderate } = this.#hooks;
 		const mine = entry.user.id === me();
-		const can = { edit: mine && edit, remove: (mine || moderator?.()) && remove, reply, react: react && (pick || !sheet) };
+		const can = { edit: mine && edit, remove: (mine || moderator?.()) && remove, moderate: !mine && moderator?.() && moderate, reply, react: react && (pick || !sheet) };
 		for (const [what, hook] of Object.entries(can)) part(this.#bar, `[data-do=${what}]`).hidden = !hook;
 		part(this.#bar, ".quick").hidden = !react;
 		this.#bar.className = sheet ? "actions sheet" : "actions";
@@ -160,6 +161,7 @@ export class Actions {
 		if (what === "remove" && !within(button, ".ask")) return this.#ask(entry.id);
 		this.#ask("");
 		if (what === "remove") hooks.remove?.(entry);
+		if (what === "moderate") hooks.moderate?.(entry);
 		if (what === "reply") hooks.reply?.(entry);
 		if (what === "edit") hooks.edit?.(entry);
 	}

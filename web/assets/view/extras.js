@@ -1,6 +1,5 @@
 // @ts-check
 // All that opens later, as one script: small ones apart would share much with the page, in pieces of their own.
-export { moderationOf } from "../moderation.js";
 export { Finder } from "./finder.js";
 export { openHelp } from "./help.js";
 export { pickEmoji } from "./picker.js";

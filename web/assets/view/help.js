@@ -49,7 +49,12 @@ const dialog = /** @type {HTMLDialogElement} */ (make("dialog", { class: "help",
 	list({ id: "help-commands" }, COMMANDS.map(({ name, wants, does }) => [[`/${name} ${wants}`], [does]])))));
 document.body.append(dialog);
 
-/** Tells what one can do, by keys, marks and commands. */
-export function openHelp() {
+/**
+ * Tells what one can do, by keys, marks and commands.
+ * @param {boolean} moderator
+ */
+export function openHelp(moderator) {
+	const rows = /** @type {HTMLElement[]} */ ([...part(dialog, "#help-commands").children]);
+	rows.forEach((row, i) => (row.hidden = !moderator && !!COMMANDS[i >> 1].mod)); // a term and its words for each
 	show(dialog);
 }

@@ -12,10 +12,11 @@ import { byId } from "./dom.js";
  * @property {() => Promise<unknown>} reconnected resolves when there is a connection, soon in any case
  * @property {() => Promise<boolean>} serves reports whether the node that the page came from answers
  * @property {(words: string) => void} tell shows a sentence
+ * @property {() => boolean} moderator whether one is a moderator
  */
 
 /** @type {Page} */
-let page = { reconnected: async () => {}, serves: async () => true, tell: () => {} };
+let page = { reconnected: async () => {}, serves: async () => true, tell: () => {}, moderator: () => false };
 
 /** @param {Page} given */
 export const joinPage = (given) => void (page = given);
@@ -67,10 +68,17 @@ async function loaded() {
 	}
 }
 
-/** Returns what a moderator's command asks a node to do. */
-export const moderation = async () => {
-	const all = await extras().catch(async () => Promise.reject(new Error(await why())));
-	return all.moderationOf;
+/** What only moderators load. @type {Chunk<typeof import("./desk.js")>} */
+const desk = new Chunk((url) => (url ? import(url) : import("./desk.js")), () => page.reconnected());
+
+/** Loads what moderators have. Rejects with a sentence where that fails. */
+export const loadDesk = async () => {
+	try {
+		const [{ Desk }] = await Promise.all([desk.get(), styles.get()]);
+		return Desk;
+	} catch {
+		throw new Error(await why());
+	}
 };
 
 /**
@@ -85,7 +93,7 @@ export async function pickEmoji(anchor) {
 }
 
 /** Shows what one can do, by keys, marks and commands. */
-export const openHelp = async () => (await loaded())?.openHelp();
+export const openHelp = async () => (await loaded())?.openHelp(page.moderator());
 
 /** A dialog with a field. It opens at once; its script, which fills it, may come later. */
 export class Later {

@@ -11,6 +11,8 @@ export class PeopleView {
 	#list = byId("people-list");
 	/** @type {Map<string, {element: HTMLElement, name: string}>} by the user's id */
 	#drawn = new Map();
+	/** Called with all rows once they are drawn. @type {(rows: {element: HTMLElement, user: User}[]) => void} */
+	drawn = () => {};
 
 	/**
 	 * @param {Map<string, User>} members
@@ -23,6 +25,7 @@ export class PeopleView {
 		for (const user of people) drawn.set(user.id, this.#drawPerson(user, user.id === me?.id));
 		this.#drawn = drawn;
 		arrange(this.#list, [...drawn.values()].map(({ element }) => element));
+		this.drawn(people.map((user) => ({ user, element: drawn.get(user.id).element })));
 		const number = count ? count.toLocaleString() : "";
 		setText(byId("people-count"), number);
 		byId("people-toggle").setAttribute("aria-label", count === 1 ? "1 person" : `${number} people`);
