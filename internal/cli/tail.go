@@ -196,7 +196,7 @@ func (p *printer) entry(e client.Entry) {
 // event explains a silence (client.Options.OnEvent).
 func (p *printer) event(e client.Event) {
 	var s protocol.StatusEvent
-	if e.Type != "status" || e.Decode(&s) != nil || p.down == (s.Broker == "down") {
+	if e.Type != protocol.StatusName || e.Decode(&s) != nil || p.down == (s.Broker == protocol.BrokerDown) {
 		return
 	}
 	p.down = !p.down

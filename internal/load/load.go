@@ -338,27 +338,27 @@ func (c *Client) hear(e client.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch e.Type {
-	case "message":
+	case protocol.MessageName:
 		var m client.Entry
 		if json.Unmarshal(e.Raw, &m) == nil && c.rooms[m.Room] != nil {
 			c.message(c.rooms[m.Room], m)
 		}
-	case "sent":
+	case protocol.SentName:
 		var s protocol.SentEvent
 		if json.Unmarshal(e.Raw, &s) == nil {
 			c.sent(s)
 		}
-	case "joined":
+	case protocol.JoinedName:
 		var j protocol.JoinedEvent
 		if json.Unmarshal(e.Raw, &j) == nil && c.rooms[j.Room] != nil {
 			c.joined(j, e)
 		}
-	case "history":
+	case protocol.History:
 		var h protocol.HistoryEvent
 		if json.Unmarshal(e.Raw, &h) == nil && c.rooms[h.Room] != nil {
 			c.history(h, e)
 		}
-	case "reset":
+	case protocol.ResetName:
 		var r protocol.ResetEvent
 		if json.Unmarshal(e.Raw, &r) == nil && c.rooms[r.Room] != nil {
 			p := c.rooms[r.Room]
@@ -366,7 +366,7 @@ func (c *Client) hear(e client.Event) {
 			p.last, p.joined, p.upTo = "", false, 0
 			c.join(r.Room)
 		}
-	case "error":
+	case protocol.ErrorName:
 		if refused := e.Refused(); refused != nil {
 			c.refused(refused)
 		}

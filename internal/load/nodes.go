@@ -127,7 +127,7 @@ type learning struct {
 // Read returns the next event (Wire).
 func (l *learning) Read() (client.Event, error) {
 	e, err := l.Wire.Read()
-	if err == nil && e.Type == "nodes" {
+	if err == nil && e.Type == protocol.NodesName {
 		var change protocol.NodesEvent
 		if e.Decode(&change) == nil {
 			l.nodes.learn(change.Nodes)

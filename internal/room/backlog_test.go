@@ -16,16 +16,7 @@ import (
 // slowMember is a member on a slow connection, whose replies take their time too.
 type slowMember struct {
 	bufferedMember
-	joins []slowJoin // guarded by fakeMember.mu
-}
-
-// slowJoin is a reply to a join.
-type slowJoin struct {
-	Room      string           `json:"room"`
-	Head      string           `json:"head"`
-	Recovered bool             `json:"recovered"`
-	More      bool             `json:"more"`
-	Messages  []jsontext.Value `json:"messages"`
+	joins []protocol.JoinedEvent // guarded by fakeMember.mu
 }
 
 func (r *rig) slow(name string, rate int) (*slowMember, *slowUser) {
@@ -48,7 +39,7 @@ type slowUser struct {
 }
 
 // join joins a room and returns the reply.
-func (u *slowUser) join(room string, after protocol.ID) slowJoin {
+func (u *slowUser) join(room string, after protocol.ID) protocol.JoinedEvent {
 	u.t.Helper()
 	if err := u.into(room, after); err != nil {
 		u.t.Fatal(err)
@@ -76,7 +67,7 @@ func (m *slowMember) joined(e protocol.Event) {
 	m.takeLocked()
 	m.waiting += len(e.Body)
 	m.mu.Unlock()
-	var j slowJoin
+	var j protocol.JoinedEvent
 	if err := json.Unmarshal(e.Body, &j); err != nil {
 		panic(err)
 	}
