@@ -16,7 +16,7 @@ func code(text string) string {
 func TestOnlyTheStoreUsesTheBrowsersStorage(t *testing.T) {
 	t.Parallel()
 	each(t, ".js", func(name, text string) {
-		if uses := regexp.MustCompile(`localStorage|sessionStorage|indexedDB|document\.cookie`).FindString(code(text)); uses != "" && name != "assets/store.js" {
+		if uses := regexp.MustCompile(`localStorage|sessionStorage|indexedDB|document\.cookie`).FindString(code(text)); uses != "" && name != "assets/store/store.js" {
 			t.Errorf("%s uses %s", name, uses)
 		}
 	})

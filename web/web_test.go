@@ -338,10 +338,10 @@ func TestModulesKeepApart(t *testing.T) {
 		if strings.Count(text, "\n") > 500 {
 			t.Errorf("%s has more than 500 lines", name)
 		}
-		if view && regexp.MustCompile(`\bWebSocket\b|\bfetch\(|from "\.\.?/(calls|client|link|sender|check)\.js"`).MatchString(text) {
+		if view && regexp.MustCompile(`\bWebSocket\b|\bfetch\(|from "\.\.?/(net/(calls|client|link|sender)|check|cluster/check)\.js"`).MatchString(text) {
 			t.Errorf("%s draws, and speaks to the server too", name)
 		}
-		for _, speaks := range []string{"cluster/check.js", "cluster/watch.js", "calls.js", "client.js", "link.js", "sender.js", "outbox.js", "roomlog.js", "wire.js"} {
+		for _, speaks := range []string{"cluster/check.js", "cluster/watch.js", "net/calls.js", "net/client.js", "net/link.js", "net/sender.js", "store/outbox.js", "model/roomlog.js", "net/wire.js"} {
 			if name == "assets/"+speaks && regexp.MustCompile(`\bdocument\b|\bwindow\b|/view/`).MatchString(text) {
 				t.Errorf("%s speaks, and knows the page too", name)
 			}

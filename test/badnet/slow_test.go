@@ -186,7 +186,7 @@ func (r *rig) slowHost(t *testing.T) *host {
 func (r *rig) page(t *testing.T, h *host, room string, count int) (got func(want []string, connects int)) {
 	t.Helper()
 	node := chattest.NeedProgram(t, "node", "the tests with the page's client are skipped")
-	paths := []string{filepath.Join("testdata", "page.mjs"), filepath.Join("..", "..", "web", "assets", "client.js")}
+	paths := []string{filepath.Join("testdata", "page.mjs"), filepath.Join("..", "..", "web", "assets", "net", "client.js")}
 	for i, path := range paths {
 		var err error
 		if paths[i], err = filepath.Abs(path); err != nil {

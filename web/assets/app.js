@@ -1,20 +1,20 @@
 // @ts-check
 // Joins what speaks (client), what is known (chat) and what draws (view).
 
-import { Auth } from "./auth.js";
-import { Chat } from "./chat.js";
-import { COMMANDS } from "./commands.js";
-import { Client } from "./client.js";
-import { claimDrafts } from "./drafts.js";
-import * as keep from "./keep.js";
-import { mentions } from "./mention.js";
-import { isolated } from "./names.js";
-import { Notices } from "./notices.js";
-import { NO_NUMBERS, NodeNumbers } from "./nodenumbers.js";
-import { Outbox } from "./outbox.js";
-import { reach, serves } from "./reach.js";
-import { besides, LOBBY } from "./roomlist.js";
-import { claimShelf } from "./shelf.js";
+import { Auth } from "./net/auth.js";
+import { Chat } from "./model/chat.js";
+import { COMMANDS } from "./text/commands.js";
+import { Client } from "./net/client.js";
+import { claimDrafts } from "./store/drafts.js";
+import * as keep from "./store/keep.js";
+import { mentions } from "./text/mention.js";
+import { isolated } from "./text/names.js";
+import { Notices } from "./model/notices.js";
+import { NO_NUMBERS, NodeNumbers } from "./model/nodenumbers.js";
+import { Outbox } from "./store/outbox.js";
+import { reach, serves } from "./net/reach.js";
+import { besides, LOBBY } from "./model/roomlist.js";
+import { claimShelf } from "./store/shelf.js";
 import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
@@ -35,7 +35,7 @@ import { Sides } from "./view/sides.js";
 import { drawTab } from "./view/tab.js";
 import { saidTime, watchTimes } from "./view/times.js";
 import { typingWords, wordsFor } from "./view/words.js";
-import { originOf } from "./wire.js";
+import { originOf } from "./net/wire.js";
 
 /** In a frame of another page (embed.js): what its address has, so that a reload knows too. */
 const EMBED = /^\?embed(=auth)?$/.exec(location.search)?.[0] ?? "";
@@ -301,7 +301,7 @@ function say(text) {
 
 /**
  * A message as it will be once its changes that wait have gone out.
- * @param {import("./changes.js").Message} message
+ * @param {import("./model/changes.js").Message} message
  */
 function changed(message) {
 	const edit = client.pending(message.room).filter(({ kind, target, failed }) => kind === "edit" && target === message.id && !failed).at(-1);

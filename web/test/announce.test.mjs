@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { RoomLog } from "../assets/roomlog.js";
+import { RoomLog } from "../assets/model/roomlog.js";
 import { Announcer } from "../assets/view/announce.js";
 import { until } from "./fakes.mjs";
 

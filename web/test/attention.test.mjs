@@ -7,8 +7,8 @@ globalThis.localStorage = {
 	setItem: (key, value) => kept.set(key, value),
 	removeItem: (key) => kept.delete(key),
 };
-const { Attention } = await import("../assets/attention.js");
-const { RoomLog } = await import("../assets/roomlog.js");
+const { Attention } = await import("../assets/model/attention.js");
+const { RoomLog } = await import("../assets/model/roomlog.js");
 
 const ME = { id: "me", name: "Me" };
 const ANN = { id: "a", name: "Ann" };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Chunk } from "../assets/chunk.js";
+import { Chunk } from "../assets/net/chunk.js";
 
 const away = () => Promise.reject(new TypeError("Failed to fetch dynamically imported module"));
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { Outbox } from "../assets/outbox.js";
-import { KEY_KEPT_MS } from "../assets/wire.js";
+import { Outbox } from "../assets/store/outbox.js";
+import { KEY_KEPT_MS } from "../assets/net/wire.js";
 import { Cluster, memory, until } from "./fakes.mjs";
 
 let cluster;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Closings } from "../assets/closed.js";
-import { doneWords, moderationOf } from "../assets/moderation.js";
+import { Closings } from "../assets/model/closed.js";
+import { doneWords, moderationOf } from "../assets/model/moderation.js";
 import { closedWords } from "../assets/view/words.js";
 
 const MO = { id: "mo", name: "Mo" };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { claimDrafts } from "../assets/drafts.js";
-import { Store } from "../assets/store.js";
+import { claimDrafts } from "../assets/store/drafts.js";
+import { Store } from "../assets/store/store.js";
 
 let kept;
 let held;

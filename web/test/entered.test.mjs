@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isBlank, withoutControls } from "../assets/entered.js";
+import { isBlank, withoutControls } from "../assets/text/entered.js";
 
 test("control characters go, but for those that break lines", () => {
 	assert.equal(withoutControls("a\u0002b\u007fc\u001bd\u0000\u009f"), "abcd");

@@ -2,7 +2,7 @@
 // keeps rooms' logs, takes each key once, and fails in the ways nodes fail.
 
 import { webcrypto } from "node:crypto";
-import { Client } from "../assets/client.js";
+import { Client } from "../assets/net/client.js";
 
 // What every browser has, node 18 has not.
 globalThis.crypto ??= webcrypto;

@@ -4,8 +4,8 @@ import { test } from "node:test";
 const kept = new Map([["chat.recent", JSON.stringify(["r", "old", "older"])], ["chat.read", JSON.stringify([["old", "1001-1"]])]]);
 globalThis.document ??= { hidden: false };
 globalThis.localStorage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
-const { Chat } = await import("../assets/chat.js");
-const { NodeNumbers } = await import("../assets/nodenumbers.js");
+const { Chat } = await import("../assets/model/chat.js");
+const { NodeNumbers } = await import("../assets/model/nodenumbers.js");
 
 class FakeClient extends EventTarget {
 	rooms = [];

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { Claims } from "../assets/claims.js";
-import { keptIdentity } from "../assets/identity.js";
-import { Outbox } from "../assets/outbox.js";
-import { Store } from "../assets/store.js";
+import { Claims } from "../assets/store/claims.js";
+import { keptIdentity } from "../assets/store/identity.js";
+import { Outbox } from "../assets/store/outbox.js";
+import { Store } from "../assets/store/store.js";
 import { Cluster, until } from "./fakes.mjs";
 
 const KEY = "t.identity";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { Outbox } from "../assets/outbox.js";
-import { RoomLog } from "../assets/roomlog.js";
+import { Outbox } from "../assets/store/outbox.js";
+import { RoomLog } from "../assets/model/roomlog.js";
 import { Layout } from "../assets/view/layout.js";
 import { Cluster, until } from "./fakes.mjs";
 

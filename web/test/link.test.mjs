@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import "./fakes.mjs"; // for CustomEvent
-import { Link } from "../assets/link.js";
+import { Link } from "../assets/net/link.js";
 
 const NODES = ["http://a", "http://b", "http://c"];
 

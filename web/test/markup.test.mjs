@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { plainOf, quoteOf } from "../assets/excerpt.js";
-import { parse } from "../assets/markup.js";
-import { Names } from "../assets/names.js";
+import { plainOf, quoteOf } from "../assets/text/excerpt.js";
+import { parse } from "../assets/text/markup.js";
+import { Names } from "../assets/text/names.js";
 
 /** A tree as one reads it: kind(inside). */
 function told(text, names) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { mentions } from "../assets/mention.js";
-import { foldName, Names } from "../assets/names.js";
+import { mentions } from "../assets/text/mention.js";
+import { foldName, Names } from "../assets/text/names.js";
 
 test("a name is mentioned in either case, wherever it stands", () => {
 	for (const text of ["@Ann", "@ann hello", "hello @ANN", "(@Ann)", "hi @Ann, there", "@Ann: yes", "@Ann's", "@@ann", "a\n@ann\nb"])

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NodeNumbers } from "../assets/nodenumbers.js";
-import { RoomLog } from "../assets/roomlog.js";
+import { NodeNumbers } from "../assets/model/nodenumbers.js";
+import { RoomLog } from "../assets/model/roomlog.js";
 import { Layout } from "../assets/view/layout.js";
 import { wordsFor } from "../assets/view/words.js";
-import { bytesOf, seqOf } from "../assets/wire.js";
+import { bytesOf, seqOf } from "../assets/net/wire.js";
 
 const NOON = new Date(2026, 10, 24, 12).getTime();
 

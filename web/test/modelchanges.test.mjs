@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Changes } from "../assets/changes.js";
-import { RoomLog } from "../assets/roomlog.js";
+import { Changes } from "../assets/model/changes.js";
+import { RoomLog } from "../assets/model/roomlog.js";
 import { Layout } from "../assets/view/layout.js";
 import { namesOf } from "../assets/view/row.js";
-import { foldEmoji, seqOf } from "../assets/wire.js";
+import { foldEmoji, seqOf } from "../assets/net/wire.js";
 
 const ANN = { id: "a", name: "Ann" };
 const BOB = { id: "b", name: "Bob" };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { Link } from "../assets/link.js";
+import { Link } from "../assets/net/link.js";
 import { Cluster, memory, until } from "./fakes.mjs";
 
 let cluster;

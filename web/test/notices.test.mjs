@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Notices } from "../assets/notices.js";
+import { Notices } from "../assets/model/notices.js";
 
 const ME = { id: "me", name: "Me" };
 const ANN = { id: "a", name: "Ann" };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { Calls } from "../assets/calls.js";
+import { Calls } from "../assets/net/calls.js";
 import { Cluster, until } from "./fakes.mjs";
 
 let cluster;

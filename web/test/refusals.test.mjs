@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { Outbox } from "../assets/outbox.js";
-import { bytesOf } from "../assets/wire.js";
+import { Outbox } from "../assets/store/outbox.js";
+import { bytesOf } from "../assets/net/wire.js";
 import { Cluster, until } from "./fakes.mjs";
 
 let cluster;

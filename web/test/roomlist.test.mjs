@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { choicesOf } from "../assets/choices.js";
-import { badgeOf, besides, totalOf, unreadWords } from "../assets/roomlist.js";
+import { choicesOf } from "../assets/model/choices.js";
+import { badgeOf, besides, totalOf, unreadWords } from "../assets/model/roomlist.js";
 
 const row = (room, what = {}) => ({ room, count: 0, unread: 0, more: false, mentions: 0, muted: false, ...what });
 

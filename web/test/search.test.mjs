@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { around, fold, search, wordsOf } from "../assets/search.js";
+import { around, fold, search, wordsOf } from "../assets/text/search.js";
 
 const said = (...texts) => texts.map((text) => ({ text }));
 const find = (query, messages, most = 100) => search(messages, wordsOf(query), most).map(({ text }) => text);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Chat } from "../assets/chat.js";
-import { NodeNumbers } from "../assets/nodenumbers.js";
-import { Refused, seqOf } from "../assets/wire.js";
+import { Chat } from "../assets/model/chat.js";
+import { NodeNumbers } from "../assets/model/nodenumbers.js";
+import { Refused, seqOf } from "../assets/net/wire.js";
 import { until } from "./fakes.mjs";
 
 globalThis.document ??= { hidden: false };

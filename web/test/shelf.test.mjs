@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { Claims } from "../assets/claims.js";
-import { Outbox } from "../assets/outbox.js";
-import { claimShelf } from "../assets/shelf.js";
-import { Store } from "../assets/store.js";
+import { Claims } from "../assets/store/claims.js";
+import { Outbox } from "../assets/store/outbox.js";
+import { claimShelf } from "../assets/store/shelf.js";
+import { Store } from "../assets/store/store.js";
 import "./fakes.mjs";
 
 /** What a browser keeps: an object with a Storage's methods; `room` false when it is full. */

@@ -4,8 +4,8 @@ import { test } from "node:test";
 globalThis.document ??= { hidden: false };
 globalThis.localStorage ??= { getItem: () => null, setItem: () => {} };
 globalThis.location ??= { origin: "http://n1", hostname: "n1" };
-const { Chat } = await import("../assets/chat.js");
-const { NodeNumbers } = await import("../assets/nodenumbers.js");
+const { Chat } = await import("../assets/model/chat.js");
+const { NodeNumbers } = await import("../assets/model/nodenumbers.js");
 const { wordsFor } = await import("../assets/view/words.js");
 
 const node = (id) => ({ id, url: `http://${id}` });

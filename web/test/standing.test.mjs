@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RoomLog } from "../assets/roomlog.js";
+import { RoomLog } from "../assets/model/roomlog.js";
 import { Layout } from "../assets/view/layout.js";
 import { namesOf } from "../assets/view/row.js";
-import { seqOf } from "../assets/wire.js";
+import { seqOf } from "../assets/net/wire.js";
 
 const ANN = { id: "a", name: "Ann" };
 const BOB = { id: "b", name: "Bob" };

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { orderOf } from "../assets/commands.js";
-import { complete } from "../assets/complete.js";
-import { EMOJI, emojiOf, named } from "../assets/emoji.js";
-import * as excerpt from "../assets/excerpt.js";
+import { orderOf } from "../assets/text/commands.js";
+import { complete } from "../assets/text/complete.js";
+import { EMOJI, emojiOf, named } from "../assets/text/emoji.js";
+import * as excerpt from "../assets/text/excerpt.js";
 
 const sources = { names: () => ["Ann", "Ben", "Annika", "Mary Ann"], rooms: () => ["lobby", "go.dev", "x-lobby"], emoji: named };
 const withEmoji = (text) => excerpt.withEmoji(text, emojiOf);

@@ -1,11 +1,11 @@
 // @ts-check
-import { Client } from "../client.js";
-import { Outbox } from "../outbox.js";
-import { seqOf } from "../wire.js";
+import { Client } from "../net/client.js";
+import { Outbox } from "../store/outbox.js";
+import { seqOf } from "../net/wire.js";
 import { now } from "./watch.js";
 
-/** @typedef {import("../wire.js").Entry} Entry */
-/** @typedef {import("../client.js").Arrival} Arrival */
+/** @typedef {import("../net/wire.js").Entry} Entry */
+/** @typedef {import("../net/client.js").Arrival} Arrival */
 
 /**
  * @typedef {object} Said

@@ -1,12 +1,12 @@
 // @ts-check
 // Joins what asks (watch, check) and what draws (picture, table).
 
-import * as keep from "../keep.js";
-import { NodeNumbers } from "../nodenumbers.js";
-import { LOBBY } from "../roomlist.js";
+import * as keep from "../store/keep.js";
+import { NodeNumbers } from "../model/nodenumbers.js";
+import { LOBBY } from "../model/roomlist.js";
 import { byId, setText } from "../view/dom.js";
 import { pathOf } from "../view/rooms.js";
-import { newKey } from "../wire.js";
+import { newKey } from "../net/wire.js";
 import { Check } from "./check.js";
 import { Picture } from "./picture.js";
 import { deedWords, drawWay, Table } from "./table.js";

@@ -35,7 +35,7 @@ export class Picture {
 
 	/**
 	 * @param {Element} svg
-	 * @param {import("../nodenumbers.js").NodeNumbers} numbers
+	 * @param {import("../model/nodenumbers.js").NodeNumbers} numbers
 	 */
 	constructor(svg, numbers) {
 		this.#svg = svg;

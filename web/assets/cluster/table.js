@@ -5,7 +5,7 @@ import { arrange, byId, part, setText, stamp } from "../view/dom.js";
 
 /** @typedef {import("./watch.js").Row} Row */
 /** @typedef {import("./watch.js").Action} Action */
-/** @typedef {import("../nodenumbers.js").Numbers} NodeNumbers */
+/** @typedef {import("../model/nodenumbers.js").Numbers} NodeNumbers */
 
 /**
  * @typedef {object} Deed Something that was done to a node or to Redis.

@@ -2,7 +2,7 @@
 import { byId, part, stamp } from "./dom.js";
 
 /** @typedef {import("./layout.js").Item} Item */
-/** @typedef {import("../changes.js").Message} Message */
+/** @typedef {import("../model/changes.js").Message} Message */
 /** @typedef {import("./log.js").LogView} LogView */
 
 /** How long a finger rests on a message to open its menu, in milliseconds, and how far it may stray, in pixels. */

@@ -1,11 +1,11 @@
 // @ts-check
-import { plainOf } from "../excerpt.js";
-import { actionOf } from "../markup.js";
-import { seqOf } from "../wire.js";
+import { plainOf } from "../text/excerpt.js";
+import { actionOf } from "../text/markup.js";
+import { seqOf } from "../net/wire.js";
 
-/** @typedef {import("../roomlog.js").RoomLog} RoomLog */
-/** @typedef {import("../changes.js").Message} Entry */
-/** @typedef {import("../wire.js").User} User */
+/** @typedef {import("../model/roomlog.js").RoomLog} RoomLog */
+/** @typedef {import("../model/changes.js").Message} Entry */
+/** @typedef {import("../net/wire.js").User} User */
 
 /** So often something is read out at most, in milliseconds. */
 const EVERY_MS = 1500;

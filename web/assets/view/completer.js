@@ -1,8 +1,8 @@
 // @ts-check
-import { complete } from "../complete.js";
+import { complete } from "../text/complete.js";
 import { byId, insertText, part, setText, stamp } from "./dom.js";
 
-/** @typedef {import("../complete.js").Completion} Completion */
+/** @typedef {import("../text/complete.js").Completion} Completion */
 
 /**
  * Offers how a word may go on, in a list above the field, as the listbox of
@@ -18,7 +18,7 @@ export class Completer {
 
 	/**
 	 * @param {HTMLTextAreaElement} field
-	 * @param {import("../complete.js").Sources} sources
+	 * @param {import("../text/complete.js").Sources} sources
 	 */
 	constructor(field, sources) {
 		this.#field = field;

@@ -1,14 +1,14 @@
 // @ts-check
-import { orderOf } from "../commands.js";
-import { isBlank, withoutControls } from "../entered.js";
-import { quoteOf, shortcodes, withEmoji } from "../excerpt.js";
-import { bytesOf } from "../wire.js";
+import { orderOf } from "../text/commands.js";
+import { isBlank, withoutControls } from "../text/entered.js";
+import { quoteOf, shortcodes, withEmoji } from "../text/excerpt.js";
+import { bytesOf } from "../net/wire.js";
 import { Completer } from "./completer.js";
 import { byId, insertText, setText } from "./dom.js";
 import { emojiNames, pickEmoji } from "./later.js";
 import { sentence } from "./row.js";
 
-/** @typedef {import("../changes.js").Message} Message */
+/** @typedef {import("../model/changes.js").Message} Message */
 
 /** From this part of the limit on the length is shown. */
 const NEAR = 0.8;
@@ -39,10 +39,10 @@ const LEFT_MOST = 20;
  * @property {() => Message | undefined} last one's newest message
  * @property {() => void} typing
  * @property {(draft: Draft) => void} changed
- * @property {import("../complete.js").Sources} sources
+ * @property {import("../text/complete.js").Sources} sources
  */
 
-/** What a field that is closed says in place of text. @type {Record<import("../closed.js").Closed["code"], string>} */
+/** What a field that is closed says in place of text. @type {Record<import("../model/closed.js").Closed["code"], string>} */
 const SHUT = { muted: "You are muted", locked: "This room is locked", slow_mode: "Slow mode: please wait" };
 
 /** The field where one writes: a message, a change of one, or a command. */
@@ -60,7 +60,7 @@ export class Composer {
 	#room = "";
 	/** @type {Draft} */
 	#draft = { text: "" };
-	/** @type {import("../closed.js").Closed["code"] | undefined} */
+	/** @type {import("../model/closed.js").Closed["code"] | undefined} */
 	#closed;
 	/** Changes of messages that were begun and left. @type {Map<string, string>} by id; LEFT_MOST at most */
 	#left = new Map();
@@ -117,7 +117,7 @@ export class Composer {
 
 	/**
 	 * Closes the field, in which the draft stays; the bar says why. Slow mode leaves changes of messages.
-	 * @param {import("../closed.js").Closed["code"]} [code] undefined opens it
+	 * @param {import("../model/closed.js").Closed["code"]} [code] undefined opens it
 	 */
 	close(code) {
 		this.#closed = code;

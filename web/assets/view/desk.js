@@ -1,12 +1,12 @@
 // @ts-check
 // What moderators have besides all others: a menu about a person, and more in the room's menu.
 
-import { doneWords, moderationOf, TIMES } from "../moderation.js";
+import { doneWords, moderationOf, TIMES } from "../model/moderation.js";
 import { byId, part, setText } from "./dom.js";
 import { make } from "./make.js";
 
-/** @typedef {import("../wire.js").User} User */
-/** @typedef {import("../moderation.js").Order} Order */
+/** @typedef {import("../net/wire.js").User} User */
+/** @typedef {import("../model/moderation.js").Order} Order */
 /** @typedef {{element: HTMLElement, user: User}} Row */
 
 /**
@@ -16,7 +16,7 @@ import { make } from "./make.js";
  * @property {() => User | null} me
  * @property {() => User[]} users whom a command may name
  * @property {(room: string) => {locked: boolean, slow: number}} stands how a room is closed; slow in seconds
- * @property {(command: object) => Promise<import("../wire.js").Moderated>} request
+ * @property {(command: object) => Promise<import("../net/wire.js").Moderated>} request
  * @property {(words: string) => void} tell
  * @property {Uses} uses
  *

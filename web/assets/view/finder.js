@@ -1,9 +1,9 @@
 // @ts-check
-import { around, search, wordsOf } from "../search.js";
+import { around, search, wordsOf } from "../text/search.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { saidTime } from "./times.js";
 
-/** @typedef {import("../changes.js").Message} Message */
+/** @typedef {import("../model/changes.js").Message} Message */
 
 /** So many are shown; more words find fewer. */
 const FOUND_MOST = 100;

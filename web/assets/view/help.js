@@ -1,5 +1,5 @@
 // @ts-check
-import { COMMANDS } from "../commands.js";
+import { COMMANDS } from "../text/commands.js";
 import { show } from "./dialog.js";
 import { part } from "./dom.js";
 import { make } from "./make.js";

@@ -1,7 +1,7 @@
 // @ts-check
 // What opens later comes as scripts of its own, when it is first wanted.
 
-import { Chunk } from "../chunk.js";
+import { Chunk } from "../net/chunk.js";
 import { show } from "./dialog.js";
 import { byId } from "./dom.js";
 
@@ -21,8 +21,8 @@ let page = { reconnected: async () => {}, serves: async () => true, tell: () => 
 /** @param {Page} given */
 export const joinPage = (given) => void (page = given);
 
-/** The emoji by their names. @type {Chunk<typeof import("../emoji.js")>} */
-export const emojiNames = new Chunk((url) => (url ? import(url) : import("../emoji.js")), () => page.reconnected());
+/** The emoji by their names. @type {Chunk<typeof import("../text/emoji.js")>} */
+export const emojiNames = new Chunk((url) => (url ? import(url) : import("../text/emoji.js")), () => page.reconnected());
 
 /** @type {Chunk<Extras>} */
 const scripts = new Chunk((url) => (url ? import(url) : import("./extras.js")), () => page.reconnected());

@@ -1,13 +1,13 @@
 // @ts-check
-import { actionOf } from "../markup.js";
-import { seqOf } from "../wire.js";
+import { actionOf } from "../text/markup.js";
+import { seqOf } from "../net/wire.js";
 import { dayOf } from "./times.js";
 
-/** @typedef {import("../changes.js").Message} Message */
-/** @typedef {import("../wire.js").User} User */
-/** @typedef {import("../outbox.js").Pending} Pending */
-/** @typedef {import("../roomlog.js").RoomLog} RoomLog */
-/** @typedef {import("../roomlog.js").Gap} Gap */
+/** @typedef {import("../model/changes.js").Message} Message */
+/** @typedef {import("../net/wire.js").User} User */
+/** @typedef {import("../store/outbox.js").Pending} Pending */
+/** @typedef {import("../model/roomlog.js").RoomLog} RoomLog */
+/** @typedef {import("../model/roomlog.js").Gap} Gap */
 
 /** Messages of one person this close together are one group, in milliseconds. */
 const GROUP_MS = 5 * 60 * 1000;

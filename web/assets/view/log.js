@@ -7,11 +7,11 @@ import { Span } from "./span.js";
 import { look } from "./times.js";
 
 /** @typedef {import("./layout.js").Item} Item */
-/** @typedef {import("../changes.js").Message} Message */
-/** @typedef {import("../wire.js").User} User */
-/** @typedef {import("../outbox.js").Pending} Pending */
-/** @typedef {import("../roomlog.js").RoomLog} RoomLog */
-/** @typedef {import("../nodenumbers.js").Numbers} NodeNumbers */
+/** @typedef {import("../model/changes.js").Message} Message */
+/** @typedef {import("../net/wire.js").User} User */
+/** @typedef {import("../store/outbox.js").Pending} Pending */
+/** @typedef {import("../model/roomlog.js").RoomLog} RoomLog */
+/** @typedef {import("../model/nodenumbers.js").Numbers} NodeNumbers */
 
 /** How near to an edge counts as there, in pixels. */
 const NEAR_END = 48;

@@ -1,9 +1,9 @@
 // @ts-check
-import { plainOf } from "../excerpt.js";
-import { isolated } from "../names.js";
+import { plainOf } from "../text/excerpt.js";
+import { isolated } from "../text/names.js";
 import { byId, setText } from "./dom.js";
 
-/** @typedef {import("../wire.js").Entry} Entry */
+/** @typedef {import("../net/wire.js").Entry} Entry */
 
 /**
  * @typedef {object} Switches Where it is kept what is switched on.

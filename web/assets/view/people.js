@@ -2,7 +2,7 @@
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { drawAvatar } from "./text.js";
 
-/** @typedef {import("../wire.js").User} User */
+/** @typedef {import("../net/wire.js").User} User */
 
 const byName = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
 

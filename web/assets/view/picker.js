@@ -1,10 +1,10 @@
 // @ts-check
-import { recentEmoji, usedEmoji } from "../keep.js";
+import { recentEmoji, usedEmoji } from "../store/keep.js";
 import { stamp } from "./dom.js";
 import { make } from "./make.js";
 
-/** @typedef {import("../emoji.js").Emoji} Emoji */
-/** @typedef {typeof import("../emoji.js")} Names */
+/** @typedef {import("../text/emoji.js").Emoji} Emoji */
+/** @typedef {typeof import("../text/emoji.js")} Names */
 
 /** The emoji that there are. @type {Names} */
 let names;

@@ -3,8 +3,8 @@ import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { closes } from "./menu.js";
 import { pathOf } from "./rooms.js";
 
-/** @typedef {import("../wire.js").Node} Node */
-/** @typedef {import("../nodenumbers.js").Numbers} NodeNumbers */
+/** @typedef {import("../net/wire.js").Node} Node */
+/** @typedef {import("../model/nodenumbers.js").Numbers} NodeNumbers */
 
 /** The pill that says which node one is on, and the list of all nodes under it. */
 export class Pill {

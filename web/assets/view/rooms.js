@@ -1,8 +1,8 @@
 // @ts-check
-import { badgeOf, totalOf, unreadWords } from "../roomlist.js";
+import { badgeOf, totalOf, unreadWords } from "../model/roomlist.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 
-/** @typedef {import("../roomlist.js").Row} Row */
+/** @typedef {import("../model/roomlist.js").Row} Row */
 
 /** How many rooms of others are listed. */
 const OTHERS_MOST = 100;

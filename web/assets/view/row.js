@@ -1,7 +1,7 @@
 // @ts-check
-import { actionOf, parse } from "../markup.js";
-import { mayMention } from "../mention.js";
-import { isolated } from "../names.js";
+import { actionOf, parse } from "../text/markup.js";
+import { mayMention } from "../text/mention.js";
+import { isolated } from "../text/names.js";
 import { arrange, part, setText, stamp } from "./dom.js";
 import { drawAvatar, textNodes } from "./text.js";
 import { clockTime, dayName, saidTime, wholeTime } from "./times.js";
@@ -9,8 +9,8 @@ import { clockTime, dayName, saidTime, wholeTime } from "./times.js";
 /** @typedef {import("./layout.js").Item} Item */
 /** @typedef {import("./layout.js").Line} Line */
 /** @typedef {import("./layout.js").Shown} Shown */
-/** @typedef {import("../wire.js").User} User */
-/** @typedef {import("../nodenumbers.js").Numbers} NodeNumbers */
+/** @typedef {import("../net/wire.js").User} User */
+/** @typedef {import("../model/nodenumbers.js").Numbers} NodeNumbers */
 
 /** When a pending message says that it is being sent, in milliseconds. */
 export const SLOW_MS = 2000;
@@ -24,7 +24,7 @@ const NAMED = 10;
  * @typedef {object} About What all rows of a drawing have in common.
  * @property {string} room
  * @property {User | null} me
- * @property {import("../names.js").Names} [known] names of those in the room
+ * @property {import("../text/names.js").Names} [known] names of those in the room
  * @property {NodeNumbers} numbers
  * @property {(text: string, name: string) => boolean} mentions
  * @property {string} times the same for as long as times read the same
@@ -216,7 +216,7 @@ function drawFate(element, { key, pending, changes }, { asking }) {
 	else if (!ask) element.append(stamp("t-ask"));
 }
 
-/** @param {import("../outbox.js").Pending} pending */
+/** @param {import("../store/outbox.js").Pending} pending */
 function fateWords(pending) {
 	const { kind, failed } = pending;
 	const what = { "": "", edit: "Not changed", delete: "Not deleted", react: "Reaction not taken" }[kind ?? ""];
@@ -225,7 +225,7 @@ function fateWords(pending) {
 	return isSlow(pending) ? "sending…" : "";
 }
 
-/** @param {import("../outbox.js").Pending} pending */
+/** @param {import("../store/outbox.js").Pending} pending */
 function isSlow({ written }) {
 	return Math.abs(Date.now() - written) > SLOW_MS; // also where the clock was set back
 }
@@ -254,7 +254,7 @@ function wordsOf({ kind, time, gap }) {
 	return dayName(time);
 }
 
-/** @param {import("../roomlog.js").Gap} gap */
+/** @param {import("../model/roomlog.js").Gap} gap */
 function gapWords({ from, to, open }) {
 	const between = `messages between ${saidTime(from)} and ${saidTime(to)}`;
 	return open ? `Getting the ${between}…` : `Some ${between} are no longer available.`;

@@ -1,10 +1,10 @@
 // @ts-check
-import { choicesOf } from "../choices.js";
-import { badgeOf, unreadWords } from "../roomlist.js";
+import { choicesOf } from "../model/choices.js";
+import { badgeOf, unreadWords } from "../model/roomlist.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 
-/** @typedef {import("../choices.js").Choice} Choice */
-/** @typedef {import("../roomlist.js").Row} Row */
+/** @typedef {import("../model/choices.js").Choice} Choice */
+/** @typedef {import("../model/roomlist.js").Row} Row */
 
 /** A list of rooms that narrows as one types; one goes to a room by Enter. */
 export class Switcher {

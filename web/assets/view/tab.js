@@ -1,7 +1,7 @@
 // @ts-check
-import { badgeOf, totalOf } from "../roomlist.js";
+import { badgeOf, totalOf } from "../model/roomlist.js";
 
-/** @typedef {import("../roomlist.js").Row} Row */
+/** @typedef {import("../model/roomlist.js").Row} Row */
 
 /** The icon with a dot, warm where one is named; it needs no node, so that it shows while none is there. */
 const dotted = (/** @type {string} */ colour) => `data:image/svg+xml,${encodeURIComponent(

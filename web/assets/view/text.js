@@ -7,7 +7,7 @@ const ELEMENTS = { bold: "strong", italic: "em", strike: "s", code: "code", ment
 /**
  * A tree of a message's text as nodes, with what its marks mean. Lines, quotes and items
  * have a direction each (style/log.css); names, code and addresses none to give.
- * @param {import("../markup.js").Block[]} tree
+ * @param {import("../text/markup.js").Block[]} tree
  * @param {string} room where it was said
  * @returns {(Node | string)[]}
  */
@@ -16,7 +16,7 @@ export function textNodes(tree, room) {
 }
 
 /**
- * @param {import("../markup.js").Block} block
+ * @param {import("../text/markup.js").Block} block
  * @param {string} room
  * @returns {(Node | string)[]}
  */
@@ -31,7 +31,7 @@ function blockNodes(block, room) {
 }
 
 /**
- * @param {import("../markup.js").Block} block a list
+ * @param {import("../text/markup.js").Block} block a list
  * @param {string} room
  */
 function listOf({ ordered, items = [] }, room) {
@@ -47,7 +47,7 @@ function listOf({ ordered, items = [] }, room) {
 }
 
 /**
- * @param {import("../markup.js").Inline[]} inlines
+ * @param {import("../text/markup.js").Inline[]} inlines
  * @param {string} room
  * @returns {(Node | string)[]}
  */
@@ -116,7 +116,7 @@ function codeBlock(code) {
 /**
  * Puts a user's letter on the user's hue.
  * @param {HTMLElement} avatar
- * @param {import("../wire.js").User} user
+ * @param {import("../net/wire.js").User} user
  */
 export function drawAvatar(avatar, { id, name }) {
 	let hash = 0x811c9dc5; // FNV-1a

@@ -1,19 +1,19 @@
 // @ts-check
-import { isolated } from "../names.js";
+import { isolated } from "../text/names.js";
 import { saidTime } from "./times.js";
 
-/** @typedef {import("../wire.js").Moderated} Moderated */
+/** @typedef {import("../net/wire.js").Moderated} Moderated */
 
 /**
  * @typedef {object} Situation What the bar above the field speaks of.
- * @property {import("../client.js").State} state
+ * @property {import("../net/client.js").State} state
  * @property {"up" | "down" | "lost"} broker whether the node reaches the others; "lost" where only it does not
  * @property {boolean} loading what was missed is coming in
  * @property {number} since when there is no connection, on the monotonic clock
  * @property {{origin: string, hostname: string}} address the page's
  * @property {{from: number, to: number, whole: boolean} | null} moved numbers of nodes
  * @property {Moderated | null} moderated what was decided about oneself
- * @property {import("../closed.js").Closed | null} [closed] why one can't write in the room now
+ * @property {import("../model/closed.js").Closed | null} [closed] why one can't write in the room now
  * @property {string} lostName the name that could not be had; ""
  * @property {boolean} unkept what waits to be sent would not outlive the page
  * @property {boolean} alone
@@ -98,7 +98,7 @@ function removed(moderated, reason) {
 
 /**
  * Why one can't write in a room.
- * @param {import("../closed.js").Closed} closed
+ * @param {import("../model/closed.js").Closed} closed
  * @returns {Words}
  */
 export function closedWords({ code, until, by, reason }) {

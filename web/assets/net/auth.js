@@ -2,10 +2,10 @@
 // The JWT of the page, where nodes demand one: from the address (/#token=…), which a login
 // page leads to, or from a function of the page that embeds this one.
 
-import { claimsOf } from "./identity.js";
-import { session } from "./store.js";
+import { claimsOf } from "../store/identity.js";
+import { session } from "../store/store.js";
 
-/** @typedef {import("./identity.js").IdentityStore} IdentityStore */
+/** @typedef {import("../store/identity.js").IdentityStore} IdentityStore */
 
 const KEY = "chat.auth";
 
@@ -48,7 +48,7 @@ export class Auth {
 
 	load = () => ({ ...this.#identity.load(), auth: this.#jwt });
 
-	/** @param {Partial<import("./identity.js").Identity>} change */
+	/** @param {Partial<import("../store/identity.js").Identity>} change */
 	save = (change) => this.#identity.save(change);
 
 	/** @returns {Promise<void> | undefined} */

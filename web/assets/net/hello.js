@@ -1,7 +1,7 @@
 // @ts-check
 import { GONE, LATE } from "./calls.js";
 import { PASSING } from "./following.js";
-import { claimsOf } from "./identity.js";
+import { claimsOf } from "../store/identity.js";
 
 /** @import {Refusal, Welcome} from "./wire.js" */
 
@@ -25,7 +25,7 @@ export class Hello {
 
 	/**
 	 * @param {object} does
-	 * @param {import("./identity.js").IdentityStore} does.identity
+	 * @param {import("../store/identity.js").IdentityStore} does.identity
 	 * @param {import("./calls.js").Calls} does.calls
 	 * @param {(refusal: Refusal) => number} does.soon when to try again, in milliseconds
 	 * @param {(welcome: Welcome) => void} does.welcome

@@ -1,22 +1,22 @@
 // @ts-check
 import { Attention } from "./attention.js";
 import { Closings } from "./closed.js";
-import * as keep from "./keep.js";
+import * as keep from "../store/keep.js";
 import { KEPT_AT_MOST, Past } from "./past.js";
 import { Listing } from "./listing.js";
 import { LOBBY, rowsOf } from "./roomlist.js";
 import { Reading } from "./reading.js";
 import { RoomLog } from "./roomlog.js";
-import { pathOf } from "./view/rooms.js";
-import { BRIEF_MS } from "./view/words.js";
-import { originOf } from "./wire.js";
+import { pathOf } from "../view/rooms.js";
+import { BRIEF_MS } from "../view/words.js";
+import { originOf } from "../net/wire.js";
 
-/** @typedef {import("./client.js").Client} Client */
-/** @typedef {import("./client.js").Arrival} Arrival */
-/** @typedef {import("./wire.js").Entry} Entry */
-/** @typedef {import("./wire.js").Moderated} Moderated */
+/** @typedef {import("../net/client.js").Client} Client */
+/** @typedef {import("../net/client.js").Arrival} Arrival */
+/** @typedef {import("../net/wire.js").Entry} Entry */
+/** @typedef {import("../net/wire.js").Moderated} Moderated */
 /** @typedef {import("./nodenumbers.js").Numbers} NodeNumbers */
-/** @typedef {import("./view/words.js").Situation} Situation */
+/** @typedef {import("../view/words.js").Situation} Situation */
 /** @typedef {import("./roomlist.js").Row} Row */
 
 /** So many messages of a room are kept that is not looked at. */
@@ -41,7 +41,7 @@ export class Chat extends EventTarget {
 	/** @type {Map<string, RoomLog>} */
 	logs = new Map();
 	current = "";
-	/** @type {import("./client.js").State} */
+	/** @type {import("../net/client.js").State} */
 	state = { state: "connecting" };
 	attention = new Attention();
 	/** @type {Reading} */
@@ -275,7 +275,7 @@ export class Chat extends EventTarget {
 			this.#client.addEventListener(name, (e) => hear(/** @type {CustomEvent} */ (e).detail));
 	}
 
-	/** @param {import("./client.js").State} state */
+	/** @param {import("../net/client.js").State} state */
 	#stateIs(state) {
 		this.state = state;
 		if (state.state === "online") this.refreshRooms();
@@ -305,7 +305,7 @@ export class Chat extends EventTarget {
 		this.#changed("me", "bar", "log");
 	}
 
-	/** @param {import("./wire.js").Node[]} nodes */
+	/** @param {import("../net/wire.js").Node[]} nodes */
 	#sawNodes(nodes) {
 		if (this.#numbers.see(nodes.map(({ id }) => id))) this.#changed("log");
 		this.#changed("node", "bar");

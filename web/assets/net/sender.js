@@ -1,8 +1,8 @@
 // @ts-check
 import { bytesOf, frameOf, KEY_KEPT_MS, TOO_LARGE, wellFormed } from "./wire.js";
 
-/** @typedef {import("./outbox.js").Pending} Pending */
-/** @typedef {import("./outbox.js").Outbox} Outbox */
+/** @typedef {import("../store/outbox.js").Pending} Pending */
+/** @typedef {import("../store/outbox.js").Outbox} Outbox */
 /** @typedef {import("./wire.js").Refusal} Refusal */
 
 /** In milliseconds. */
@@ -70,7 +70,7 @@ export class Sender extends EventTarget {
 	/**
 	 * @param {string} room
 	 * @param {string} text
-	 * @param {import("./outbox.js").What} [what]
+	 * @param {import("../store/outbox.js").What} [what]
 	 */
 	write(room, text, what) {
 		const last = what?.kind === "react" && this.#reaction(room, what);
@@ -246,7 +246,7 @@ export class Sender extends EventTarget {
 
 	/**
 	 * @param {string} room
-	 * @param {import("./outbox.js").What} what
+	 * @param {import("../store/outbox.js").What} what
 	 * @returns {Pending | undefined} the last one that goes out on the same emoji of the same message
 	 */
 	#reaction(room, { target, emoji }) {

@@ -1,8 +1,8 @@
 // @ts-check
 
-/** @typedef {import("./wire.js").Moderated} Moderated */
-/** @typedef {import("./wire.js").Refusal} Refusal */
-/** @typedef {import("./wire.js").Rule} Rule */
+/** @typedef {import("../net/wire.js").Moderated} Moderated */
+/** @typedef {import("../net/wire.js").Refusal} Refusal */
+/** @typedef {import("../net/wire.js").Rule} Rule */
 
 /**
  * @typedef {object} Closed Why a message would be refused now.

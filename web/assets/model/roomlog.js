@@ -1,11 +1,11 @@
 // @ts-check
 import { Changes } from "./changes.js";
-import { Names } from "./names.js";
-import { seqOf } from "./wire.js";
+import { Names } from "../text/names.js";
+import { seqOf } from "../net/wire.js";
 
-/** @typedef {import("./wire.js").Entry} Entry */
+/** @typedef {import("../net/wire.js").Entry} Entry */
 /** @typedef {import("./changes.js").Message} Message */
-/** @typedef {import("./wire.js").User} User */
+/** @typedef {import("../net/wire.js").User} User */
 
 /**
  * @typedef {object} Gap Entries that could not be recovered.
@@ -85,7 +85,7 @@ export class RoomLog {
 		this.name = name;
 	}
 
-	/** @param {import("./client.js").Arrival} arrival */
+	/** @param {import("../net/client.js").Arrival} arrival */
 	arrive({ messages, all = messages, head = all.at(-1)?.id ?? "", members, count, again, gap, restarted, more = false }) {
 		if (restarted) this.restart();
 		const last = this.entries.at(-1);

@@ -1,7 +1,7 @@
 // @ts-check
-import { foldName, Names } from "./names.js";
+import { foldName, Names } from "../text/names.js";
 
-/** @typedef {import("./wire.js").User} User */
+/** @typedef {import("../net/wire.js").User} User */
 /** @typedef {{action: string, user?: string, seconds?: number, reason?: string}} Order What a node is asked to do. */
 
 /** Seconds of a time's unit. @type {Record<string, number>} */
@@ -54,7 +54,7 @@ const DONE = { kick: "Kicked", ban: "Banned", unban: "No longer banned:", mute: 
 
 /**
  * What a moderator's command came to.
- * @param {import("./wire.js").Moderated} moderated
+ * @param {import("../net/wire.js").Moderated} moderated
  * @param {(ms: number) => string} saidTime
  */
 export function doneWords({ action, user, until, seconds }, saidTime) {

@@ -1,10 +1,10 @@
 // @ts-check
 import { Client } from "./client.js";
-import { keptIdentity, remembered } from "./identity.js";
-import { Outbox } from "./outbox.js";
+import { keptIdentity, remembered } from "../store/identity.js";
+import { Outbox } from "../store/outbox.js";
 import { reach } from "./reach.js";
-import { claimShelf } from "./shelf.js";
-import { local } from "./store.js";
+import { claimShelf } from "../store/shelf.js";
+import { local } from "../store/store.js";
 
 /** @import {Entry} from "./wire.js" */
 
@@ -51,7 +51,7 @@ class Session {
 
 	/**
 	 * @param {Options} options
-	 * @param {import("./outbox.js").Shelf | null} shelf
+	 * @param {import("../store/outbox.js").Shelf | null} shelf
 	 */
 	constructor({ url = new URL(import.meta.url).origin, room, rooms = [], name, token, auth, storage = PREFIX, dial }, shelf) {
 		this.#shelf = shelf;
@@ -226,7 +226,7 @@ class Session {
 /**
  * @param {string | false} storage
  * @param {Pick<Options, "name" | "token" | "auth">} given
- * @returns {import("./identity.js").IdentityStore}
+ * @returns {import("../store/identity.js").IdentityStore}
  */
 function identityIn(storage, { name, token, auth }) {
 	const known = storage === false ? remembered({ token: token ?? "", name: name ?? "" }) : keptIdentity(local, storage + "identity", { name, token });

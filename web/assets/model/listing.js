@@ -1,6 +1,6 @@
 // @ts-check
 
-/** @typedef {import("./wire.js").RoomCount} RoomCount */
+/** @typedef {import("../net/wire.js").RoomCount} RoomCount */
 
 /** The list of rooms is not asked for more often, in milliseconds. */
 const REFRESH_MS = 5000;

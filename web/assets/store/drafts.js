@@ -5,7 +5,7 @@
 import { Claims } from "./claims.js";
 import { local, session } from "./store.js";
 
-/** @typedef {import("./view/composer.js").Draft} Draft */
+/** @typedef {import("../view/composer.js").Draft} Draft */
 
 /** In so many rooms something can be begun; what was begun first is forgotten. */
 const ROOMS_MOST = 50;

@@ -1,5 +1,5 @@
 // @ts-check
-import { fold } from "./fold.js";
+import { fold } from "../text/fold.js";
 
 /**
  * @typedef {import("./roomlist.js").Row} Row

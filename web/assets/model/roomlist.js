@@ -19,7 +19,7 @@
 /**
  * The rows of one's own rooms, and of others.
  * @param {string[]} own
- * @param {import("./wire.js").RoomCount[]} listed by the node
+ * @param {import("../net/wire.js").RoomCount[]} listed by the node
  * @param {Map<string, import("./roomlog.js").RoomLog>} logs
  * @param {string[]} mute
  * @returns {{own: Row[], others: Row[]}}

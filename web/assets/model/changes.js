@@ -1,8 +1,8 @@
 // @ts-check
-import { foldEmoji, seqOf } from "./wire.js";
+import { foldEmoji, seqOf } from "../net/wire.js";
 
-/** @typedef {import("./wire.js").Entry} Entry */
-/** @typedef {import("./wire.js").User} User */
+/** @typedef {import("../net/wire.js").Entry} Entry */
+/** @typedef {import("../net/wire.js").User} User */
 
 /**
  * @typedef {object} Reaction

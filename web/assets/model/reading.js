@@ -2,7 +2,7 @@
 
 /** @typedef {import("./attention.js").Attention} Attention */
 /** @typedef {import("./roomlog.js").RoomLog} RoomLog */
-/** @typedef {import("./wire.js").User} User */
+/** @typedef {import("../net/wire.js").User} User */
 
 /**
  * @typedef {object} Hooks

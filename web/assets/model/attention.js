@@ -1,10 +1,10 @@
 // @ts-check
-import * as keep from "./keep.js";
-import { mentions } from "./mention.js";
-import { seqOf } from "./wire.js";
+import * as keep from "../store/keep.js";
+import { mentions } from "../text/mention.js";
+import { seqOf } from "../net/wire.js";
 
 /** @typedef {import("./roomlog.js").RoomLog} RoomLog */
-/** @typedef {import("./wire.js").User} User */
+/** @typedef {import("../net/wire.js").User} User */
 
 /** Read positions are written down no more often, in milliseconds: in a flood all is read at once. */
 const SAVE_MS = 500;

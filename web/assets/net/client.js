@@ -2,15 +2,15 @@
 import { Calls, pagesOf } from "./calls.js";
 import { Following } from "./following.js";
 import { Hello } from "./hello.js";
-import { remembered } from "./identity.js";
+import { remembered } from "../store/identity.js";
 import { Link } from "./link.js";
-import { Outbox } from "./outbox.js";
+import { Outbox } from "../store/outbox.js";
 import { entryOf, Sender } from "./sender.js";
 import { bytesOf, FAULTS, foldEmoji, frameOf, HISTORY_MAX, Refused } from "./wire.js";
 
 /** @import {Entry, User, Node, Limits, Welcome, Refusal, RoomCount} from "./wire.js" */
-/** @import {IdentityStore} from "./identity.js" */
-/** @import {Pending} from "./outbox.js" */
+/** @import {IdentityStore} from "../store/identity.js" */
+/** @import {Pending} from "../store/outbox.js" */
 /** @typedef {import("./following.js").Arrival} Arrival */
 
 /**

@@ -1,8 +1,8 @@
 // @ts-check
-import { mentions } from "./mention.js";
+import { mentions } from "../text/mention.js";
 
-/** @typedef {import("./wire.js").Entry} Entry */
-/** @typedef {import("./wire.js").User} User */
+/** @typedef {import("../net/wire.js").Entry} Entry */
+/** @typedef {import("../net/wire.js").User} User */
 
 /** Tabs that aren't looked at wait so long for one that is, and as long again by chance, in milliseconds. */
 const WAIT_MS = 300;
@@ -19,7 +19,7 @@ const TOLD_MOST = 20;
  * @typedef {object} Ground What notices are judged by, and where tabs see each other's.
  * @property {() => User | null} me
  * @property {(room: string) => boolean} muted
- * @property {(room: string) => import("./names.js").Names | undefined} [known] names of those in a room
+ * @property {(room: string) => import("../text/names.js").Names | undefined} [known] names of those in a room
  * @property {() => boolean} looked this page is looked at
  * @property {(entry: Entry) => boolean} there the message was not deleted meanwhile
  * @property {(entry: Entry) => void} tell

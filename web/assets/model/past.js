@@ -1,8 +1,8 @@
 // @ts-check
-import { HISTORY_MAX, Refused, seqOf } from "./wire.js";
+import { HISTORY_MAX, Refused, seqOf } from "../net/wire.js";
 
 /** @typedef {import("./roomlog.js").RoomLog} RoomLog */
-/** @typedef {import("./wire.js").Entry} Entry */
+/** @typedef {import("../net/wire.js").Entry} Entry */
 
 /** So many messages are kept of the room that is looked at. */
 export const KEPT_AT_MOST = 12_000;
@@ -44,7 +44,7 @@ export class Past {
 	 * @param {object} hooks
 	 * @param {() => RoomLog} hooks.room the one that is looked at
 	 * @param {() => boolean} hooks.online
-	 * @param {import("./client.js").Client["history"]} hooks.history
+	 * @param {import("../net/client.js").Client["history"]} hooks.history
 	 * @param {() => void} hooks.changed
 	 */
 	constructor({ room, online, history, changed }) {

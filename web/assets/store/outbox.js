@@ -1,5 +1,5 @@
 // @ts-check
-import { newKey } from "./wire.js";
+import { newKey } from "../net/wire.js";
 
 /** More than this can't wait to be sent: what is kept is bounded. */
 const OUTBOX_MAX = 200;

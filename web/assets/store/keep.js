@@ -65,13 +65,13 @@ export function saveReadPositions(positions) {
 	local.write(READ, positions.slice(-READ_MOST));
 }
 
-/** @returns {import("./notices.js").Told[]} */
+/** @returns {import("../model/notices.js").Told[]} */
 export function toldNotices() {
 	const told = local.read("chat.told");
 	return Array.isArray(told) ? told.filter((one) => Array.isArray(one) && typeof one[0] === "string" && typeof one[1] === "number") : [];
 }
 
-/** @param {import("./notices.js").Told[]} told */
+/** @param {import("../model/notices.js").Told[]} told */
 export function saveToldNotices(told) {
 	local.write("chat.told", told);
 }
