@@ -2,6 +2,7 @@ package chattest
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -71,9 +72,7 @@ func (c *Client) read() {
 	for {
 		_, data, err := c.Conn.ReadMessage()
 		if err != nil {
-			if closed, ok := err.(*websocket.CloseError); ok {
-				c.Closed = closed
-			}
+			_ = errors.As(err, &c.Closed)
 			return
 		}
 		f := Frame{Raw: string(data)}

@@ -160,7 +160,7 @@ func readLines(from io.Reader, most int, to chan<- line, stop <-chan struct{}) {
 		switch {
 		case size > most:
 			l.err = protocol.Errorf(protocol.CodeTooLong, "the line has %d bytes: no node takes so many", size)
-		case err != nil && err != io.EOF:
+		case err != nil && !errors.Is(err, io.EOF):
 			l.err = fmt.Errorf("read standard input: %w", err)
 		}
 		if text != "" || l.err != nil {
@@ -184,7 +184,7 @@ func readLine(in *bufio.Reader, most int) (text string, size int, err error) {
 		part, err := in.ReadSlice('\n')
 		size += len(part)
 		kept = append(kept, part[:min(len(part), most+2-len(kept))]...)
-		if err == bufio.ErrBufferFull {
+		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
 		bare := strings.TrimSuffix(strings.TrimSuffix(string(kept), "\n"), "\r")

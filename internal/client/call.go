@@ -59,7 +59,7 @@ func (c *Conn) call(ctx context.Context, cmd protocol.ClientCommand, stalled fun
 				reply.Reset(c.timing.Reply)
 				continue
 			}
-			c.end(fmt.Errorf("the node did not answer %s within %s", cmd.Type(), c.timing.Reply))
+			_ = c.end(fmt.Errorf("the node did not answer %s within %s", cmd.Type(), c.timing.Reply))
 			return Event{}, ErrLost
 		case <-c.done:
 			return Event{}, ErrLost

@@ -11,5 +11,5 @@ func fileLimit() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return defaultFileLimit
 	}
-	return int(min(uint64(limit.Cur), 1<<30))
+	return int(min(uint64(limit.Cur), 1<<30)) //nolint:unconvert // it is an int64 on FreeBSD
 }

@@ -31,7 +31,7 @@ var hopHeaders = []string{"Keep-Alive", "Proxy-Connection", "Proxy-Authorization
 // end is called when the tunnel has ended. If the owner did not answer, tunnel calls
 // end too and returns why, and nothing was written.
 func (p *Relay) tunnel(ctx context.Context, f *forward, w http.ResponseWriter, r *http.Request, end func()) error {
-	owner, head, answer, err := p.ask(ctx, f, r)
+	owner, head, answer, err := p.ask(ctx, f, r) //nolint:bodyclose // the body is read from owner, which is closed
 	if err != nil {
 		end()
 		return err

@@ -109,7 +109,7 @@ func TestAPanicLeavesNoLock(t *testing.T) {
 			r.mu.Unlock()
 			func() {
 				defer func() {
-					if p := recover(); p != error(errPanicky) {
+					if p := recover(); p != errPanicky {
 						t.Errorf("it ended with %v", p)
 					}
 				}()

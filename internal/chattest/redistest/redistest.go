@@ -10,6 +10,7 @@ package redistest
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"os"
 	"strconv"
@@ -108,7 +109,7 @@ func (s *Server) Do(args ...any) any {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1, Protocol: 2, DisableIdentity: true})
 	defer c.Close()
 	reply, err := c.Do(s.t.Context(), args...).Result()
-	if err != nil && err != redis.Nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		s.t.Fatalf("%v at %s: %v", args[0], s.Addr, err)
 	}
 	return reply
