@@ -9,8 +9,9 @@ import (
 // 25 bytes, a flag of tags 28.
 const maxEmojiBytes = 32
 
-// pictures are the code points that begin an emoji (UTS #51, Emoji), but for
-// flags' letters and what needs a keycap; whole blocks where most of them do.
+// pictures are the code points that begin an emoji (UTS #51, Emoji), except the letters
+// of flags and characters that need a keycap; blocks are whole if most of their
+// characters do.
 var pictures = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0xa9, 0xa9, 1}, {0xae, 0xae, 1}, {0x203c, 0x203c, 1}, {0x2049, 0x2049, 1}, {0x2122, 0x2122, 1}, {0x2139, 0x2139, 1},
@@ -25,7 +26,7 @@ var pictures = &unicode.RangeTable{
 }
 
 // Emoji reports whether s is one emoji, by the grammar of UTS #51 (ED-17 and its
-// regular expression): so that nothing else can stand where reactions are drawn.
+// regular expression), so that nothing else can appear among reactions.
 func Emoji(s string) bool {
 	if s == "" || len(s) > maxEmojiBytes {
 		return false
@@ -47,7 +48,7 @@ func Emoji(s string) bool {
 	}
 }
 
-// emojiElement is how many runes the first element of a joined emoji has; 0 where
+// emojiElement returns how many runes the first element of a joined emoji has; 0 if
 // there is none.
 func emojiElement(s []rune) int {
 	at := func(i int) rune {
@@ -69,11 +70,11 @@ func emojiElement(s []rune) int {
 		return 0
 	}
 	switch r := at(1); {
-	case 0x1f3fb <= r && r <= 0x1f3ff: // a skin's tone
+	case 0x1f3fb <= r && r <= 0x1f3ff: // a skin tone
 		return 2
 	case r == 0xfe0f: // VARIATION SELECTOR-16
 		return 2
-	case 0xe0020 <= r && r <= 0xe007e: // tags, as of Scotland's flag
+	case 0xe0020 <= r && r <= 0xe007e: // tags, as in the flag of Scotland
 		n := 1
 		for 0xe0020 <= at(n) && at(n) <= 0xe007e {
 			n++
@@ -120,13 +121,12 @@ var textual = &unicode.RangeTable{
 	LatinOffset: 5,
 }
 
-// FoldEmoji returns the one form of an emoji that stands for all that differ in
-// variation selectors alone: fully qualified (UTS #51, ED-18), or without any
-// selector where that would be longer than an emoji may be. It expects an s that
-// [Emoji] accepts.
+// FoldEmoji returns a common form of all emoji that differ only in variation selectors:
+// fully qualified (UTS #51, ED-18), or without selectors if that would exceed the
+// length of an emoji. s must be accepted by [Emoji].
 func FoldEmoji(s string) string {
 	const selector, keycap = "\ufe0f", "\ufe0f\u20e3"
-	// Within a keycap it is no choice.
+	// Within a keycap it is required.
 	bare := strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(s, keycap, "\u20e3"), selector, ""), "\u20e3", keycap)
 	runes := []rune(bare)
 	var b strings.Builder

@@ -12,66 +12,64 @@ type Entry struct {
 	// Kind is "" for a message, else Edit, Delete or React, of the message Target.
 	Kind   string
 	Target ID
-	// Raw is its final JSON, the fields of the event "message"; never changed.
+	// Raw is its final JSON, with the fields of the event "message"; immutable.
 	Raw []byte
 }
 
 // IsMessage reports whether the entry is a message, and not a change of one.
 func (e Entry) IsMessage() bool { return e.Kind != Edit && e.Kind != Delete && e.Kind != React }
 
-// Event returns the entry as the event that members get.
+// Event returns the event "message" of the entry.
 func (e Entry) Event() Event { return Event{Name: MessageName, Body: e.Raw} }
 
-// Draft is what a room's log is asked to take: an entry without id, room and
-// time, which the log gives.
+// Draft is an entry before a room's log accepts it and gives it id, room and time.
 type Draft struct {
-	// User is the id of who says it, and Key that user's key for it.
+	// User is the id of the author, and Key that user's key for the entry.
 	User, Key string
 	// Kind is "" for a message, else Edit, Delete or React, of the message Target.
 	Kind   string
 	Target ID
-	// Moderator tells that the target may be another's.
+	// Moderator allows a target of another author.
 	Moderator bool
-	// Text is what an Edit puts in place of the text, a JSON string.
+	// Text is the new text of an Edit, a JSON string.
 	Text []byte
 	// Emoji and On are those of a React.
 	Emoji string
 	On    bool
-	// Tail is the rest of the entry's JSON object, made by Message or Change: it
-	// begins with the key and the user, and ends with the closing brace.
+	// Tail is the rest of the entry's JSON object, made by Message or Change: from the
+	// key and the user to the closing brace.
 	Tail []byte
 }
 
-// Receipt is a log's answer to a Draft that is now, or was already, in it.
+// Receipt is a log's answer to a Draft.
 type Receipt struct {
-	// ID is zero where the key was accepted before and the log no longer holds
-	// its entry.
+	// ID is zero if the key was accepted before and the log no longer holds its entry.
 	ID ID
-	// Time is when it was accepted first, in milliseconds since the epoch.
+	// Time is when the key was first accepted, in milliseconds since the epoch.
 	Time int64
-	// Duplicate tells that the key had been accepted before.
+	// Duplicate reports that the key had been accepted before.
 	Duplicate bool
-	// Refused is why the log did not take it: a shared error, never changed; nil
-	// when it did.
+	// Refused is why the log did not accept the draft; nil if it did. It is shared, and
+	// must not be changed.
 	Refused *Error
 }
 
-// Why a log does not take an edit, a deletion or a reaction.
+// Refusals of edits, deletions and reactions.
 var (
-	// ErrTargetGone is answered where the target is no message of the log.
+	// ErrTargetGone: the target is no message of the log.
 	ErrTargetGone = Errorf(CodeNotFound, "the message is not there, or not any more")
-	// ErrNotAuthor is answered where the target is another's.
+	// ErrNotAuthor: the target has another author.
 	ErrNotAuthor = Errorf(CodeForbidden, "only its author or a moderator may do that")
-	// ErrTooManyEdits is answered where the target was edited MaxEdits times.
+	// ErrTooManyEdits: the target was edited MaxEdits times.
 	ErrTooManyEdits = Errorf(CodeForbidden, "the message was edited %d times and can't be edited again: write a new one", MaxEdits)
-	// ErrTooManyKinds is answered where the target has MaxReactionKinds emoji.
+	// ErrTooManyKinds: the target has MaxReactionKinds emoji.
 	ErrTooManyKinds = Errorf(CodeForbidden, "the message has %d kinds of reaction: use one of them", MaxReactionKinds)
-	// ErrTooManyReactions is answered where the target has MaxReactions, or the
-	// room's messages have MaxRoomReactions.
+	// ErrTooManyReactions: the target has MaxReactions, or the room's messages have
+	// MaxRoomReactions.
 	ErrTooManyReactions = Errorf(CodeForbidden, "there are as many reactions as the message or the room may have")
 )
 
-// Message drafts a message that the user says through the named node.
+// Message returns the draft of a message that the user sends through the named node.
 func Message(u User, key, text, node string) Draft {
 	b := appendAuthor(make([]byte, 0, len(text)+len(key)+len(u.ID)+len(u.Name)+len(node)+64), u, key)
 	b = append(b, `,"text":`...)
@@ -79,7 +77,7 @@ func Message(u User, key, text, node string) Draft {
 	return Draft{User: u.ID, Key: key, Tail: appendNode(b, node)}
 }
 
-// Change drafts what a command of the kind Edit, Delete or React asks for.
+// Change returns the draft of an Edit, Delete or React command.
 func (c Command) Change(u User, node string, moderator bool) Draft {
 	b := appendAuthor(make([]byte, 0, len(c.Text)+len(c.Key)+len(u.ID)+len(u.Name)+len(node)+128), u, c.Key)
 	b = append(b, `,"kind":"`...)
@@ -120,11 +118,11 @@ func appendNode(b []byte, node string) []byte {
 	return append(AppendString(b, node), '}')
 }
 
-// entryStart is how the JSON of every entry begins.
+// entryStart is the start of the JSON of every entry.
 const entryStart = `{"id":"`
 
-// Entry returns what a log makes of the draft. count is how many users have put the
-// emoji after a React, and unused else.
+// Entry returns the entry that a log makes of the draft. count is how many users have
+// put the emoji after a React, and unused otherwise.
 func (d Draft) Entry(id ID, room string, count int) Entry {
 	b := make([]byte, 0, len(entryStart)+len(room)+len(d.Tail)+64)
 	b = append(b, entryStart...)

@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// ID names one entry of a room's log: the room's clock in milliseconds and a
-// sequence number that grows by exactly 1 with every entry, the first being 1.
-// It is also the entry's id in the room's Redis Stream. The zero ID stands for
-// "no entry" and is written as the empty string.
+// ID identifies an entry of a room's log: the room's clock in milliseconds, and a
+// sequence number that grows by exactly 1 with every entry, from 1. It is also the
+// entry's id in the Redis Stream. The zero ID means "no entry" and is written as the
+// empty string.
 type ID struct {
 	MS  int64
 	Seq int64
 }
 
-// errID is what ParseID answers to all that is no id.
+// errID is ParseID's error.
 var errID = errors.New("not an id: want \"<ms>-<seq>\"")
 
-// maxIDDigits keeps both halves of an id within what JavaScript and Lua hold
-// exactly (2^53 has 16 digits).
+// maxIDDigits keeps both parts of an id within the exact integers of JavaScript and Lua
+// (2^53 has 16 digits).
 const maxIDDigits = 15
 
-// ParseID reads "<ms>-<seq>" in its one canonical form: decimal digits without
-// sign or leading zeros.
+// ParseID parses "<ms>-<seq>" in its canonical form: decimal digits without sign or
+// leading zeros.
 func ParseID(s string) (ID, error) {
 	ms, seq, ok := strings.Cut(s, "-")
 	if !ok {
@@ -50,7 +50,7 @@ func parseHalf(s string) (int64, bool) {
 	return n, err == nil
 }
 
-// String writes the id as it stands on the wire; "" for the zero ID.
+// String returns the id in its canonical form; "" for the zero ID.
 func (id ID) String() string {
 	if id.IsZero() {
 		return ""
@@ -64,8 +64,8 @@ func (id ID) String() string {
 // IsZero reports whether id names no entry.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// Head writes id as the newest entry of a log: "0-0" for the zero ID, since the
-// place before a log's first entry is a good cursor.
+// Head returns id as the head of a log: "0-0" for the zero ID, which is a cursor before
+// the first entry.
 func (id ID) Head() string {
 	if id.IsZero() {
 		return "0-0"
@@ -73,20 +73,19 @@ func (id ID) Head() string {
 	return id.String()
 }
 
-// Cursor is the place in a room's log that a client has reached. The zero Cursor
-// is none: the client has no place. At the zero ID, written "0-0", it stands
-// before the first entry.
+// Cursor is the place in a room's log up to which a client has received entries. The
+// zero Cursor is no place. A Cursor at the zero ID, written "0-0", is before the first
+// entry.
 type Cursor struct {
 	ID ID
-	// Given tells whether there is a cursor.
+	// Given reports whether there is a cursor.
 	Given bool
 }
 
-// At returns the cursor at an entry, or at the beginning for the zero ID.
+// At returns the cursor at an entry, or before the first entry for the zero ID.
 func At(id ID) Cursor { return Cursor{ID: id, Given: true} }
 
-// ParseCursor reads what a client gives for a cursor: "" is none, else it is an
-// id or "0-0".
+// ParseCursor parses a client's cursor: "" for none, else an id or "0-0".
 func ParseCursor(s string) (Cursor, error) {
 	if s == "" {
 		return Cursor{}, nil

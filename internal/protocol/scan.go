@@ -5,14 +5,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxNamed bounds, in bytes, a room or key that an error repeats although it is
-// outside of its rules.
+// maxNamed bounds, in bytes, an invalid room or key that an error repeats.
 const maxNamed = 4 * MaxKeyLen
 
-// NameOf returns a Command that holds nothing but the type, ref, room and key of
-// data, as far as they can be read, so that an error can name them. data need not
-// be valid JSON. command is the command's name where the transport carries it
-// elsewhere; else it is read from "type".
+// NameOf returns a Command with only the type, ref, room and key of data, as far as
+// they can be read, for an error to repeat. data need not be valid JSON. command is the
+// command's name if the transport carries it elsewhere; "" reads it from "type".
 func NameOf(command string, data []byte) Command {
 	w := scan(data)
 	if command == "" {
@@ -24,17 +22,17 @@ func NameOf(command string, data []byte) Command {
 	return w.named(command)
 }
 
-// named makes a Command that names what the frame is about.
+// named returns a Command with only the fields that an error repeats.
 func (w *wire) named(command string) Command {
 	c := Command{Type: command, Ref: w.ref(), Room: w.repeated(w.Room), Key: w.repeated(w.Key)}
 	if room, bad := Room(c.Room); bad == nil {
-		c.Room = room // folded, as in every other answer
+		c.Room = room // folded, as in all replies
 	}
 	return c
 }
 
-// repeated returns a string field as it was written; "" where it is no string or
-// too long to be repeated.
+// repeated returns a string field unchanged; "" if it is no string or too long to be
+// repeated.
 func (w *wire) repeated(v jsontext.Value) string {
 	s, err := w.str(v, "")
 	if err != nil || len(s) > maxNamed {
@@ -43,10 +41,10 @@ func (w *wire) repeated(v jsontext.Value) string {
 	return s
 }
 
-// scan finds the fields that name a command in a JSON object that a strict reader
-// refuses: one that is cut off, that holds control characters or unknown escapes
-// in its strings, or a field twice. A field that stands twice is not returned: it
-// could be either. It reads data once and never fails.
+// scan finds the fields of NameOf in a JSON object that a strict parser refuses: one
+// that is cut off, has control characters or unknown escapes in strings, or has
+// duplicate fields. It leaves out duplicate ones, as either could be meant. It reads
+// data once and never fails.
 func scan(data []byte) wire {
 	var w wire
 	named := map[string]*jsontext.Value{"type": &w.Type, "ref": &w.Ref, "room": &w.Room, "key": &w.Key}
@@ -61,7 +59,7 @@ func scan(data []byte) wire {
 			return w
 		}
 		v := s.value()
-		plain, _ := jsontext.AppendUnquote(nil, name) // what can't be unquoted is none of these
+		plain, _ := jsontext.AppendUnquote(nil, name) // an invalid string is none of these names
 		if field := named[string(plain)]; field != nil {
 			if *field = nil; !seen[string(plain)] && readable(v) {
 				*field = v
@@ -80,18 +78,17 @@ func readable(v []byte) bool {
 	return json.Unmarshal(v, &raw, lenient) == nil
 }
 
-// lenient replaces half a surrogate pair, which RFC 8259 section 8.2 lets stand
-// in a string and no UTF-8 can hold, by U+FFFD.
+// lenient replaces lone surrogates, which RFC 8259 section 8.2 permits and UTF-8 can't
+// encode, by U+FFFD.
 var lenient = jsontext.AllowInvalidUTF8(true)
 
-// scanner cuts an object into its values without looking into them.
+// scanner splits an object into its values without decoding them.
 type scanner struct {
 	data []byte
 	at   int
 }
 
-// skip passes over white space and one given character, and reports whether that
-// was there.
+// skip skips white space and one given character, and reports whether that was there.
 func (s *scanner) skip(c byte) bool {
 	s.space()
 	if s.at < len(s.data) && s.data[s.at] == c {
@@ -107,8 +104,8 @@ func (s *scanner) space() {
 	}
 }
 
-// value returns the next value as it was written: up to the comma or bracket that
-// ends it, outside of strings; nil where a string or bracket is not closed.
+// value returns the next value unchanged: up to the comma or bracket that ends it,
+// outside of strings; nil if a string or bracket is not closed.
 func (s *scanner) value() []byte {
 	s.space()
 	from, depth := s.at, 0
@@ -141,7 +138,7 @@ func (s *scanner) value() []byte {
 	return nil
 }
 
-// text passes over a string up to its closing quote, whatever is in it.
+// text skips a string up to its closing quote, whatever its contents.
 func (s *scanner) text() bool {
 	for s.at++; s.at < len(s.data); s.at++ {
 		switch s.data[s.at] {

@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Bounds of what may change one message.
+// Limits on the changes of one message.
 const (
 	// MaxEdits is how often one message may be edited.
 	MaxEdits = 100
@@ -23,7 +23,7 @@ const (
 	MaxReactionUsers = 20
 )
 
-// Reaction is one emoji that users put to a message.
+// Reaction is one emoji on a message.
 type Reaction struct {
 	Emoji string `json:"emoji"`
 	// Count is how many users put it.
@@ -32,31 +32,31 @@ type Reaction struct {
 	Users []string `json:"users"`
 }
 
-// Standing is a message as it stands after what changed it.
+// Standing is a message as it stands after its changes.
 type Standing struct {
-	// Entry is the message as it was entered.
+	// Entry is the message before its changes.
 	Entry
-	// Edited is when it was edited last, in milliseconds since the epoch; 0 for a
-	// message that was not edited.
+	// Edited is the time of the last edit, in milliseconds since the epoch; 0 if there
+	// was none.
 	Edited int64
 	// Text is the text of the last edit, a JSON string; unused without one.
 	Text jsontext.Value
-	// Reactions are in the order in which their first user put them.
+	// Reactions are in the order in which their emoji was first used.
 	Reactions []Reaction
 }
 
-// Page is a part of what a room's log holds, as messages that stand.
+// Page is a part of a room's log as messages that stand.
 type Page struct {
-	// Head is the log's newest entry of any kind, at the moment of the reading; zero
-	// where the log has none.
+	// Head is the log's newest entry of any kind at the time of the read; zero if the
+	// log is empty.
 	Head Entry
 	// List holds the messages, oldest first.
 	List []Standing
-	// More tells that the log holds older messages.
+	// More reports that the log holds older messages.
 	More bool
 }
 
-// Modification is what an entry of the kind Edit, Delete or React changes.
+// Modification is the change that an Edit, Delete or React entry makes.
 type Modification struct {
 	ID     ID
 	Kind   string
@@ -70,8 +70,8 @@ type Modification struct {
 	Count       int
 }
 
-// Modification reads what the entry changes; ok is false where it is a message,
-// of an unknown kind, or can't be read.
+// Modification decodes the change that the entry makes; ok is false if it is a message,
+// of an unknown kind, or not valid.
 func (e Entry) Modification() (m Modification, ok bool) {
 	m.ID, m.Kind, m.Target, m.User = e.ID, e.Kind, e.Target, e.Author
 	if e.IsMessage() {
@@ -90,9 +90,8 @@ func (e Entry) Modification() (m Modification, ok bool) {
 	return m, !m.Target.IsZero()
 }
 
-// Fold applies an edit or a reaction to the message; applying the newest ones
-// twice changes nothing. The message must be the modification's target. Slices
-// that s held before are not changed.
+// Fold applies an edit or a reaction, whose target must be the message. Applying the
+// newest change twice has no effect. Fold does not change slices that s had before.
 func (s *Standing) Fold(m Modification) {
 	switch m.Kind {
 	case Edit:
@@ -124,9 +123,9 @@ func (s *Standing) react(m Modification) {
 	s.Reactions = list
 }
 
-// Stands returns the message as the event "message" shows it now: with the text
-// of its last edit, and with the fields "edited" and "reactions" where it has
-// them. The returned entry shares the message's bytes where nothing changed it.
+// Stands returns the message as the event "message" shows it now: with the text of its
+// last edit, and with "edited" and "reactions" if it has them. If nothing changed the
+// message, the returned entry shares its bytes.
 func (s Standing) Stands() Entry {
 	if s.Edited == 0 && len(s.Reactions) == 0 || !bytes.HasSuffix(s.Raw, []byte{'}'}) {
 		return s.Entry
@@ -168,8 +167,7 @@ func (r Reaction) append(b []byte) []byte {
 	return append(b, "]}"...)
 }
 
-// withText returns the entry's JSON with the text of the last edit in place of
-// its own.
+// withText returns the entry's JSON with the text of the last edit.
 func (s Standing) withText() []byte {
 	if s.Edited == 0 {
 		return s.Raw
@@ -225,8 +223,8 @@ func Stand(log []Entry) []Standing {
 	return list
 }
 
-// PageOf makes the Page of a whole log: its newest n messages before an id, or of
-// all where that is zero. It is what a log kept in memory answers.
+// PageOf returns a page of a whole log: its newest n messages before an id, or of all
+// if the id is zero. Logs in memory use it.
 func PageOf(log []Entry, before ID, n int) Page {
 	var p Page
 	if len(log) > 0 {
@@ -239,8 +237,8 @@ func PageOf(log []Entry, before ID, n int) Page {
 	return p
 }
 
-// Reacted returns how many users have put the emoji of a React to its target after
-// it, by a whole log. It is what a log kept in memory gives Draft.Entry.
+// Reacted returns how many users have put the emoji of a React to its target after it,
+// according to a whole log. Logs in memory use it for Draft.Entry.
 func Reacted(log []Entry, d Draft) int {
 	if d.Kind != React {
 		return 0
