@@ -179,7 +179,7 @@ func (c *Conn) Close() {
 	}
 	bye := websocket.FormatCloseMessage(protocol.CloseNormal, "")
 	_ = c.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(c.timing.Leave))
-	c.line.hurry(c.timing.Leave)
+	c.netConn.limit(c.timing.Leave)
 	if c.reading.TryLock() { // no reader will receive the node's close frame
 		defer c.reading.Unlock()
 		for err := error(nil); err == nil; {

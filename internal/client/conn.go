@@ -27,7 +27,7 @@ var errSilent = errors.New("nothing was heard from the node")
 type Conn struct {
 	url     string
 	ws      *websocket.Conn
-	line    *line
+	netConn *timeoutConn
 	timing  Timing
 	welcome protocol.WelcomeEvent
 	auth    string            // the JWT of the hello
@@ -127,7 +127,7 @@ func (c *Conn) readError(err error) error {
 	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
 		return &ClosedError{Code: closed.Code, Reason: closed.Text}
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("%w: %w for %s", ErrLost, errSilent, time.Duration(c.line.silence.Load()))
+		return fmt.Errorf("%w: %w for %s", ErrLost, errSilent, time.Duration(c.netConn.timeout.Load()))
 	case closed != nil, errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return fmt.Errorf("%w: the node broke it off", ErrLost)
 	case errors.Is(err, websocket.ErrReadLimit):
@@ -147,7 +147,7 @@ func (c *Conn) failed(err error) {
 		c.err = err
 	}
 	c.mu.Unlock()
-	c.line.hurry(closeWait)
+	c.netConn.limit(closeWait)
 }
 
 // end ends the connection, and returns why: the node's close frame, or else the first
@@ -179,7 +179,7 @@ func (c *Conn) over() bool {
 
 // watch starts the heartbeat.
 func (c *Conn) watch() {
-	c.line.silence.Store(int64(c.timing.Gone))
+	c.netConn.timeout.Store(int64(c.timing.Gone))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// Each beat is a short call by the timer's goroutine; end stops the timer.
@@ -189,7 +189,7 @@ func (c *Conn) watch() {
 // beat sends a ping if nothing was received for Timing.Ping, and schedules the next
 // beat.
 func (c *Conn) beat() {
-	next := c.timing.Ping - c.line.quiet()
+	next := c.timing.Ping - c.netConn.quiet()
 	if next <= 0 {
 		if c.Write(protocol.PingCommand{}) != nil {
 			return
@@ -203,18 +203,18 @@ func (c *Conn) beat() {
 	}
 }
 
-// line is a network connection with a read timeout. Only time within Read counts, and
+// timeoutConn is a network connection with a read timeout. Only time within Read counts, and
 // every byte restarts it, so a long frame on a slow link does not time out.
-type line struct {
+type timeoutConn struct {
 	net.Conn
 	began   time.Time
-	silence atomic.Int64 // timeout of one Read, in ns; 0 for none
+	timeout atomic.Int64 // timeout of one Read, in ns; 0 for none
 	heard   atomic.Int64 // when the last byte was received, in ns since began
 }
 
 // Read implements io.Reader with the timeout.
-func (l *line) Read(b []byte) (int, error) {
-	if bound := l.silence.Load(); bound > 0 {
+func (l *timeoutConn) Read(b []byte) (int, error) {
+	if bound := l.timeout.Load(); bound > 0 {
 		if err := l.SetReadDeadline(time.Now().Add(time.Duration(bound))); err != nil {
 			return 0, err
 		}
@@ -226,12 +226,12 @@ func (l *line) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (l *line) quiet() time.Duration {
+func (l *timeoutConn) quiet() time.Duration {
 	return time.Since(l.began) - time.Duration(l.heard.Load())
 }
 
-// hurry limits the current and all later Reads to a short wait.
-func (l *line) hurry(wait time.Duration) {
-	l.silence.Store(int64(wait))
+// limit limits the current and all later Reads to a short wait.
+func (l *timeoutConn) limit(wait time.Duration) {
+	l.timeout.Store(int64(wait))
 	_ = l.SetReadDeadline(time.Now().Add(wait))
 }

@@ -68,8 +68,8 @@ func handshake(ctx context.Context, opts Options) (*Conn, error) {
 			if err != nil {
 				return nil, err
 			}
-			c.line = &line{Conn: raw, began: time.Now()}
-			return c.line, nil
+			c.netConn = &timeoutConn{Conn: raw, began: time.Now()}
+			return c.netConn, nil
 		},
 		Proxy:           http.ProxyFromEnvironment,
 		TLSClientConfig: opts.TLS,
@@ -109,7 +109,7 @@ func retryAfter(h http.Header) time.Duration {
 
 // hello sends hello and waits for the welcome.
 func (c *Conn) hello(opts Options) error {
-	c.line.silence.Store(int64(c.timing.Hello))
+	c.netConn.timeout.Store(int64(c.timing.Hello))
 	if err := c.Write(protocol.HelloCommand{Name: opts.Name, Token: opts.Token, Auth: opts.Auth, Join: opts.Join}); err != nil {
 		return err
 	}

@@ -11,8 +11,8 @@ const pieceSize = 4 << 10
 // buffers are borrowed while their contents are handled.
 var buffers = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
-// giveBack returns a borrowed buffer to the pool.
-func giveBack(b []byte) { buffers.Put((*[pieceSize]byte)(b[:pieceSize])) }
+// releaseBuffer returns a borrowed buffer to the pool.
+func releaseBuffer(b []byte) { buffers.Put((*[pieceSize]byte)(b[:pieceSize])) }
 
 // reader returns a function that reads the next bytes into a borrowed buffer. Where the
 // system allows it, no buffer is held while it waits.
@@ -39,7 +39,7 @@ func (c *Conn) reader() func() ([]byte, error) {
 			r.err = io.EOF
 		}
 		if r.err != nil {
-			giveBack(r.got)
+			releaseBuffer(r.got)
 		}
 		return r.got, r.err
 	}

@@ -80,7 +80,7 @@ func (j job) run() {
 		c.in.binaries, _ = c.in.handler.(BinaryHandler)
 	case jobFeed:
 		c.feed(j.data)
-		giveBack(j.data)
+		releaseBuffer(j.data)
 	case jobFinish:
 		c.finish()
 	}

@@ -193,9 +193,9 @@ func (s *Server) Stats() Stats {
 	}
 }
 
-// LetGo answers the poll of a session now, because its path is about to end. The client
+// ReleasePoll answers the poll of a session now, because its path is about to end. The client
 // polls again. Without a poll, which may still be arriving, it does nothing.
-func (s *Server) LetGo(id string) {
+func (s *Server) ReleasePoll(id string) {
 	session := s.find(id)
 	if session == nil {
 		return

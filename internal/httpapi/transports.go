@@ -27,7 +27,7 @@ const (
 	// node.
 	PeerPath = "/peer/socket.io/"
 	// ReleasePath is where other nodes ask this one to answer a waiting poll.
-	ReleasePath = "/peer/let-go"
+	ReleasePath = "/peer/release"
 )
 
 // Timings of Socket.IO, which its handshake announces.
@@ -99,7 +99,7 @@ func (t *Transports) Register(mux *http.ServeMux) {
 	mux.Handle(socketIOBare, t.io)
 	mux.Handle(PeerPath, t.cfg.Relay.Take(http.HandlerFunc(t.io.ServeOwn)))
 	mux.Handle(ReleasePath, t.cfg.Relay.Take(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		t.io.LetGo(r.URL.Query().Get("sid"))
+		t.io.ReleasePoll(r.URL.Query().Get("sid"))
 	})))
 }
 

@@ -56,7 +56,7 @@ func newFront(n *Node, secret []byte) (*front, error) {
 	var err error
 	f.relay, err = relay.New(relay.Config{
 		Tag: n.members.self.Tag, Secret: secret, Find: n.members.find, Longest: httpapi.RelayTimeout,
-		Path: httpapi.PeerPath, LetGoPath: httpapi.ReleasePath, Log: n.log, MaxBody: cfg.Limits.FrameLimit(),
+		Path: httpapi.PeerPath, ReleasePath: httpapi.ReleasePath, Log: n.log, MaxBody: cfg.Limits.FrameLimit(),
 	})
 	if err != nil {
 		return nil, err
@@ -112,8 +112,8 @@ func (f *front) awaitUsers(deadline time.Time) {
 func (f *front) finishRequests(limit time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	f.http.RegisterOnShutdown(f.relay.LetGo) // called when no more requests come; it ends soon
-	_ = f.http.Shutdown(ctx)                 // close ends what is left
+	f.http.RegisterOnShutdown(f.relay.ReleasePolls) // called when no more requests come; it ends soon
+	_ = f.http.Shutdown(ctx)                        // close ends what is left
 }
 
 func (f *front) close() {

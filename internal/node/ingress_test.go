@@ -31,7 +31,7 @@ func TestDNSRebindingReachesNothing(t *testing.T) {
 			t.Errorf("%s: %d %v %s", path, res.StatusCode, res.Header, body)
 		}
 	}
-	for _, path := range []string{"/socket.io/?EIO=4&transport=polling", "/peer/socket.io/?sid=x", "/peer/let-go?sid=x"} {
+	for _, path := range []string{"/socket.io/?EIO=4&transport=polling", "/peer/socket.io/?sid=x", "/peer/release?sid=x"} {
 		if res, _ := chattest.AskAs(t, "POST", n.url+path, "evil.example"); res.StatusCode != 403 {
 			t.Errorf("POST %s: %d", path, res.StatusCode)
 		}
@@ -227,7 +227,7 @@ func TestNoCacheKeepsWhatANodeAnswers(t *testing.T) {
 		{"GET", n1.url + "/healthz"}, {"GET", n1.url + "/readyz"}, {"GET", n1.url + "/metrics"}, {"OPTIONS", n1.url + "/"},
 		{"GET", n1.url + "/api/rooms"}, {"GET", n1.url + "/api/nodes"}, {"GET", n1.url + "/api/rooms/lobby/messages"}, {"GET", n1.url + "/api/x"},
 		{"POST", n1.url + "/api/rooms"}, {"POST", n1.url + "/"}, {"GET", n1.url + "/nothing"}, {"GET", n1.url + "//nothing/../x"},
-		{"GET", n1.url + "/ws"}, {"GET", n1.url + "/cluster"}, {"GET", n1.url + "/cluster/state"}, {"GET", n1.url + "/peer/let-go"},
+		{"GET", n1.url + "/ws"}, {"GET", n1.url + "/cluster"}, {"GET", n1.url + "/cluster/state"}, {"GET", n1.url + "/peer/release"},
 		{"GET", n1.url + "/socket.io/?EIO=4&transport=polling"}, {"GET", n1.url + "/socket.io/?EIO=3&transport=polling"},
 		{"POST", n2.url + "/socket.io/?EIO=4&transport=polling&sid=" + sid}, // which passes it on
 		{"GET", n2.url + "/socket.io/?EIO=4&transport=polling&sid=none.x"},

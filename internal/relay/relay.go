@@ -42,9 +42,9 @@ type Config struct {
 	Longest time.Duration
 	// MaxBody is the largest body that is buffered to be sent again.
 	MaxBody int64
-	// Path is the route for relayed requests, and LetGoPath the route for requests to
+	// Path is the route for relayed requests, and ReleasePath the route for requests to
 	// answer a poll at once, whose session is in "sid".
-	Path, LetGoPath string
+	Path, ReleasePath string
 	// Log gets messages for the operator.
 	Log *slog.Logger
 }
@@ -56,9 +56,9 @@ const RestWithin = 30 * time.Second
 // Timeouts and sizes of the connections to other nodes.
 const (
 	restMost = 64 // for each node
-	// letGoWithin bounds the time for asking owners to answer their polls.
-	letGoWithin = time.Second
-	copyBytes   = 8 << 10
+	// releaseTimeout bounds the time for asking owners to answer their polls.
+	releaseTimeout = time.Second
+	copyBytes      = 8 << 10
 )
 
 // Relay is the relay of one node.
@@ -341,11 +341,11 @@ func (p *Relay) all() []*forward {
 	return slices.Collect(maps.Keys(p.open))
 }
 
-// LetGo asks the owners to answer the polls in flight, so that none breaks off when
+// ReleasePolls asks the owners to answer the polls in flight, so that none breaks off when
 // this node ends: a client would treat that as the end of its session. It returns when
-// all owners were asked, after letGoWithin at the latest.
-func (p *Relay) LetGo() {
-	ctx, cancel := context.WithTimeout(context.Background(), letGoWithin)
+// all owners were asked, after releaseTimeout at the latest.
+func (p *Relay) ReleasePolls() {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
 	var asking sync.WaitGroup
 	tickets := make(chan struct{}, restMost)
@@ -356,15 +356,15 @@ func (p *Relay) LetGo() {
 		tickets <- struct{}{}
 		asking.Go(func() { // ends with ctx; waited for below
 			defer func() { <-tickets }()
-			p.letGo(ctx, f)
+			p.releasePoll(ctx, f)
 		})
 	}
 	asking.Wait()
 }
 
-// letGo asks the owner of one poll; its answer does not matter.
-func (p *Relay) letGo(ctx context.Context, f *forward) {
-	uri := p.cfg.LetGoPath + "?sid=" + url.QueryEscape(f.sid)
+// releasePoll asks the owner of one poll; its answer does not matter.
+func (p *Relay) releasePoll(ctx context.Context, f *forward) {
+	uri := p.cfg.ReleasePath + "?sid=" + url.QueryEscape(f.sid)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+f.addr+uri, nil)
 	if err != nil {
 		return

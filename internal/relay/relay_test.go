@@ -20,7 +20,7 @@ func node(t *testing.T, secret string, find func(string) (string, bool), next ht
 	t.Helper()
 	r, err := New(Config{
 		Tag: NewTag(), Secret: []byte(secret), Find: find, Longest: 5 * time.Second, MaxBody: 1 << 10,
-		Path: path, LetGoPath: "/let-go", Log: slog.New(slog.DiscardHandler),
+		Path: path, ReleasePath: "/release", Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

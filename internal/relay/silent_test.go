@@ -29,7 +29,7 @@ func relayTo(t *testing.T, addr string) (r *Relay, warnings *counter) {
 	t.Helper()
 	warnings = &counter{}
 	r, err := New(Config{
-		Tag: NewTag(), Secret: []byte("secret"), Longest: time.Minute, MaxBody: 1 << 10, Path: path, LetGoPath: "/let-go",
+		Tag: NewTag(), Secret: []byte("secret"), Longest: time.Minute, MaxBody: 1 << 10, Path: path, ReleasePath: "/release",
 		Find: func(string) (string, bool) { return addr, true },
 		Log:  slog.New(slog.NewTextHandler(warnings, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})

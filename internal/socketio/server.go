@@ -148,8 +148,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // ServeOwn serves a request that another owner has relayed, and never relays it itself.
 func (s *Server) ServeOwn(w http.ResponseWriter, r *http.Request) { s.engine.ServeOwn(w, r) }
 
-// LetGo answers the poll of a session now (engineio.Server.LetGo).
-func (s *Server) LetGo(id string) { s.engine.LetGo(id) }
+// ReleasePoll answers the poll of a session now (engineio.Server.ReleasePoll).
+func (s *Server) ReleasePoll(id string) { s.engine.ReleasePoll(id) }
 
 // Close closes all connections, and waits for their handlers.
 func (s *Server) Close() { s.engine.Close() }
