@@ -9,8 +9,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -327,17 +329,59 @@ func TestPageKeepsItsPolicy(t *testing.T) {
 	})
 }
 
-// The module that speaks knows no page; those that draw know no socket.
+// mayImport lists, for each role, the roles whose modules it may import. Nothing imports
+// an entry point (client.js, embed.js, assets/app.js).
+var mayImport = map[string]string{
+	"text":    "text",
+	"store":   "store",
+	"net":     "net store", // a connection keeps its outbox and its user in the store
+	"model":   "model net store text",
+	"view":    "view model net store text",
+	"cluster": "cluster view model net store text",
+	"entry":   "view model net store text",
+}
+
+// anImport matches each way to import a module: statically, on demand, and in a comment that names a type.
+var anImport = regexp.MustCompile(`(?:\bfrom |\bimport |\bimport\()"([^"]+)"`)
+
+// roleOf returns the role of a module: its folder below assets, or "entry".
+func roleOf(name string) string {
+	role, _, inFolder := strings.Cut(strings.TrimPrefix(name, "assets/"), "/")
+	if !inFolder {
+		return "entry"
+	}
+	return role
+}
+
+// wrongImports returns the modules that a module imports against mayImport.
+func wrongImports(name, text string) (wrong []string) {
+	for _, m := range anImport.FindAllStringSubmatch(text, -1) {
+		target := path.Join(path.Dir(name), m[1])
+		if !slices.Contains(strings.Fields(mayImport[roleOf(name)]), roleOf(target)) {
+			wrong = append(wrong, target)
+		}
+	}
+	return wrong
+}
+
+// Modules that use the network know no page, views use no network, and imports follow mayImport.
 func TestModulesKeepApart(t *testing.T) {
 	t.Parallel()
 	each(t, ".js", func(name, text string) {
-		view := strings.HasPrefix(name, "assets/view/") || name == "assets/cluster/picture.js" || name == "assets/cluster/table.js"
+		role := roleOf(name)
+		if mayImport[role] == "" {
+			t.Errorf("%s is in a folder without a role", name)
+		}
+		if wrong := wrongImports(name, text); len(wrong) > 0 {
+			t.Errorf("%s imports %s; a module of the role %s may import %q", name, wrong, role, mayImport[role])
+		}
 		if !strings.HasPrefix(text, "// @ts-check\n") {
 			t.Errorf("%s is not checked for types", name)
 		}
 		if strings.Count(text, "\n") > 500 {
 			t.Errorf("%s has more than 500 lines", name)
 		}
+		view := role == "view" || name == "assets/cluster/picture.js" || name == "assets/cluster/table.js"
 		if view && regexp.MustCompile(`\bWebSocket\b|\bfetch\(|from "\.\.?/(net/(calls|client|link|sender)|check|cluster/check)\.js"`).MatchString(text) {
 			t.Errorf("%s draws, and speaks to the server too", name)
 		}
@@ -347,6 +391,25 @@ func TestModulesKeepApart(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAnImportAgainstTheRolesIsFound(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct{ name, text, want string }{
+		{"assets/model/a.js", `import { b } from "../view/b.js";`, "assets/view/b.js"},
+		{"assets/model/a.js", `/** @typedef {import("../view/b.js").B} B */`, "assets/view/b.js"},
+		{"assets/net/a.js", `const b = await import("../model/b.js");`, "assets/model/b.js"},
+		{"assets/store/a.js", `import "../net/b.js";`, "assets/net/b.js"},
+		{"assets/text/a.js", `export { b } from "../store/b.js";`, "assets/store/b.js"},
+		{"assets/view/a.js", `import { b } from "../cluster/b.js";`, "assets/cluster/b.js"},
+		{"assets/cluster/a.js", `import "../app.js";`, "assets/app.js"},
+		{"client.js", `import "./embed.js";`, "embed.js"},
+		{"assets/view/a.js", `import { b } from "../model/b.js"; import { c } from "./c.js"; import { d } from "../text/d.js";`, ""},
+	} {
+		if got := strings.Join(wrongImports(one.name, one.text), " "); got != one.want {
+			t.Errorf("%s with %s: %q, want %q", one.name, one.text, got, one.want)
+		}
+	}
 }
 
 // TestClientModule runs the scripts' own tests, which need node.

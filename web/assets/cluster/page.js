@@ -3,10 +3,9 @@
 
 import * as keep from "../store/keep.js";
 import { NodeNumbers } from "../model/nodenumbers.js";
-import { LOBBY } from "../model/roomlist.js";
+import { LOBBY, pathOf } from "../model/roomlist.js";
+import { newKey } from "../store/outbox.js";
 import { byId, setText } from "../view/dom.js";
-import { pathOf } from "../view/rooms.js";
-import { newKey } from "../net/wire.js";
 import { Check } from "./check.js";
 import { Picture } from "./picture.js";
 import { deedWords, drawWay, Table } from "./table.js";

@@ -4,11 +4,10 @@ import { Closings } from "./closed.js";
 import * as keep from "../store/keep.js";
 import { KEPT_AT_MOST, Past } from "./past.js";
 import { Listing } from "./listing.js";
-import { LOBBY, rowsOf } from "./roomlist.js";
+import { LOBBY, pathOf, rowsOf } from "./roomlist.js";
 import { Reading } from "./reading.js";
 import { RoomLog } from "./roomlog.js";
-import { pathOf } from "../view/rooms.js";
-import { BRIEF_MS } from "../view/words.js";
+import { BRIEF_MS } from "./situation.js";
 import { originOf } from "../net/wire.js";
 
 /** @typedef {import("../net/client.js").Client} Client */
@@ -16,7 +15,7 @@ import { originOf } from "../net/wire.js";
 /** @typedef {import("../net/wire.js").Entry} Entry */
 /** @typedef {import("../net/wire.js").Moderated} Moderated */
 /** @typedef {import("./nodenumbers.js").Numbers} NodeNumbers */
-/** @typedef {import("../view/words.js").Situation} Situation */
+/** @typedef {import("./situation.js").Situation} Situation */
 /** @typedef {import("./roomlist.js").Row} Row */
 
 /** So many messages of a room are kept that is not looked at. */

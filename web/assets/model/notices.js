@@ -2,6 +2,7 @@
 import { mentions } from "../text/mention.js";
 
 /** @typedef {import("../net/wire.js").Entry} Entry */
+/** @typedef {import("../store/keep.js").Told} Told */
 /** @typedef {import("../net/wire.js").User} User */
 
 /** Tabs that aren't looked at wait so long for one that is, and as long again by chance, in milliseconds. */
@@ -12,8 +13,6 @@ const QUIET_MS = 3000;
 
 /** So many notices all tabs know of. */
 const TOLD_MOST = 20;
-
-/** @typedef {[id: string, time: number]} Told A notice that some tab has seen to, and when. */
 
 /**
  * @typedef {object} Ground What notices are judged by, and where tabs see each other's.

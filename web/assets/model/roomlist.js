@@ -17,6 +17,14 @@
  */
 
 /**
+ * Returns the path of a room's page.
+ * @param {string} room
+ */
+export function pathOf(room) {
+	return `/r/${encodeURIComponent(room)}`;
+}
+
+/**
  * The rows of one's own rooms, and of others.
  * @param {string[]} own
  * @param {import("../net/wire.js").RoomCount[]} listed by the node

@@ -126,12 +126,6 @@ export function frameOf(command) {
 	return JSON.stringify(command, (_, value) => (typeof value === "string" ? wellFormed(value) : value));
 }
 
-/** Sixteen random bytes in hex; unlike randomUUID there without TLS too. */
-export function newKey() {
-	const bytes = crypto.getRandomValues(new Uint8Array(16));
-	return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
-}
-
 /** A node's refusal of a command, as a promise's rejection. */
 export class Refused extends Error {
 	/** @param {Refusal} refusal */

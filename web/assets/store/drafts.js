@@ -5,7 +5,16 @@
 import { Claims } from "./claims.js";
 import { local, session } from "./store.js";
 
-/** @typedef {import("../view/composer.js").Draft} Draft */
+/**
+ * @typedef {object} Edit A message that is being edited.
+ * @property {string} id
+ * @property {string} was its text
+ * @property {string} text its new text
+ *
+ * @typedef {object} Draft What was begun in a room.
+ * @property {string} text
+ * @property {Edit} [edit] it is in the field in place of the text
+ */
 
 /** In so many rooms something can be begun; what was begun first is forgotten. */
 const ROOMS_MOST = 50;

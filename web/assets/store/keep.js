@@ -5,6 +5,8 @@
 import { keptIdentity } from "./identity.js";
 import { local, session } from "./store.js";
 
+/** @typedef {[id: string, time: number]} Told A notification that a tab has handled: the message, and when. */
+
 const RECENT_MOST = 12;
 
 /** Of so many rooms it is kept how far they were read. */
@@ -65,13 +67,13 @@ export function saveReadPositions(positions) {
 	local.write(READ, positions.slice(-READ_MOST));
 }
 
-/** @returns {import("../model/notices.js").Told[]} */
+/** @returns {Told[]} */
 export function toldNotices() {
 	const told = local.read("chat.told");
 	return Array.isArray(told) ? told.filter((one) => Array.isArray(one) && typeof one[0] === "string" && typeof one[1] === "number") : [];
 }
 
-/** @param {import("../model/notices.js").Told[]} told */
+/** @param {Told[]} told */
 export function saveToldNotices(told) {
 	local.write("chat.told", told);
 }

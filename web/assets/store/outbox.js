@@ -1,5 +1,4 @@
 // @ts-check
-import { newKey } from "../net/wire.js";
 
 /** More than this can't wait to be sent: what is kept is bounded. */
 const OUTBOX_MAX = 200;
@@ -38,6 +37,12 @@ const FULL = "Too much waits to be sent already. Try again when some of it is go
  * @property {(list: Pending[]) => boolean} save whether it is kept now
  * @property {() => void} [end] leaves what is on it to who comes next
  */
+
+/** Returns sixteen random bytes in hex: a message's key. Unlike randomUUID, it also works without TLS. */
+export function newKey() {
+	const bytes = crypto.getRandomValues(new Uint8Array(16));
+	return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+}
 
 /** What waits to be sent, in the order in which it was written. */
 export class Outbox {

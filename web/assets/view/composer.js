@@ -9,6 +9,8 @@ import { emojiNames, pickEmoji } from "./later.js";
 import { sentence } from "./row.js";
 
 /** @typedef {import("../model/changes.js").Message} Message */
+/** @typedef {import("../store/drafts.js").Draft} Draft */
+/** @typedef {import("../store/drafts.js").Edit} Edit */
 
 /** From this part of the limit on the length is shown. */
 const NEAR = 0.8;
@@ -23,15 +25,6 @@ const NAMES_MS = 3000;
 const LEFT_MOST = 20;
 
 /**
- * @typedef {object} Edit A message that is being changed.
- * @property {string} id
- * @property {string} was its text
- * @property {string} text what it shall be
- *
- * @typedef {object} Draft What was begun in a room.
- * @property {string} text
- * @property {Edit} [edit] it is in the field in place of the text
- *
  * @typedef {object} Hooks
  * @property {(text: string) => boolean} say takes the text, or not
  * @property {(id: string, text: string) => boolean} edit likewise

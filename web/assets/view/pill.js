@@ -1,7 +1,7 @@
 // @ts-check
+import { pathOf } from "../model/roomlist.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { closes } from "./menu.js";
-import { pathOf } from "./rooms.js";
 
 /** @typedef {import("../net/wire.js").Node} Node */
 /** @typedef {import("../model/nodenumbers.js").Numbers} NodeNumbers */

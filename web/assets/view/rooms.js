@@ -1,16 +1,11 @@
 // @ts-check
-import { badgeOf, totalOf, unreadWords } from "../model/roomlist.js";
+import { badgeOf, pathOf, totalOf, unreadWords } from "../model/roomlist.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 
 /** @typedef {import("../model/roomlist.js").Row} Row */
 
 /** How many rooms of others are listed. */
 const OTHERS_MOST = 100;
-
-/** @param {string} room */
-export function pathOf(room) {
-	return `/r/${encodeURIComponent(room)}`;
-}
 
 /** The rooms one may go to. */
 export class RoomsView {

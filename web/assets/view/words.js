@@ -1,24 +1,12 @@
 // @ts-check
+import { BRIEF_MS } from "../model/situation.js";
 import { isolated } from "../text/names.js";
 import { saidTime } from "./times.js";
 
+/** @typedef {import("../model/situation.js").Situation} Situation */
 /** @typedef {import("../net/wire.js").Moderated} Moderated */
 
 /**
- * @typedef {object} Situation What the bar above the field speaks of.
- * @property {import("../net/client.js").State} state
- * @property {"up" | "down" | "lost"} broker whether the node reaches the others; "lost" where only it does not
- * @property {boolean} loading what was missed is coming in
- * @property {number} since when there is no connection, on the monotonic clock
- * @property {{origin: string, hostname: string}} address the page's
- * @property {{from: number, to: number, whole: boolean} | null} moved numbers of nodes
- * @property {Moderated | null} moderated what was decided about oneself
- * @property {import("../model/closed.js").Closed | null} [closed] why one can't write in the room now
- * @property {string} lostName the name that could not be had; ""
- * @property {boolean} unkept what waits to be sent would not outlive the page
- * @property {boolean} alone
- * @property {{label: string, href: string} | null} elsewhere the room on another node
- *
  * @typedef {object} Words What the bar says.
  * @property {string} text
  * @property {"calm" | "warn" | "danger"} tone
@@ -30,8 +18,6 @@ import { saidTime } from "./times.js";
  * @property {number} [since] it began, on the monotonic clock
  */
 
-/** What is over sooner is not worth a word, in milliseconds. */
-export const BRIEF_MS = 2000;
 const SOON_MS = 600;
 
 /**
