@@ -72,7 +72,11 @@ func startFirefox(path, profile string, prefs []string) (*firefox, error) {
 		fmt.Sprintf(`user_pref("network.dns.localDomains", %q);`, lan),
 		// Each tab can have the focus, whichever window is in front.
 		`user_pref("focusmanager.testmode", true);`,
-		`user_pref("ui.prefersReducedMotion", 1);`)
+		`user_pref("ui.prefersReducedMotion", 1);`,
+		// Each new window would load the start page, and keep processes ready for more.
+		`user_pref("browser.startup.page", 0);`,
+		`user_pref("browser.newtabpage.enabled", false);`,
+		`user_pref("dom.ipc.processPrelaunch.enabled", false);`)
 	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(strings.Join(prefs, "\n")), 0o600); err != nil {
 		return nil, err
 	}

@@ -115,3 +115,20 @@ func TestAModeratorModeratesAndOthersSeeWhyTheyCanNotWrite(t *testing.T) {
 	ann.until("the kick", `/Mo removed you: go home/.test(document.querySelector("#bar-words").textContent)`)
 	mo.sound()
 }
+
+// A login page leads the same tab to the chat again, with a fresh JWT of the same user.
+func TestAnotherAddressRenewsTheJWT(t *testing.T) {
+	t.Parallel()
+	node := start(t, "--jwt-secret="+jwtKey).url(1)
+	ends := time.Now().Add(6 * time.Second)
+	p := entersAs(t, node, "lobby", signed(t, "a", "Ann", false, 6*time.Second))
+	p.run(`location.hash = "token=` + signed(t, "a", "Ann", false, time.Hour) + `"`)
+	p.until("the address without it", `location.hash === ""`)
+	poll.Until(t, "the first JWT to be past its end", func() bool { return time.Now().After(ends.Add(2 * time.Second)) })
+	p.says("still here")
+	p.gets("still here")
+	if !ask[bool](p, `document.querySelector("#app.online") !== null`) {
+		t.Error("the connection ended with the first JWT")
+	}
+	p.sound()
+}
