@@ -101,9 +101,9 @@ func TestBadCommandsGetTheirCode(t *testing.T) {
 		}
 	}
 	// Half a surrogate pair in a ref becomes U+FFFD, as in a text.
-	p.write(websocket.TextMessage, `{"type":"ping","ref":"\ud800"}`)
-	if f := p.next("pong"); f.Ref != "\ufffd" {
-		t.Errorf("a ref of half a surrogate pair: %s", f.raw)
+	p.Write(websocket.TextMessage, `{"type":"ping","ref":"\ud800"}`)
+	if f := p.Next("pong"); f.Ref != "\ufffd" {
+		t.Errorf("a ref of half a surrogate pair: %s", f.Raw)
 	}
 	// Unknown fields are ignored, and so are those that a client can't set.
 	p.Write(websocket.TextMessage, `{"type":"send","room":"LOBBY","key":"good","text":"a\n\tb","id":"1-1","user":{"id":"x"},"time":1,"node":"x"}`)

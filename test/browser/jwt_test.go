@@ -124,7 +124,7 @@ func TestAnotherAddressRenewsTheJWT(t *testing.T) {
 	p := entersAs(t, node, "lobby", signed(t, "a", "Ann", false, 6*time.Second))
 	p.run(`location.hash = "token=` + signed(t, "a", "Ann", false, time.Hour) + `"`)
 	p.until("the address without it", `location.hash === ""`)
-	poll.Until(t, "the first JWT to be past its end", func() bool { return time.Now().After(ends.Add(2 * time.Second)) })
+	chattest.Eventually(t, "the first JWT to be past its end", func() bool { return time.Now().After(ends.Add(2 * time.Second)) })
 	p.says("still here")
 	p.gets("still here")
 	if !ask[bool](p, `document.querySelector("#app.online") !== null`) {
