@@ -32,8 +32,8 @@ const (
 	livedWell = 10 * time.Second
 	// quickEnd is how long children may take to end after Ctrl-C.
 	quickEnd = 500 * time.Millisecond
-	// inOrder is how long lines of ready nodes are held back, so that they
-	// come in order.
+	// inOrder is how long the lines of ready nodes are held back, so that they are
+	// printed in order.
 	inOrder = 3 * time.Second
 )
 
@@ -78,14 +78,12 @@ type cluster struct {
 	host  string
 	ports []int
 	// told is what the nodes find in their environment beside cfg.Env.
-	told []string
+	told  []string
+	lines *printer
 
-	mu      sync.Mutex // guards the fields below, and the writers
-	nodes   []node     // its length never changes
-	lines   []string   // of ready nodes, until printed
-	printed int
-	held    bool // lines wait for their order
-	ending  bool
+	mu     sync.Mutex // guards the fields below, and the writers
+	nodes  []node     // its length never changes
+	ending bool
 }
 
 // node is one child and what is known of it.
@@ -106,7 +104,7 @@ type node struct {
 // ctx within a second, SIGTERM after they have drained. A node that ends by
 // itself before it was ever ready ends the cluster with an error.
 func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
-	c := &cluster{cfg: cfg, exe: cfg.Executable, held: true}
+	c := &cluster{cfg: cfg, exe: cfg.Executable}
 	if err := c.prepare(); err != nil {
 		return err
 	}
@@ -126,7 +124,7 @@ func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
 			}
 		})
 	}
-	release := time.AfterFunc(inOrder, c.release)
+	release := time.AfterFunc(inOrder, c.lines.release)
 	defer release.Stop()
 	drain := false
 	select {
@@ -173,7 +171,7 @@ func (c *cluster) prepare() error {
 	}
 	c.told = []string{"CHAT_REDIS=" + c.cfg.Redis, ChildEnv + "=1"}
 	c.nodes = newNodes(c.cfg.Nodes)
-	c.lines = make([]string, c.cfg.Nodes)
+	c.lines = newPrinter(c.cfg.Stdout, c.cfg.Nodes)
 	return nil
 }
 
@@ -357,36 +355,7 @@ func (c *cluster) isReady(i int, url string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.nodes[i].wasReady, c.nodes[i].state = true, NodeRunning
-	c.lines[i] = fmt.Sprintf("node %d  %s\n", i+1, url)
-	c.printLocked()
-}
-
-func (c *cluster) printLocked() {
-	for c.held && c.printed < len(c.lines) && c.lines[c.printed] != "" {
-		c.printLineLocked(c.printed)
-		c.printed++
-	}
-	if c.printed == len(c.lines) {
-		c.held = false
-	}
-	for i := range c.lines {
-		if !c.held && c.lines[i] != "" {
-			c.printLineLocked(i)
-		}
-	}
-}
-
-func (c *cluster) printLineLocked(i int) {
-	_, _ = io.WriteString(c.cfg.Stdout, c.lines[i])
-	c.lines[i] = ""
-}
-
-// release lets the lines out in whatever order.
-func (c *cluster) release() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.held = false
-	c.printLocked()
+	c.lines.ready(i, url)
 }
 
 // passOn prints a line that a node wrote to its standard error.

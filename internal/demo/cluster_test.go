@@ -250,15 +250,15 @@ func TestNodesAreShownInTheirOrder(t *testing.T) {
 func TestAReadyNodeIsHeldBackForOneThatIsLateAndThenShown(t *testing.T) {
 	t.Parallel()
 	var out chattest.Output
-	c := &cluster{cfg: Config{Stdout: &out}, nodes: newNodes(3), lines: make([]string, 3), held: true}
+	c := newPrinter(&out, 3)
 	for _, step := range []struct {
 		do   func()
 		want string
 	}{
-		{func() { c.isReady(2, "http://localhost:8082") }, ""},
-		{func() { c.isReady(0, "http://localhost:8080") }, "node 1  http://localhost:8080\n"},
+		{func() { c.ready(2, "http://localhost:8082") }, ""},
+		{func() { c.ready(0, "http://localhost:8080") }, "node 1  http://localhost:8080\n"},
 		{c.release, "node 1  http://localhost:8080\nnode 3  http://localhost:8082\n"},
-		{func() { c.isReady(1, "http://localhost:8081") }, "node 1  http://localhost:8080\nnode 3  http://localhost:8082\nnode 2  http://localhost:8081\n"},
+		{func() { c.ready(1, "http://localhost:8081") }, "node 1  http://localhost:8080\nnode 3  http://localhost:8082\nnode 2  http://localhost:8081\n"},
 	} {
 		step.do()
 		if got := out.String(); got != step.want {

@@ -18,6 +18,7 @@ type claimant struct {
 	protocol.NameClaim // with an empty Name the user gets a guest name
 	// renewed reports that the token was not valid, and this is a new guest.
 	renewed bool
+	claims  *identity.Claims // of the JWT; nil for a guest
 }
 
 func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error {
@@ -31,8 +32,9 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 		return nil // too late: the connection is being closed
 	}
 	s.slot.Activate()
-	w, err := s.identify(c)
+	w, err := s.node.identify(c)
 	if err == nil {
+		s.claims = w.claims
 		s.user, err = s.enter(ctx, w)
 	}
 	if err != nil {
@@ -65,9 +67,9 @@ func (s *Session) welcome(c protocol.Command, renewed bool) {
 }
 
 // identify returns the user that a hello names: by JWT, by token, or a new guest.
-func (s *Session) identify(c protocol.Command) (claimant, *protocol.Error) {
-	if s.node.JWT != nil {
-		return s.identifyJWT(c)
+func (n *Node) identify(c protocol.Command) (claimant, *protocol.Error) {
+	if n.JWT != nil {
+		return n.identifyJWT(c)
 	}
 	var w claimant
 	if c.HasName {
@@ -79,7 +81,7 @@ func (s *Session) identify(c protocol.Command) (claimant, *protocol.Error) {
 	}
 	switch {
 	case c.Token != "":
-		guest, err := identity.Verify(s.node.Secret, c.Token)
+		guest, err := identity.Verify(n.Secret, c.Token)
 		if err != nil {
 			// The secret has changed, as after a restart that lost all data. The user
 			// becomes a new guest, under the old name if that is free.
@@ -99,10 +101,10 @@ func (s *Session) identify(c protocol.Command) (claimant, *protocol.Error) {
 
 // identifyJWT returns the user that a JWT names. Its sub is the identity. Its name is
 // only displayed: it is made to fit the rules of names, and need not be unique.
-func (s *Session) identifyJWT(c protocol.Command) (claimant, *protocol.Error) {
-	claims, err := s.node.JWT.Verify(c.Auth)
+func (n *Node) identifyJWT(c protocol.Command) (claimant, *protocol.Error) {
+	claims, err := n.JWT.Verify(c.Auth)
 	if err != nil {
-		s.node.Log.Info("a hello was refused", "error", err)
+		n.Log.Info("a hello was refused", "error", err)
 		return claimant{}, protocol.Errorf(protocol.CodeUnauthorized,
 			"this node wants a valid JWT in auth: get one from your application")
 	}
@@ -120,7 +122,7 @@ func (s *Session) identifyJWT(c protocol.Command) (claimant, *protocol.Error) {
 		sum := sha256.Sum256([]byte(claims.ID))
 		w.Name = "user-" + hex.EncodeToString(sum[:4])
 	}
-	s.claims = &claims
+	w.claims = &claims
 	return w, nil
 }
 

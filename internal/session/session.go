@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -80,17 +79,13 @@ const (
 	MaxRefusals = 20
 	// callTimeout bounds what one command waits for Redis.
 	callTimeout = 4 * time.Second
-	// maxPending is how many sends of one connection may be in flight before
-	// reading from it pauses.
-	maxPending = 128
 )
 
 // Session executes the commands of one connection. Only the connection's reader calls
 // Command and End.
 type Session struct {
-	node      *Node
-	transport Transport
-	origin    string // by which the client reached this node, "http://host:port"
+	member
+	node *Node
 
 	user     *room.User // nil before hello
 	claims   *identity.Claims
@@ -102,11 +97,7 @@ type Session struct {
 	expiry   *time.Timer // of the JWT; nil if it does not expire
 	slot     Slot        // of the handshake, until the welcome
 
-	mark atomic.Pointer[string] // of the last rename
-
-	mu      sync.Mutex // guards the fields below
-	pending int        // sends in flight
-	freed   *sync.Cond // signalled when pending falls; nil until begin waits
+	sends sendWindow
 }
 
 // Slot is the handshake slot that a connection holds until its welcome
@@ -139,47 +130,12 @@ func New(node *Node, transport Transport, origin string, slot Slot) *Session {
 	if slot == nil {
 		slot = noSlot{}
 	}
-	s := &Session{node: node, transport: transport, origin: origin, slot: slot, strikes: ratelimit.NewStrikes(node.Limits)}
+	s := &Session{member: member{transport: transport, origin: origin}, node: node, slot: slot, strikes: ratelimit.NewStrikes(node.Limits)}
 	s.deadline = time.AfterFunc(HelloTimeout, s.late)
 	return s
 }
 
 func (s *Session) late() { s.transport.Close(protocol.CloseNoHello, "no hello in time") }
-
-// Deliver queues an event for the client (room.Member).
-func (s *Session) Deliver(b *room.Broadcast) { s.transport.Deliver(b) }
-
-// Pending returns how many bytes wait for the client (room.Buffered).
-func (s *Session) Pending() int { return s.transport.Pending() }
-
-// Unsent returns Pending plus the bytes that the kernel has not sent yet, if the
-// transport knows them (room.Queued).
-func (s *Session) Unsent() int {
-	if t, ok := s.transport.(room.Queued); ok {
-		return t.Unsent()
-	}
-	return s.transport.Pending()
-}
-
-// Stalled closes the connection because its client reads nothing (room.Stallable).
-func (s *Session) Stalled() { s.transport.Close(protocol.CloseSlow, "you read too slowly") }
-
-// Expel closes the connection after a moderator's decision (room.Member).
-func (s *Session) Expel(reason string) { s.transport.Close(protocol.CloseKicked, reason) }
-
-// Close closes the connection with a code of the protocol.
-func (s *Session) Close(code int, reason string) { s.transport.Close(code, reason) }
-
-// Origin returns the origin by which the client reached this node.
-func (s *Session) Origin() string { return s.origin }
-
-// Mark returns the mark of this connection's newest rename (room.Marked).
-func (s *Session) Mark() string {
-	if mark := s.mark.Load(); mark != nil {
-		return *mark
-	}
-	return ""
-}
 
 // End leaves the connection's rooms. No command may follow.
 func (s *Session) End() {
@@ -354,9 +310,9 @@ func (s *Session) send(c protocol.Command) *protocol.Error {
 		}
 	}
 	draft := s.draft(c)
-	s.begin()
+	s.sends.begin()
 	s.node.Hub.Send(s, c.Room, s.moderator(), draft, func(r protocol.Receipt, err *protocol.Error) {
-		defer s.done()
+		defer s.sends.done()
 		if err != nil {
 			named := *err
 			named.Room, named.Key = c.Room, c.Key
@@ -374,29 +330,6 @@ func (s *Session) draft(c protocol.Command) protocol.Draft {
 		return protocol.Message(s.user.Public(), c.Key, c.Text, s.node.ID)
 	}
 	return c.Change(s.user.Public(), s.node.ID, s.moderator())
-}
-
-// begin counts a send, and blocks while too many are in flight. Each of those ends
-// within the hub's time limit.
-func (s *Session) begin() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.pending >= maxPending {
-		if s.freed == nil {
-			s.freed = sync.NewCond(&s.mu)
-		}
-		s.freed.Wait()
-	}
-	s.pending++
-}
-
-func (s *Session) done() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending--
-	if s.freed != nil {
-		s.freed.Signal()
-	}
 }
 
 func (s *Session) history(ctx context.Context, c protocol.Command) *protocol.Error {
