@@ -10,29 +10,30 @@ import (
 // messages are the newest messages of the room as they stand at its head. Joins
 // without a cursor and history are answered with them.
 type messages struct {
-	list  []standing
-	array []standing // see appendSliding
-	bytes int        // of what is shown
+	list    []protocol.Entry // in their present form
+	changed []changed        // what was applied to each of list
+	bytes   int              // of list
+	// listed and changes are the arrays of list and changed (see appendSliding).
+	listed  []protocol.Entry
+	changes []changed
 	// whole tells that the log holds no older messages than those in list.
 	whole bool
 	// keep is how many messages the log holds at most; 0 means any number.
 	keep int
 }
 
-// standing is a message and its present form.
-type standing struct {
-	protocol.Standing
-	shown []byte // its present form, as Raw of an entry
-	at    int64  // the seq up to which changes are applied
+// changed is what was applied to a message.
+type changed struct {
+	at int64              // the seq up to which changes are applied
+	s  *protocol.Standing // the message with its changes; nil if it has none
 }
-
-func newStanding(s protocol.Standing, at int64) standing { return standing{s, s.Stands().Raw, at} }
 
 // set replaces the list by the log's newest messages.
 func (m *messages) set(page protocol.Page) {
-	m.list, m.bytes, m.whole = nil, 0, !page.More
+	*m = messages{whole: !page.More, keep: m.keep}
 	for _, s := range page.List {
-		m.add(newStanding(s, page.Head.ID.Seq))
+		m.add(s, page.Head.ID.Seq)
+		m.trim()
 	}
 }
 
@@ -42,35 +43,47 @@ func (m *messages) push(e protocol.Entry) (left protocol.ID) {
 	if m.keep > 0 && len(m.list) >= m.keep {
 		left = m.list[0].ID
 	}
-	m.add(newStanding(protocol.Standing{Entry: e}, e.ID.Seq))
+	m.add(protocol.Standing{Entry: e}, e.ID.Seq)
+	m.trim()
 	return left
 }
 
-// add adds a message, and drops the oldest ones beyond the bounds.
-func (m *messages) add(s standing) {
-	m.list = appendSliding(&m.array, m.list, s)
-	m.bytes += len(s.shown)
+// add adds a message whose changes up to the seq at are applied.
+func (m *messages) add(s protocol.Standing, at int64) {
+	e, c := s.Entry, changed{at: at}
+	if s.Edited != 0 || len(s.Reactions) > 0 {
+		kept := s // so that only changed messages are copied to the heap
+		e, c.s = s.Stands(), &kept
+	}
+	m.list, m.changed = appendSliding(&m.listed, m.list, e), appendSliding(&m.changes, m.changed, c)
+	m.bytes += len(e.Raw)
+}
+
+// trim drops the oldest messages beyond the bounds.
+func (m *messages) trim() {
 	drop := 0
 	for n := len(m.list); n > tailEntries || m.keep > 0 && n > m.keep || n > protocol.NewestCount && m.bytes > tailBytes; n-- {
 		m.whole = m.whole && m.keep > 0 && n > m.keep // the log drops that one too
-		m.bytes -= len(m.list[drop].shown)
+		m.bytes -= len(m.list[drop].Raw)
 		drop++
 	}
 	clear(m.list[:drop]) // so that their bytes can be freed
-	m.list = m.list[drop:]
+	clear(m.changed[:drop])
+	m.list, m.changed = m.list[drop:], m.changed[drop:]
 }
 
 // fill adds the messages just before the list, as far as the bounds allow.
-func (m *messages) fill(older []standing, whole bool) {
-	from := len(older)
+func (m *messages) fill(older messages, whole bool) {
+	from := len(older.list)
 	for ; from > 0; from-- {
-		n, size := len(m.list)+len(older)-from, m.bytes+len(older[from-1].shown)
+		n, size := len(m.list)+len(older.list)-from, m.bytes+len(older.list[from-1].Raw)
 		if n >= tailEntries || m.keep > 0 && n >= m.keep || n >= protocol.NewestCount && size > tailBytes {
 			break
 		}
 		m.bytes = size
 	}
-	m.list = slices.Concat(older[from:], m.list)
+	m.list = slices.Concat(older.list[from:], m.list)
+	m.changed = slices.Concat(older.changed[from:], m.changed)
 	m.whole = whole && from == 0
 }
 
@@ -88,61 +101,49 @@ func (m *messages) apply(c protocol.Modification) {
 	if i == len(m.list) || m.list[i].ID != c.Target {
 		return
 	}
-	s := &m.list[i]
-	m.bytes -= len(s.shown)
+	m.bytes -= len(m.list[i].Raw)
 	if c.Kind == protocol.Delete {
-		m.list = slices.Delete(m.list, i, i+1)
+		m.list, m.changed = slices.Delete(m.list, i, i+1), slices.Delete(m.changed, i, i+1)
 		return
 	}
-	s.apply(c)
-	m.bytes += len(s.shown)
-}
-
-func (s *standing) apply(c protocol.Modification) {
-	if c.ID.Seq > s.at {
-		s.Fold(c)
-		s.shown, s.at = s.Stands().Raw, c.ID.Seq
+	if had := &m.changed[i]; c.ID.Seq > had.at {
+		if had.s == nil {
+			had.s = &protocol.Standing{Entry: m.list[i]}
+		}
+		had.s.Fold(c)
+		m.list[i], had.at = had.s.Stands(), c.ID.Seq
 	}
+	m.bytes += len(m.list[i].Raw)
 }
 
 // newest returns the last n messages as they stand.
-func (m *messages) newest(n int) []protocol.Entry { return shown(m.list[max(0, len(m.list)-n):]) }
-
-func shown(list []standing) []protocol.Entry {
-	out := make([]protocol.Entry, len(list))
-	for i := range list {
-		out[i] = list[i].Entry
-		out[i].Raw = list[i].shown
-	}
-	return out
-}
+func (m *messages) newest(n int) []protocol.Entry { return m.list[max(0, len(m.list)-n):] }
 
 // bringUp brings a page that was read before the present head up to the head: it
 // applies the changes that were delivered since and, for the newest page, adds
 // the messages. It leaves out messages that were not delivered yet. ok is false
 // if memory does not hold all entries since the read.
-func (r *Replica) bringUp(page protocol.Page, newest bool) (list []standing, ok bool) {
+func (r *Replica) bringUp(page protocol.Page, newest bool) (m messages, ok bool) {
 	for _, s := range page.List {
 		if newest && s.ID.Seq > r.head.Seq {
 			break // it comes live
 		}
-		list = append(list, newStanding(s, page.Head.ID.Seq))
+		m.add(s, page.Head.ID.Seq)
 	}
 	if page.Head.ID.Seq >= r.head.Seq {
-		return list, true
+		return m, true
 	}
 	if r.tail.floor > page.Head.ID.Seq {
-		return nil, false
+		return messages{}, false
 	}
-	late := messages{list: list}
 	for _, e := range r.tail.list[r.tail.at(page.Head.ID.Seq+1):] {
 		if c, changes := e.Modification(); changes {
-			late.apply(c)
+			m.apply(c)
 		} else if newest {
-			late.list = append(late.list, newStanding(protocol.Standing{Entry: e}, e.ID.Seq))
+			m.add(protocol.Standing{Entry: e}, e.ID.Seq)
 		}
 	}
-	return late.list, true
+	return m, true
 }
 
 // History returns up to limit messages before a cursor as they stand, or the
@@ -158,7 +159,7 @@ func (r *Replica) History(before protocol.Cursor, limit int) (list []protocol.En
 		return nil, false, false
 	}
 	from := max(0, end-limit)
-	return shown(m.list[from:end]), from > 0 || !m.complete(), true
+	return m.list[from:end], from > 0 || !m.complete(), true
 }
 
 // Current returns up to limit messages of a page that was read, newest telling
@@ -169,6 +170,6 @@ func (r *Replica) Current(page protocol.Page, newest bool, limit int) (list []pr
 	if !ok {
 		return nil, false, false
 	}
-	over := max(0, len(current)-limit)
-	return shown(current[over:]), page.More || over > 0, true
+	over := max(0, len(current.list)-limit)
+	return current.list[over:], page.More || over > 0, true
 }

@@ -263,7 +263,7 @@ func (r *Replica) state() []string {
 	return []string{
 		"head " + r.head.Head(),
 		fmt.Sprintf("entries %s, floor %d", ids(r.tail.list), r.tail.floor),
-		fmt.Sprintf("messages %s, complete %v", ids(shown(r.messages.list)), r.messages.complete()),
+		fmt.Sprintf("messages %s, complete %v", ids(r.messages.list), r.messages.complete()),
 	}
 }
 

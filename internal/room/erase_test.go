@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -40,7 +41,7 @@ func (r *rig) joinedWith(name string, after protocol.ID) (told, []byte) {
 // history asks the hub for a page.
 func (r *rig) history(before protocol.Cursor, limit int) (list []protocol.Entry, more bool) {
 	r.t.Helper()
-	err := r.hub.History(r.t.Context(), "lobby", before, limit, func(got []protocol.Entry, older bool) { list, more = got, older })
+	err := r.hub.History(r.t.Context(), "lobby", before, limit, func(got []protocol.Entry, older bool) { list, more = slices.Clone(got), older })
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"sync"
 	"testing"
@@ -137,7 +138,12 @@ func (f *fakeBroker) read(name string) ([]protocol.Entry, error) {
 	if f.away {
 		return nil, errAway
 	}
-	return slices.Clone(f.logs[name]), nil
+	return slices.Clip(f.logs[name]), nil // entries are replaced in copies alone
+}
+
+// bySeq returns the index of the first entry whose seq is at least seq.
+func bySeq(list []protocol.Entry, seq int64) int {
+	return sort.Search(len(list), func(i int) bool { return list[i].ID.Seq >= seq })
 }
 
 func (f *fakeBroker) Messages(_ context.Context, name string, before protocol.ID, n int) (protocol.Page, error) {
@@ -147,7 +153,7 @@ func (f *fakeBroker) Messages(_ context.Context, name string, before protocol.ID
 
 func (f *fakeBroker) Before(_ context.Context, name string, id protocol.ID, n int) ([]protocol.Entry, bool, error) {
 	list, err := f.read(name)
-	list = slices.DeleteFunc(list, func(e protocol.Entry) bool { return e.ID.Seq >= id.Seq })
+	list = list[:bySeq(list, id.Seq)]
 	from := max(0, len(list)-n)
 	return list[from:], from > 0, err
 }
@@ -166,13 +172,12 @@ func (f *fakeBroker) After(_ context.Context, name string, cursor protocol.ID, n
 			return nil, false, false, nil
 		}
 	} else {
-		i := slices.IndexFunc(list, func(e protocol.Entry) bool { return e.ID == cursor })
-		if i < 0 && gone {
-			i = slices.IndexFunc(list, func(e protocol.Entry) bool { return e.ID.Seq > cursor.Seq }) - 1
-		} else if i < 0 {
+		from = bySeq(list, cursor.Seq)
+		if from < len(list) && list[from].ID == cursor {
+			from++
+		} else if !gone {
 			return nil, false, false, nil
 		}
-		from = i + 1
 	}
 	list = list[from:]
 	return list[:min(n, len(list))], true, len(list) > n, nil

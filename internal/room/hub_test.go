@@ -3,6 +3,7 @@ package room_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,11 +75,11 @@ func TestAWipedOrRolledBackLogIsTold(t *testing.T) {
 	for name, change := range map[string]func(f *fakeBroker){
 		"wiped": func(f *fakeBroker) { f.logs["lobby"], f.seqs["lobby"], f.keys = nil, 0, map[string]protocol.ID{} },
 		"rolled back": func(f *fakeBroker) {
-			f.logs["lobby"] = f.logs["lobby"][:7]
+			f.logs["lobby"] = slices.Clone(f.logs["lobby"][:7])
 			f.seqs["lobby"] = 7
 		},
 		"rolled back and gone on": func(f *fakeBroker) {
-			f.logs["lobby"] = f.logs["lobby"][:9]
+			f.logs["lobby"] = slices.Clone(f.logs["lobby"][:9])
 			f.logs["lobby"] = append(f.logs["lobby"], forged(protocol.ID{MS: 99_999, Seq: 10}))
 			f.seqs["lobby"] = 10
 		},
@@ -158,6 +159,13 @@ func TestWhatFollowsByItsSeqAloneIsNotShown(t *testing.T) {
 	m.got(t, append(count(1, 4), -1))
 	r.other(1)
 	m.got(t, append(count(1, 4), -1, 6))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.events {
+		if bytes.Contains(e.Body, []byte(`"text":"other"`)) {
+			t.Errorf("the member got %s", e.Body)
+		}
+	}
 }
 
 func TestAnAppendWithoutAnswerIsTriedAgainUnderItsKey(t *testing.T) {

@@ -35,7 +35,7 @@ var allDefences = []defence{
 	{
 		"what follows by its seq alone is not believed", "internal/replica/replica.go",
 		"return p.After == head && p.ID.Seq == head.Seq+1", "return p.ID.Seq == head.Seq+1",
-		"internal/room", "TestWhatFollowsByItsSeqAloneIsNotShown", nil,
+		"internal/replica", "TestScripts", nil,
 	},
 	{
 		"a cursor is looked up as the exact id", "internal/redisbroker/scripts/read.lua",
