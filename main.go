@@ -41,8 +41,8 @@ func main() {
 	os.Exit(exitFailed)
 }
 
-// run carries out one call of the program. It returns a *cli.UsageError for a
-// command line that can't be obeyed.
+// run executes one call of the program. It returns a *cli.UsageError for a command line
+// that is not valid.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	command := ""
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -55,12 +55,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		if command == "send" {
 			return cli.Send(ctx, args, stdin, stdout, stderr)
 		}
-		signal.Ignore(syscall.SIGPIPE) // tail ends by itself when its reader has
+		signal.Ignore(syscall.SIGPIPE) // tail ends by itself after its reader
 		return cli.Tail(ctx, args, stdin, stdout, stderr)
 	case "bench":
 		ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program as it does others
+		context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 		return cli.Bench(ctx, args, stdout, stderr)
 	case "verify":
 		return cli.Verify(args, stdin, stdout)
@@ -92,14 +92,14 @@ func help(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	return run(ctx, []string{args[0], "--help"}, stdin, stdout, stderr)
 }
 
-// version prints what this program is, from what the Go tool put into it.
+// version prints the version of this program, from its build information.
 func version(w io.Writer) error {
 	release, commit := build()
 	_, err := fmt.Fprintf(w, "chat %s\ncommit %s\n%s %s/%s\n", release, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }
 
-// build returns what the Go tool put into this program.
+// build returns the release and commit of this program, from its build information.
 func build() (release, commit string) {
 	release, commit = "devel", "unknown"
 	info, ok := debug.ReadBuildInfo()
@@ -134,7 +134,7 @@ func runNodes(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 	signals := make(chan os.Signal, 4)
 	child := os.Getenv(demo.ChildEnv) != ""
 	if child {
-		// A child ends with its parent, which alone hears of Ctrl-C for all.
+		// A child ends with its parent, which handles Ctrl-C for all.
 		signal.Ignore(os.Interrupt)
 		signal.Notify(signals, syscall.SIGTERM)
 	} else {
@@ -183,9 +183,9 @@ func runCluster(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Sig
 	}, signals)
 }
 
-// childArgs are the flags that the nodes of a cluster get as they were given,
-// but for those that are the cluster's own and those that hold a secret, which
-// go by the environment.
+// childArgs returns the flags of a cluster's nodes: those that were given, without
+// those of the cluster itself and those that contain a secret, which the nodes get in
+// their environment.
 func childArgs(opts cli.NodeOptions) []string {
 	own := []string{"addr", "nodes", "redis", "broker-addr", "node-id", "secret", "jwt-secret", "ui"}
 	args := []string{"--ui=" + opts.UI} // whose default depends on --nodes
@@ -201,8 +201,7 @@ func childArgs(opts cli.NodeOptions) []string {
 	return args
 }
 
-// childEnv is this process's environment, with the secrets that were given as
-// flags.
+// childEnv returns this process's environment and the secrets that were given as flags.
 func childEnv(opts cli.NodeOptions) []string {
 	env := os.Environ()
 	if opts.Secret != "" {

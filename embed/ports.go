@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// plain strips from a network error what the message around it says already.
+// plain removes from a network error what the message around it already says.
 func plain(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

@@ -23,14 +23,13 @@ const ChildEnv = "CHAT_CHILD"
 
 // Timings of a cluster.
 const (
-	// restartAfter is how long after its death a child is started again; it
-	// doubles up to restartMax while children die at once.
+	// restartAfter is the wait before a child that ended is started again. It doubles
+	// up to restartMax while the child ends soon after each start.
 	restartAfter = time.Second
 	restartMax   = 10 * time.Second
-	// livedWell is how long a child must have lived for its next start to
-	// come soon again.
+	// livedWell is the lifetime of a child after which the wait is restartAfter again.
 	livedWell = 10 * time.Second
-	// quickEnd is how long children may take to end after Ctrl-C.
+	// quickEnd is how long children may take to end after Ctrl-C before they are killed.
 	quickEnd = 500 * time.Millisecond
 	// inOrder is how long the lines of ready nodes are held back, so that they are
 	// printed in order.
@@ -39,13 +38,13 @@ const (
 
 // Config describes the nodes of a local cluster.
 type Config struct {
-	// Nodes is how many there are.
+	// Nodes is the number of nodes.
 	Nodes int
-	// Addr is the first one's address; the others' have the next ports. With
-	// port 0 each gets a free one.
+	// Addr is the address of the first node; the others get the next ports. With port
+	// 0 each gets a free one.
 	Addr string
-	// Redis is the URL of the broker; it goes to the nodes by the environment,
-	// for it may hold a password.
+	// Redis is the URL of the broker. The nodes get it in their environment, because
+	// it may contain a password.
 	Redis string
 	// Broker is the Redis of this process, if the nodes use that: then they serve
 	// controls (control.go). nil for none.
@@ -55,10 +54,10 @@ type Config struct {
 	Args, Env []string
 	// Executable is the program; default this process's.
 	Executable string
-	// Drain is how long a SIGTERM waits for the nodes.
+	// Drain is how long the nodes may take to drain after a SIGTERM.
 	Drain time.Duration
-	// Stdout gets a line for each ready node, Stderr what they and their
-	// parent have to report.
+	// Stdout gets a line for each ready node, Stderr the nodes' logs and the reports
+	// of restarts.
 	Stdout, Stderr io.Writer
 }
 
@@ -71,14 +70,14 @@ type Broker interface {
 	Stopped() bool
 }
 
-// cluster is a running one.
+// cluster is a running local cluster.
 type cluster struct {
 	cfg   Config
 	exe   string
 	host  string
 	ports []int
-	// told is what the nodes find in their environment beside cfg.Env.
-	told  []string
+	// env is what the cluster adds to the nodes' environment.
+	env   []string
 	lines *printer
 
 	mu     sync.Mutex // guards the fields below, and the writers
@@ -86,9 +85,9 @@ type cluster struct {
 	ending bool
 }
 
-// node is one child and what is known of it.
+// node is one child.
 type node struct {
-	again chan struct{} // has it be started without a wait
+	again chan struct{} // ends the wait before the next start
 
 	cmd      *exec.Cmd // nil while none runs
 	log      *childLog // of cmd
@@ -96,13 +95,13 @@ type node struct {
 	ended    chan struct{} // closed when cmd has ended
 	state    string        // as in NodeState
 	wasReady bool          // once at least
-	asked    bool          // its end was asked for
+	asked    bool          // an order ended it
 }
 
-// Run starts the nodes as children of this process, keeps them alive,
-// and returns when a signal or the end of ctx has ended them all: Ctrl-C and
-// ctx within a second, SIGTERM after they have drained. A node that ends by
-// itself before it was ever ready ends the cluster with an error.
+// Run starts the nodes as children of this process, restarts those that end, and
+// returns when all have ended after a signal or the end of ctx: within a second after
+// Ctrl-C or ctx, after the drain for SIGTERM. A node that ends before it was ever ready
+// ends the cluster with an error.
 func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
 	c := &cluster{cfg: cfg, exe: cfg.Executable}
 	if err := c.prepare(); err != nil {
@@ -113,7 +112,7 @@ func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
 		return err
 	}
 	defer o.close()
-	c.told = append(c.told, o.environ()...)
+	c.env = append(c.env, o.environ()...)
 	failed := make(chan error, cfg.Nodes)
 	stop := make(chan struct{})
 	var keepers sync.WaitGroup
@@ -138,7 +137,7 @@ func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
 	return err
 }
 
-// prepare checks what the nodes need before any of them starts.
+// prepare checks the addresses and the program before any node starts.
 func (c *cluster) prepare() error {
 	host, text, err := net.SplitHostPort(c.cfg.Addr)
 	if err != nil {
@@ -169,7 +168,7 @@ func (c *cluster) prepare() error {
 	if c.cfg.Env == nil {
 		c.cfg.Env = os.Environ()
 	}
-	c.told = []string{"CHAT_REDIS=" + c.cfg.Redis, ChildEnv + "=1"}
+	c.env = []string{"CHAT_REDIS=" + c.cfg.Redis, ChildEnv + "=1"}
 	c.nodes = newNodes(c.cfg.Nodes)
 	c.lines = newPrinter(c.cfg.Stdout, c.cfg.Nodes)
 	return nil
@@ -183,8 +182,8 @@ func newNodes(n int) []node {
 	return list
 }
 
-// keep runs one node, and runs it again when it dies, until stop is closed. An
-// error means that it has never been ready.
+// keep runs one node, and runs it again when it ends, until stop is closed. It returns
+// an error if the node was never ready.
 func (c *cluster) keep(i int, stop <-chan struct{}) error {
 	wait := restartAfter
 	ready := false
@@ -216,7 +215,7 @@ func (c *cluster) keep(i int, stop <-chan struct{}) error {
 	}
 }
 
-// wasAsked tells whether the node's last end was asked for.
+// wasAsked reports whether an order ended the node's last process.
 func (c *cluster) wasAsked(i int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -225,8 +224,8 @@ func (c *cluster) wasAsked(i int) bool {
 	return asked
 }
 
-// notStarted makes the error of a node that has never been ready of the last
-// line that it wrote; what it wrote before is passed on.
+// notStarted returns the error of a node that was never ready: the last line of its
+// log. It prints the lines before that one.
 func (c *cluster) notStarted(i int, held []string, err error) error {
 	if len(held) == 0 {
 		return fmt.Errorf("node %d did not start: %s", i+1, ended(err))
@@ -247,7 +246,7 @@ func closed(stop <-chan struct{}) bool {
 	}
 }
 
-// ended puts into words how a process ended.
+// ended describes how a process ended.
 func ended(err error) string {
 	if err == nil {
 		return "exit status 0"
@@ -255,13 +254,11 @@ func ended(err error) string {
 	return err.Error()
 }
 
-// errEnding is why no process starts any more.
+// errEnding is returned by start once the cluster is ending.
 var errEnding = errors.New("the cluster is ending")
 
-// runOnce runs one node's process to its end. It tells whether it got ready. With
-// hold it keeps the lines that the process wrote to standard error before, which
-// are passed on when it is ready, so that a cluster that can't start says why
-// once, and not once a node.
+// runOnce runs one process of a node to its end. It returns whether it was ready, and
+// with hold the log that it wrote if it was not (see childLog).
 func (c *cluster) runOnce(i int, hold bool) (ready bool, held []string, err error) {
 	log := &childLog{hold: hold, passOn: func(line string) { c.passOn(i, line) }}
 	cmd, stderr, err := c.start(i, log)
@@ -291,7 +288,7 @@ func (c *cluster) start(i int, log *childLog) (cmd *exec.Cmd, stderr io.Reader, 
 		"--node-id=" + "node-" + strconv.Itoa(i+1),
 	}, c.cfg.Args)...)
 	cmd.Env = c.childEnv()
-	stdin, err := cmd.StdinPipe() // only its end tells the child something
+	stdin, err := cmd.StdinPipe() // its end ends the child
 	if err != nil {
 		return nil, nil, err
 	}
@@ -304,26 +301,27 @@ func (c *cluster) start(i int, log *childLog) (cmd *exec.Cmd, stderr io.Reader, 
 	n := &c.nodes[i]
 	n.cmd, n.log, n.stdin, n.ended, n.state = cmd, log, stdin, make(chan struct{}), NodeStarting
 	select {
-	case <-n.again: // so it is
+	case <-n.again: // this is that start
 	default:
 	}
 	return cmd, stderr, nil
 }
 
-// childEnv is a node's environment: what is the cluster's own is left out.
+// childEnv returns a node's environment: cfg.Env without the variables that the cluster
+// sets itself, and these.
 func (c *cluster) childEnv() []string {
 	own := []string{
 		"CHAT_NODES", "CHAT_ADDR", "CHAT_NODE_ID", "CHAT_BROKER_ADDR", "CHAT_REDIS", ChildEnv,
 		controlEnv, tokenEnv, portsEnv, parentEnv, parentTokenEnv,
 	}
-	env := make([]string, 0, len(c.cfg.Env)+len(c.told))
+	env := make([]string, 0, len(c.cfg.Env)+len(c.env))
 	for _, v := range c.cfg.Env {
 		name, _, _ := strings.Cut(v, "=")
 		if !slices.Contains(own, name) {
 			env = append(env, v)
 		}
 	}
-	return append(env, c.told...)
+	return append(env, c.env...)
 }
 
 // reported handles the report of the node whose process has the pid: it is ready at
@@ -358,7 +356,7 @@ func (c *cluster) isReady(i int, url string) {
 	c.lines.ready(i, url)
 }
 
-// passOn prints a line that a node wrote to its standard error.
+// passOn prints a line of a node's log.
 func (c *cluster) passOn(i int, line string) {
 	c.report("node-" + strconv.Itoa(i+1) + ": " + line)
 }
@@ -375,8 +373,7 @@ func (c *cluster) isEnding() bool {
 	return c.ending
 }
 
-// end ends all children: by letting them drain first, or at once; none is left
-// when it returns.
+// end ends all children, after a drain or at once. None is left when it returns.
 func (c *cluster) end(drain bool, keepers *sync.WaitGroup, signals <-chan os.Signal) {
 	done := make(chan struct{})
 	c.mu.Lock()
@@ -402,7 +399,7 @@ func (c *cluster) end(drain bool, keepers *sync.WaitGroup, signals <-chan os.Sig
 	select {
 	case <-done:
 		return
-	case <-signals: // once more: at once
+	case <-signals: // a second one: end at once
 	case <-time.After(patience):
 	}
 	c.mu.Lock()

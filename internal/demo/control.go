@@ -16,21 +16,15 @@ import (
 	"time"
 )
 
-// The controls of a demo: what one may do to the nodes and the broker of
-// --nodes, to see that nothing is lost. The parent alone can do it, so it takes
-// orders of its children on a listener of its own, from whoever knows the token,
-// which they have by the environment. Whose orders a child passes on is for the
-// child to judge.
-
-// Action is what can be done.
+// Action is what an order does.
 type Action string
 
-// The actions there are; the last two are the broker's, the others a node's.
+// The actions. Stop and Start are the broker's, the others a node's.
 const (
 	Kill   Action = "kill"   // at once; it is started again
-	Freeze Action = "freeze" // it stands still, but its connections don't end
+	Freeze Action = "freeze" // it stops running, and its connections stay open
 	Wake   Action = "wake"
-	Drain  Action = "drain" // it sends its users away and ends; it is started again
+	Drain  Action = "drain" // it closes its users' connections and ends; it is started again
 	Stop   Action = "stop"
 	Start  Action = "start"
 )
@@ -46,31 +40,31 @@ const (
 	BrokerStopped = "stopped"
 )
 
-// State is how a demo stands.
+// State is the state of the cluster.
 type State struct {
 	Nodes  []NodeState `json:"nodes"`
 	Broker string      `json:"broker"`
-	// Freeze tells whether this system can freeze a process.
+	// Freeze reports whether this system can freeze a process.
 	Freeze bool `json:"freeze"`
 }
 
-// NodeState is one node of it.
+// NodeState is the state of one node.
 type NodeState struct {
 	Node  int    `json:"node"` // from 1 on
 	URL   string `json:"url"`
 	State string `json:"state"`
 }
 
-// Order is one thing to do.
+// Order is an order to the parent.
 type Order struct {
 	Action Action `json:"action"`
 	Node   int    `json:"node,omitempty"` // 0 for the broker's
-	// Via is the node that passes it on, which answers before anything is done
-	// to itself.
+	// Via is the node that forwards the order. It answers before an order against
+	// itself is executed.
 	Via int `json:"via,omitempty"`
 }
 
-// Refusal is why an order is not carried out.
+// Refusal is the reason why an order is not executed.
 type Refusal struct {
 	Status  int    `json:"-"` // HTTP's
 	Code    string `json:"code"`
@@ -90,10 +84,10 @@ func conflict(format string, args ...any) error {
 
 // Timings and bounds of the controls.
 const (
-	// answerFirst is how long a node that passes on an order against itself has
-	// to answer before it is carried out.
+	// answerFirst is how long a node that forwards an order against itself has to
+	// answer before the order is executed.
 	answerFirst = 150 * time.Millisecond
-	// killedWithin is how long the end of a killed process is waited for.
+	// killedWithin is how long an order waits for the end of the process it killed.
 	killedWithin = 2 * time.Second
 	// orderWithin bounds an order as a whole; it is longer than killedWithin.
 	orderWithin = 5 * time.Second
@@ -101,7 +95,7 @@ const (
 	tokenBytes  = 32
 )
 
-// controls are the parent's side.
+// controls are the parent's side of the controls.
 type controls struct {
 	cluster *cluster
 	broker  Broker
@@ -152,7 +146,7 @@ func (o *controls) registerOrders(mux *http.ServeMux) {
 		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder)).Decode(&order); err != nil {
 			return State{}, badOrder("This order can't be read.")
 		}
-		return o.obey(r.Context(), order)
+		return o.execute(r.Context(), order)
 	}))
 }
 
@@ -189,7 +183,7 @@ func guarded[T any](token string, do func(*http.Request) (T, error)) http.Handle
 	}
 }
 
-// state is how the demo stands now.
+// state returns the state of the cluster.
 func (o *controls) state() State {
 	s := State{Broker: BrokerRunning, Freeze: canFreeze}
 	if o.broker.Stopped() {
@@ -204,8 +198,8 @@ func (o *controls) state() State {
 	return s
 }
 
-// obey carries out an order, and returns how the demo stands then.
-func (o *controls) obey(ctx context.Context, order Order) (State, error) {
+// execute executes an order, and returns the state after it.
+func (o *controls) execute(ctx context.Context, order Order) (State, error) {
 	ctx, cancel := context.WithTimeout(ctx, orderWithin)
 	defer cancel()
 	var err error
@@ -229,8 +223,8 @@ func (o *controls) obey(ctx context.Context, order Order) (State, error) {
 	return o.state(), nil
 }
 
-// stopBroker stops it once all nodes have been ready: one that has never been
-// ends the cluster when it can't start.
+// stopBroker stops the broker if all nodes have been ready: one that has never been
+// ready ends the cluster when it cannot start.
 func (o *controls) stopBroker() error {
 	c := o.cluster
 	c.mu.Lock()
@@ -244,8 +238,8 @@ func (o *controls) stopBroker() error {
 	return nil
 }
 
-// control does something to one node, and waits for its end where that is what
-// was asked for.
+// control executes an order for one node. If the order ends the node's process, it waits
+// for that.
 func (c *cluster) control(ctx context.Context, order Order) error {
 	c.mu.Lock()
 	ended, err := c.controlLocked(order)
@@ -353,8 +347,8 @@ func (c *cluster) freezeLocked(i int, itself bool) error {
 	return nil
 }
 
-// later does something to a node's process when its answer is out, if it is
-// still the same and in the same state.
+// later calls do after answerFirst, if the node still has the same process in the same
+// state.
 func (c *cluster) later(i int, cmd *exec.Cmd, state string, do func() error) {
 	time.AfterFunc(answerFirst, func() {
 		c.mu.Lock()
@@ -365,7 +359,7 @@ func (c *cluster) later(i int, cmd *exec.Cmd, state string, do func() error) {
 	})
 }
 
-// startSoon has nodes that wait to be started again be started now.
+// startSoon starts the nodes that wait for a restart.
 func (c *cluster) startSoon() {
 	for i := range c.nodes {
 		select {
@@ -375,7 +369,7 @@ func (c *cluster) startSoon() {
 	}
 }
 
-// endFrozenLocked kills what is frozen, since it can't heed anything else.
+// endFrozenLocked kills the frozen nodes, which react to nothing else.
 func (c *cluster) endFrozenLocked() {
 	for i := range c.nodes {
 		if n := &c.nodes[i]; n.cmd != nil && n.state == NodeFrozen {

@@ -86,8 +86,8 @@ func (p *Pages) serve(method string, do func(*http.Request) (State, error)) http
 	}
 }
 
-// writeState tells how the demo stands, with the nodes' URLs under the name by
-// which the page itself came.
+// writeState answers the state of the cluster. The nodes' URLs have the host name of the
+// page's own.
 func (p *Pages) writeState(w http.ResponseWriter, r *http.Request, state State) {
 	at := url.URL{Host: r.Host}
 	for i, n := range state.Nodes {
@@ -115,9 +115,9 @@ func forbidden(message string) *Refusal {
 	return &Refusal{Status: http.StatusForbidden, Code: "forbidden", Message: message}
 }
 
-// refusal tells why a request may not have to do with the demo, nil where it may.
-// Host is looked at because a foreign name may lead to this machine (DNS
-// rebinding); a browser always gives the name that it was asked for.
+// refusal returns why a request may neither see nor control the cluster, nil if it may.
+// It checks Host because a foreign name may resolve to this machine (DNS rebinding); a
+// browser always sends the name that the page used.
 func (p *Pages) refusal(r *http.Request, needsOrigin bool) *Refusal {
 	if at, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !at.Addr().Unmap().IsLoopback() {
 		return forbidden("The demo can be controlled from its own machine alone.")
@@ -137,8 +137,8 @@ func (p *Pages) refusal(r *http.Request, needsOrigin bool) *Refusal {
 	return nil
 }
 
-// isOwn tells whether an origin is that of a node of the demo, as this machine
-// knows it.
+// isOwn reports whether an origin is that of a node of the cluster, by a name of this
+// machine.
 func (p *Pages) isOwn(origin string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || origin != u.Scheme+"://"+u.Host || u.Scheme != "http" || !p.parent.IsPort(admission.Port(u)) {

@@ -19,7 +19,7 @@ func (c *cluster) checkPorts() error {
 	return nil
 }
 
-// plain strips from a network error what the message around it says already.
+// plain removes from a network error what the message around it already says.
 func plain(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
@@ -32,7 +32,7 @@ func plain(err error) error {
 	return err
 }
 
-// FreePorts finds n ports of the host that are free now.
+// FreePorts returns n ports of the host that are free now.
 func FreePorts(host string, n int) ([]int, error) {
 	var ports []int
 	for range n {

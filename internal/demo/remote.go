@@ -15,14 +15,14 @@ import (
 	"strings"
 )
 
-// The environment by which a child knows of its parent's controls.
+// The environment variables of a child that has controls.
 const (
-	controlEnv = "CHAT_CONTROL"       // where they are, host:port
-	tokenEnv   = "CHAT_CONTROL_TOKEN" // who may use them
-	portsEnv   = "CHAT_CONTROL_PORTS" // those of the nodes, with commas between
+	controlEnv = "CHAT_CONTROL"       // where the parent listens, host:port
+	tokenEnv   = "CHAT_CONTROL_TOKEN" // authenticates orders
+	portsEnv   = "CHAT_CONTROL_PORTS" // of the nodes, separated by commas
 )
 
-// environ returns what the environment of a child has of the controls.
+// environ returns the environment variables by which a child reaches its parent.
 func (o *controls) environ() []string {
 	env := []string{
 		parentEnv + "=" + o.listener.Addr().String(),
@@ -49,8 +49,8 @@ type Remote struct {
 	client      *http.Client
 }
 
-// Controls returns the controls that a child's parent has, by the environment;
-// nil where there are none.
+// Controls returns the controls of this child's cluster, from the environment; nil if
+// there are none.
 func Controls(lookup func(string) (string, bool)) *Remote {
 	addr, _ := lookup(controlEnv)
 	token, _ := lookup(tokenEnv)
@@ -72,29 +72,29 @@ func newRemote(addr, token string, ports []string) *Remote {
 	}
 }
 
-// Token is what an order has to come with.
+// Token returns the token that authenticates orders of pages.
 func (r *Remote) Token() string { return r.token }
 
-// Knows compares a token with that, in constant time.
+// Knows reports whether a token is that of Token, in constant time.
 func (r *Remote) Knows(token string) bool {
 	return subtle.ConstantTimeCompare([]byte(token), []byte(r.token)) == 1
 }
 
-// IsPort tells whether a port is that of a node of the demo.
+// IsPort reports whether a port is that of a node of the cluster.
 func (r *Remote) IsPort(port string) bool { return slices.Contains(r.ports, port) }
 
-// NodeAt is the number of the node with a port; 0 where there is none.
+// NodeAt returns the number of the node with a port; 0 if there is none.
 func (r *Remote) NodeAt(port int) int { return slices.Index(r.ports, strconv.Itoa(port)) + 1 }
 
-// PortOf is the port of a node that State lists.
+// PortOf returns the port of a node that State lists.
 func (r *Remote) PortOf(node int) string { return r.ports[node-1] }
 
-// State asks the parent how the demo stands.
+// State asks the parent for the state of the cluster.
 func (r *Remote) State(ctx context.Context) (State, error) {
 	return r.ask(ctx, http.MethodGet, "/state", nil)
 }
 
-// Do passes an order on. The error is a *Refusal where the parent refuses.
+// Do forwards an order to the parent. The error is a *Refusal if the parent refuses.
 func (r *Remote) Do(ctx context.Context, order Order) (State, error) {
 	body, err := json.Marshal(order)
 	if err != nil {
@@ -141,6 +141,5 @@ func (r *Remote) send(ctx context.Context, method, path string, body []byte) ([]
 	return answer, nil
 }
 
-// maxState bounds what is read of the parent's answer, in bytes: some 100 for
-// each node.
+// maxState bounds the parent's answer, in bytes: it has about 100 for each node.
 const maxState = 1 << 20
