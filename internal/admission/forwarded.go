@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// A request that a trusted proxy passed on says in its headers who made it, and by
-// which scheme and host: X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239).
-// Each proxy appends to what it got, so only the end of a list is the trusted
-// proxies' own; all before it a client may have made up.
+// A trusted proxy reports the client, scheme and host of a request in its headers:
+// X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239). Each proxy appends to what
+// it received, so only the end of a list comes from trusted proxies; a client may have
+// made up what precedes it.
 
-// hop is one step of a request's way: who made it, by which scheme, for which host;
-// zero values where that is not said.
+// hop is one step of a request's path: its client, scheme and host, as far as they were
+// reported.
 type hop struct {
 	from   netip.Addr
 	scheme string
 	host   string
 }
 
-// resolve returns the request as its client made it. Where it did not come from a
-// trusted proxy that is the request itself, whatever headers it has.
+// resolve returns the request as its client made it. A request that did not come from a
+// trusted proxy is returned unchanged, whatever headers it has.
 func (p *Policy) resolve(r *http.Request) *http.Request {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	trusted := err == nil && p.Trusted(peer.Addr())
@@ -50,12 +50,12 @@ func (p *Policy) resolve(r *http.Request) *http.Request {
 	return &seen
 }
 
-// client finds the hop of the client: the right-most whose address is no trusted
-// proxy's; where all are trusted, the first. Where a proxy did not tell an address,
-// the client's is that of the trusted proxy behind it.
+// client returns the hop of the client: the right-most whose address is not a trusted
+// proxy's, or the first if all are. If a proxy reported no address, the client's is that
+// of the next trusted proxy.
 func (p *Policy) client(h http.Header) hop {
-	// Proxies that write X-Forwarded-* pass on a Forwarded that the client made up,
-	// and do not read it: the two are never mixed.
+	// A proxy that writes X-Forwarded-* forwards a Forwarded that the client made up
+	// unchanged: the two are never mixed.
 	if has(h, "X-Forwarded-For") || has(h, "X-Forwarded-Proto") || has(h, "X-Forwarded-Host") {
 		return p.xForwarded(h)
 	}
@@ -74,8 +74,8 @@ func (p *Policy) client(h http.Header) hop {
 	return client
 }
 
-// xForwarded reads three lists, whose ends belong together. One that is shorter was
-// not appended to but set: then its first element is the client's.
+// xForwarded reads three lists, whose ends belong together. A shorter one was set, not
+// appended to: its first element is the client's.
 func (p *Policy) xForwarded(h http.Header) hop {
 	addresses := elements(h, "X-Forwarded-For")
 	var client hop
@@ -95,7 +95,7 @@ func (p *Policy) xForwarded(h http.Header) hop {
 	return client
 }
 
-// at returns the element so far from the end, or else the first; "" of an empty list.
+// at returns the element that is back from the end, or the first; "" of an empty list.
 func at(list []string, back int) string {
 	if len(list) == 0 {
 		return ""
@@ -105,7 +105,7 @@ func at(list []string, back int) string {
 
 func has(h http.Header, name string) bool { return len(h.Values(name)) > 0 }
 
-// elements returns the elements of a header, on however many lines.
+// elements returns the elements of a header, which may have several lines.
 func elements(h http.Header, name string) []string {
 	values := h.Values(name)
 	if len(values) == 0 {
@@ -118,7 +118,7 @@ func elements(h http.Header, name string) []string {
 	return parts
 }
 
-// split cuts at a separator that does not stand in a quoted string.
+// split splits at a separator outside of quoted strings.
 func split(text string, by byte) []string {
 	var parts []string
 	quoted, from := false, 0
@@ -136,7 +136,7 @@ func split(text string, by byte) []string {
 	return append(parts, text[from:])
 }
 
-// parseForwarded reads the elements of Forwarded. What can't be read is left empty.
+// parseForwarded parses the elements of Forwarded. What is not valid stays empty.
 func parseForwarded(elements []string) []hop {
 	hops := make([]hop, len(elements))
 	for i, element := range elements {
@@ -156,7 +156,7 @@ func parseForwarded(elements []string) []hop {
 	return hops
 }
 
-// unquote reads a value of RFC 7239, section 4: a token as it stands, or a
+// unquote returns a value of RFC 7239, section 4: a token, or the content of a
 // quoted-string.
 func unquote(value string) string {
 	if len(value) < 2 || value[0] != '"' || value[len(value)-1] != '"' {
@@ -173,7 +173,7 @@ func unquote(value string) string {
 	return b.String()
 }
 
-// parseNode reads an address as proxies write it: "192.0.2.1", "192.0.2.1:4711",
+// parseNode parses an address as proxies write it: "192.0.2.1", "192.0.2.1:4711",
 // "2001:db8::1", "[2001:db8::1]" or "[2001:db8::1]:4711"; false for "unknown", "_x".
 func parseNode(text string) (netip.Addr, bool) {
 	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")); err == nil {
@@ -185,7 +185,7 @@ func parseNode(text string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// parseScheme reads a scheme; some proxies name that of the WebSocket.
+// parseScheme returns http or https; some proxies report ws or wss.
 func parseScheme(text string) string {
 	switch strings.ToLower(text) {
 	case "http", "ws":

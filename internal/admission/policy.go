@@ -78,10 +78,10 @@ func (p *Policy) Trusted(a netip.Addr) bool {
 	return slices.ContainsFunc(p.cfg.Proxies, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
-// Guard wraps the handler of a listener. It answers 403 to a request whose Host is
-// not one of the node's. To all others next sees the request as the client made it:
-// RemoteAddr, Host and URL.Scheme are those that trusted proxies reported. URL.Scheme
-// is empty where the scheme is not known.
+// Guard wraps the handler of a listener. It answers 403 to a request whose Host is not a
+// name of the node. All other requests reach next as the client made them: RemoteAddr,
+// Host and URL.Scheme are those that trusted proxies reported. URL.Scheme is empty if the
+// scheme is not known.
 func (p *Policy) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(p.cfg.Sealed, r.URL.Path) {
@@ -89,8 +89,8 @@ func (p *Policy) Guard(next http.Handler) http.Handler {
 			return
 		}
 		seen := p.resolve(r)
-		// The name that the proxy was asked for is judged, and the one by which this
-		// node was: a page with a foreign name that leads to this machine could add
+		// Both names are judged, the one that the proxy reported and that of the request
+		// itself: a page with a foreign name that resolves to this machine could send
 		// the header of a proxy on it.
 		if !p.answersFor(r.Host) || !p.answersFor(seen.Host) {
 			p.Refused(seen, ReasonHost)
@@ -114,8 +114,8 @@ func forbid(w http.ResponseWriter) {
 		`ask for an IP address or localhost, or start the node with --host NAME."}}` + "\n"))
 }
 
-// lostUpgrade reports whether a request was to become a WebSocket and lacks the
-// lines that say so, as behind a proxy that does not pass them on.
+// lostUpgrade reports whether a request for a WebSocket lacks the headers Connection and
+// Upgrade, as behind a proxy that does not forward them.
 func lostUpgrade(r *http.Request) bool {
 	if r.Method != http.MethodGet || websocket.IsWebSocketUpgrade(r) {
 		return false
@@ -124,12 +124,12 @@ func lostUpgrade(r *http.Request) bool {
 		strings.HasPrefix(r.URL.Path, "/socket.io") && r.URL.Query().Get("transport") == "websocket"
 }
 
-// hostName is what may stand as a name in a Host header (RFC 9110 section 7.2): DNS
-// names, and those with underscores that containers have.
+// hostName matches the names that a Host header may have (RFC 9110 section 7.2): DNS
+// names, and those of containers, which may contain underscores.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,253}$`)
 
-// answersFor reports whether the node answers under the name in a Host header. A
-// request without one is not a browser's (HTTP/1.0, health checks).
+// answersFor reports whether a Host header has a name of the node. A request without one
+// does not come from a browser (HTTP/1.0, health checks).
 func (p *Policy) answersFor(host string) bool {
 	if host == "" {
 		return true
@@ -145,12 +145,12 @@ func (p *Policy) answersFor(host string) bool {
 		return false
 	}
 	name = fold(name)
-	// Browsers lead localhost and all names below it to the loopback, whatever DNS
-	// says (RFC 6761 section 6.3).
+	// Browsers resolve localhost and all names below it to the loopback, without DNS
+	// (RFC 6761 section 6.3).
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || p.hosts[name]
 }
 
-// splitHost takes the port off "name:port", "[::1]:port" or what has none.
+// splitHost removes the port from "name:port" or "[::1]:port".
 func splitHost(host string) (name string, ok bool) {
 	rest := ""
 	if inside, found := strings.CutPrefix(host, "["); found {
@@ -169,8 +169,8 @@ func splitHost(host string) (name string, ok bool) {
 	return name, found && strings.Trim(digits, "0123456789") == ""
 }
 
-// fold is the form in which names are compared: DNS ignores case and the dot at
-// the end.
+// fold returns the form in which names are compared: DNS ignores case and a dot at the
+// end.
 func fold(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
 // Origin returns the origin by which the client of a request came, as
@@ -179,8 +179,7 @@ func Origin(r *http.Request) string {
 	scheme := r.URL.Scheme
 	if scheme == "" {
 		scheme = "http"
-		// A page that came by https and the same name has a proxy before it that
-		// ended TLS.
+		// If the page's origin is https with the same name, a proxy has ended TLS.
 		if page, ok := parseOrigin(r.Header.Values("Origin")); ok && SameOrigin(page, "https://"+r.Host) {
 			scheme = "https"
 		}
@@ -191,17 +190,15 @@ func Origin(r *http.Request) string {
 	return scheme + "://" + r.Host
 }
 
-// Allowed reports whether the page that sent a request may talk to this node. What
-// sends no Origin is no browser (RFC 6454 section 7); a browser's page must be of the
-// host that it asks, of a node of the cluster, or of an origin that the operator
-// named.
+// Allowed reports whether the page that sent a request may use this node. A request
+// without Origin does not come from a page (RFC 6454 section 7). A page's origin must be
+// that of the request, that of a node of the cluster, or one that the operator named.
 func (p *Policy) Allowed(r *http.Request) bool {
 	return p.allows(r, r.Header.Values("Origin"))
 }
 
-// MayConnect reports whether a page that asks may also connect. Browsers send no
-// Origin with a page's request to its own host: it may name it in the query, as
-// ?origin=.
+// MayConnect reports whether the page that sent a request may also connect. Browsers send
+// no Origin with a page's request to its own host, so the query may name it, as ?origin=.
 func (p *Policy) MayConnect(r *http.Request) bool {
 	if asked := r.URL.Query()["origin"]; len(asked) > 0 && len(r.Header.Values("Origin")) == 0 {
 		return p.allows(r, asked)
@@ -240,7 +237,7 @@ func (p *Policy) allows(r *http.Request, values []string) bool {
 	return SameOrigin(page, here) || p.cfg.Known != nil && p.cfg.Known(page, here)
 }
 
-// parseOrigin reads an Origin header; false where it is none or "null".
+// parseOrigin parses an Origin header. It returns false for none and for "null".
 func parseOrigin(values []string) (*url.URL, bool) {
 	if len(values) != 1 {
 		return nil, false
@@ -253,8 +250,8 @@ func parseOrigin(values []string) (*url.URL, bool) {
 	return u, true
 }
 
-// SameOrigin compares as browsers do (RFC 6454 section 5): scheme, host and port,
-// which has its scheme's default.
+// SameOrigin compares origins as browsers do (RFC 6454 section 5): by scheme, host and
+// port, which has the scheme's default.
 func SameOrigin(page *url.URL, other string) bool {
 	u, err := url.Parse(other)
 	return err == nil && sameOrigin(page, u)
@@ -270,8 +267,7 @@ func sameOrigin(a, b *url.URL) bool {
 	return strings.EqualFold(a.Hostname(), b.Hostname())
 }
 
-// Port returns the port of an origin, or its scheme's default; "" where that has
-// none.
+// Port returns the port of an origin, or its scheme's default; "" if that has none.
 func Port(u *url.URL) string {
 	switch p := u.Port(); {
 	case p != "":
@@ -286,5 +282,5 @@ func Port(u *url.URL) string {
 
 func isWeb(scheme string) bool { return scheme == "http" || scheme == "https" }
 
-// withPort is an address as http.Request.RemoteAddr has it; the port is not known.
+// withPort returns an address in the form of http.Request.RemoteAddr, with port 0.
 func withPort(a netip.Addr) string { return net.JoinHostPort(a.String(), "0") }

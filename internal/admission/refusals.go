@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Reason says why a request was refused. They are few and fixed, so they may be the
-// label of a metric.
+// Reason is why a request was refused. There are few, so they may be the label of a
+// metric.
 type Reason int
 
 // The reasons.
@@ -16,25 +16,25 @@ const (
 	ReasonOrigin Reason = iota
 	// ReasonHost is a Host that is not one of the node's.
 	ReasonHost
-	// ReasonUpgrade is a request for a WebSocket without the lines that upgrade it.
+	// ReasonUpgrade is a request for a WebSocket without its Upgrade headers.
 	ReasonUpgrade
 	reasons
 )
 
-// warnEvery is how often a reason is logged at most.
+// warnEvery is the least interval between two warnings of a reason.
 const warnEvery = time.Minute
 
-// maxShown bounds what a warning shows of a header, in bytes.
+// maxShown bounds a header in a warning, in bytes.
 const maxShown = 200
 
-// warnings are what is logged for each reason.
+// warnings are the messages of the reasons.
 var warnings = [reasons]string{
 	ReasonOrigin:  "refused a page's origin: if it is yours, name it with --origin; if it is this node's own, have the proxy keep the Host header with its port (docs/operations.md)",
 	ReasonHost:    "refused a Host: if it is a name of this node, give it with --host",
 	ReasonUpgrade: "refused a WebSocket without an Upgrade line: a proxy has to pass Upgrade and Connection on (docs/operations.md)",
 }
 
-// refusals counts them, and remembers when each reason was logged last.
+// refusals are the counts, and the times of the last warnings.
 type refusals struct {
 	mu     sync.Mutex // guards the fields below
 	counts [reasons]int64
@@ -42,7 +42,7 @@ type refusals struct {
 	silent [reasons]int64 // since then
 }
 
-// Refused counts a refusal, and logs it if none of its reason was in the last
+// Refused counts a refusal, and logs it unless the same reason was logged in the last
 // minute. The log escapes what the client sent.
 func (p *Policy) Refused(r *http.Request, why Reason) {
 	now := time.Now()

@@ -9,18 +9,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Redis Cluster may leave out the hosts of its nodes: null in CLUSTER SLOTS and
-// nothing in a redirection with cluster-preferred-endpoint-type unknown-endpoint,
-// "?" in both where a node was to announce its host's name and has none. Then the
-// node is reached by the host that was asked
+// A Redis Cluster may omit the hosts of its nodes. With cluster-preferred-endpoint-type
+// unknown-endpoint, a host is null in CLUSTER SLOTS and empty in a redirection; with
+// hostname, it is "?" in both for a node without a configured name. Then the node is at
+// the host that was asked
 // (https://redis.io/docs/latest/commands/cluster-slots/, since Redis 7.0).
 
-// namesHost reports whether a Redis Cluster gives a host, and not one of the
-// signs for none.
+// namesHost reports whether a host in a reply of a Redis Cluster is not one of the signs
+// for none.
 func namesHost(host string) bool { return host != "" && host != "?" }
 
-// clusterNode returns what makes the clients of single nodes. A node without a
-// host of its own is dialed by the given one, that of the first address of
+// clusterNode returns the constructor of the clients of single nodes. A node without a
+// host of its own is dialed at the given one, which is that of the first address of
 // --redis.
 func clusterNode(host string) func(*redis.Options) *redis.Client {
 	return func(opts *redis.Options) *redis.Client {
@@ -37,8 +37,8 @@ func clusterNode(host string) func(*redis.Options) *redis.Client {
 	}
 }
 
-// slotsReader reads the replies of CLUSTER SLOTS in place of go-redis, which
-// fails at a host that is null (v9.23).
+// slotsReader parses the replies of CLUSTER SLOTS in place of go-redis, which fails at a
+// host that is null (v9.23).
 type slotsReader struct {
 	host string // of the node that is asked
 }
@@ -46,13 +46,13 @@ type slotsReader struct {
 // DialHook changes nothing (redis.Hook).
 func (slotsReader) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessPipelineHook changes nothing (redis.Hook): nobody asks for the slots in
+// ProcessPipelineHook changes nothing (redis.Hook): go-redis does not send CLUSTER SLOTS in
 // a pipeline.
 func (slotsReader) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-// ProcessHook reads the reply of CLUSTER SLOTS (redis.Hook).
+// ProcessHook parses the reply of CLUSTER SLOTS (redis.Hook).
 func (s slotsReader) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		asked, ok := cmd.(*redis.ClusterSlotsCmd)
@@ -77,11 +77,11 @@ func (s slotsReader) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// errSlots is a reply of CLUSTER SLOTS in a shape that is unknown here.
+// errSlots is the error of a reply of CLUSTER SLOTS in an unknown form.
 var errSlots = errors.New("CLUSTER SLOTS was answered in an unexpected shape")
 
-// read takes a reply apart: for each range its first and last slot, and its
-// nodes, the primary first: host, port, id and more.
+// read parses a reply: for each range its first and last slot and its nodes, the primary
+// first, each with host, port, id and more.
 func (s slotsReader) read(reply []any) ([]redis.ClusterSlot, error) {
 	slots := make([]redis.ClusterSlot, 0, len(reply))
 	for _, one := range reply {

@@ -15,12 +15,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// passing are the replies of a Redis that is on its way up, with its replicas and
-// its cluster, or busy for a moment.
+// passing are the error replies of a Redis that is starting, with its replicas and its
+// cluster, or that is busy for a moment.
 var passing = []string{"LOADING", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MAX NUMBER OF CLIENTS"}
 
-// mayComeUp reports whether a Redis that failed so may work later without any
-// change of the node's flags.
+// mayComeUp reports whether a Redis that failed with err may work later without a change
+// of the node's flags.
 func (t Target) mayComeUp(err error) bool {
 	var (
 		reply    redis.Error
@@ -40,13 +40,14 @@ func (t Target) mayComeUp(err error) bool {
 	case has("INVALID REPLY"), has("CAN'T PARSE"):
 		return false
 	case errors.As(err, &reply):
-		// While a failover is under way, the sentinels may still name the old primary.
+		// During a failover the sentinels may still name the old primary.
 		return slices.ContainsFunc(passing, has) || t.sentinel != nil && (has("READONLY") || has("MASTERDOWN"))
 	}
 	return true
 }
 
-// operatorError is a Redis that works and is not the one to give, in words.
+// operatorError is the error of a Redis that works but is not the one that --redis should
+// name.
 type operatorError struct{ text, hint string }
 
 func (e *operatorError) Error() string { return e.text }
@@ -89,8 +90,8 @@ func (t Target) diagnose(ctx context.Context, err error) error {
 	return err
 }
 
-// refusals are what a Redis may answer, by what is in it in upper case, and
-// what to do then. The first that fits counts.
+// refusals map what a Redis may answer, in upper case, to what an operator should do.
+// The first that is part of the answer counts.
 var refusals = []struct{ answer, hint string }{
 	{"WRONGPASS", "it refuses the user or the password: put the right ones in the URL, redis://user:password@host:port"},
 	{"INVALID PASSWORD", "it refuses the user or the password: put the right ones in the URL, redis://user:password@host:port"},
@@ -116,7 +117,7 @@ var refusals = []struct{ answer, hint string }{
 
 const anotherProtocol = "it speaks another protocol: is this the port of a Redis, and TLS only with rediss://?"
 
-// explainRedis puts into words why a Redis can't be used.
+// explain returns one line that says why a Redis cannot be used, and what to do.
 func explain(target Target, err error) error {
 	text := firstLine(err)
 	hint := networkHint(err)
@@ -139,7 +140,7 @@ func explain(target Target, err error) error {
 	return fmt.Errorf("can't use the Redis at %s: %s: %s", target.name, text, hint)
 }
 
-// sentinelTrouble puts into words why no sentinel could tell of the primary.
+// sentinelTrouble explains why no sentinel named the primary.
 func sentinelTrouble(err error) (text, hint string) {
 	switch {
 	case strings.Contains(err.Error(), redis.Nil.Error()):
@@ -153,8 +154,7 @@ func sentinelTrouble(err error) (text, hint string) {
 	return "no sentinel answers", hint
 }
 
-// networkHint tells what to do when the connection itself fails; "" for other
-// errors.
+// networkHint returns what to do about a failed connection; "" for other errors.
 func networkHint(err error) string {
 	var (
 		dns      *net.DNSError

@@ -14,10 +14,11 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Timings and size of the connections to Redis, where --redis gives no others.
+// Timings and size of the connections to Redis, unless --redis sets others.
 const (
-	// PoolSize is larger than what the hub does at once, so that the lease never
-	// waits for the rooms. A smaller pool is refused.
+	// PoolSize is the number of connections of a node to one Redis. It is larger than
+	// what rooms do concurrently, so that the lease never waits for them. A smaller one
+	// is refused.
 	PoolSize    = 48
 	maxPoolSize = 10_000
 	idleConns   = 2 // connections that are kept open
@@ -25,15 +26,15 @@ const (
 	ioTimeout   = 2 * time.Second
 )
 
-// Bounds of the timeouts that --redis may give.
+// Bounds of the timeouts that --redis may set.
 const (
-	// minTimeout is more than replicas may take to confirm (WAIT): an answer that
-	// is late by that much is no failure.
+	// minTimeout is longer than replicas may take to confirm (WAIT), which is not a
+	// failure.
 	minTimeout = 1500 * time.Millisecond
 	maxTimeout = time.Minute
 )
 
-// supported are the options in the query of a URL that are obeyed, as in
+// supported are the options that the query of a URL may have, as in
 // https://pkg.go.dev/github.com/redis/go-redis/v9#ParseURL.
 var supported = []string{
 	"client_name", "conn_max_idle_time", "conn_max_lifetime", "conn_max_lifetime_jitter", "db", "dial_timeout", "idle_timeout",
@@ -41,8 +42,7 @@ var supported = []string{
 	"pool_timeout", "read_timeout", "skip_verify", "write_timeout",
 }
 
-// unsupported are those that go-redis knows too, and why a node has no use for
-// them.
+// unsupported are the other options that go-redis knows, and why a node refuses them.
 var unsupported = map[string]string{
 	"protocol":                   "a node speaks RESP 2 with every Redis",
 	"max_retries":                noRetries,
@@ -58,8 +58,8 @@ const (
 	onePool   = "pipelines use the connections of pool_size"
 )
 
-// parseOne reads the URL of one Redis, and sets all that a node wants otherwise
-// than go-redis does by itself. Options in its query are obeyed or refused.
+// parseOne reads the URL of one Redis, and sets what a node needs differently from the
+// defaults of go-redis. It applies the options of the query, or refuses them.
 func parseOne(address string) (*redis.Options, error) {
 	if err := checkOptions(address); err != nil {
 		return nil, err
@@ -106,8 +106,8 @@ func parseOne(address string) (*redis.Options, error) {
 	return opts, nil
 }
 
-// checkOptions refuses the options in a URL's query that are not obeyed. What it
-// can't read is left to ParseURL.
+// checkOptions refuses the options of a URL's query that are not supported. ParseURL
+// refuses a URL that cannot be parsed.
 func checkOptions(address string) error {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -118,7 +118,7 @@ func checkOptions(address string) error {
 			return fmt.Errorf("--redis has the option %s, which can't be set: %s: leave it out", name, why)
 		}
 		if !slices.Contains(supported, name) {
-			// It may be a part of a password: so it is not repeated.
+			// It may be part of a password, so the message does not quote it.
 			return fmt.Errorf("--redis is no URL of a Redis: its query has an option that is unknown here: those known are %s", strings.Join(supported, ", "))
 		}
 	}
@@ -128,7 +128,7 @@ func checkOptions(address string) error {
 	return nil
 }
 
-// checkBounds refuses options with values that a node can't work with.
+// checkBounds refuses values of options with which a node cannot work.
 func checkBounds(o *redis.Options) error {
 	for _, t := range []struct {
 		name string

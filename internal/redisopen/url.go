@@ -122,12 +122,12 @@ func Parse(given string) (Target, error) {
 	return Target{cluster: clusterOptions(opts, hosts), name: strings.Join(hosts, ",")}, nil
 }
 
-// percentHint is how characters are written that end a password in a URL.
+// percentHint shows how to write the characters that would end a password in a URL.
 const percentHint = "# as %23, / as %2F, ? as %3F, @ as %40, a comma as %2C"
 
-// refuseUnescaped finds characters in a user or password that are not
-// percent-encoded. They would end the address before its time: what is left of
-// the password would be dialed as a host and a port, and be part of messages.
+// refuseUnescaped finds characters in a user or password that should be percent-encoded.
+// They would end the password early, and the rest of it would be dialed as a host and a
+// port, and be part of messages.
 func refuseUnescaped(given string) error {
 	_, rest, ok := strings.Cut(given, "://")
 	if !ok {
@@ -137,7 +137,7 @@ func refuseUnescaped(given string) error {
 	_, tail := cutTail(scheme, rest)
 	path, query, _ := strings.Cut(tail, "?")
 	if strings.HasSuffix(scheme, "+sentinel") {
-		// The sentinels' password may hold an @ as it is.
+		// The sentinels' password may contain an @.
 		kept := slices.DeleteFunc(strings.Split(query, "&"), func(s string) bool {
 			return strings.HasPrefix(s, "sentinel_password=") || strings.HasPrefix(s, "sentinel_username=")
 		})
@@ -149,9 +149,9 @@ func refuseUnescaped(given string) error {
 	return nil
 }
 
-// splitAddresses takes a list of addresses apart. Each may be host:port or a
-// URL; user and password may stand at the first or at all, path and query at
-// the last. An address without a port gets the usual one, unless that is empty.
+// splitAddresses splits a list of addresses. Each may be host:port or a URL; user and
+// password may be in the first or in all of them, path and query in the last. An address
+// without a port gets the usual one, unless that is empty.
 func splitAddresses(scheme, list, usual string) (hosts []string, user, tail string, err error) {
 	list, tail = cutTail(scheme, list)
 	for i, item := range strings.Split(list, ",") {
@@ -232,8 +232,8 @@ func parseSentinel(scheme, rest string) (Target, error) {
 	}, nil
 }
 
-// manyHosts is a TLS configuration for more than one host: each certificate is
-// checked against the host that was dialed.
+// manyHosts returns a TLS configuration for more than one host: each certificate is
+// verified for the host that was dialed.
 func manyHosts(c *tls.Config) *tls.Config {
 	if c == nil {
 		return nil
@@ -249,15 +249,15 @@ func clusterOptions(o *redis.Options, hosts []string) *redis.ClusterOptions {
 		Addrs:     hosts,
 		NewClient: clusterNode(host),
 		Username:  o.Username, Password: o.Password, TLSConfig: manyHosts(o.TLSConfig),
-		// Redirections are followed: what was redirected was not done. No more
-		// than that: see broker.once for what writes.
+		// Redirections are followed: a redirected command was not executed. Nothing
+		// else is tried again: see redisbroker's once for commands that write.
 		MaxRedirects: 3,
 		MaxRetries:   o.MaxRetries,
 		ClientName:   o.ClientName,
 		PoolFIFO:     o.PoolFIFO, MaxIdleConns: o.MaxIdleConns, MaxActiveConns: o.MaxActiveConns, MaxConcurrentDials: o.MaxConcurrentDials,
 		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime, ConnMaxLifetimeJitter: o.ConnMaxLifetimeJitter,
-		// Scripts' keys tell where a command goes; the client need not ask for a
-		// table of all commands, which its user may not be let have.
+		// The keys of scripts determine their node, so the client does not need the
+		// table of all commands, which its user may not be allowed to read.
 		DisableRoutingPolicies:     true,
 		ClusterStateReloadInterval: clusterReload,
 		PoolSize:                   o.PoolSize, PipelinePoolSize: o.PipelinePoolSize, MinIdleConns: o.MinIdleConns,
@@ -281,7 +281,7 @@ func failoverOptions(o *redis.Options, master string, sentinels []string, user, 
 	}
 }
 
-// client opens the connections; it does not dial yet.
+// client returns the client of the Redis. It does not dial yet.
 func (t Target) client() redis.UniversalClient {
 	switch {
 	case t.cluster != nil:
