@@ -14,7 +14,7 @@ unit      = $(shell go list ./... | grep -v -e /test/ -e /internal/node$$ -e /in
 # seeds of "make sim", split over two processes as each uses one processor.
 seeds ?= 1200
 
-.PHONY: help check format vet lint unit vuln web modules test long race faults badnet sim defences browser pace bench run smoke ci
+.PHONY: help check format vet lint unit vuln web generate modules test long race faults badnet sim defences browser pace bench run smoke ci
 
 help: ## this list
 	@grep -hE '^[a-z]+:' $(MAKEFILE_LIST) | sed -E 's/:[^#]*(## )?/\t/' | expand -t 12
@@ -27,7 +27,7 @@ format: ## gofmt and go mod tidy
 
 vet: ## go vet, also for other systems
 	go vet ./...
-	GOOS=windows go vet . ./internal/... ./embed ./web ./test/badnet ./test/faults ./test/sim ./test/socketio/...
+	GOOS=windows go vet . ./internal/... ./embed ./web/... ./test/badnet ./test/faults ./test/sim ./test/socketio/...
 	GOOS=darwin go vet ./...
 
 lint: ## linters, and the arrows between packages (.golangci.yml)
@@ -43,6 +43,9 @@ modules: test/socketio/testdata/node_modules web/node_modules ## what npm instal
 
 web: web/node_modules ## types and style of the pages' scripts
 	cd web && npx tsc -p jsconfig.json && npx eslint .
+
+generate: ## web/dist, after a change to a module or style sheet of the pages
+	go generate ./web
 
 test: ## all tests at their usual length
 	go test ./...

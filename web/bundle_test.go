@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path"
 	"regexp"
 	"strings"
 	"testing"
-	"testing/fstest"
+
+	"example.com/chat/web/bundle"
 )
 
 // Every script is one for Node.js too, and what it imports is there.
@@ -59,7 +61,7 @@ func TestEveryScriptAndStyleSheetIsSent(t *testing.T) {
 		}
 		for i, source := range m.Sources {
 			source = strings.TrimPrefix(source, "web:")
-			data, err := files.ReadFile(source)
+			data, err := os.ReadFile(source)
 			if err != nil || string(data) != m.SourcesContent[i] {
 				t.Errorf("%s holds another %s (%v)", name, source, err)
 			}
@@ -77,15 +79,19 @@ func TestEveryScriptAndStyleSheetIsSent(t *testing.T) {
 	}
 }
 
-func TestWhatCanNotBeBundledIsToldWithItsPlace(t *testing.T) {
+// web/dist, on disk and so in the binary, is the bundle of the modules.
+func TestTheBundleIsFresh(t *testing.T) {
 	t.Parallel()
-	fsys := fstest.MapFS{
-		"client.js": {Data: []byte("import './none.js';")}, "embed.js": {Data: []byte("let a = ;")}, "assets/style.css": {Data: []byte("a{}")},
-		"assets/style/cluster.css": {Data: []byte("a{}")}, "assets/style/opened.css": {Data: []byte("a{}")},
+	built, err := bundle.Build(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
 	}
-	_, err := bundle(fsys, nil)
-	if err == nil || !strings.Contains(err.Error(), "embed.js:1: ") || !strings.Contains(err.Error(), "none.js") {
-		t.Errorf("%v", err)
+	stale, err := bundle.Stale(bundle.Dist, built)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(stale) > 0 {
+		t.Errorf("web/dist is stale: run go generate ./web, and commit what it changes (%s)", strings.Join(stale, ", "))
 	}
 }
 

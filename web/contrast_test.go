@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"math"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -59,7 +60,7 @@ func readTheme(css string) theme {
 // both themes (WCAG 2.2, 1.4.3 and 1.4.11).
 func TestContrast(t *testing.T) {
 	t.Parallel()
-	css, err := files.ReadFile("assets/style/base.css")
+	css, err := os.ReadFile("assets/style/base.css")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,5 +18,5 @@ export default [
 	},
 	{ files: ["assets/**/*.js", "*.js"], languageOptions: { globals: globals.browser } },
 	{ files: ["test/**/*.mjs", "*.mjs"], languageOptions: { globals: { ...globals.node, CustomEvent: "readonly", document: "readonly" } } },
-	{ ignores: ["node_modules/"] },
+	{ ignores: ["node_modules/", "dist/"] },
 ];

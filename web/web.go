@@ -1,5 +1,5 @@
-// Package web serves the user interface: the files beside this one, inside the
-// binary. There is no build: scripts and style sheets are joined and made small when it starts.
+// Package web serves the user interface: the pages and icons beside this file, and the scripts and style sheets in dist,
+// all inside the binary. go generate bundles dist from the modules in assets; TestTheBundleIsFresh fails when it is stale.
 package web
 
 import (
@@ -21,7 +21,9 @@ import (
 	"sync"
 )
 
-//go:embed index.html cluster.html client.js embed.js manifest.webmanifest assets
+//go:generate go run ./bundle/generate
+
+//go:embed index.html cluster.html manifest.webmanifest assets/*.svg dist
 var files embed.FS
 
 // types are the media types by a file's ending; the system's own table is not
@@ -101,43 +103,28 @@ const (
 // indent is what stands before the lines of a page; none of it is shown.
 var indent = regexp.MustCompile(`\n\t+`)
 
-// load makes all files ready, by their paths: those that are sent as they are,
-// and the scripts and style sheets.
+// load makes all files ready, by the paths that they are served at: dist is no part of those.
 func load(fsys fs.FS) (map[string]*asset, error) {
 	s := make(map[string]*asset)
-	var pages []string
-	put := func(name string, data []byte) (err error) {
-		contentType, ok := types[path.Ext(name)]
-		if !ok {
-			return fmt.Errorf("%s: a file of a kind that is not served", name)
-		}
-		s[name], err = newAsset(contentType, data)
-		return err
-	}
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
-		ext := path.Ext(name)
-		if err != nil || d.IsDir() || ext == ".js" || ext == ".css" {
+		if err != nil || d.IsDir() {
 			return err
 		}
 		data, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return err
 		}
+		ext := path.Ext(name)
+		contentType, ok := types[ext]
+		if !ok {
+			return fmt.Errorf("%s: a file of a kind that is not served", name)
+		}
 		if ext == ".html" {
-			pages = append(pages, name)
 			data = indent.ReplaceAll(data, []byte("\n"))
 		}
-		return put("/"+name, data)
+		s["/"+strings.TrimPrefix(name, "dist/")], err = newAsset(contentType, data)
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	bundled, err := bundle(fsys, pages)
-	for name, data := range bundled {
-		if err == nil {
-			err = put(name, data)
-		}
-	}
 	return s, err
 }
 

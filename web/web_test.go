@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -87,6 +88,8 @@ func TestPaths(t *testing.T) {
 		"//assets/app.js":           none,
 		"/assets/app.js\x00":        none,
 		"/web.go":                   none,
+		"/dist/assets/app.js":       none,
+		"/assets/net/client.js":     none, // part of app.js
 		"":                          none,
 		"/assets/./app.js":          none,
 		"/r/%2e%2e":                 html, // a name like another, once decoded already
@@ -282,21 +285,29 @@ func TestUnknownKindIsRefused(t *testing.T) {
 	}
 }
 
-// each calls f with every embedded file that ends in ext.
+// sources are the pages, modules and style sheets as they are written.
+var sources = []string{"index.html", "cluster.html", "client.js", "embed.js", "assets"}
+
+// each calls f with every source that ends in ext.
 func each(t *testing.T, ext string, f func(name, text string)) {
 	t.Helper()
 	n := 0
-	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(name) != ext {
+	for _, source := range sources {
+		err := fs.WalkDir(os.DirFS("."), source, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || path.Ext(name) != ext {
+				return err
+			}
+			n++
+			data, err := os.ReadFile(name)
+			f(name, string(data))
 			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		n++
-		data, err := fs.ReadFile(files, name)
-		f(name, string(data))
-		return err
-	})
-	if err != nil || n == 0 {
-		t.Fatalf("%d files, %v", n, err)
+	}
+	if n == 0 {
+		t.Fatalf("no files %s", ext)
 	}
 }
 
