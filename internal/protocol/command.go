@@ -381,7 +381,7 @@ func key(w *wire, c *Command) *Error {
 		return err
 	}
 	if !w.Key.IsValid() {
-		return Errorf(CodeBadField, "key holds half a character: choose another")
+		return Errorf(CodeBadField, "key holds half a surrogate pair: choose another")
 	}
 	c.Key = s
 	return nil

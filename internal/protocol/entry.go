@@ -66,7 +66,7 @@ var (
 	ErrTooManyKinds = Errorf(CodeForbidden, "the message has %d kinds of reaction: use one of them", MaxReactionKinds)
 	// ErrTooManyReactions: the target has MaxReactions, or the room's messages have
 	// MaxRoomReactions.
-	ErrTooManyReactions = Errorf(CodeForbidden, "there are as many reactions as the message or the room may have")
+	ErrTooManyReactions = Errorf(CodeForbidden, "the message or the room has as many reactions as are allowed")
 )
 
 // Message returns the draft of a message that the user sends through the named node.

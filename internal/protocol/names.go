@@ -159,7 +159,7 @@ func foldCherokee(r rune) rune {
 // control characters except newline and tab.
 func Text(s string, limit int) *Error {
 	if s == "" {
-		return Errorf(CodeBadField, "text is empty: say something")
+		return Errorf(CodeBadField, "text is empty: write something")
 	}
 	if len(s) > limit {
 		return Errorf(CodeTooLong, "the text has %d bytes: %d at most", len(s), limit)
@@ -168,7 +168,7 @@ func Text(s string, limit int) *Error {
 		return Errorf(CodeBadField, "text is not UTF-8")
 	}
 	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
-		return Errorf(CodeBadField, "text holds control characters: only newline and tab are taken")
+		return Errorf(CodeBadField, "text holds control characters: only newline and tab are allowed")
 	}
 	return nil
 }
@@ -176,7 +176,7 @@ func Text(s string, limit int) *Error {
 // Key checks a client's key: 1–64 characters of any kind.
 func Key(s string) *Error {
 	if s == "" {
-		return Errorf(CodeBadField, "key is missing: choose one for each thing you say")
+		return Errorf(CodeBadField, "key is missing: choose one for each thing you send")
 	}
 	if len(s) > MaxKeyLen*utf8.UTFMax || utf8.RuneCountInString(s) > MaxKeyLen {
 		return Errorf(CodeBadField, "key is too long: 64 characters at most")

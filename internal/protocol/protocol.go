@@ -126,7 +126,7 @@ type Change struct {
 // reply that names a room or a key has a copy.
 var (
 	// ErrNameTaken refuses a name that another user who is online has.
-	ErrNameTaken = Errorf(CodeNameTaken, "somebody who is online has this name: choose another")
+	ErrNameTaken = Errorf(CodeNameTaken, "another user who is online has this name: choose another")
 	// ErrNotJoined refuses a command that only members of the room may use.
 	ErrNotJoined = Errorf(CodeNotJoined, "join the room first")
 	// ErrUnavailable answers a command while Redis can't be reached.

@@ -26,7 +26,7 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 		return s.renew(c)
 	}
 	if s.user != nil {
-		return protocol.Errorf(protocol.CodeForbidden, "this connection has said hello already")
+		return protocol.Errorf(protocol.CodeForbidden, "this connection has sent hello already")
 	}
 	if !s.deadline.Stop() {
 		return nil // too late: the connection is being closed

@@ -22,7 +22,7 @@ func (s *Session) limit(command string) *protocol.Error {
 			s.abusive = true
 			s.node.abuse.Add(1)
 		}
-		s.transport.Close(protocol.CloseAbuse, "you kept on although you were told to wait")
+		s.transport.Close(protocol.CloseAbuse, "you sent on although rate_limited asked you to wait")
 	}
 	err := protocol.Errorf(protocol.CodeRateLimited, "you are too fast: wait as long as retry_after says")
 	err.RetryAfter = max(1, wait.Milliseconds())

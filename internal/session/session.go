@@ -166,7 +166,7 @@ func (s *Session) Command(c protocol.Command, bad *protocol.Error) {
 		return
 	}
 	if s.user == nil && c.Type != protocol.Hello {
-		s.refuse(c, protocol.Errorf(protocol.CodeHelloFirst, "say hello first"))
+		s.refuse(c, protocol.Errorf(protocol.CodeHelloFirst, "send hello first"))
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)

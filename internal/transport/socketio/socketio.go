@@ -42,7 +42,7 @@ func NewServer(sessions *session.Node, engine engineio.Config) *socketio.Server 
 		Opened: func(admitted any, close func(int, string)) {
 			h := admitted.(*Handshake)
 			h.close = close
-			h.slot.OnEvict(func() { close(protocol.CloseFull, "too many say nothing here: connect at once") })
+			h.slot.OnEvict(func() { close(protocol.CloseFull, "too many connections are silent here: connect at once") })
 		},
 		Ended: func(admitted any) {
 			h := admitted.(*Handshake)
@@ -59,8 +59,8 @@ func NewServer(sessions *session.Node, engine engineio.Config) *socketio.Server 
 func connect(sessions *session.Node, s *socketio.Socket, auth jsontext.Value) (socketio.Handler, *socketio.Refusal) {
 	h := s.Admitted().(*Handshake)
 	if h.hellos++; h.hellos > session.MaxRefusals {
-		s.Close(protocol.CloseAbuse, "too many tries to say hello")
-		return nil, refusal(protocol.Errorf(protocol.CodeRateLimited, "too many tries to say hello: open another connection"))
+		s.Close(protocol.CloseAbuse, "too many hellos were refused")
+		return nil, refusal(protocol.Errorf(protocol.CodeRateLimited, "too many hellos were refused: open another connection"))
 	}
 	if auth == nil {
 		auth = noFields
@@ -132,7 +132,7 @@ func decode(e *socketio.Event) (protocol.Command, *protocol.Error) {
 	}
 	switch {
 	case len(e.Attachments) > 0:
-		return protocol.NameOf(e.Name, fields), protocol.Errorf(protocol.CodeBadField, "nothing binary is taken here: send one object")
+		return protocol.NameOf(e.Name, fields), protocol.Errorf(protocol.CodeBadField, "binary arguments are not allowed: send one object")
 	case len(e.Args) > 1:
 		return protocol.NameOf(e.Name, fields), protocol.Errorf(protocol.CodeBadField, "a command has one argument, an object")
 	}

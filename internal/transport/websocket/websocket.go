@@ -30,7 +30,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, origin string, sl
 	err := s.conns.Accept(w, r, func(c *conn.Conn) conn.Handler {
 		t := &transport{conn: c}
 		t.session = session.New(s.sessions, t, origin, slot)
-		slot.OnEvict(func() { c.Close(protocol.CloseFull, "too many say nothing here: say hello at once") })
+		slot.OnEvict(func() { c.Close(protocol.CloseFull, "too many connections are silent here: send hello at once") })
 		return t
 	})
 	if err != nil {
