@@ -1,7 +1,7 @@
 // Package presence keeps which users are in one room: those that are connected to
 // this node, and those that Redis lists for all nodes. It decides what has to be
-// written to Redis, when the list has to be read, and which changes members are
-// told. It has no clock, lock or I/O: times are parameters.
+// written to Redis, when the list has to be read, and which changes are
+// announced. It has no clock, lock or I/O: times are parameters.
 package presence
 
 import (
@@ -49,7 +49,7 @@ type Room struct {
 	early   []protocol.PresenceDelta // changes that came meanwhile
 	readAt  time.Time
 
-	// before tells of each user that changed since the last Changes whether it was
+	// before holds for each user that changed since the last Changes whether it was
 	// listed then; gone holds the names of those that left. Both are nil without a
 	// change.
 	before map[string]bool
@@ -123,7 +123,7 @@ func (r *Room) Members() ([]protocol.User, int) {
 // Name returns the name of a listed user; "" if it is not listed.
 func (r *Room) Name(id string) string { return r.listed[id] }
 
-// Rename takes a user's new name. It reports whether the user is in the room.
+// Rename sets a user's new name. It reports whether the user is in the room.
 func (r *Room) Rename(u protocol.User) bool {
 	_, listed := r.listed[u.ID]
 	if listed {
@@ -146,7 +146,7 @@ func (r *Room) Rewrite() {
 	}
 }
 
-// Writes takes the next changes to write, writeBatch at most; nil if there are none.
+// Writes removes and returns the next changes to write, writeBatch at most; nil if there are none.
 func (r *Room) Writes() []protocol.Change {
 	if len(r.dirty) == 0 {
 		return nil
@@ -175,10 +175,10 @@ func (r *Room) Unwritten(changes []protocol.Change) {
 
 // Effects are what the owner has to do after a step.
 type Effects struct {
-	// Read tells that a read of the list became due. The owner passes its result to
+	// Read is set if a read of the list became due. The owner passes its result to
 	// Replace, until Settled.
 	Read bool
-	// Settled tells that the list is up to date.
+	// Settled is set if the list is up to date.
 	Settled bool
 	// Announce is when Changes has to be called; 0 if that is not due, or was asked
 	// for before.
@@ -207,7 +207,7 @@ func (r *Room) Doubt(now time.Time) Effects {
 	return r.Refresh()
 }
 
-// Apply takes a change that was published. If the list is being read, the change waits
+// Apply applies a change that was published. If the list is being read, the change waits
 // for that.
 func (r *Room) Apply(d protocol.PresenceDelta, now time.Time) Effects {
 	if r.reading || r.listed == nil {
@@ -225,7 +225,7 @@ func (r *Room) Apply(d protocol.PresenceDelta, now time.Time) Effects {
 	return e
 }
 
-// Replace takes the list that was read, and the changes that were published
+// Replace applies the list that was read, and then the changes that were published
 // meanwhile.
 func (r *Room) Replace(users []protocol.User, now time.Time) Effects {
 	list := make(map[string]string, len(users))
@@ -310,7 +310,7 @@ func (r *Room) changed(id string, was bool) (announce time.Duration) {
 	return announce
 }
 
-// Changes takes the changes since the last call: the users that joined and left, those
+// Changes removes and returns the changes since the last call: the users that joined and left, those
 // that an event names, and how many are listed. changed is false if there is nothing to
 // announce.
 func (r *Room) Changes() (joined, left []protocol.User, count int, changed bool) {

@@ -92,7 +92,7 @@ const (
 )
 
 // Strikes counts the refusals that a client ignored: it sent another command before
-// the time that it was told to wait was over. Make one with NewStrikes. It is not
+// the time to wait of the last refusal was over. Make one with NewStrikes. It is not
 // safe for concurrent use.
 type Strikes struct {
 	limit float64

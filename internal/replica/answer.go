@@ -23,7 +23,7 @@ const (
 	// protocol.MaxRecovered entries after it, between Lookup.Begin and
 	// Lookup.Found.
 	NeedEntries
-	// NeedMessages means that memory holds fewer messages than a join brings, and
+	// NeedMessages means that memory holds fewer messages than a join returns, and
 	// the log may hold more: read what BelowMessages asks for, pass it to Fill, and
 	// call Lookup.Filled.
 	NeedMessages
@@ -50,8 +50,8 @@ func (l *Lookup) Filled() { l.filled = true }
 // Begin notes the head before the entries after the cursor are read.
 func (l *Lookup) Begin(head protocol.ID) { l.head = head }
 
-// Found takes the entries that were read, found telling whether the log holds the
-// cursor, and more whether others follow.
+// Found adds the entries that were read. found is whether the log holds the cursor,
+// more whether others follow.
 func (l *Lookup) Found(list []protocol.Entry, found, more bool) {
 	l.read, l.known, l.list = true, found && !more, list
 }
@@ -168,15 +168,15 @@ func (r *Replica) below(n int) Below {
 	}
 }
 
-// Extend takes the entries that BelowTail asked for, more telling that others come
-// before them. It ignores them if memory begins elsewhere by now.
+// Extend adds the entries that BelowTail asked for. more is whether others come before
+// them. It ignores them if memory begins elsewhere by now.
 func (r *Replica) Extend(b Below, list []protocol.Entry, more bool) {
 	if t := &r.tail; t.epoch == b.epoch && t.floor == b.floor {
 		t.prepend(list, more)
 	}
 }
 
-// Fill takes the messages that BelowMessages asked for. It ignores them if memory
+// Fill adds the messages that BelowMessages asked for. It ignores them if memory
 // holds them by now, or the log is another one.
 func (r *Replica) Fill(b Below, page protocol.Page) {
 	if r.tail.epoch != b.epoch || len(r.messages.list) > 0 && r.messages.list[0].ID.Seq < b.Before.Seq {

@@ -47,7 +47,7 @@ func (r *Replica) Split(a Answer, size int) (first []protocol.Entry, b *Backlog)
 		return first, b
 	}
 	b.list = slices.Clone(rest)
-	// The id of the last entry tells the client that it has all up to the head.
+	// The id of the last entry moves the client's cursor to the head.
 	if t := &r.tail; t.holds(r.head) && b.list[len(b.list)-1].ID != r.head {
 		b.list = append(b.list, t.list[len(t.list)-1])
 	}
@@ -64,7 +64,7 @@ func (b *Backlog) Erase(target protocol.ID) {
 	})
 }
 
-// BacklogState tells how a backlog goes on.
+// BacklogState is how a backlog goes on.
 type BacklogState int
 
 const (
@@ -77,7 +77,7 @@ const (
 	BacklogDone
 )
 
-// Next takes the next entries that fit into size bytes, at least one, out of a
+// Next removes the next entries that fit into size bytes, at least one, from a
 // backlog.
 func (r *Replica) Next(b *Backlog, size int) (piece []protocol.Entry, s BacklogState) {
 	if len(b.list) == 0 && b.after != r.head {

@@ -16,7 +16,7 @@ type messages struct {
 	// listed and changes are the arrays of list and changed (see appendSliding).
 	listed  []protocol.Entry
 	changes []changed
-	// whole tells that the log holds no older messages than those in list.
+	// whole is set if the log holds no older messages than those in list.
 	whole bool
 	// keep is how many messages the log holds at most; 0 means any number.
 	keep int

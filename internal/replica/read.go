@@ -11,11 +11,11 @@ type Position struct {
 
 // Piece is the result of a read.
 type Piece struct {
-	// Found tells that the log holds the position that was asked for, and that
-	// Entries follow it without a gap.
+	// Found is set if the log holds the position that was asked for, and Entries
+	// follow it without a gap.
 	Found   bool
 	Entries []protocol.Entry
-	// More tells that others follow Entries.
+	// More is set if others follow Entries.
 	More bool
 	// Newest holds the log's newest messages, unless Found.
 	Newest protocol.Page
@@ -28,7 +28,7 @@ func (r *Replica) BeginRead() Position {
 	return Position{After: r.head, Known: r.synced}
 }
 
-// Read takes the result of the read that BeginRead started. A long result may
+// Read applies the result of the read that BeginRead started. A long result may
 // be passed in several pieces, all but the last with More. Between them posts
 // wait, as they do during the read. Unless the effects say Settled, the next
 // BeginRead follows.

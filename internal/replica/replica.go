@@ -66,7 +66,7 @@ func New(keep int) *Replica {
 
 // Effects are what the owner has to do after a step.
 type Effects struct {
-	// Reset tells that the log is no longer the one that members followed. They
+	// Reset is set if the log is no longer the one that members followed. They
 	// get a reset with the head ResetAt, before anything in Deliver; their backlogs
 	// end.
 	Reset   bool
@@ -76,12 +76,12 @@ type Effects struct {
 	// Erased holds the messages that the delivered entries delete. Backlogs must
 	// not deliver them any more (Backlog.Erase).
 	Erased []protocol.ID
-	// Read tells that a read became due. The owner runs BeginRead, reads, and
+	// Read is set if a read became due. The owner runs BeginRead, reads, and
 	// passes the result to Read, until Settled.
 	Read bool
-	// Settled tells that the read is over: the replica has caught up.
+	// Settled is set if the read is over: the replica has caught up.
 	Settled bool
-	// Gap tells that a post came although an entry before it did not.
+	// Gap is set if a post came although an entry before it did not.
 	Gap bool
 }
 
@@ -112,9 +112,9 @@ func (r *Replica) end(e Effects) Effects {
 	return e
 }
 
-// Hear takes a live post. With backpressure members have too much waiting to
-// get more now: a post that could be delivered waits for a read, whose result
-// the owner delivers at their speed.
+// Hear processes a live post. With backpressure, members' outboxes are too full for
+// more: a post that could be delivered waits for a read, whose result the owner
+// delivers at the members' speed.
 func (r *Replica) Hear(p Post, backpressure bool) Effects {
 	e := r.begin()
 	switch {
@@ -137,7 +137,7 @@ func (r *Replica) Hear(p Post, backpressure bool) Effects {
 	return r.end(e)
 }
 
-// Doubt takes a post that can't be judged, as it names no predecessor or is no
+// Doubt processes a post that can't be judged, as it names no predecessor or is no
 // entry. id is the entry that it claims to be, or zero. A read decides, unless
 // the entry is in memory.
 func (r *Replica) Doubt(id protocol.ID) Effects {
@@ -155,7 +155,7 @@ func (r *Replica) Refresh() Effects {
 	return r.end(e)
 }
 
-// Compare takes the id of the log's newest entry, as found by the audit. A read
+// Compare compares the id of the log's newest entry with the head. A read
 // becomes due if it is not the head.
 func (r *Replica) Compare(newest protocol.ID) Effects {
 	e := r.begin()
@@ -165,7 +165,7 @@ func (r *Replica) Compare(newest protocol.ID) Effects {
 	return r.end(e)
 }
 
-// Acknowledged takes the id of an entry that the log has accepted from this
+// Acknowledged notes the id of an entry that the log has accepted from this
 // node, and which is therefore expected live (Behind). A read becomes due if
 // the id shows that the log is another one.
 func (r *Replica) Acknowledged(id protocol.ID) Effects {
@@ -183,7 +183,7 @@ func (r *Replica) Behind() (expected int64, behind bool) {
 	return r.expected, r.expected > r.head.Seq
 }
 
-// Overdue tells that an acknowledged seq should have come live by now. If it was
+// Overdue notes that an acknowledged seq should have come live by now. If it was
 // not delivered, a read becomes due and finds it, so it is not expected any
 // more.
 func (r *Replica) Overdue(seq int64) Effects {

@@ -31,7 +31,7 @@ type tail struct {
 	floor  int64
 	base   protocol.ID
 	unsure bool
-	// ended tells that nothing can be added before the list: the log holds nothing
+	// ended is set if nothing can be added before the list: the log holds nothing
 	// that leads up to it without a gap, or memory has no room for it.
 	ended bool
 	// epoch counts the calls of begin.
@@ -111,7 +111,7 @@ func (t *tail) drop(n int) {
 }
 
 // prepend adds the entries just before the list, as far as the bounds allow. more
-// tells that there are others before them.
+// is whether there are others before them.
 func (t *tail) prepend(older []protocol.Entry, more bool) {
 	older = t.withoutDeleted(older) // since they were read
 	from, bytes, messages := len(older), t.bytes, t.messages

@@ -10,7 +10,7 @@ import (
 	"example.com/chat/internal/replica"
 )
 
-// A join may bring far more than a slow connection takes in the time in which
+// A join may return far more than a slow connection transfers in the time in which
 // its client expects a sign of life. So `joined` holds at most
 // protocol.MaxJoined bytes of messages. The rest, and what comes live meanwhile,
 // is the member's backlog (replica.Backlog): it follows in pieces of backlogPiece, the

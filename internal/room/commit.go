@@ -24,8 +24,8 @@ const (
 	maxQueue      = 20_000
 	// appendTimeout bounds one try.
 	appendTimeout = 2 * time.Second
-	// appendTries is how often the same drafts are tried when no answer comes:
-	// under their old keys, so that none is entered twice.
+	// appendTries is how often the same drafts are tried when no answer comes, under
+	// the same keys, so that none is appended twice.
 	appendTries = 2
 )
 
@@ -129,7 +129,7 @@ func (c *committer) run() {
 	}
 }
 
-// next takes the next batch out of the queue; nil ends the committer.
+// next removes the next batch from the queue; nil ends the committer.
 func (c *committer) next() []submission {
 	c.room.mu.Lock()
 	defer c.room.mu.Unlock()

@@ -24,7 +24,7 @@ func (f feed) Presence(name string, d protocol.PresenceDelta) {
 	}
 }
 
-// Typing tells the room's other members that the user is typing.
+// Typing notifies the room's other members that the user is typing.
 func (f feed) Typing(name string, user protocol.User) {
 	if r := f.hub.rooms.find(name); r != nil {
 		r.typing(user)
@@ -60,6 +60,6 @@ func (f feed) Following(name string) {
 // Lost schedules the writing of all that this node writes about its users.
 func (f feed) Lost() { f.hub.users.lost() }
 
-// Reachable tells the members that the broker is lost, or, once every room has
+// Reachable notifies the members that the broker is lost, or, once every room has
 // caught up, that it is back.
 func (f feed) Reachable(up bool) { f.hub.users.reachable(up) }

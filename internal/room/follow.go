@@ -78,7 +78,7 @@ func (f *follower) doLocked(e replica.Effects) {
 	}
 }
 
-// resetLocked tells the members that the log is another one. Their backlogs end, as
+// resetLocked notifies the members that the log is another one. Their backlogs end, as
 // they join again.
 func (f *follower) resetLocked(head protocol.ID) {
 	r := f.room

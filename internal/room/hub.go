@@ -40,7 +40,7 @@ type Config struct {
 	Limits protocol.Limits
 	// History is how many messages a room's log holds at most; 0 for any number.
 	History int
-	// Log takes what an operator should know.
+	// Log receives what an operator should know.
 	Log *slog.Logger
 	// Jitter returns a random part of a wait; nil for one of its own. With one
 	// that a seed decides, a simulated run can be repeated.
@@ -78,7 +78,7 @@ type Hub struct {
 	traces traces
 }
 
-// New makes a Hub. Its Feed takes what the broker delivers.
+// New makes a Hub. The broker delivers to its Feed.
 func New(cfg Config, broker Broker) *Hub {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -38,8 +38,8 @@ func (h *Hub) nameOf(name, user string) string {
 	return ""
 }
 
-// moderated puts a decision for the room into force: it tells the members, and ends the
-// connections of those who have to go.
+// moderated puts a decision for the room into force: it notifies the members, and ends
+// the connections of a user who is kicked or banned.
 func (r *room) moderated(d protocol.Decision) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,16 +111,17 @@ func (l *users) loadRules() {
 	}
 }
 
-// beginRead starts a read of the room's rules.
-func (r *room) beginRead() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.rules.BeginRead()
+// beginRules starts a read of the room's rules.
+func (p *roster) beginRules() {
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	p.room.rules.BeginRead()
 }
 
-// endReadLocked puts the room's rules that were read into force, and notifies members of
-// those that no event announced.
-func (r *room) endReadLocked(rules moderation.Rules) {
+// endRulesLocked puts the room's rules that were read into force, and notifies members
+// of those that no event announced.
+func (p *roster) endRulesLocked(rules moderation.Rules) {
+	r := p.room
 	here := make(map[string]bool, len(r.members))
 	for _, u := range r.members {
 		here[u.ID] = true

@@ -170,7 +170,7 @@ func (p *roster) readOnce() ([]protocol.User, moderation.Rules, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p.room.beginRead()
+	p.beginRules()
 	rules, err := h.broker.Rules(ctx, p.room.name)
 	return users, rules, err
 }
@@ -183,7 +183,7 @@ func (p *roster) replace(users []protocol.User, rules moderation.Rules) bool {
 	if r.closed {
 		return true
 	}
-	r.endReadLocked(rules)
+	p.endRulesLocked(rules)
 	first := !p.users.Known()
 	e := p.users.Replace(users, time.Now())
 	if first {

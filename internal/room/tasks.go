@@ -19,7 +19,7 @@ func (t *tasks) Go(f func()) {
 	}
 }
 
-// end lets no more begin, and waits for those that run.
+// end prevents further tasks, and waits for those that run.
 func (t *tasks) end() {
 	t.close()
 	t.running.Wait()

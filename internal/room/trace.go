@@ -11,30 +11,28 @@ import (
 // Step is one on the way of an entry through a node.
 type Step int
 
-// The steps, in the order in which they are taken. What is said at one node is
-// heard and delivered by all that follow the room; what was read of the log was
-// not heard.
+// The steps, in their order. An entry is appended by one node, and heard and delivered
+// by all that follow the room. An entry that was read from the log was not heard.
 const (
-	Received    Step = iota // its command came from a client
-	AppendBegan             // the call that puts it into the log
-	AppendEnded             // that was answered
-	Heard                   // it came from Redis
+	Received    Step = iota // its command was received
+	AppendBegan             // the call that appends it began
+	AppendEnded             // that call was answered
+	Heard                   // it was received live
 	Delivered               // it was delivered to all members
 	steps
 )
 
-// Trace is when an entry took which step; zero for those that it did not.
+// Trace holds the time of each step of an entry; zero for steps that it did not take.
 type Trace [steps]time.Time
 
-// tracePrefix begins the keys of what is traced. Nothing is kept of other
-// entries.
+// tracePrefix begins the keys of entries that are traced. Nothing is kept of others.
 const tracePrefix = "trace-"
 
-// tracesKept is how many are remembered.
+// tracesKept is how many traces are kept.
 const tracesKept = 64
 
-// traces are the newest Traces of a node by their keys. Who says something chooses
-// its key, so somebody else may take the same: then the first time counts.
+// traces holds the newest Traces of a node by their keys. Senders choose the keys, so two
+// entries may have the same one: then the first time counts.
 type traces struct {
 	mu    sync.Mutex // guards the fields below
 	byKey map[string]*Trace
@@ -42,7 +40,7 @@ type traces struct {
 	next  int
 }
 
-// note notes that a step is taken now by what was said under a key.
+// note notes that the entry with the key takes a step now.
 func (t *traces) note(key string, s Step) {
 	if !traced(key) {
 		return
@@ -65,14 +63,14 @@ func (t *traces) note(key string, s Step) {
 	}
 }
 
-// noteAll is note for those of a list.
+// noteAll is note for a list of keys.
 func (t *traces) noteAll(keys []string, s Step) {
 	for _, key := range keys {
 		t.note(key, s)
 	}
 }
 
-// hear notes that entries were heard.
+// hear notes that entries were received live.
 func (t *traces) hear(list []protocol.Entry) {
 	for _, e := range list {
 		t.note(e.Key, Heard)
@@ -81,7 +79,7 @@ func (t *traces) hear(list []protocol.Entry) {
 
 func traced(key string) bool { return strings.HasPrefix(key, tracePrefix) }
 
-// tracedOf returns the keys of what is traced of a batch.
+// tracedOf returns the keys of a batch that are traced.
 func tracedOf(batch []submission) (keys []string) {
 	for _, s := range batch {
 		if traced(s.draft.Key) {
@@ -94,8 +92,8 @@ func tracedOf(batch []submission) (keys []string) {
 // TraceReceived notes that the command with this key was received now.
 func (h *Hub) TraceReceived(key string) { h.traces.note(key, Received) }
 
-// Trace returns which steps something took at this node, by the key under which
-// it was said; false where nothing is known of it, or not any more.
+// Trace returns the steps that the entry with the key took at this node; false if nothing
+// is known of it, or no longer.
 func (h *Hub) Trace(key string) (Trace, bool) {
 	h.traces.mu.Lock()
 	defer h.traces.mu.Unlock()

@@ -14,7 +14,7 @@ const typingEvery = time.Second
 // forgotten.
 const maxTyped = 1000
 
-// Typing tells the others in the room that the member's user is typing.
+// Typing notifies the others in the room that the member's user is typing.
 func (h *Hub) Typing(ctx context.Context, m Member, name string) *protocol.Error {
 	r := h.rooms.find(name)
 	if r == nil {
@@ -46,7 +46,7 @@ func (r *room) types(m Member, now time.Time) (u *User, due bool) {
 	return u, true
 }
 
-// typing tells the members that a user is typing, but for the user's own.
+// typing notifies the members that a user is typing, except for the user's own.
 func (r *room) typing(u protocol.User) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

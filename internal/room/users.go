@@ -15,7 +15,7 @@ import (
 type User struct {
 	// ID never changes.
 	ID string
-	// shared tells that others may show the same name (protocol.NameClaim).
+	// shared reports whether others may show the same name (protocol.NameClaim).
 	shared bool
 	budget *ratelimit.User
 
@@ -62,7 +62,7 @@ func (u *User) wasRenamed() bool {
 // users holds the node's users and their connections, and what concerns all rooms.
 type users struct {
 	hub *Hub
-	up  atomic.Bool // Redis can be reached, as members were told
+	up  atomic.Bool // whether Redis can be reached, as members know it
 
 	everywhere everywhere
 
@@ -72,7 +72,7 @@ type users struct {
 	changes uint64 // how often Redis was lost or came back
 }
 
-// Enter makes a connection one of the user's who claims a name. Exit must follow
+// Enter adds a connection of a user, and claims the user's name. Exit must follow
 // once.
 func (h *Hub) Enter(ctx context.Context, m Member, c protocol.NameClaim) (*User, *protocol.Error) {
 	u, err := h.users.hold(c)
@@ -176,7 +176,7 @@ func (l *users) releaseLocked(u *User) {
 	})
 }
 
-// releaseGone releases the name of a user who has no connection.
+// releaseGone releases the name of a user without a connection.
 func (l *users) releaseGone(u *User) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -202,7 +202,7 @@ type Marked interface {
 	Mark() string
 }
 
-// renamed updates a user's name, and tells the rooms that the user is in.
+// renamed updates a user's name, and notifies the rooms that the user is in.
 func (l *users) renamed(mark string, now protocol.User) {
 	if u := l.find(now.ID); u != nil {
 		u.setName(now.Name)
@@ -226,7 +226,7 @@ func (r *room) renamed(mark string, now protocol.User, e protocol.Event) {
 	})
 }
 
-// reachable tells the members that Redis is lost, or, once every room has caught up,
+// reachable notifies the members that Redis is lost, or, once every room has caught up,
 // that it is back.
 func (l *users) reachable(up bool) {
 	change := l.noteChange()
@@ -252,7 +252,7 @@ func (l *users) available() (up bool, changes uint64) {
 	return l.up.Load(), l.changes
 }
 
-// recoverTimeout bounds the wait for the rooms to catch up before the members are told
+// recoverTimeout bounds the wait for the rooms to catch up before the members learn
 // that Redis is back. Rooms that take longer catch up after that.
 const recoverTimeout = 30 * time.Second
 
@@ -285,7 +285,7 @@ func (l *users) broadcastLocked(e protocol.Event) {
 	}
 }
 
-// Up reports whether Redis can be reached, as members were told.
+// Up reports whether Redis can be reached, as members know it.
 func (h *Hub) Up() bool { return h.users.up.Load() }
 
 // Each calls f for every member; f must neither block nor call back.
