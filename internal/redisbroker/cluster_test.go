@@ -56,7 +56,7 @@ func testOneSubscriptionAPartition(t *testing.T, at *site) {
 	for _, room := range rooms {
 		b.Follow(room)
 	}
-	b.has(t, "to follow", func() bool { return b.following == 7 })
+	b.Has(t, "to follow", func() bool { return b.Heard.Following == 7 })
 	if n := subscribers(at); n != 6 {
 		t.Errorf("%d subscriptions for five partitions and the cluster's news", n)
 	}
@@ -65,7 +65,7 @@ func testOneSubscriptionAPartition(t *testing.T, at *site) {
 			t.Fatal(err)
 		}
 	}
-	b.has(t, "all that is published", func() bool { return len(b.live) == 7 })
+	b.Has(t, "all that is published", func() bool { return len(b.Live) == 7 })
 	for _, room := range rooms[1:] {
 		b.Unfollow(room)
 	}
@@ -73,11 +73,11 @@ func testOneSubscriptionAPartition(t *testing.T, at *site) {
 	if err := b.Typing(t.Context(), rooms[0], protocol.User{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	b.has(t, "what is published in the last", func() bool { return slices.Contains(b.live, rooms[0]+" typing x") })
+	b.Has(t, "what is published in the last", func() bool { return slices.Contains(b.Live, rooms[0]+" typing x") })
 	// One that is given up and wanted again at once is confirmed again.
 	b.Unfollow(rooms[0])
 	b.Follow(rooms[0])
-	b.has(t, "to follow again", func() bool { return b.following == 8 })
+	b.Has(t, "to follow again", func() bool { return b.Heard.Following == 8 })
 	chattest.Eventually(t, "no third subscription", func() bool { return subscribers(at) == 2 })
 }
 
@@ -102,7 +102,7 @@ func testASlotIsMoved(t *testing.T, cluster *redistest.Cluster, at *site) {
 	room, other := roomsApart(2)[0], roomsApart(2)[1]
 	b.Follow(room)
 	b.Follow(other)
-	b.has(t, "to follow", func() bool { return b.following == 2 })
+	b.Has(t, "to follow", func() bool { return b.Heard.Following == 2 })
 	first := talk(t, b, room, "1")
 	slot := cluster.Slot(redisbroker.LogKey(b.ns, room))
 	from := cluster.Owner(cluster.Servers[0], slot)
@@ -111,10 +111,10 @@ func testASlotIsMoved(t *testing.T, cluster *redistest.Cluster, at *site) {
 		to = cluster.Servers[1]
 	}
 	cluster.Move(slot, from, to)
-	b.has(t, "to follow the room anew", func() bool { return b.following >= 3 })
+	b.Has(t, "to follow the room anew", func() bool { return b.Heard.Following >= 3 })
 	second := talk(t, b, room, "2")
-	b.has(t, "what is published there", func() bool {
-		return slices.ContainsFunc(b.live, func(s string) bool { return strings.Contains(s, second.String()) })
+	b.Has(t, "what is published there", func() bool {
+		return slices.ContainsFunc(b.Live, func(s string) bool { return strings.Contains(s, second.String()) })
 	})
 	list, _, err := b.newest(t, room, 10)
 	if err != nil || len(list) != 2 || list[0].ID != first || list[1].ID != second {
@@ -134,7 +134,7 @@ func testAPrimaryDies(t *testing.T, cluster *redistest.Cluster, at *site) {
 		b.Follow(room)
 		talk(t, b, room, fmt.Sprint(i))
 	}
-	b.has(t, "to follow", func() bool { return b.following == len(rooms) })
+	b.Has(t, "to follow", func() bool { return b.Heard.Following == len(rooms) })
 	slot := cluster.Slot(redisbroker.LogKey(b.ns, rooms[0]))
 	dead := cluster.Owner(cluster.Servers[3], slot)
 	var away []string
@@ -146,12 +146,12 @@ func testAPrimaryDies(t *testing.T, cluster *redistest.Cluster, at *site) {
 	dead.Kill()
 	began := time.Now()
 	for _, room := range away {
-		b.has(t, "to follow "+room+" anew", func() bool { return slices.Contains(b.followed[len(rooms):], room) })
+		b.Has(t, "to follow "+room+" anew", func() bool { return slices.Contains(b.Followed[len(rooms):], room) })
 	}
 	for i, room := range rooms {
 		id := talk(t, b, room, fmt.Sprint("after ", i))
-		b.has(t, "what is published in "+room, func() bool {
-			return slices.ContainsFunc(b.live, func(s string) bool { return strings.Contains(s, `"`+id.String()+`"`) })
+		b.Has(t, "what is published in "+room, func() bool {
+			return slices.ContainsFunc(b.Live, func(s string) bool { return strings.Contains(s, `"`+id.String()+`"`) })
 		})
 	}
 	t.Logf("all rooms, %d of them of the dead primary, were back after %s", len(away), time.Since(began).Round(time.Millisecond))

@@ -23,7 +23,7 @@ func TestDatabasesDoNotHearEachOther(t *testing.T) {
 		first, second, third := opened(0), opened(1), opened(0)
 		for _, b := range []*testBroker{first, second, third} {
 			b.Follow("lobby")
-			b.has(t, "to follow", func() bool { return b.following == 1 })
+			b.Has(t, "to follow", func() bool { return b.Heard.Following == 1 })
 		}
 		if err := second.Typing(t.Context(), "lobby", protocol.User{ID: "x"}); err != nil {
 			t.Fatal(err)
@@ -34,26 +34,26 @@ func TestDatabasesDoNotHearEachOther(t *testing.T) {
 		if err := second.Decide(t.Context(), decision("news", "", "", nil)); err != nil {
 			t.Fatal(err)
 		}
-		second.has(t, "its own", func() bool { return len(second.live) == 2 && slices.Contains(second.news, "news") })
+		second.Has(t, "its own", func() bool { return len(second.Live) == 2 && slices.Contains(second.News, "news") })
 		// What is published later on the same connection and heard shows that
 		// nothing of the above is still to come.
 		if _, err := first.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "of the first")}); err != nil {
 			t.Fatal(err)
 		}
 		for _, b := range []*testBroker{first, third} {
-			b.has(t, "what the first says", func() bool { return len(b.live) > 0 && strings.Contains(b.live[len(b.live)-1], "of the first") })
-			b.note(func() {
-				if len(b.live) != 1 || slices.Contains(b.news, "news") {
-					t.Errorf("of another database came %q %q", b.live, b.news)
+			b.Has(t, "what the first says", func() bool { return len(b.Live) > 0 && strings.Contains(b.Live[len(b.Live)-1], "of the first") })
+			b.Note(func() {
+				if len(b.Live) != 1 || slices.Contains(b.News, "news") {
+					t.Errorf("of another database came %q %q", b.Live, b.News)
 				}
 			})
 		}
-		second.note(func() {
-			if len(second.live) != 2 {
-				t.Errorf("of another database came %q", second.live)
+		second.Note(func() {
+			if len(second.Live) != 2 {
+				t.Errorf("of another database came %q", second.Live)
 			}
 		})
-		second.note(func() {
+		second.Note(func() {
 			if len(second.nodes) != 1 {
 				t.Errorf("the second chat has the nodes %v", second.nodes)
 			}
@@ -69,7 +69,7 @@ func TestNodesHearEachOtherAfterAFlush(t *testing.T) {
 	site.database, site.namespace = 3, "chat"
 	n1, n2 := open(t, site, "n1", 10), open(t, site, "n2", 10)
 	n2.Follow("lobby")
-	n2.has(t, "to follow", func() bool { return n2.following == 1 })
+	n2.Has(t, "to follow", func() bool { return n2.Heard.Following == 1 })
 	if err := n1.rdb.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,9 +77,11 @@ func TestNodesHearEachOtherAfterAFlush(t *testing.T) {
 		if _, err := n1.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "after the flush")}); err != nil {
 			t.Fatal(err)
 		}
-		n2.mu.Lock()
-		defer n2.mu.Unlock()
-		return slices.ContainsFunc(n2.live, func(s string) bool { return strings.Contains(s, "after the flush") })
+		heard := false
+		n2.Note(func() {
+			heard = slices.ContainsFunc(n2.Live, func(s string) bool { return strings.Contains(s, "after the flush") })
+		})
+		return heard
 	})
 	if want := redisbroker.LiveChannel("chat", 3, "lobby"); !strings.HasPrefix(want, "chat:{") || !strings.HasSuffix(want, "}:3:live:lobby") {
 		t.Errorf("the channel is %s", want)

@@ -45,7 +45,7 @@ func TestAClaimThatAFailoverLostIsNoticed(t *testing.T) {
 		addr.Store(&replica.Addr)
 	})
 	// The hub claims its users' names again when it is told.
-	b.has(t, "the loss", func() bool { return b.lost == 1 })
+	b.Has(t, "the loss", func() bool { return b.Heard.Lost == 1 })
 	if b.Instance() == was {
 		t.Error("the instance is still the same")
 	}
@@ -95,7 +95,7 @@ func testALeaseFoundDeadIsLost(t *testing.T, at *site) {
 	if err := n1.rdb.HSet(t.Context(), info, was+"#", mark).Err(); err != nil {
 		t.Fatal(err)
 	}
-	n1.has(t, "the loss", func() bool { return n1.lost == 1 })
+	n1.Has(t, "the loss", func() bool { return n1.Heard.Lost == 1 })
 	if n1.Instance() == was {
 		t.Error("the instance is still the same")
 	}

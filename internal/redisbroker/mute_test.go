@@ -111,7 +111,7 @@ func testASilentSubscriptionIsMadeAnewAlone(t *testing.T, cluster *redistest.Clu
 	for _, room := range rooms {
 		b.Follow(room)
 	}
-	b.has(t, "to follow", func() bool { return b.following == 5 })
+	b.Has(t, "to follow", func() bool { return b.Heard.Following == 5 })
 	chattest.Eventually(t, "to be ready", func() bool { return b.Ready() == nil })
 	tag := partitionOf(rooms[0])
 	if n := m.mute("{" + tag + "}:0:probe"); n != 1 {
@@ -121,10 +121,10 @@ func testASilentSubscriptionIsMadeAnewAlone(t *testing.T, cluster *redistest.Clu
 		err := b.Ready()
 		return err != nil && strings.Contains(err.Error(), "partition "+tag+":")
 	})
-	b.has(t, "the rooms to be followed anew", func() bool { return b.following == 8 })
+	b.Has(t, "the rooms to be followed anew", func() bool { return b.Heard.Following == 8 })
 	chattest.Eventually(t, "to be ready again", func() bool { return b.Ready() == nil })
-	b.note(func() {
-		again := slices.Clone(b.followed[5:])
+	b.Note(func() {
+		again := slices.Clone(b.Followed[5:])
 		slices.Sort(again)
 		want := []string{rooms[0], rooms[3], rooms[4]}
 		slices.Sort(want)
@@ -135,5 +135,5 @@ func testASilentSubscriptionIsMadeAnewAlone(t *testing.T, cluster *redistest.Clu
 	if err := b.Typing(t.Context(), rooms[0], protocol.User{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	b.has(t, "what is published", func() bool { return slices.Contains(b.live, rooms[0]+" typing x") })
+	b.Has(t, "what is published", func() bool { return slices.Contains(b.Live, rooms[0]+" typing x") })
 }

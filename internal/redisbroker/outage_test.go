@@ -30,10 +30,10 @@ func TestAnOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	for i := range 2 {
 		began := time.Now()
 		server.Kill()
-		b.has(t, "the outage", func() bool { return !b.up })
+		b.Has(t, "the outage", func() bool { return !b.Up })
 		chattest.Eventually(t, "its lease to end", func() bool { return i == 0 || time.Since(began) > 7*time.Second })
 		server.Restart()
-		b.has(t, "its end", func() bool { return b.up })
+		b.Has(t, "its end", func() bool { return b.Up })
 		chattest.Eventually(t, "a line about its end", func() bool { return len(lines(log)) >= 2*i+2 })
 		got := lines(log)
 		if len(got) != 2*i+2 || !strings.Contains(got[2*i], "this node can't use redis") || !strings.Contains(got[2*i], "level=ERROR") ||

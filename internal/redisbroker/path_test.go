@@ -41,14 +41,14 @@ func TestAPathThatSwallowsLargePacketsIsNotReady(t *testing.T) {
 			} else {
 				close(talking)
 			}
-			b.has(t, "to be told that redis is away", func() bool { return !b.up })
+			b.Has(t, "to be told that redis is away", func() bool { return !b.Up })
 			<-talking
 			if err := b.Ready(); err == nil {
 				t.Error("it is ready again")
 			}
 			path.Narrow(false, false)
 			chattest.Eventually(t, "to be ready again", func() bool { return b.Ready() == nil })
-			b.has(t, "to be told so", func() bool { return b.up })
+			b.Has(t, "to be told so", func() bool { return b.Up })
 			if _, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "2", text)}); err != nil {
 				t.Error(err)
 			}

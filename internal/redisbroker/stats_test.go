@@ -143,12 +143,12 @@ func TestRemadeSubscriptionsAreCountedByTheirCause(t *testing.T) {
 	h := &heard{}
 	done := make(chan struct{})
 	go func() { // ends with ctx; the cleanup waits for it
-		b.Run(ctx, listening{h})
+		b.Run(ctx, h.listener())
 		close(done)
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	b.Follow("lobby")
-	h.has(t, "to follow", func() bool { return h.following == 1 })
+	h.Has(t, "to follow", func() bool { return h.Heard.Following == 1 })
 	deaf.Store(true)
 	began := time.Now()
 	counted(t, b, "the silent subscription", func(s redisbroker.Stats) bool { return s.Silent == 1 && s.Remade == 0 })
@@ -156,7 +156,7 @@ func TestRemadeSubscriptionsAreCountedByTheirCause(t *testing.T) {
 		t.Errorf("a dead subscription was found after %s", took)
 	}
 	deaf.Store(false)
-	h.has(t, "to follow again", func() bool { return h.following == 2 && h.up })
+	h.Has(t, "to follow again", func() bool { return h.Heard.Following == 2 && h.Up })
 	if err := rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -32,17 +32,13 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 				return len(all) == 2 && all["n1"].Users == 7 && all["n2"].Users == 7 && all["n1"].State == redisbroker.StateReady
 			})
 		}
-		chattest.Eventually(t, "the nodes to be told of", func() bool {
-			one.mu.Lock()
-			defer one.mu.Unlock()
-			return len(one.nodes) == 3
-		})
+		one.Has(t, "the nodes to be told of", func() bool { return len(one.nodes) == 3 })
 		// A change shows, and is no news of the cluster.
-		one.note(func() { one.nodes = nil })
+		one.Note(func() { one.nodes = nil })
 		users.Store(8)
 		two.Hurry()
 		chattest.Eventually(t, "the change", func() bool { s := one.Vitals()["n2"]; return s.Users == 8 && s.Ago < 5*time.Second })
-		one.note(func() {
+		one.Note(func() {
 			if one.nodes != nil {
 				t.Error("a change of how a node is was told as one of the cluster")
 			}
@@ -101,7 +97,7 @@ func TestWhatANodeSaysSinceItWasStartedAgainCounts(t *testing.T) {
 		}
 		for _, b := range []*testBroker{one, two} {
 			b.Hurry()
-			b.has(t, "a third node, and the second as it is now", func() bool {
+			b.Has(t, "a third node, and the second as it is now", func() bool {
 				return len(b.nodes) == 3 && b.nodes[1].ID == "n2" && b.nodes[1].Port == 1 && b.nodes[2].ID == "n3"
 			})
 			if n := b.Vitals()["n2"].Users; n != 2 {

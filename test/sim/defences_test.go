@@ -40,7 +40,7 @@ var allDefences = []defence{
 	{
 		"a cursor is looked up as the exact id", "internal/redisbroker/scripts/read.lua",
 		"list[1].id == from then", "list[1].id ~= '' then",
-		"internal/redisbroker", "TestOnTheEmbeddedBroker/TheLogIsCappedAndReadFromCursors", nil,
+		"internal/redisbroker", "TestOnTheEmbeddedBroker/Contract/TheLogIsCappedAndReadFromCursors", nil,
 	},
 	{
 		"a key is entered once", "internal/redisbroker/scripts/append.lua",
@@ -50,7 +50,7 @@ var allDefences = []defence{
 	{
 		"what is missing after a cursor is counted", "internal/redisbroker/scripts/read.lua",
 		"text(low)) < missing then", "text(low)) < 0 then",
-		"internal/redisbroker", "TestOnTheEmbeddedBroker/SupersededChangesLeaveAGapThatIsTold", nil,
+		"internal/redisbroker", "TestOnTheEmbeddedBroker/Contract/SupersededChangesLeaveAGapThatIsTold", nil,
 	},
 	{
 		"changes are applied to the messages in memory", "internal/replica/replica.go",

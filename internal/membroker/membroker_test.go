@@ -1,0 +1,64 @@
+package membroker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"example.com/chat/internal/chattest/brokertest"
+	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
+)
+
+// site is a Store as the suite uses one.
+func site(*testing.T) *brokertest.Site {
+	s := New(Config{})
+	return &brokertest.Site{
+		Open: func(t *testing.T, id string, history int, feed room.Feed) (room.Broker, func()) {
+			s.mu.Lock()
+			s.cfg.History = history
+			s.mu.Unlock()
+			n := s.Join(id)
+			ctx, cancel := context.WithCancel(context.Background())
+			var running sync.WaitGroup
+			running.Go(func() { n.Run(ctx, feed) })
+			stop := func() { cancel(); running.Wait() }
+			t.Cleanup(stop)
+			return n.Room(), stop
+		},
+		DeleteLog: func(_ *testing.T, name string) {
+			s.Rewrite(name, func([]protocol.Entry) []protocol.Entry { return nil })
+		},
+		DropChanges: func(_ *testing.T, name string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.logLocked(name).changes = nil
+		},
+		Wipe: func(*testing.T) { s.Wipe() },
+		Dump: func(*testing.T) string { return s.dump() },
+	}
+}
+
+// dump is all that the Store holds of logs.
+func (s *Store) dump() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	for name, l := range s.logs {
+		fmt.Fprintln(&b, name, l.gone)
+		for _, m := range l.messages {
+			fmt.Fprintf(&b, "%s %s %v %v\n", m.Raw, m.Text, m.Reactions, m.put)
+		}
+		for _, e := range l.changes {
+			fmt.Fprintf(&b, "%s\n", e.Raw)
+		}
+	}
+	return b.String()
+}
+
+func TestInMemory(t *testing.T) {
+	t.Parallel()
+	brokertest.Run(t, site)
+}
