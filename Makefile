@@ -54,7 +54,7 @@ long: modules ## all packages but the suites below at full length
 	CHAT_LONG=1 go test -timeout 20m $(packages)
 
 race: ## tests at their usual length, with the race detector
-	go test -race -shuffle=on -timeout 30m $(packages) ./test/sim
+	go test -race -shuffle=on -timeout 30m $(packages) ./test/sim ./test/faults ./test/badnet
 
 faults: ## breaks a chat of real processes and a real Redis in some thirty ways
 	CHAT_LONG=1 go test ./test/faults -count=1 -v -timeout 60m | grep -v '^=== '

@@ -12,6 +12,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	atOnce := 8
+	if chattest.Race {
+		atOnce = 4
+	}
+	chattest.RunAtOnce(atOnce)
 	status := m.Run()
 	chattest.RemoveBuilds()
 	os.Exit(status)

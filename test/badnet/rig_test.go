@@ -5,7 +5,6 @@ package badnet
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -32,10 +31,9 @@ var seed uint64
 const atOnce = 10
 
 func TestMain(m *testing.M) {
-	flag.Parse()
+	chattest.RunAtOnce(atOnce)
 	seed = chattest.SeedOrNew()
-	_ = flag.Set("test.parallel", fmt.Sprint(atOnce)) // most of it is waiting
-	redis.SetLogger(silence{})                        // what goes wrong comes as an error too
+	redis.SetLogger(silence{}) // what goes wrong comes as an error too
 	status := m.Run()
 	chattest.RemoveBuilds()
 	os.Exit(status)

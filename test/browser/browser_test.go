@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,7 +26,7 @@ import (
 
 // atOnce is how many tests run at once: more, and a small machine is too slow
 // for the pages' own times.
-const atOnce = "2"
+const atOnce = 2
 
 // lan is a host of a LAN, to the browser alone. Without TLS a browser does not
 // trust it as it does the loopback, and keeps some of what it can do from its pages.
@@ -47,8 +46,7 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	_ = flag.Set("test.parallel", atOnce) // it is a flag of every test's
+	chattest.RunAtOnce(atOnce)
 	os.Exit(runAll(m))
 }
 

@@ -4,7 +4,6 @@ package faults
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -22,11 +21,8 @@ var seed uint64
 const atOnce = 4
 
 func TestMain(m *testing.M) {
-	flag.Parse()
+	chattest.RunAtOnce(atOnce)
 	seed = chattest.SeedOrNew()
-	if f := flag.Lookup("test.parallel"); f != nil {
-		_ = flag.Set("test.parallel", fmt.Sprint(atOnce))
-	}
 	redis.SetLogger(silence{}) // what goes wrong comes as an error too
 	status := m.Run()
 	if err := table.write(chattest.OutDir()); err != nil {

@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	chattest.RunAtOnce(6)
 	status := m.Run()
 	chattest.RemoveBuilds()
 	os.Exit(status)
