@@ -33,10 +33,11 @@ func TestNotificationsOfMentions(t *testing.T) {
 	p.until("the switches to be off", `document.querySelector("#room-menu[open]") && !document.querySelector("#notify").checked && !document.querySelector("#sound").checked`)
 	p.run(`document.querySelector("#notify").click()`)
 	p.until("to be asked, and the switch to stay on", `Notification.permission === "granted" && document.querySelector("#notify").checked && localStorage.getItem("chat.notify") === "true"`)
+	chattest.Eventually(t, "the connection of the page before to end", func() bool { return s.joined("") == 1 })
 	second := p.another()
 	second.goTo(s.URL + "/r/lobby")
 	second.online()
-	second.until("all of one's rooms", row("garden"))
+	chattest.Eventually(t, "both tabs to join the room that is not shown", func() bool { return s.joined("garden") == 2 })
 	second.run(unseen + `; Notification.permission = "granted"`)
 	s.add(said{Room: "garden", User: bob, Text: "not for you"})
 	e := s.add(said{Room: "garden", User: bob, Text: "> @Ann #1-1: what?\n**@Ann** look"}) // told as it is shown

@@ -63,14 +63,14 @@ type stage struct {
 
 	mu    sync.Mutex // guards the fields below, and the writing to conns
 	logs  map[string][]said
-	conns map[*websocket.Conn]bool
-	away  bool          // takes no connection
-	mute  bool          // answers no sends
-	ice   bool          // answers nothing, and keeps its connections
-	holds bool          // answers for history wait in held
-	lost  int           // so many requests for scripts that come later fail
-	down  bool          // serves no page
-	slow  chan struct{} // scripts that come later are sent once it is closed; nil to send them at once
+	conns map[*websocket.Conn]map[string]bool // the rooms that each page joined, once it was welcomed
+	away  bool                                // takes no connection
+	mute  bool                                // answers no sends
+	ice   bool                                // answers nothing, and keeps its connections
+	holds bool                                // answers for history wait in held
+	lost  int                                 // so many requests for scripts that come later fail
+	down  bool                                // serves no page
+	slow  chan struct{}                       // scripts that come later are sent once it is closed; nil to send them at once
 	held  []func()
 }
 
@@ -81,7 +81,7 @@ func newStageThatShows(t *testing.T, ui string) *stage {
 	t.Helper()
 	s := &stage{
 		me: person{"u-me", "Ann"}, id: "n1", rooms: []map[string]any{},
-		logs: make(map[string][]said), conns: make(map[*websocket.Conn]bool),
+		logs: make(map[string][]said), conns: make(map[*websocket.Conn]map[string]bool),
 	}
 	pages := web.Handler(web.Access{UI: ui})
 	mux := http.NewServeMux()
@@ -167,8 +167,24 @@ func (s *stage) addLocked(e said) said {
 	}
 	s.logs[e.Room] = append(s.logs[e.Room], e)
 	e.Type = "message"
-	s.tellLocked(e)
+	for c, rooms := range s.conns {
+		if rooms[e.Room] {
+			_ = c.WriteJSON(e) // a page that is gone is gone
+		}
+	}
 	return e
+}
+
+// joined returns how many pages are in a room, or are welcomed at all if room is "".
+func (s *stage) joined(room string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, rooms := range s.conns {
+		if room == "" || rooms[room] {
+			n++
+		}
+	}
+	return n
 }
 
 // hold keeps the answers for history back, or gives those that were.
@@ -258,13 +274,18 @@ func (s *stage) obey(c *websocket.Conn, command map[string]any) {
 	}
 	switch command["type"] {
 	case "hello":
-		s.conns[c] = true
+		s.conns[c] = make(map[string]bool)
 		nodes := append([]server{{s.id, s.URL}}, s.nodes...)
 		answer(map[string]any{
 			"type": "welcome", "user": s.me, "token": "t", "node": nodes[0], "nodes": nodes,
 			"limits": map[string]int{"text": 4000, "rooms": 100, "rate": 10, "burst": 30}, "version": 1,
 		})
+	case "leave":
+		delete(s.conns[c], room)
 	case "join":
+		if rooms := s.conns[c]; rooms != nil {
+			rooms[room] = true
+		}
 		log := s.logs[room]
 		head := "0-0"
 		if len(log) > 0 {
