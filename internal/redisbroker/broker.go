@@ -101,8 +101,9 @@ type Listener interface {
 	Nodes(live []NodeInfo)
 }
 
-// Broker is one node's connection to Redis.
-type Broker struct {
+// core is what all roles of a Broker share: the connection to Redis, and what is known of
+// its health.
+type core struct {
 	cfg      Config
 	rdb      redis.UniversalClient
 	cluster  *redis.ClusterClient // rdb, where that is a Redis Cluster
@@ -110,18 +111,25 @@ type Broker struct {
 	log      *slog.Logger
 	listener Listener // set by Run
 
-	subs  *switchboard
-	names *nameBatcher
-
-	rooms     roomList
-	directory *directory
-
 	instance atomic.Pointer[instance]
 	health   health
 	counts   counts
-	reaping  atomic.Bool
 	trying   atomic.Bool   // a trial is under way
 	beatNow  chan struct{} // asks for a beat before its time
+}
+
+// Broker is one node's connection to Redis: the roles that rooms need, the directory of
+// rooms, and the node's own membership of the cluster.
+type Broker struct {
+	*core
+	*Log
+	*Subscriber
+	*Presence
+	*Names
+	*Rulebook
+	*Directory
+
+	reaping atomic.Bool
 
 	mu     sync.Mutex // guards the fields below
 	secret []byte
@@ -130,6 +138,25 @@ type Broker struct {
 	start  int64           // see began
 	vitals map[string]seen // by the nodes' ids
 }
+
+// Log appends to rooms' logs and reads them (room.Log).
+type Log struct {
+	*core
+	directory *directory
+}
+
+// Subscriber subscribes to what is published in rooms, and publishes who is typing
+// (room.Subscriber).
+type Subscriber struct {
+	*core
+	subs *switchboard
+}
+
+// Presence writes and reads who is in which room (room.Presence).
+type Presence struct{ *core }
+
+// Rulebook keeps moderators' decisions (room.Rulebook).
+type Rulebook struct{ *core }
 
 // New makes a Broker, and checks that the Redis behind it is there, lets it in
 // and knows streams, and on a Redis Cluster sharded Pub/Sub.
@@ -140,12 +167,14 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Jitter == nil {
 		cfg.Jitter = mathrand.N[time.Duration]
 	}
-	b := &Broker{cfg: cfg, rdb: cfg.Client, keys: keyspace{cfg.Namespace, databaseOf(cfg.Client)}, log: cfg.Log, beatNow: make(chan struct{}, 1)}
-	b.cluster, _ = cfg.Client.(*redis.ClusterClient)
-	b.newInstance()
-	b.subs = newSwitchboard(b)
-	b.names = newNameBatcher(b)
-	b.directory = newDirectory(b)
+	c := &core{cfg: cfg, rdb: cfg.Client, keys: keyspace{cfg.Namespace, databaseOf(cfg.Client)}, log: cfg.Log, beatNow: make(chan struct{}, 1)}
+	c.cluster, _ = cfg.Client.(*redis.ClusterClient)
+	c.newInstance()
+	notes := newDirectory(c)
+	b := &Broker{
+		core: c, Log: &Log{c, notes}, Subscriber: &Subscriber{c, newSwitchboard(c)}, Presence: &Presence{c}, Names: newNames(c),
+		Rulebook: &Rulebook{c}, Directory: &Directory{core: c, notes: notes},
+	}
 	if err := Check(ctx, cfg.Client, cfg.Namespace); err != nil {
 		return nil, err
 	}
@@ -184,7 +213,7 @@ func Check(ctx context.Context, client redis.UniversalClient, namespace string) 
 // room's log, or the keys by which a resend is known. No key of the chat has a
 // TTL, so only the allkeys policies do that: volatile ones evict none of it, and
 // noeviction nothing. A Redis that does not answer INFO is not judged.
-func (b *Broker) warnOfEviction(ctx context.Context) {
+func (b *core) warnOfEviction(ctx context.Context) {
 	info, err := b.rdb.InfoMap(ctx, "memory").Result()
 	if err != nil {
 		return
@@ -226,14 +255,14 @@ func (i *instance) counted(reply any) {
 
 // newInstance gives this node a new identity for its lease: what it wrote under
 // the old one is for others to take away.
-func (b *Broker) newInstance() {
+func (b *core) newInstance() {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
 	b.instance.Store(&instance{id: b.cfg.Node.ID + "~" + hex.EncodeToString(random[:])})
 }
 
 // Instance is the identity under which this node holds its lease now.
-func (b *Broker) Instance() string { return b.instance.Load().id }
+func (b *core) Instance() string { return b.instance.Load().id }
 
 // secretBytes is the length of a secret that nodes make themselves.
 const secretBytes = 32
@@ -268,20 +297,20 @@ func (b *Broker) Secret(ctx context.Context) ([]byte, error) {
 
 // Room returns the roles of the Broker that rooms need.
 func (b *Broker) Room() room.Broker {
-	return room.Broker{Log: b, Subscriber: b, Presence: b, Names: b, Rulebook: b}
+	return room.Broker{Log: b.Log, Subscriber: b.Subscriber, Presence: b.Presence, Names: b.Names, Rulebook: b.Rulebook}
 }
 
 // Typing publishes that the user is typing in the room.
-func (b *Broker) Typing(ctx context.Context, room string, user protocol.User) error {
+func (b *Subscriber) Typing(ctx context.Context, room string, user protocol.User) error {
 	return b.publish(ctx, b.rdb, b.keys.live(room), encodeTyping(user))
 }
 
 // Follow asks for what is published in the room; room.Feed.Following reports when
 // that is in force. It never waits.
-func (b *Broker) Follow(room string) { b.subs.want(b.keys.live(room), true) }
+func (b *Subscriber) Follow(room string) { b.subs.want(b.keys.live(room), true) }
 
 // Unfollow ends it. It never waits.
-func (b *Broker) Unfollow(room string) { b.subs.want(b.keys.live(room), false) }
+func (b *Subscriber) Unfollow(room string) { b.subs.want(b.keys.live(room), false) }
 
 // errReply is what a script's reply in an unexpected shape is reported as.
 var errReply = errors.New("redis answered in an unexpected shape")
@@ -290,7 +319,7 @@ var errReply = errors.New("redis answered in an unexpected shape")
 // its user and key, and publishes those that are new. It is all or nothing, but
 // a failed call may nevertheless have been carried out: where replicas have to
 // confirm and don't, it has.
-func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+func (b *Log) Append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
 	b.directory.enter(ctx, room)
 	began := time.Now()
 	list, err := b.append(ctx, room, drafts)
@@ -310,7 +339,7 @@ func (b *Broker) Append(ctx context.Context, room string, drafts []protocol.Draf
 }
 
 // did notes what became of a call that concerns a room.
-func (b *Broker) did(what, room string, err error) {
+func (b *core) did(what, room string, err error) {
 	w := work{what: what}
 	if b.cluster != nil {
 		w.tag = b.keys.tagOf(b.keys.room("log", room))
@@ -328,7 +357,7 @@ const changesKept = 2 * protocol.MaxRecovered
 var changeLimits = fmt.Sprint(protocol.MaxEdits, " ", protocol.MaxReactionKinds, " ", protocol.MaxReactions, " ",
 	protocol.MaxRoomReactions, " ", protocol.MaxReactionUsers)
 
-func (b *Broker) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+func (b *Log) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
 	args := make([]any, 0, 9+4*len(drafts))
 	args = append(args, b.keys.live(room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
 		min(b.cfg.Replicas, 1), changesKept, changeLimits)

@@ -32,7 +32,7 @@ const (
 // later entries are noted some time after, in batches, and a node that dies leaves at
 // worst an older time.
 type directory struct {
-	b *Broker
+	b *core
 
 	mu       sync.Mutex       // guards the fields below
 	known    map[string]bool  // rooms that are in the directory
@@ -41,7 +41,7 @@ type directory struct {
 	failedAt time.Time        // of the last write that failed
 }
 
-func newDirectory(b *Broker) *directory {
+func newDirectory(b *core) *directory {
 	return &directory{b: b, known: make(map[string]bool), active: make(map[string]int64)}
 }
 

@@ -34,15 +34,15 @@ func (b *Broker) Run(ctx context.Context, listener Listener) {
 
 // Ready returns nil while this node is known to the cluster and hears through
 // Redis what it publishes itself; else why it is not.
-func (b *Broker) Ready() error { return b.health.reason() }
+func (b *core) Ready() error { return b.health.reason() }
 
 // Probe tells how the node's own probe through Redis fares; with several
 // subscriptions, that of the one that has heard nothing for longest.
-func (b *Broker) Probe() Probe { return b.health.probe() }
+func (b *core) Probe() Probe { return b.health.probe() }
 
 // Hurry has what this node says of itself, and how it is, be written at once.
 // It does not wait for that.
-func (b *Broker) Hurry() {
+func (b *core) Hurry() {
 	select {
 	case b.beatNow <- struct{}{}:
 	default:
@@ -79,7 +79,7 @@ func (b *Broker) tellOutage(up bool, ended outage) {
 }
 
 // quietly is the level of what may belong to an outage: debug while one lasts.
-func (b *Broker) quietly() slog.Level {
+func (b *core) quietly() slog.Level {
 	if b.health.bad() {
 		return slog.LevelDebug
 	}

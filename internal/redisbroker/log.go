@@ -18,7 +18,7 @@ func parseMS(s string) int64 {
 
 // skip counts an entry of a stream that is not one of ours: added by hand, with other
 // fields or with the id of another.
-func (b *Broker) skip(id string) {
+func (b *Log) skip(id string) {
 	b.counts.skipped.Add(1)
 	b.log.Warn("an entry of a log is not one of ours and is skipped", "id", id)
 }
@@ -30,7 +30,7 @@ const (
 )
 
 // read runs scripts/read.lua. rest are the entries, in rows of the given width.
-func (b *Broker) read(ctx context.Context, room, what string, id protocol.ID, n, width int) (first any, more bool, rest []string, err error) {
+func (b *Log) read(ctx context.Context, room, what string, id protocol.ID, n, width int) (first any, more bool, rest []string, err error) {
 	reply, err := b.run(ctx, readLog, b.keys.log(room), what, id.String(), n).Slice()
 	b.did(reading, room, err)
 	if err != nil {
@@ -68,7 +68,7 @@ func stringsOf(reply any) (list []string, ok bool) {
 
 // Messages reads the newest n messages before an id, or of all where that is zero,
 // as they stand. id itself need not be in the log.
-func (b *Broker) Messages(ctx context.Context, room string, before protocol.ID, n int) (protocol.Page, error) {
+func (b *Log) Messages(ctx context.Context, room string, before protocol.ID, n int) (protocol.Page, error) {
 	const width = entryWidth + 2
 	first, more, rest, err := b.read(ctx, room, "stand", before, n, width)
 	page := protocol.Page{More: more}
@@ -133,7 +133,7 @@ func reactions(kept string) (list []protocol.Reaction, err error) {
 // deleted, or when others than deleted entries are missing after it: then list is
 // empty. The zero cursor is before the first entry. more tells that there are
 // entries after the list.
-func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n int) (list []protocol.Entry, found, more bool, err error) {
+func (b *Log) After(ctx context.Context, room string, cursor protocol.ID, n int) (list []protocol.Entry, found, more bool, err error) {
 	first, more, rest, err := b.read(ctx, room, "after", cursor, n, entryWidth)
 	if err != nil || first != int64(1) {
 		return nil, false, false, err
@@ -146,7 +146,7 @@ func (b *Broker) After(ctx context.Context, room string, cursor protocol.ID, n i
 // first: nothing but deleted entries is missing between them, nor between them and
 // the id, which itself need not be there. more tells that there are entries before
 // the list which go on so.
-func (b *Broker) Before(ctx context.Context, room string, id protocol.ID, n int) (list []protocol.Entry, more bool, err error) {
+func (b *Log) Before(ctx context.Context, room string, id protocol.ID, n int) (list []protocol.Entry, more bool, err error) {
 	_, more, rest, err := b.read(ctx, room, "before", id, n, entryWidth)
 	if err != nil {
 		return nil, false, err
@@ -169,7 +169,7 @@ func entries(rows []string) ([]protocol.Entry, error) {
 
 // Heads reads the id of the newest entry of each room, zero where it has none
 // or it can't be read: that shows when the room itself reads its log.
-func (b *Broker) Heads(ctx context.Context, rooms []string) ([]protocol.ID, error) {
+func (b *Log) Heads(ctx context.Context, rooms []string) ([]protocol.ID, error) {
 	pipe := b.rdb.Pipeline()
 	reads := make([]*redis.XMessageSliceCmd, 2*len(rooms))
 	for i, room := range rooms {

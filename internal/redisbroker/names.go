@@ -36,8 +36,15 @@ type nameBatcher = batcher[nameOp, nameResult]
 // namesTimeout bounds one batch of claims.
 const namesTimeout = 3 * time.Second
 
-func newNameBatcher(b *Broker) *nameBatcher {
-	return &nameBatcher{most: 128, bear: 20_000, call: func(ops []nameOp) ([]nameResult, error) {
+// Names gives display names to users (room.Names).
+type Names struct {
+	*core
+	batches *nameBatcher
+}
+
+func newNames(c *core) *Names {
+	b := &Names{core: c}
+	b.batches = &nameBatcher{most: 128, bear: 20_000, call: func(ops []nameOp) ([]nameResult, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), namesTimeout)
 		defer cancel()
 		results, err := b.nameCall(ctx, b.Instance(), ops)
@@ -47,11 +54,12 @@ func newNameBatcher(b *Broker) *nameBatcher {
 		}
 		return b.releasesOf(ctx, ops, err)
 	}}
+	return b
 }
 
 // releasesOf carries out the releases of a batch that a full Redis refused as a
 // whole. The other operations have failed with the given error.
-func (b *Broker) releasesOf(ctx context.Context, ops []nameOp, refused error) ([]nameResult, error) {
+func (b *Names) releasesOf(ctx context.Context, ops []nameOp, refused error) ([]nameResult, error) {
 	releases := slices.DeleteFunc(slices.Clone(ops), func(op nameOp) bool { return op.what != "release" })
 	if len(releases) == 0 || len(releases) == len(ops) {
 		return nil, refused
@@ -71,7 +79,7 @@ func (b *Broker) releasesOf(ctx context.Context, ops []nameOp, refused error) ([
 	return results, nil
 }
 
-func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([]nameResult, error) {
+func (b *Names) nameCall(ctx context.Context, instance string, ops []nameOp) ([]nameResult, error) {
 	args := make([]any, 0, 5+6*len(ops))
 	args = append(args, instance, b.keys.news(), b.publishCommand(), namesKeptFor.Milliseconds(), namesKept)
 	for _, op := range ops {
@@ -111,7 +119,7 @@ func (b *Broker) nameCall(ctx context.Context, instance string, ops []nameOp) ([
 // Claim makes the user one of this node's, under the name, which nobody else who is
 // online may hold unless it is shared: else protocol.ErrNameTaken. It returns the
 // name that the user has now.
-func (b *Broker) Claim(ctx context.Context, c protocol.NameClaim) (string, error) {
+func (b *Names) Claim(ctx context.Context, c protocol.NameClaim) (string, error) {
 	op := nameOp{what: "claim", user: c.User, name: c.Name, shared: c.Shared}
 	if c.Keep {
 		op.extra = "keep"
@@ -121,30 +129,30 @@ func (b *Broker) Claim(ctx context.Context, c protocol.NameClaim) (string, error
 
 // Rename gives a user of this node another name, and tells the cluster in its
 // news, with mark, which must not hold a newline. Else as Claim.
-func (b *Broker) Rename(ctx context.Context, c protocol.NameClaim, mark string) (string, error) {
+func (b *Names) Rename(ctx context.Context, c protocol.NameClaim, mark string) (string, error) {
 	return b.nameDo(ctx, nameOp{what: "rename", user: c.User, name: c.Name, extra: mark, shared: c.Shared})
 }
 
 // Release tells that this node has the user no more. With keep, the user's name
 // is remembered for a week, for the token tells another. done is called with
 // the outcome; Release never waits.
-func (b *Broker) Release(user string, keep bool, done func(error)) {
+func (b *Names) Release(user string, keep bool, done func(error)) {
 	op := nameOp{what: "release", user: user}
 	if keep {
 		op.extra = "keep"
 	}
-	if !b.names.do(op, func(_ nameResult, err error) { done(err) }) {
+	if !b.batches.do(op, func(_ nameResult, err error) { done(err) }) {
 		done(ErrBusy)
 	}
 }
 
-func (b *Broker) nameDo(ctx context.Context, op nameOp) (string, error) {
+func (b *Names) nameDo(ctx context.Context, op nameOp) (string, error) {
 	type outcome struct {
 		nameResult
 		err error
 	}
 	answer := make(chan outcome, 1)
-	if !b.names.do(op, func(r nameResult, err error) { answer <- outcome{r, cmp.Or(err, r.err)} }) {
+	if !b.batches.do(op, func(r nameResult, err error) { answer <- outcome{r, cmp.Or(err, r.err)} }) {
 		return "", ErrBusy
 	}
 	select {

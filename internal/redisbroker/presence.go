@@ -22,7 +22,7 @@ const noteHolds = 50 * time.Millisecond
 // away before it goes on: so what took long is noted again. Leaving leaves
 // nothing behind and needs no note, so a full Redis takes it; where it refuses
 // changes of both kinds, those who leave have left although the call fails.
-func (b *Broker) Here(ctx context.Context, instance, room string, changes []protocol.Change) (int, error) {
+func (b *Presence) Here(ctx context.Context, instance, room string, changes []protocol.Change) (int, error) {
 	leaving := slices.DeleteFunc(slices.Clone(changes), func(c protocol.Change) bool { return c.Here })
 	if len(leaving) == len(changes) {
 		return b.here(ctx, instance, room, "", leaving)
@@ -35,7 +35,7 @@ func (b *Broker) Here(ctx context.Context, instance, room string, changes []prot
 }
 
 // noted is here, between notes of the room.
-func (b *Broker) noted(ctx context.Context, instance, room string, changes []protocol.Change) (int, error) {
+func (b *Presence) noted(ctx context.Context, instance, room string, changes []protocol.Change) (int, error) {
 	note := func() error { return b.rdb.SAdd(ctx, b.keys.cluster("rooms:"+instance), room).Err() }
 	began := time.Now()
 	if err := note(); err != nil {
@@ -48,7 +48,7 @@ func (b *Broker) noted(ctx context.Context, instance, room string, changes []pro
 	return count, err
 }
 
-func (b *Broker) here(ctx context.Context, instance, room, mode string, changes []protocol.Change) (int, error) {
+func (b *Presence) here(ctx context.Context, instance, room, mode string, changes []protocol.Change) (int, error) {
 	args := make([]any, 0, 4+3*len(changes))
 	args = append(args, b.keys.live(room), b.publishCommand(), instance, mode)
 	for _, c := range changes {
@@ -65,7 +65,7 @@ func (b *Broker) here(ctx context.Context, instance, room, mode string, changes 
 }
 
 // Vacate takes away all that the instance wrote about who is in the room.
-func (b *Broker) Vacate(ctx context.Context, instance, room string) error {
+func (b *Presence) Vacate(ctx context.Context, instance, room string) error {
 	if _, err := b.here(ctx, instance, room, "all", nil); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (b *Broker) Vacate(ctx context.Context, instance, room string) error {
 }
 
 // Present reads who is in the room, each user once, in no order.
-func (b *Broker) Present(ctx context.Context, room string) ([]protocol.User, error) {
+func (b *Presence) Present(ctx context.Context, room string) ([]protocol.User, error) {
 	all, err := b.rdb.HGetAll(ctx, b.keys.room("here", room)).Result()
 	if err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func (r *refusals) onTrial() []work {
 // tryAgain makes a trial of each kind of work that has failed, so that a node is
 // ready again as soon as messages pass, and not before, although clients send none
 // to a node that is not ready. It always tries an append, and notes a refusal.
-func (b *Broker) tryAgain(ctx context.Context) {
+func (b *core) tryAgain(ctx context.Context) {
 	failed := b.health.refusals.onTrial()
 	for _, w := range failed {
 		b.health.refusals.note(w, b.try(ctx, w))
@@ -128,7 +128,7 @@ const notTaken = "must be greater than 0-0"
 // try does in the partition what failed there, without changing anything: an entry
 // as large as a batch of messages whose id no log takes, or a read of no log. (The
 // embedded broker keeps an empty log of it.) It ends within trialWithin.
-func (b *Broker) try(ctx context.Context, w work) error {
+func (b *core) try(ctx context.Context, w work) error {
 	ctx, cancel := context.WithTimeout(ctx, trialWithin)
 	defer cancel()
 	key := b.keys.tagged(cmp.Or(w.tag, mainTag), "trial")

@@ -50,6 +50,13 @@ type keptPage struct {
 // errCursor is answered to a cursor that is none of the list's.
 var errCursor = protocol.Errorf(protocol.CodeBadField, "after must be the next of an earlier page")
 
+// Directory lists the rooms of the cluster.
+type Directory struct {
+	*core
+	kept  roomList
+	notes *directory
+}
+
 // once returns what read returns, or what it returned not long ago.
 func (l *roomList) once(ctx context.Context, key string, read func(context.Context) (any, error)) (any, error) {
 	l.mu.Lock()
@@ -89,12 +96,12 @@ func (l *roomList) keep(key string, v any) {
 // after is the Next of the page before, or "". The list may be a second old, and rooms
 // that change their place between two pages may be missed or come twice. An after that
 // is none fails with a *protocol.Error.
-func (b *Broker) Rooms(ctx context.Context, after string) (protocol.RoomPage, error) {
+func (b *Directory) Rooms(ctx context.Context, after string) (protocol.RoomPage, error) {
 	at, err := parsePlace(after)
 	if err != nil {
 		return protocol.RoomPage{}, err
 	}
-	page, err := b.rooms.once(ctx, "page "+after, func(ctx context.Context) (any, error) { return b.roomPage(ctx, at) })
+	page, err := b.kept.once(ctx, "page "+after, func(ctx context.Context) (any, error) { return b.roomPage(ctx, at) })
 	if err != nil {
 		return protocol.RoomPage{}, err
 	}
@@ -130,8 +137,8 @@ func (p listPlace) String() string {
 	return kind + strconv.FormatInt(p.n, 10) + "-" + p.room
 }
 
-func (b *Broker) roomPage(ctx context.Context, at listPlace) (protocol.RoomPage, error) {
-	v, err := b.rooms.once(ctx, "users", func(ctx context.Context) (any, error) { return b.countRooms(ctx) })
+func (b *Directory) roomPage(ctx context.Context, at listPlace) (protocol.RoomPage, error) {
+	v, err := b.kept.once(ctx, "users", func(ctx context.Context) (any, error) { return b.countRooms(ctx) })
 	if err != nil {
 		return protocol.RoomPage{}, err
 	}
@@ -154,7 +161,7 @@ func (b *Broker) roomPage(ctx context.Context, at listPlace) (protocol.RoomPage,
 }
 
 // idleRooms fills a page with rooms that nobody is in.
-func (b *Broker) idleRooms(ctx context.Context, list, counted []protocol.RoomCount, at listPlace) (protocol.RoomPage, error) {
+func (b *Directory) idleRooms(ctx context.Context, list, counted []protocol.RoomCount, at listPlace) (protocol.RoomPage, error) {
 	busy := make(map[string]bool, len(counted))
 	for _, r := range counted {
 		busy[r.Room] = true
@@ -197,7 +204,7 @@ func (b *Broker) idleRooms(ctx context.Context, list, counted []protocol.RoomCou
 
 // withLogs returns the rooms that still have a log, and has the others taken out of
 // the directory.
-func (b *Broker) withLogs(ctx context.Context, list []protocol.RoomCount) ([]protocol.RoomCount, error) {
+func (b *Directory) withLogs(ctx context.Context, list []protocol.RoomCount) ([]protocol.RoomCount, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
@@ -219,14 +226,14 @@ func (b *Broker) withLogs(ctx context.Context, list []protocol.RoomCount) ([]pro
 		}
 		kept = append(kept, r)
 	}
-	if err := b.directory.drop(ctx, gone); err != nil {
+	if err := b.notes.drop(ctx, gone); err != nil {
 		b.log.Debug("rooms that are gone could not be taken out of the directory", "error", err)
 	}
 	return kept, nil
 }
 
 // lastActive fills in when rooms were active last; nothing where they have no entries.
-func (b *Broker) lastActive(ctx context.Context, list []protocol.RoomCount) error {
+func (b *Directory) lastActive(ctx context.Context, list []protocol.RoomCount) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -245,7 +252,7 @@ func (b *Broker) lastActive(ctx context.Context, list []protocol.RoomCount) erro
 }
 
 // countRooms counts the users of all rooms that have some, busiest first.
-func (b *Broker) countRooms(ctx context.Context) ([]protocol.RoomCount, error) {
+func (b *Directory) countRooms(ctx context.Context) ([]protocol.RoomCount, error) {
 	instances, err := b.rdb.ZRange(ctx, b.keys.cluster("nodes"), 0, -1).Result()
 	if err != nil || len(instances) == 0 {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 
 // ruleKey is where moderators' decisions for a room are kept, or those for all
 // rooms.
-func (b *Broker) ruleKey(room string) (key, channel string) {
+func (b *Rulebook) ruleKey(room string) (key, channel string) {
 	if room == "" {
 		return b.keys.cluster("rules"), b.keys.news()
 	}
@@ -18,7 +18,7 @@ func (b *Broker) ruleKey(room string) (key, channel string) {
 
 // Rules reads the rules in force for the room, or for all rooms with "". Fields that
 // are none, written by hand, are left out.
-func (b *Broker) Rules(ctx context.Context, room string) (map[string]protocol.Rule, error) {
+func (b *Rulebook) Rules(ctx context.Context, room string) (map[string]protocol.Rule, error) {
 	key, _ := b.ruleKey(room)
 	fields, err := b.rdb.HGetAll(ctx, key).Result()
 	if err != nil {
@@ -36,7 +36,7 @@ func (b *Broker) Rules(ctx context.Context, room string) (map[string]protocol.Ru
 
 // Decide writes a decision for its room, or for all rooms where it names none, and
 // publishes it.
-func (b *Broker) Decide(ctx context.Context, d protocol.Decision) error {
+func (b *Rulebook) Decide(ctx context.Context, d protocol.Decision) error {
 	line, err := encodeDecision(d)
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ type once struct{ *redis.Cmd }
 func (once) NoRetry() bool { return true }
 
 // run carries out a script.
-func (b *Broker) run(ctx context.Context, s script, keys []string, args ...any) *redis.Cmd {
+func (b *core) run(ctx context.Context, s script, keys []string, args ...any) *redis.Cmd {
 	call := s.command(ctx, false, keys, args)
 	_ = b.rdb.Process(ctx, call)
 	if redis.HasErrorPrefix(call.Err(), "NOSCRIPT") {
@@ -88,7 +88,7 @@ const redirections = 5
 // Config.Replicas asks for have what it wrote; else it fails with errReplicas,
 // and what it wrote is written. WAIT counts for its own connection: so both go
 // in one pipeline, which on a Redis Cluster is sent on by hand.
-func (b *Broker) runConfirmed(ctx context.Context, s script, keys []string, args ...any) *redis.Cmd {
+func (b *core) runConfirmed(ctx context.Context, s script, keys []string, args ...any) *redis.Cmd {
 	if b.cfg.Replicas == 0 {
 		return b.run(ctx, s, keys, args...)
 	}
@@ -128,7 +128,7 @@ func (b *Broker) runConfirmed(ctx context.Context, s script, keys []string, args
 	return call.Cmd
 }
 
-func (b *Broker) confirm(call once, confirmed *redis.IntCmd) {
+func (b *core) confirm(call once, confirmed *redis.IntCmd) {
 	n, err := confirmed.Result()
 	switch {
 	case err != nil:
@@ -149,7 +149,7 @@ func tooFew(n int64, wanted int) error {
 }
 
 // nodeOf returns where a key is written.
-func (b *Broker) nodeOf(ctx context.Context, key string) (redis.Cmdable, error) {
+func (b *core) nodeOf(ctx context.Context, key string) (redis.Cmdable, error) {
 	if b.cluster == nil {
 		return b.rdb, nil
 	}
@@ -163,7 +163,7 @@ func (b *Broker) nodeOf(ctx context.Context, key string) (redis.Cmdable, error) 
 // nodeAt returns the primary of a Redis Cluster at an address to which a node
 // redirects, as the cluster is now. An address without a host (empty, or "?") is
 // at the host of the node that was asked.
-func (b *Broker) nodeAt(ctx context.Context, asked redis.Cmdable, addr string) (redis.Cmdable, error) {
+func (b *core) nodeAt(ctx context.Context, asked redis.Cmdable, addr string) (redis.Cmdable, error) {
 	if host, port, err := net.SplitHostPort(addr); err == nil && (host == "" || host == "?") {
 		if client, ok := asked.(*redis.Client); ok {
 			host, _, _ = net.SplitHostPort(client.Options().Addr) // it is dialed by this address
@@ -190,7 +190,7 @@ func (b *Broker) nodeAt(ctx context.Context, asked redis.Cmdable, addr string) (
 }
 
 // countReplicas warns when there are fewer replicas than have to confirm.
-func (b *Broker) countReplicas(ctx context.Context) error {
+func (b *core) countReplicas(ctx context.Context) error {
 	if b.cfg.Replicas == 0 {
 		return nil
 	}
@@ -213,7 +213,7 @@ func (b *Broker) countReplicas(ctx context.Context) error {
 
 // publishCommand is the command by which scripts publish: on a Redis Cluster
 // everything that is published stays in its shard.
-func (b *Broker) publishCommand() string {
+func (b *core) publishCommand() string {
 	if b.cluster != nil {
 		return "SPUBLISH"
 	}
@@ -221,7 +221,7 @@ func (b *Broker) publishCommand() string {
 }
 
 // publish publishes by a client, or queues that in a pipeline.
-func (b *Broker) publish(ctx context.Context, by redis.Cmdable, channel string, payload any) error {
+func (b *core) publish(ctx context.Context, by redis.Cmdable, channel string, payload any) error {
 	if b.cluster != nil {
 		return by.SPublish(ctx, channel, payload).Err()
 	}

@@ -40,7 +40,7 @@ type counts struct {
 }
 
 // Stats returns the counts so far.
-func (b *Broker) Stats() Stats {
+func (b *core) Stats() Stats {
 	c := &b.counts
 	s := Stats{
 		Batches: c.batches.Load(), Entries: c.entries.Load(), Appends: c.appends.Snapshot(),
@@ -55,7 +55,7 @@ func (b *Broker) Stats() Stats {
 }
 
 // Entries is that of Stats alone, which costs next to nothing.
-func (b *Broker) Entries() int64 { return b.counts.entries.Load() }
+func (b *core) Entries() int64 { return b.counts.entries.Load() }
 
 // appended counts a call of Append that began at some time and put so many
 // entries into a log, or failed.

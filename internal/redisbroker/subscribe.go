@@ -19,7 +19,7 @@ import (
 // A connection may look alive and bring nothing: so this node publishes a probe
 // of its own every second, and one by which it doesn't come back is given up.
 type subscription struct {
-	b       *Broker
+	b       *core
 	tag     string // the hash tag of all its channels; on a single Redis of its own ones
 	probe   string // the channel of its probe
 	changed chan struct{}
@@ -58,7 +58,7 @@ var (
 	errOneLine = errors.New("the subscription broke off")
 )
 
-func newSubscription(b *Broker, tag string) *subscription {
+func newSubscription(b *core, tag string) *subscription {
 	s := &subscription{
 		b:       b,
 		tag:     tag,
@@ -184,7 +184,7 @@ func (l line) unsubscribe(ctx context.Context, channels ...string) error {
 // lock meanwhile for which Close waits, as long as Redis is silent; but here each
 // connection is a life of its own, and so the second is refused at once. A
 // ClusterClient decides by the channel where to connect, and stays as it is.
-func (b *Broker) oneLine() (redis.UniversalClient, func()) {
+func (b *core) oneLine() (redis.UniversalClient, func()) {
 	client, ok := b.rdb.(*redis.Client)
 	if !ok {
 		return b.rdb, func() {}

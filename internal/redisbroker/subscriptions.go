@@ -10,7 +10,7 @@ import (
 // channel is heard where its slot is. Each has its own probe, and is made anew
 // by itself.
 type switchboard struct {
-	b *Broker
+	b *core
 
 	mu      sync.Mutex // guards the fields below
 	ctx     context.Context
@@ -18,7 +18,7 @@ type switchboard struct {
 	running sync.WaitGroup
 }
 
-func newSwitchboard(b *Broker) *switchboard {
+func newSwitchboard(b *core) *switchboard {
 	w := &switchboard{b: b, lines: make(map[string]*subscription)}
 	w.lines[mainTag] = newSubscription(b, mainTag)
 	return w
