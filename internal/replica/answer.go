@@ -78,36 +78,36 @@ type Answer struct {
 
 // Answer answers a cursor, given what was read for it. After a reset that is
 // dropped, as it is of another log.
-func (r *Replica) Answer(cursor protocol.Cursor, l *Lookup) Answer {
-	if l.epoch != r.tail.epoch {
-		*l = Lookup{epoch: r.tail.epoch}
+func (mem *Memory) Answer(cursor protocol.Cursor, l *Lookup) Answer {
+	if l.epoch != mem.tail.epoch {
+		*l = Lookup{epoch: mem.tail.epoch}
 	}
 	if cursor.Given {
-		if a := r.recover(cursor.ID, l); a.Recovered || a.Need != NeedNothing {
+		if a := mem.recover(cursor.ID, l); a.Recovered || a.Need != NeedNothing {
 			return a
 		}
 	}
-	if len(r.messages.list) < protocol.NewestCount && !r.messages.complete() && !l.filled {
+	if len(mem.messages.list) < protocol.NewestCount && !mem.messages.complete() && !l.filled {
 		return Answer{Need: NeedMessages}
 	}
-	return Answer{List: r.messages.newest(protocol.NewestCount)}
+	return Answer{List: mem.messages.newest(protocol.NewestCount)}
 }
 
 // recover returns the entries after a cursor, or what has to be read to know them.
-func (r *Replica) recover(after protocol.ID, l *Lookup) Answer {
-	if list, ok := r.tail.after(after); ok {
+func (mem *Memory) recover(after protocol.ID, l *Lookup) Answer {
+	if list, ok := mem.tail.after(after); ok {
 		return Answer{List: list, Recovered: true}
 	}
 	switch {
-	case l.read && l.known && !l.other() && after.Seq < r.head.Seq:
-		list, ok := r.splice(l)
+	case l.read && l.known && !l.other() && after.Seq < mem.head.Seq:
+		list, ok := mem.splice(l)
 		return Answer{List: list, Recovered: ok}
-	case !l.refreshed && (after.Seq >= r.head.Seq || l.read && l.known):
+	case !l.refreshed && (after.Seq >= mem.head.Seq || l.read && l.known):
 		return Answer{Need: NeedRefresh}
-	case l.read, after.Seq >= r.head.Seq:
+	case l.read, after.Seq >= mem.head.Seq:
 		return Answer{}
 	}
-	if t := &r.tail; after.Seq <= t.floor && !t.ended {
+	if t := &mem.tail; after.Seq <= t.floor && !t.ended {
 		full := len(t.list) >= tailEntries
 		if full && !t.unsure && after.Seq < t.floor {
 			return Answer{} // more than are recovered
@@ -122,12 +122,12 @@ func (r *Replica) recover(after protocol.ID, l *Lookup) Answer {
 // splice joins the entries that were read after the cursor, up to the head at that
 // time, with those that were delivered since. What was read beyond that head may have
 // left the log since, if that has lost its end.
-func (r *Replica) splice(l *Lookup) (list []protocol.Entry, ok bool) {
-	if r.tail.floor > l.head.Seq {
+func (mem *Memory) splice(l *Lookup) (list []protocol.Entry, ok bool) {
+	if mem.tail.floor > l.head.Seq {
 		return nil, false // more came than memory keeps: a gap between the two
 	}
 	n := sort.Search(len(l.list), func(i int) bool { return l.list[i].ID.Seq > l.head.Seq })
-	list = append(r.tail.withoutDeleted(slices.Clone(l.list[:n])), r.tail.list[r.tail.at(l.head.Seq+1):]...)
+	list = append(mem.tail.withoutDeleted(slices.Clone(l.list[:n])), mem.tail.list[mem.tail.at(l.head.Seq+1):]...)
 	return list, len(list) <= protocol.MaxRecovered
 }
 
@@ -143,46 +143,46 @@ type Below struct {
 
 // BelowTail returns the part of the log before the newest entries in memory, in
 // entries.
-func (r *Replica) BelowTail() Below {
-	b := r.below(max(1, tailEntries-len(r.tail.list)))
-	if len(r.tail.list) > 0 {
-		b.Before = r.tail.list[0].ID
+func (mem *Memory) BelowTail() Below {
+	b := mem.below(max(1, tailEntries-len(mem.tail.list)))
+	if len(mem.tail.list) > 0 {
+		b.Before = mem.tail.list[0].ID
 	}
 	return b
 }
 
 // BelowMessages returns the part of the log before the messages in memory, in
 // messages.
-func (r *Replica) BelowMessages(n int) Below {
-	b := r.below(n)
-	if len(r.messages.list) > 0 {
-		b.Before = r.messages.list[0].ID
+func (mem *Memory) BelowMessages(n int) Below {
+	b := mem.below(n)
+	if len(mem.messages.list) > 0 {
+		b.Before = mem.messages.list[0].ID
 	}
 	return b
 }
 
-func (r *Replica) below(n int) Below {
+func (mem *Memory) below(n int) Below {
 	return Below{
-		Before: protocol.ID{MS: r.head.MS, Seq: r.head.Seq + 1}, N: n,
-		epoch: r.tail.epoch, floor: r.tail.floor,
+		Before: protocol.ID{MS: mem.head.MS, Seq: mem.head.Seq + 1}, N: n,
+		epoch: mem.tail.epoch, floor: mem.tail.floor,
 	}
 }
 
 // Extend adds the entries that BelowTail asked for. more is whether others come before
 // them. It ignores them if memory begins elsewhere by now.
-func (r *Replica) Extend(b Below, list []protocol.Entry, more bool) {
-	if t := &r.tail; t.epoch == b.epoch && t.floor == b.floor {
+func (mem *Memory) Extend(b Below, list []protocol.Entry, more bool) {
+	if t := &mem.tail; t.epoch == b.epoch && t.floor == b.floor {
 		t.prepend(list, more)
 	}
 }
 
 // Fill adds the messages that BelowMessages asked for. It ignores them if memory
 // holds them by now, or the log is another one.
-func (r *Replica) Fill(b Below, page protocol.Page) {
-	if r.tail.epoch != b.epoch || len(r.messages.list) > 0 && r.messages.list[0].ID.Seq < b.Before.Seq {
+func (mem *Memory) Fill(b Below, page protocol.Page) {
+	if mem.tail.epoch != b.epoch || len(mem.messages.list) > 0 && mem.messages.list[0].ID.Seq < b.Before.Seq {
 		return
 	}
-	if older, ok := r.bringUp(page, false); ok {
-		r.messages.fill(older, !page.More)
+	if older, ok := mem.bringUp(page, false); ok {
+		mem.messages.fill(older, !page.More)
 	}
 }

@@ -32,12 +32,12 @@ func Cut(list []protocol.Entry, size int) (piece, rest []protocol.Entry) {
 
 // Split divides an answer: into the entries that fit into size bytes, at least
 // one, and a backlog that holds the others, up to the head; nil if there are none.
-func (r *Replica) Split(a Answer, size int) (first []protocol.Entry, b *Backlog) {
+func (mem *Memory) Split(a Answer, size int) (first []protocol.Entry, b *Backlog) {
 	first, rest := Cut(a.List, size)
 	if len(rest) == 0 {
 		return first, nil
 	}
-	b = &Backlog{after: r.head}
+	b = &Backlog{after: mem.head}
 	if a.Recovered {
 		kept, left := Cut(rest, backlogKept)
 		if len(left) > 0 {
@@ -48,7 +48,7 @@ func (r *Replica) Split(a Answer, size int) (first []protocol.Entry, b *Backlog)
 	}
 	b.list = slices.Clone(rest)
 	// The id of the last entry moves the client's cursor to the head.
-	if t := &r.tail; t.holds(r.head) && b.list[len(b.list)-1].ID != r.head {
+	if t := &mem.tail; t.holds(mem.head) && b.list[len(b.list)-1].ID != mem.head {
 		b.list = append(b.list, t.list[len(t.list)-1])
 	}
 	return first, b
@@ -79,20 +79,20 @@ const (
 
 // Next removes the next entries that fit into size bytes, at least one, from a
 // backlog.
-func (r *Replica) Next(b *Backlog, size int) (piece []protocol.Entry, s BacklogState) {
-	if len(b.list) == 0 && b.after != r.head {
-		t := &r.tail
+func (mem *Memory) Next(b *Backlog, size int) (piece []protocol.Entry, s BacklogState) {
+	if len(b.list) == 0 && b.after != mem.head {
+		t := &mem.tail
 		if b.after.Seq < t.floor {
 			return nil, BacklogRead
 		}
 		ready, rest := Cut(t.list[t.at(b.after.Seq+1):], size)
 		b.list = slices.Clone(ready)
-		if b.after = r.head; len(rest) > 0 {
+		if b.after = mem.head; len(rest) > 0 {
 			b.after = ready[len(ready)-1].ID
 		}
 	}
 	piece, b.list = Cut(b.list, size)
-	if len(b.list) == 0 && b.after == r.head {
+	if len(b.list) == 0 && b.after == mem.head {
 		return piece, BacklogDone
 	}
 	return piece, BacklogMore
@@ -103,17 +103,17 @@ func (r *Replica) Next(b *Backlog, size int) (piece []protocol.Entry, s BacklogS
 // read became due.
 func (r *Replica) Refill(b *Backlog, list []protocol.Entry) (e Effects, ok bool) {
 	e = r.begin()
-	end, _ := slices.BinarySearchFunc(list, r.head.Seq+1, func(e protocol.Entry, seq int64) int { return int(e.ID.Seq - seq) })
+	end, _ := slices.BinarySearchFunc(list, r.memory.head.Seq+1, func(e protocol.Entry, seq int64) int { return int(e.ID.Seq - seq) })
 	switch {
-	case len(list) == 0, end > 0 && list[end-1].ID.Seq == r.head.Seq && list[end-1].ID != r.head:
+	case len(list) == 0, end > 0 && list[end-1].ID.Seq == r.memory.head.Seq && list[end-1].ID != r.memory.head:
 		r.due(&e)
 		return r.end(e), false
 	case end == 0:
-		b.after = r.head // everything up to it was deleted
+		b.after = r.memory.head // everything up to it was deleted
 		return r.end(e), true
 	}
 	kept, _ := Cut(list[:end], backlogKept)
 	b.after = kept[len(kept)-1].ID
-	b.list = r.tail.withoutDeleted(slices.Clone(kept))
+	b.list = r.memory.tail.withoutDeleted(slices.Clone(kept))
 	return r.end(e), true
 }

@@ -123,20 +123,20 @@ func (m *messages) newest(n int) []protocol.Entry { return m.list[max(0, len(m.l
 // applies the changes that were delivered since and, for the newest page, adds
 // the messages. It leaves out messages that were not delivered yet. ok is false
 // if memory does not hold all entries since the read.
-func (r *Replica) bringUp(page protocol.Page, newest bool) (m messages, ok bool) {
+func (mem *Memory) bringUp(page protocol.Page, newest bool) (m messages, ok bool) {
 	for _, s := range page.List {
-		if newest && s.ID.Seq > r.head.Seq {
+		if newest && s.ID.Seq > mem.head.Seq {
 			break // it comes live
 		}
 		m.add(s, page.Head.ID.Seq)
 	}
-	if page.Head.ID.Seq >= r.head.Seq {
+	if page.Head.ID.Seq >= mem.head.Seq {
 		return m, true
 	}
-	if r.tail.floor > page.Head.ID.Seq {
+	if mem.tail.floor > page.Head.ID.Seq {
 		return messages{}, false
 	}
-	for _, e := range r.tail.list[r.tail.at(page.Head.ID.Seq+1):] {
+	for _, e := range mem.tail.list[mem.tail.at(page.Head.ID.Seq+1):] {
 		if c, changes := e.Modification(); changes {
 			m.apply(c)
 		} else if newest {
@@ -149,13 +149,13 @@ func (r *Replica) bringUp(page protocol.Page, newest bool) (m messages, ok bool)
 // History returns up to limit messages before a cursor as they stand, or the
 // newest ones without a cursor, and whether there are older ones. ok is false if
 // memory can't answer; then the log is read (Current).
-func (r *Replica) History(before protocol.Cursor, limit int) (list []protocol.Entry, more, ok bool) {
-	m := &r.messages
+func (mem *Memory) History(before protocol.Cursor, limit int) (list []protocol.Entry, more, ok bool) {
+	m := &mem.messages
 	end := len(m.list)
 	if before.Given {
 		end = m.at(before.ID.Seq)
 	}
-	if !r.synced || before.ID.Seq > r.head.Seq || end < limit && !m.complete() {
+	if !mem.synced || before.ID.Seq > mem.head.Seq || end < limit && !m.complete() {
 		return nil, false, false
 	}
 	from := max(0, end-limit)
@@ -165,8 +165,8 @@ func (r *Replica) History(before protocol.Cursor, limit int) (list []protocol.En
 // Current returns up to limit messages of a page that was read, newest telling
 // whether it is the log's newest, as they stand at the head, and whether there are
 // older ones. ok is false if memory does not hold all entries since the read.
-func (r *Replica) Current(page protocol.Page, newest bool, limit int) (list []protocol.Entry, more, ok bool) {
-	current, ok := r.bringUp(page, newest)
+func (mem *Memory) Current(page protocol.Page, newest bool, limit int) (list []protocol.Entry, more, ok bool) {
+	current, ok := mem.bringUp(page, newest)
 	if !ok {
 		return nil, false, false
 	}

@@ -266,7 +266,7 @@ func (m *model) post(i int) {
 // not hold.
 func (m *model) disturb() {
 	g := m.log()
-	switch m.choose(6) {
+	switch m.choose(5) {
 	case 0, 1:
 		keep := 0
 		if n := len(g.all); n > 0 && m.choose(2) == 0 {
@@ -287,12 +287,10 @@ func (m *model) disturb() {
 		m.note("lose all but %d", keep)
 		m.logs = append(m.logs, next)
 	case 2:
-		m.note("doubt")
-		m.effects(m.r.Doubt(protocol.ID{}))
-	case 3:
-		m.effects(m.r.Doubt(m.r.Head()))
+		m.note("refresh")
+		m.effects(m.r.Refresh())
 	default:
-		seq := max(1, m.r.Head().Seq-2+int64(m.choose(6)))
+		seq := max(1, m.r.memory.Head().Seq-2+int64(m.choose(6)))
 		m.clock++
 		forged := testEntry(protocol.ID{MS: m.clock, Seq: seq}, "", protocol.ID{}, 0)
 		m.note("forge %v", forged.ID)

@@ -33,10 +33,10 @@ func (m *model) lookup(mm *modelMember) {
 		mm.finish = nil
 		return
 	}
-	if !m.r.Synced() {
+	if !m.r.memory.Synced() {
 		return
 	}
-	a := m.r.Answer(mm.cursor, &mm.lookup)
+	a := m.r.memory.Answer(mm.cursor, &mm.lookup)
 	m.note("join after %v: need %d, recovered %v, %s", mm.cursor, a.Need, a.Recovered, ids(a.List))
 	if a.Need != NeedNothing {
 		mm.finish = m.need(mm, a.Need)
@@ -45,9 +45,9 @@ func (m *model) lookup(mm *modelMember) {
 	m.answers++
 	mm.joining, mm.joined, mm.owed, mm.refill = false, true, false, nil
 	m.checkAnswer(mm, a)
-	head := m.r.Head()
+	head := m.r.memory.Head()
 	mm.pos, mm.fresh = head, 0
-	first, b := m.r.Split(a, m.choose(4)*200)
+	first, b := m.r.memory.Split(a, m.choose(4)*200)
 	mm.backlog = b
 	if b == nil {
 		return
@@ -74,16 +74,16 @@ func (m *model) need(mm *modelMember, n Need) func() {
 			mm.lookup.Refreshed()
 		}
 	case NeedTail:
-		b := m.r.BelowTail()
+		b := m.r.memory.BelowTail()
 		list := slices.DeleteFunc(g.alive(0, int64(len(g.all))), func(e protocol.Entry) bool { return e.ID.Seq >= b.Before.Seq })
 		from := max(0, len(list)-min(b.N, 3))
-		return func() { m.r.Extend(b, list[from:], from > 0) }
+		return func() { m.r.memory.Extend(b, list[from:], from > 0) }
 	case NeedMessages:
-		b := m.r.BelowMessages(3)
+		b := m.r.memory.BelowMessages(3)
 		page := g.page(b.Before, b.N)
-		return func() { m.r.Fill(b, page); mm.lookup.Filled() }
+		return func() { m.r.memory.Fill(b, page); mm.lookup.Filled() }
 	default:
-		mm.lookup.Begin(m.r.Head())
+		mm.lookup.Begin(m.r.memory.Head())
 		list, found, more := g.after(mm.cursor.ID, 10)
 		return func() { mm.lookup.Found(list, found, more) }
 	}
@@ -93,7 +93,7 @@ func (m *model) need(mm *modelMember, n Need) func() {
 // the head, or the newest messages. Those that were deleted since may be missing.
 func (m *model) checkAnswer(mm *modelMember, a Answer) {
 	m.t.Helper()
-	head, cursor := m.r.Head(), mm.cursor
+	head, cursor := m.r.memory.Head(), mm.cursor
 	if !a.Recovered {
 		if g := m.log(); head == g.head() && !m.rolledBack && len(a.List) > 0 {
 			want := g.page(protocol.ID{}, len(a.List))
@@ -119,7 +119,7 @@ func (m *model) checkAnswer(mm *modelMember, a Answer) {
 // owe notes that a reset has to come, and reports whether that can be: the log is
 // another one than the replica follows.
 func (m *model) owe(mm *modelMember) bool {
-	mm.owed = !m.log().had(m.r.Head())
+	mm.owed = !m.log().had(m.r.memory.Head())
 	return mm.owed
 }
 
@@ -153,7 +153,7 @@ func (m *model) advance(mm *modelMember) {
 }
 
 func (m *model) sendBacklog(mm *modelMember) {
-	piece, state := m.r.Next(mm.backlog, m.choose(4)*200)
+	piece, state := m.r.memory.Next(mm.backlog, m.choose(4)*200)
 	m.note("backlog: %s, %d", ids(piece), state)
 	for _, e := range piece {
 		if e.ID.Seq <= mm.fresh {
@@ -182,7 +182,7 @@ func (m *model) refillBacklog(mm *modelMember) {
 	}
 	m.note("refill %s, found %v", ids(r.list), r.found)
 	if !r.found {
-		mm.backlog, mm.pos = nil, m.r.Head()
+		mm.backlog, mm.pos = nil, m.r.memory.Head()
 		return
 	}
 	e, _ := m.r.Refill(mm.backlog, r.list)
@@ -192,9 +192,9 @@ func (m *model) refillBacklog(mm *modelMember) {
 // history asks for a page.
 func (m *model) history() {
 	limit := 1 + m.choose(5)
-	list, more, ok := m.r.History(protocol.Cursor{}, limit)
+	list, more, ok := m.r.memory.History(protocol.Cursor{}, limit)
 	g := m.log()
-	if !ok || m.rolledBack || m.r.Head() != g.head() {
+	if !ok || m.rolledBack || m.r.memory.Head() != g.head() {
 		return
 	}
 	want := g.page(protocol.ID{}, limit)
@@ -220,8 +220,8 @@ func (m *model) quiesce() {
 		}
 		m.read()
 	}
-	if m.r.reading || m.r.Head() != m.log().head() {
-		m.fail("at the end the head is %v, that of the log is %v", m.r.Head(), m.log().head())
+	if m.r.reading || m.r.memory.Head() != m.log().head() {
+		m.fail("at the end the head is %v, that of the log is %v", m.r.memory.Head(), m.log().head())
 	}
 	for i, mm := range m.members {
 		for n := 0; mm.joining || mm.backlog != nil; n++ {
@@ -233,8 +233,8 @@ func (m *model) quiesce() {
 				m.read()
 			}
 		}
-		if mm.owed || mm.joined && (!m.log().had(mm.pos) || m.log().missing(mm.pos.Seq, m.r.Head().Seq)) {
-			m.fail("at the end member %d has %v, the head is %v", i, mm.pos, m.r.Head())
+		if mm.owed || mm.joined && (!m.log().had(mm.pos) || m.log().missing(mm.pos.Seq, m.r.memory.Head().Seq)) {
+			m.fail("at the end member %d has %v, the head is %v", i, mm.pos, m.r.memory.Head())
 		}
 	}
 }

@@ -25,7 +25,7 @@ type Piece struct {
 // what to read.
 func (r *Replica) BeginRead() Position {
 	r.again = false
-	return Position{After: r.head, Known: r.synced}
+	return Position{After: r.memory.head, Known: r.memory.synced}
 }
 
 // Read applies the result of the read that BeginRead started. A long result may
@@ -39,9 +39,9 @@ func (r *Replica) Read(p Piece) Effects {
 			r.enter(entry)
 		}
 	} else {
-		e.Reset = r.synced
-		r.restart(p.Newest)
-		e.ResetAt = r.head
+		e.Reset = r.memory.synced
+		r.memory.restart(p.Newest)
+		e.ResetAt = r.memory.head
 	}
 	if !p.Found || !p.More {
 		r.settle(&e)
@@ -66,13 +66,6 @@ func (r *Replica) Missed(read []protocol.Entry) int {
 	return missed
 }
 
-// restart replaces what is known by the log's newest messages.
-func (r *Replica) restart(newest protocol.Page) {
-	r.messages.set(newest)
-	r.tail.begin(newest.Head)
-	r.head, r.synced = newest.Head.ID, true
-}
-
 // settle enters the posts that waited for the read, and ends it unless another
 // one is due.
 func (r *Replica) settle(e *Effects) {
@@ -83,9 +76,9 @@ func (r *Replica) settle(e *Effects) {
 	r.early, r.earlyBytes = nil, 0
 	missing := false
 	for _, p := range early {
-		if p.follows(r.head) {
+		if p.follows(r.memory.head) {
 			r.enter(p.Entry)
-		} else if p.ID.Seq > r.head.Seq {
+		} else if p.ID.Seq > r.memory.head.Seq {
 			missing = true
 		}
 	}

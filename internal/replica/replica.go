@@ -43,10 +43,7 @@ func (p *Post) follows(head protocol.ID) bool {
 // Replica is one room's log as one node knows it. It is not safe for concurrent
 // use. Make one with New.
 type Replica struct {
-	head     protocol.ID // the newest entry that was delivered
-	synced   bool        // head and messages are known
-	tail     tail
-	messages messages
+	memory   Memory
 	expected int64 // the newest seq that the log has acknowledged to this node
 
 	reading    bool   // a read is due or under way
@@ -61,7 +58,7 @@ type Replica struct {
 // New makes a Replica that knows nothing yet. keep is how many messages the log
 // holds at most; 0 means any number.
 func New(keep int) *Replica {
-	return &Replica{tail: tail{keep: keep}, messages: messages{keep: keep}}
+	return &Replica{memory: Memory{tail: tail{keep: keep}, messages: messages{keep: keep}}}
 }
 
 // Effects are what the owner has to do after a step.
@@ -88,17 +85,9 @@ type Effects struct {
 // Moved reports whether the head is another one than before the step.
 func (e *Effects) Moved() bool { return e.Reset || len(e.Deliver) > 0 }
 
-// Head returns the newest entry that was delivered; zero for an empty log.
-func (r *Replica) Head() protocol.ID { return r.head }
-
-// Synced reports whether the log has been read since New.
-func (r *Replica) Synced() bool { return r.synced }
-
-// Holds reports whether the entry is in memory.
-func (r *Replica) Holds(id protocol.ID) bool { return r.tail.holds(id) }
-
-// Epoch identifies the log that the replica follows. It changes with each reset.
-func (r *Replica) Epoch() int { return r.tail.epoch }
+// Memory returns what the replica knows of the log. It stays good as long as the
+// replica.
+func (r *Replica) Memory() *Memory { return &r.memory }
 
 // begin clears what the last step returned.
 func (r *Replica) begin() Effects {
@@ -118,31 +107,20 @@ func (r *Replica) end(e Effects) Effects {
 func (r *Replica) Hear(p Post, backpressure bool) Effects {
 	e := r.begin()
 	switch {
-	case !r.synced || r.reading:
+	case !r.memory.synced || r.reading:
 		r.keepEarly(p)
-	case p.follows(r.head) && backpressure:
+	case p.follows(r.memory.head) && backpressure:
 		r.keepEarly(p)
 		r.due(&e)
-	case p.follows(r.head):
+	case p.follows(r.memory.head):
 		r.enter(p.Entry)
-	case r.tail.holds(p.ID), p.ID == r.tail.base:
+	case r.memory.tail.holds(p.ID), p.ID == r.memory.tail.base:
 	default:
 		// An entry before it is missing; or it has a seq that was delivered and is
 		// not that entry, or does not follow the head: then this is another log,
 		// or a very late post.
-		e.Gap = p.ID.Seq > r.head.Seq+1
+		e.Gap = p.ID.Seq > r.memory.head.Seq+1
 		r.keepEarly(p)
-		r.due(&e)
-	}
-	return r.end(e)
-}
-
-// Doubt processes a post that can't be judged, as it names no predecessor or is no
-// entry. id is the entry that it claims to be, or zero. A read decides, unless
-// the entry is in memory.
-func (r *Replica) Doubt(id protocol.ID) Effects {
-	e := r.begin()
-	if id.IsZero() || !r.tail.holds(id) {
 		r.due(&e)
 	}
 	return r.end(e)
@@ -159,7 +137,7 @@ func (r *Replica) Refresh() Effects {
 // becomes due if it is not the head.
 func (r *Replica) Compare(newest protocol.ID) Effects {
 	e := r.begin()
-	if r.synced && newest != r.head {
+	if r.memory.synced && newest != r.memory.head {
 		r.due(&e)
 	}
 	return r.end(e)
@@ -170,7 +148,7 @@ func (r *Replica) Compare(newest protocol.ID) Effects {
 // the id shows that the log is another one.
 func (r *Replica) Acknowledged(id protocol.ID) Effects {
 	e := r.begin()
-	if r.synced && id.Seq <= r.head.Seq && id.Seq > r.tail.floor && !r.tail.holds(id) {
+	if r.memory.synced && id.Seq <= r.memory.head.Seq && id.Seq > r.memory.tail.floor && !r.memory.tail.holds(id) {
 		r.due(&e)
 	}
 	r.expected = max(r.expected, id.Seq)
@@ -180,7 +158,7 @@ func (r *Replica) Acknowledged(id protocol.ID) Effects {
 // Behind returns the newest seq that was acknowledged, and whether it has not
 // been delivered yet.
 func (r *Replica) Behind() (expected int64, behind bool) {
-	return r.expected, r.expected > r.head.Seq
+	return r.expected, r.expected > r.memory.head.Seq
 }
 
 // Overdue notes that an acknowledged seq should have come live by now. If it was
@@ -188,9 +166,9 @@ func (r *Replica) Behind() (expected int64, behind bool) {
 // more.
 func (r *Replica) Overdue(seq int64) Effects {
 	e := r.begin()
-	if r.head.Seq < seq {
+	if r.memory.head.Seq < seq {
 		r.due(&e)
-		r.expected = r.head.Seq
+		r.expected = r.memory.head.Seq
 	}
 	return r.end(e)
 }
@@ -216,16 +194,8 @@ func (r *Replica) keepEarly(p Post) {
 
 // enter makes an entry the head, and has it delivered.
 func (r *Replica) enter(e protocol.Entry) {
-	r.head = e.ID
-	r.tail.push(e)
-	if c, changes := e.Modification(); changes {
-		r.messages.apply(c)
-		if c.Kind == protocol.Delete {
-			r.tail.erase(c.Target)
-			r.erased = append(r.erased, c.Target)
-		}
-	} else if e.IsMessage() {
-		r.tail.expire(r.messages.push(e))
+	if target := r.memory.enter(e); !target.IsZero() {
+		r.erased = append(r.erased, target)
 	}
 	r.deliver = append(r.deliver, e)
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,7 +23,6 @@ import (
 //	new [keep N]                        a new replica of a log that keeps N messages
 //	start [keep N] ENTRIES [older]      a new replica that has read these as the newest
 //	heard ENTRY after ID [backpressure] Hear, of each entry of a range in turn
-//	doubt [ID]                          Doubt
 //	refresh                             Refresh
 //	compare ID                          Compare
 //	acknowledged ID                     Acknowledged
@@ -148,12 +148,6 @@ func (s *script) inputs() map[string]func(*words) Effects {
 			all.Deliver = deliver
 			return all
 		},
-		"doubt": func(w *words) Effects {
-			if w.more() {
-				return s.r.Doubt(w.id())
-			}
-			return s.r.Doubt(protocol.ID{})
-		},
 		"refresh":      func(*words) Effects { return s.r.Refresh() },
 		"compare":      func(w *words) Effects { return s.r.Compare(w.id()) },
 		"acknowledged": func(w *words) Effects { return s.r.Acknowledged(w.id()) },
@@ -176,8 +170,15 @@ func (s *script) inputs() map[string]func(*words) Effects {
 	}
 }
 
-// questions are the other calls.
+// questions are the calls that return something else.
 func (s *script) questions() map[string]func(*words) []string {
+	all := s.joins()
+	maps.Copy(all, s.others())
+	return all
+}
+
+// others are those that concern no join.
+func (s *script) others() map[string]func(*words) []string {
 	return map[string]func(*words) []string{
 		"begin": func(*words) []string {
 			if p := s.r.BeginRead(); p.Known {
@@ -190,6 +191,41 @@ func (s *script) questions() map[string]func(*words) []string {
 			return []string{fmt.Sprint(behind, ", expected ", expected)}
 		},
 		"missed": func(w *words) []string { return []string{strconv.Itoa(s.r.Missed(w.entries()))} },
+		"history": func(w *words) []string {
+			var before protocol.Cursor
+			if w.is("before") {
+				before = protocol.At(w.id())
+			}
+			w.want("limit")
+			return history(s.r.memory.History(before, w.int()))
+		},
+		"current": func(w *words) []string {
+			newest := w.is("newest")
+			w.want("limit")
+			limit := w.int()
+			return history(s.r.memory.Current(w.page(), newest, limit))
+		},
+		"split": func(w *words) []string {
+			name := w.next()
+			w.want("size")
+			first, b := s.r.memory.Split(s.answer, w.int())
+			s.backlogs[name] = b
+			return []string{ids(first), map[bool]string{true: "nothing else", false: "the others follow"}[b == nil]}
+		},
+		"next": func(w *words) []string {
+			b := s.backlogs[w.next()]
+			w.want("size")
+			piece, state := s.r.memory.Next(b, w.int())
+			return []string{ids(piece), []string{"more", "read after " + b.After().Head(), "done"}[state]}
+		},
+		"erase": func(w *words) []string { s.backlogs[w.next()].Erase(w.id()); return nil },
+		"state": func(*words) []string { return s.r.state() },
+	}
+}
+
+// joins are those that answer a join.
+func (s *script) joins() map[string]func(*words) []string {
+	return map[string]func(*words) []string{
 		"join": func(w *words) []string {
 			if !w.is("again") {
 				s.lookup, s.cursor = Lookup{}, protocol.Cursor{}
@@ -197,13 +233,13 @@ func (s *script) questions() map[string]func(*words) []string {
 					s.cursor = protocol.At(w.id())
 				}
 			}
-			s.answer = s.r.Answer(s.cursor, &s.lookup)
+			s.answer = s.r.memory.Answer(s.cursor, &s.lookup)
 			return answer(s.answer)
 		},
 		"lookup": func(w *words) []string {
 			switch {
 			case w.is("begin"):
-				s.lookup.Begin(s.r.Head())
+				s.lookup.Begin(s.r.memory.Head())
 			case w.is("refreshed"):
 				s.lookup.Refreshed()
 			case w.is("filled"):
@@ -218,52 +254,23 @@ func (s *script) questions() map[string]func(*words) []string {
 		},
 		"below": func(w *words) []string {
 			if w.is("tail") {
-				s.below = s.r.BelowTail()
+				s.below = s.r.memory.BelowTail()
 			} else {
 				w.want("messages")
-				s.below = s.r.BelowMessages(100)
+				s.below = s.r.memory.BelowMessages(100)
 			}
 			return []string{fmt.Sprintf("%d before %s", s.below.N, s.below.Before.Head())}
 		},
-		"extend": func(w *words) []string { s.r.Extend(s.below, w.entries(), w.is("more")); return nil },
-		"fill":   func(w *words) []string { s.r.Fill(s.below, w.page()); return nil },
-		"history": func(w *words) []string {
-			var before protocol.Cursor
-			if w.is("before") {
-				before = protocol.At(w.id())
-			}
-			w.want("limit")
-			return history(s.r.History(before, w.int()))
-		},
-		"current": func(w *words) []string {
-			newest := w.is("newest")
-			w.want("limit")
-			limit := w.int()
-			return history(s.r.Current(w.page(), newest, limit))
-		},
-		"split": func(w *words) []string {
-			name := w.next()
-			w.want("size")
-			first, b := s.r.Split(s.answer, w.int())
-			s.backlogs[name] = b
-			return []string{ids(first), map[bool]string{true: "nothing else", false: "the others follow"}[b == nil]}
-		},
-		"next": func(w *words) []string {
-			b := s.backlogs[w.next()]
-			w.want("size")
-			piece, state := s.r.Next(b, w.int())
-			return []string{ids(piece), []string{"more", "read after " + b.After().Head(), "done"}[state]}
-		},
-		"erase": func(w *words) []string { s.backlogs[w.next()].Erase(w.id()); return nil },
-		"state": func(*words) []string { return s.r.state() },
+		"extend": func(w *words) []string { s.r.memory.Extend(s.below, w.entries(), w.is("more")); return nil },
+		"fill":   func(w *words) []string { s.r.memory.Fill(s.below, w.page()); return nil },
 	}
 }
 
 func (r *Replica) state() []string {
 	return []string{
-		"head " + r.head.Head(),
-		fmt.Sprintf("entries %s, floor %d", ids(r.tail.list), r.tail.floor),
-		fmt.Sprintf("messages %s, complete %v", ids(r.messages.list), r.messages.complete()),
+		"head " + r.memory.head.Head(),
+		fmt.Sprintf("entries %s, floor %d", ids(r.memory.tail.list), r.memory.tail.floor),
+		fmt.Sprintf("messages %s, complete %v", ids(r.memory.messages.list), r.memory.messages.complete()),
 	}
 }
 

@@ -31,7 +31,7 @@ func TestMemoryKeepsTheBoundOfTheLog(t *testing.T) {
 			}
 			id := protocol.ID{MS: 1000 + seq, Seq: seq}
 			e := d.Entry(id, "lobby", protocol.Reacted(log, d))
-			r.Hear(Post{After: r.Head(), Entry: e}, false)
+			r.Hear(Post{After: r.memory.Head(), Entry: e}, false)
 			log = bounded(append(log, e), keep)
 
 			var want []protocol.Entry
@@ -39,21 +39,21 @@ func TestMemoryKeepsTheBoundOfTheLog(t *testing.T) {
 				want = append(want, s.Stands())
 			}
 			same := func(a, b protocol.Entry) bool { return a.ID == b.ID && string(a.Raw) == string(b.Raw) }
-			if got := r.messages.newest(protocol.NewestCount); !slices.EqualFunc(got, want, same) {
+			if got := r.memory.messages.newest(protocol.NewestCount); !slices.EqualFunc(got, want, same) {
 				t.Fatalf("seed %d, %d: it shows\n%s, want\n%s", seed, seq, got, want)
 			}
-			for i, e := range r.tail.list {
+			for i, e := range r.memory.tail.list {
 				at := slices.IndexFunc(log, func(l protocol.Entry) bool { return l.ID == e.ID })
 				if at < 0 {
 					t.Fatalf("seed %d, %d: memory holds %s, which the log does not", seed, seq, e.Raw)
 				}
 				// From the floor on nothing is missing.
-				if rest := len(log) - at; rest != len(r.tail.list)-i {
-					t.Fatalf("seed %d, %d: after %v memory holds %d entries, and the log %d", seed, seq, e.ID, len(r.tail.list)-i, rest)
+				if rest := len(log) - at; rest != len(r.memory.tail.list)-i {
+					t.Fatalf("seed %d, %d: after %v memory holds %d entries, and the log %d", seed, seq, e.ID, len(r.memory.tail.list)-i, rest)
 				}
 			}
-			if n := len(r.tail.list); n > 0 && r.tail.floor >= r.tail.list[0].ID.Seq {
-				t.Fatalf("seed %d, %d: the floor %d is not below %v", seed, seq, r.tail.floor, r.tail.list[0].ID)
+			if n := len(r.memory.tail.list); n > 0 && r.memory.tail.floor >= r.memory.tail.list[0].ID.Seq {
+				t.Fatalf("seed %d, %d: the floor %d is not below %v", seed, seq, r.memory.tail.floor, r.memory.tail.list[0].ID)
 			}
 		}
 	}

@@ -47,7 +47,7 @@ func (a *answerer) lookUp(ctx context.Context, after protocol.ID, l *replica.Loo
 func (a *answerer) head() protocol.ID {
 	a.log.room.mu.Lock()
 	defer a.log.room.mu.Unlock()
-	return a.log.replica.Head()
+	return a.log.memory.Head()
 }
 
 // once runs read, unless the same is running: then it waits for that, and the caller
@@ -87,14 +87,14 @@ func (a *answerer) finish(running *chan struct{}) {
 // extend reads older entries into memory. Concurrent callers share one read.
 func (a *answerer) extend(ctx context.Context) error {
 	return a.once(ctx, &a.extending, func() error {
-		b := a.below((*replica.Replica).BelowTail)
+		b := a.below((*replica.Memory).BelowTail)
 		list, more, err := a.log.room.hub.broker.Before(ctx, a.log.room.name, b.Before, b.N)
 		if err != nil {
 			return err
 		}
 		a.log.room.mu.Lock()
 		defer a.log.room.mu.Unlock()
-		a.log.replica.Extend(b, list, more)
+		a.log.memory.Extend(b, list, more)
 		return nil
 	})
 }
@@ -103,23 +103,23 @@ func (a *answerer) extend(ctx context.Context) error {
 func (a *answerer) fill(ctx context.Context) error {
 	return a.once(ctx, &a.filling, func() error {
 		n := a.log.room.hub.atMost(firstRead)
-		b := a.below(func(r *replica.Replica) replica.Below { return r.BelowMessages(n) })
+		b := a.below(func(m *replica.Memory) replica.Below { return m.BelowMessages(n) })
 		page, err := a.log.room.hub.broker.Messages(ctx, a.log.room.name, b.Before, b.N)
 		if err != nil {
 			return err
 		}
 		a.log.room.mu.Lock()
 		defer a.log.room.mu.Unlock()
-		a.log.replica.Fill(b, page)
+		a.log.memory.Fill(b, page)
 		return nil
 	})
 }
 
 // below returns the part of the log before what is in memory.
-func (a *answerer) below(of func(*replica.Replica) replica.Below) replica.Below {
+func (a *answerer) below(of func(*replica.Memory) replica.Below) replica.Below {
 	a.log.room.mu.Lock()
 	defer a.log.room.mu.Unlock()
-	return of(a.log.replica)
+	return of(a.log.memory)
 }
 
 // awaitAcknowledged waits until everything that this node has acknowledged so far was
@@ -147,7 +147,7 @@ func (f *follower) awaitAcknowledged(ctx context.Context) {
 func (f *follower) behindAcknowledged() <-chan struct{} {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
-	if _, behind := f.replica.Behind(); !behind || f.room.closed || !f.replica.Synced() {
+	if _, behind := f.replica.Behind(); !behind || f.room.closed || !f.memory.Synced() {
 		return nil
 	}
 	if f.moved == nil {
@@ -246,11 +246,11 @@ func stands(page protocol.Page) []protocol.Entry {
 func (a *answerer) remembered(before protocol.Cursor, limit int, reply func([]protocol.Entry, bool)) (epoch int, done bool) {
 	a.log.room.mu.Lock()
 	defer a.log.room.mu.Unlock()
-	list, more, ok := a.log.replica.History(before, limit)
+	list, more, ok := a.log.memory.History(before, limit)
 	if ok {
 		reply(list, more)
 	}
-	return a.log.replica.Epoch(), ok
+	return a.log.memory.Epoch(), ok
 }
 
 // answer answers History with what was read of the log, brought up to the room's head.
@@ -258,12 +258,12 @@ func (a *answerer) remembered(before protocol.Cursor, limit int, reply func([]pr
 func (a *answerer) answer(page protocol.Page, newest bool, limit, epoch int, last bool, reply func([]protocol.Entry, bool)) bool {
 	a.log.room.mu.Lock()
 	defer a.log.room.mu.Unlock()
-	if !a.log.replica.Synced() {
+	if !a.log.memory.Synced() {
 		reply(stands(page), page.More)
 		return true
 	}
-	list, more, ok := a.log.replica.Current(page, newest, limit)
-	if (!ok || a.log.replica.Epoch() != epoch) && !last {
+	list, more, ok := a.log.memory.Current(page, newest, limit)
+	if (!ok || a.log.memory.Epoch() != epoch) && !last {
 		return false
 	}
 	if !ok {

@@ -174,7 +174,7 @@ func (r *room) sendPiece(m Member) (more, read bool) {
 	if b == nil {
 		return false, false
 	}
-	piece, state := r.log.replica.Next(b, backlogPiece)
+	piece, state := r.log.memory.Next(b, backlogPiece)
 	for _, e := range piece {
 		m.Deliver(NewBroadcast(e.Event()))
 		r.hub.counts.frames.Add(1)
@@ -205,7 +205,7 @@ func (l *backlogs) read(m Member, r *room) error {
 	if !found {
 		delete(r.backlogs, m)
 		r.hub.counts.resetsSent.Add(1)
-		m.Deliver(NewBroadcast(protocol.Reset(r.name, r.log.replica.Head())))
+		m.Deliver(NewBroadcast(protocol.Reset(r.name, r.log.memory.Head())))
 		return nil
 	}
 	e, ok := r.log.replica.Refill(b, list)

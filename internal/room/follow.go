@@ -14,7 +14,8 @@ import (
 type follower struct {
 	room    *room
 	replica *replica.Replica
-	synced  chan struct{} // closed once the log is known
+	memory  *replica.Memory // the replica's
+	synced  chan struct{}   // closed once the log is known
 
 	unchecked int             // bytes that were delivered since members' outboxes were looked at
 	waiting   []chan struct{} // closed when the read is over
@@ -23,7 +24,8 @@ type follower struct {
 }
 
 func newFollower(r *room, keep int) *follower {
-	return &follower{room: r, replica: replica.New(keep), synced: make(chan struct{})}
+	log := replica.New(keep)
+	return &follower{room: r, replica: log, memory: log.Memory(), synced: make(chan struct{})}
 }
 
 // readChunk is how many entries one read of the log returns at most.
@@ -200,9 +202,9 @@ func (f *follower) beginRead() (at replica.Position, closed bool) {
 func (f *follower) read(p replica.Piece) (over bool) {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
-	first := !f.replica.Synced()
+	first := !f.memory.Synced()
 	e := f.replica.Read(p)
-	if first && f.replica.Synced() {
+	if first && f.memory.Synced() {
 		close(f.synced)
 	}
 	f.doLocked(e)

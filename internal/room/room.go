@@ -178,7 +178,7 @@ func (r *room) tryJoin(j *joining) (need replica.Need, done bool, failed *protoc
 	if err := r.rules.Admit(j.u.ID, time.Now()); err != nil {
 		return replica.NeedNothing, false, err
 	}
-	a := r.log.replica.Answer(j.after, &j.lookup)
+	a := r.log.memory.Answer(j.after, &j.lookup)
 	if a.Need != replica.NeedNothing {
 		return a.Need, false, nil
 	}
@@ -187,14 +187,14 @@ func (r *room) tryJoin(j *joining) (need replica.Need, done bool, failed *protoc
 		r.hub.counts.joined(a.Recovered, j.lookup.FromLog())
 	}
 	members, count := r.here.users.Members()
-	first, b := r.log.replica.Split(a, joinSize(j.m))
+	first, b := r.log.memory.Split(a, joinSize(j.m))
 	if b == nil {
 		delete(r.backlogs, j.m)
 	} else {
 		r.backlogs[j.m] = b
 	}
 	r.bindingLocked(j.u, func(rules []protocol.BindingRule) {
-		j.reply(protocol.Joined(r.name, r.log.replica.Head(), a.Recovered, first, b != nil, members, count, rules))
+		j.reply(protocol.Joined(r.name, r.log.memory.Head(), a.Recovered, first, b != nil, members, count, rules))
 	})
 	if b != nil {
 		r.hub.backlogs.add(j.m, r)

@@ -53,8 +53,8 @@ var allDefences = []defence{
 		"internal/redisbroker", "TestOnTheEmbeddedBroker/Contract/SupersededChangesLeaveAGapThatIsTold", nil,
 	},
 	{
-		"changes are applied to the messages in memory", "internal/replica/replica.go",
-		"r.messages.apply(c)", "",
+		"changes are applied to the messages in memory", "internal/replica/memory.go",
+		"mem.messages.apply(c)", "",
 		"internal/room", "TestDeletedEntriesLeaveANodesMemory", nil,
 	},
 	{
