@@ -219,7 +219,7 @@ func (r *rig) page(t *testing.T, h *host, room string, count int) (got func(want
 func (r *rig) official(t *testing.T, room, after, transports string, want []string) {
 	t.Helper()
 	dir := clienttest.Dir(t)
-	node := chattest.NeedProgram(t, "node", "the tests with the official client are skipped")
+	node := clienttest.Node(t)
 	script, err := filepath.Abs(filepath.Join("testdata", "follow.mjs"))
 	if err != nil {
 		t.Fatal(err)

@@ -119,7 +119,7 @@ func official(t *testing.T, longest time.Duration, script string, args ...string
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", append([]string{path}, args...)...)
+	cmd := exec.CommandContext(ctx, clienttest.Node(t), append([]string{path}, args...)...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -179,7 +179,7 @@ func TestTheOfficialClientWithReadmesLines(t *testing.T) {
 	}
 	addr := "--addr=127.0.0.1:" + strconv.Itoa(chattest.FreePorts(t, 1)[0])
 	first := startProgram(t, nil, addr)
-	cmd := exec.CommandContext(t.Context(), "node", append(paths, first.URL(1))...)
+	cmd := exec.CommandContext(t.Context(), clienttest.Node(t), append(paths, first.URL(1))...)
 	cmd.Dir = dir
 	var out, errs chattest.Output
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -26,6 +26,12 @@ func Dir(t testing.TB) string {
 	return dir
 }
 
+// Node returns the path of Node.js, and skips the test where it is not installed.
+func Node(t testing.TB) string {
+	t.Helper()
+	return chattest.NeedProgram(t, "node", "the tests with the official client are skipped")
+}
+
 // patience is how long a script may take.
 const patience = 2 * time.Minute
 
@@ -34,7 +40,7 @@ const patience = 2 * time.Minute
 func Run(t testing.TB, script string, args ...string) {
 	t.Helper()
 	dir := Dir(t)
-	node := chattest.NeedProgram(t, "node", "the tests with the official client are skipped")
+	node := Node(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, append([]string{script}, args...)...)
