@@ -12,6 +12,7 @@ import { isolated } from "./text/names.js";
 import { Notices } from "./model/notices.js";
 import { NO_NUMBERS, NodeNumbers } from "./model/nodenumbers.js";
 import { Outbox } from "./store/outbox.js";
+import { listen } from "./net/events.js";
 import { reach, serves } from "./net/reach.js";
 import { besides, LOBBY, pathOf } from "./model/roomlist.js";
 import { claimShelf } from "./store/shelf.js";
@@ -200,13 +201,12 @@ const notices = new Notices({
 	save: keep.saveToldNotices,
 	locks: navigator.locks,
 });
-client.addEventListener("message", (e) => notices.heard([/** @type {CustomEvent} */ (e).detail]));
-client.addEventListener("joined", (e) => {
-	const { again, messages } = /** @type {CustomEvent} */ (e).detail;
+listen(client, "message", (entry) => notices.heard([entry]));
+listen(client, "joined", ({ again, messages }) => {
 	if (again) notices.heard(messages); // what came while the connection was away
 });
 
-/** What is drawn, by its part of the page. @type {Record<string, () => void>} */
+/** What is drawn, by its part of the page. @type {Record<import("./model/chat.js").Part, () => void>} */
 const drawings = {
 	room: () => {
 		const path = pathOf(chat.current) + EMBED + (isCurrent(roomOfAddress()) ? location.hash : "");
@@ -243,7 +243,7 @@ const drawings = {
 };
 
 /** Drawings that wait for the next frame; the rest are cheap, and due in hidden tabs too. */
-for (const part of ["people", "node", "typing"]) drawings[part] = onFrame(drawings[part]);
+for (const part of /** @type {const} */ (["people", "node", "typing"])) drawings[part] = onFrame(drawings[part]);
 drawings.rooms = often(drawings.rooms);
 drawings.log = paced(drawings.log);
 
@@ -255,10 +255,10 @@ function checkNotices() {
 	});
 }
 
-chat.addEventListener("change", (e) => {
-	if (/** @type {CustomEvent} */ (e).detail.part === "log") checkNotices(); // in hidden tabs too
+listen(chat, "change", ({ part }) => {
+	if (part === "log") checkNotices(); // in hidden tabs too
+	drawings[part]();
 });
-chat.addEventListener("change", (e) => drawings[/** @type {CustomEvent} */ (e).detail.part]());
 
 function drawLog() {
 	const { log: room, past } = chat;

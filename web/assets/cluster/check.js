@@ -1,5 +1,6 @@
 // @ts-check
 import { Client } from "../net/client.js";
+import { Emitter, listen } from "../net/events.js";
 import { Outbox } from "../store/outbox.js";
 import { seqOf } from "../net/wire.js";
 import { now } from "./watch.js";
@@ -138,14 +139,19 @@ function isDone({ acked, due }) {
  * @property {number} after milliseconds without a node
  * @property {number} caught how many messages were missed and recovered
  * @property {number} at when
+ *
+ * @typedef {object} CheckEvents
+ * @property {Entry} pass a message, once
+ * @property {{node: string, entry: Entry, own: boolean}} see each copy
+ * @property {Move} move a client is connected again
  */
 
 /**
  * A client for each node, all in one room. While it talks each says one message a
- * second. Events: `pass` (Entry: a message, once); `see` ({node, entry, own}: each
- * copy); `move` (Move: one is connected again).
+ * second.
+ * @extends {Emitter<CheckEvents>}
  */
-export class Check extends EventTarget {
+export class Check extends Emitter {
 	tally = new Tally();
 
 	/** @type {Map<string, Member>} by the id of the node that each began at */
@@ -229,13 +235,11 @@ export class Check extends EventTarget {
 		/** @type {Member} */
 		const member = { home, client, node: "", there: false, left: 0 };
 		this.#members.set(home, member);
-		const on = (/** @type {string} */ name, /** @type {(detail: any) => void} */ hear) =>
-			client.addEventListener(name, (e) => hear(/** @type {CustomEvent} */ (e).detail));
-		on("joined", (arrival) => this.#joined(member, arrival));
-		on("message", (entry) => this.#saw(member, entry));
-		on("sent", ({ key, id }) => this.tally.acknowledge(key, id));
-		on("reset", () => this.#restart(home));
-		on("state", ({ state }) => {
+		listen(client, "joined", (arrival) => this.#joined(member, arrival));
+		listen(client, "message", (entry) => this.#saw(member, entry));
+		listen(client, "sent", ({ key, id }) => this.tally.acknowledge(key, id));
+		listen(client, "reset", () => this.#restart(home));
+		listen(client, "state", ({ state }) => {
 			if (member.there && state !== "online") member.left = now();
 			if (state !== "online") member.there = false;
 		});
@@ -263,7 +267,7 @@ export class Check extends EventTarget {
 		for (const entry of messages) this.#saw(member, entry);
 		const at = now();
 		// It may have moved before it lost the other node.
-		if (!there || from !== to) this.#emit("move", { from, to, after: there ? 0 : at - left, caught: messages.length, at });
+		if (!there || from !== to) this.emit("move", { from, to, after: there ? 0 : at - left, caught: messages.length, at });
 	}
 
 	/**
@@ -275,17 +279,9 @@ export class Check extends EventTarget {
 		// Where the message is faster than the answer, there is no event for that.
 		const own = entry.user.id === client.user?.id;
 		if (own) this.tally.acknowledge(entry.key, entry.id);
-		this.#emit("see", { node, entry, own });
+		this.emit("see", { node, entry, own });
 		if (seqOf(entry.id) <= this.#newest) return;
 		this.#newest = seqOf(entry.id);
-		this.#emit("pass", entry);
-	}
-
-	/**
-	 * @param {string} name
-	 * @param {unknown} detail
-	 */
-	#emit(name, detail) {
-		this.dispatchEvent(new CustomEvent(name, { detail }));
+		this.emit("pass", entry);
 	}
 }

@@ -4,6 +4,7 @@
 import * as keep from "../store/keep.js";
 import { NodeNumbers } from "../model/nodenumbers.js";
 import { LOBBY, pathOf } from "../model/roomlist.js";
+import { listen } from "../net/events.js";
 import { newKey } from "../store/outbox.js";
 import { byId, setText } from "../view/dom.js";
 import { Check } from "./check.js";
@@ -123,9 +124,8 @@ async function act(action, row) {
 	lookOn();
 }
 
-check.addEventListener("pass", (e) => picture.pass(/** @type {CustomEvent} */ (e).detail.node));
-check.addEventListener("move", (e) => {
-	const { from, to, caught, at } = /** @type {CustomEvent<import("./check.js").Move>} */ (e).detail;
+listen(check, "pass", ({ node }) => picture.pass(node));
+listen(check, "move", ({ from, to, caught, at }) => {
 	if (from !== deed?.node) return;
 	deed.moves.push({ to: numbers.of(to), after: at - deed.at, caught });
 	deed.last = at;
@@ -142,17 +142,15 @@ async function trace() {
 	/** @type {import("./watch.js").Copy[]} */
 	const copies = [];
 	let acknowledged = 0;
-	const see = (/** @type {Event} */ e) => {
-		const { node, entry, own } = /** @type {CustomEvent} */ (e).detail;
+	const stop = listen(check, "see", ({ node, entry, own }) => {
 		if (entry.key !== key) return;
 		copies.push({ node, at: now() });
 		if (own) acknowledged = now();
-	};
-	check.addEventListener("see", see);
+	});
 	let sent = 0;
 	await until(() => ((sent = now()), check.say("Where does this go?", key)), TIMES.free);
 	await until(() => copies.length >= check.count(), TIMES.copies);
-	check.removeEventListener("see", see);
+	stop();
 	const answers = await watch.noted(live().map(({ url }) => url), key);
 	drawWay(align(sent, acknowledged, copies, answers), numbers);
 	tracing = false;

@@ -8,9 +8,12 @@ import { LOBBY, pathOf, rowsOf } from "./roomlist.js";
 import { Reading } from "./reading.js";
 import { RoomLog } from "./roomlog.js";
 import { BRIEF_MS } from "./situation.js";
+import { Emitter, listen } from "../net/events.js";
 import { originOf } from "../net/wire.js";
 
 /** @typedef {import("../net/client.js").Client} Client */
+/** @typedef {import("../net/client.js").ClientEvents} ClientEvents */
+/** @typedef {"log" | "people" | "rooms" | "node" | "bar" | "typing" | "me" | "room"} Part A part of the page. */
 /** @typedef {import("../net/client.js").Arrival} Arrival */
 /** @typedef {import("../net/wire.js").Entry} Entry */
 /** @typedef {import("../net/wire.js").Moderated} Moderated */
@@ -32,11 +35,10 @@ const ALONE_MS = 7000;
 
 /**
  * What the page shows, made of what the client tells: the rooms, the one that is
- * looked at, how things stand. Event `change` (detail: {part}, one of "log",
- * "people", "rooms", "node", "bar", "typing", "me", "room"): that part is to be
- * drawn again.
+ * looked at, how things stand. The event `change` names a part that is to be drawn again.
+ * @extends {Emitter<{change: {part: Part}}>}
  */
-export class Chat extends EventTarget {
+export class Chat extends Emitter {
 	/** @type {Map<string, RoomLog>} */
 	logs = new Map();
 	current = "";
@@ -218,7 +220,7 @@ export class Chat extends EventTarget {
 	}
 
 	#listen() {
-		/** @type {Record<string, (detail: any) => void>} */
+		/** @type {{[Name in keyof ClientEvents]?: (detail: ClientEvents[Name]) => void}} */
 		const heard = {
 			state: (state) => this.#stateIs(state),
 			welcome: (welcome) => this.#welcomed(welcome),
@@ -270,8 +272,7 @@ export class Chat extends EventTarget {
 			nodes: ({ nodes }) => this.#sawNodes(nodes),
 			status: (status) => this.#statusIs(status),
 		};
-		for (const [name, hear] of Object.entries(heard))
-			this.#client.addEventListener(name, (e) => hear(/** @type {CustomEvent} */ (e).detail));
+		for (const [name, hear] of Object.entries(heard)) listen(this.#client, /** @type {keyof ClientEvents} */ (name), /** @type {any} */ (hear));
 	}
 
 	/** @param {import("../net/client.js").State} state */
@@ -282,7 +283,7 @@ export class Chat extends EventTarget {
 		this.#changed("bar", "node");
 	}
 
-	/** @param {{broker: "up" | "down", nodes?: unknown[]}} status */
+	/** @param {ClientEvents["status"]} status */
 	#statusIs({ broker, nodes }) {
 		const known = broker === "up" || nodes || this.#client.nodes.length < 2;
 		if (known) clearTimeout(this.#cutTimer);
@@ -291,7 +292,7 @@ export class Chat extends EventTarget {
 		this.#changed("bar");
 	}
 
-	/** @param {any} welcome */
+	/** @param {ClientEvents["welcome"]} welcome */
 	#welcomed({ nodes, node, from, lost }) {
 		this.#sawNodes(nodes);
 		const long = this.#awaySince > 0 && performance.now() - this.#awaySince > BRIEF_MS;
@@ -452,8 +453,8 @@ export class Chat extends EventTarget {
 		return log;
 	}
 
-	/** @param {string[]} parts */
+	/** @param {Part[]} parts */
 	#changed(...parts) {
-		for (const part of parts) this.dispatchEvent(new CustomEvent("change", { detail: { part } }));
+		for (const part of parts) this.emit("change", { part });
 	}
 }

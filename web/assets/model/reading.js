@@ -8,7 +8,7 @@
  * @typedef {object} Hooks
  * @property {() => RoomLog} log of the room that is looked at
  * @property {() => User | null} me
- * @property {(...parts: string[]) => void} changed these parts are to be drawn again
+ * @property {(...parts: ("log" | "rooms")[]) => void} changed these parts are to be drawn again
  */
 
 /** Moves the read position with what the user sees of the room that is looked at. */

@@ -1,5 +1,6 @@
 // @ts-check
 import { Calls, pagesOf } from "./calls.js";
+import { Emitter, listen } from "./events.js";
 import { Following } from "./following.js";
 import { Hello } from "./hello.js";
 import { remembered } from "../store/identity.js";
@@ -20,6 +21,13 @@ import { bytesOf, FAULTS, foldEmoji, frameOf, HISTORY_MAX, Refused } from "./wir
  * @property {string} [reason]
  * @property {"" | "refused" | "blocked"} [why] why it can't connect, where that is known: the node
  *   refuses this page's Origin or Host; or it answers, but no WebSocket gets there
+ *
+ * @typedef {object} OwnEvents Events of the client itself; ClientEvents has those of the protocol, too.
+ * @property {State} state
+ * @property {Welcome & {from?: Node, lost?: Refusal}} welcome with the node before, where it changed, and why the chosen name was refused
+ * @property {Entry} sent one's own, maybe ahead of its place
+ * @property {{room: string}} outbox its unsent messages changed, maybe `kept` too
+ * @typedef {OwnEvents & import("./following.js").FollowingEvents & import("./wire.js").PassedOn} ClientEvents
  */
 
 /** In milliseconds. */
@@ -31,15 +39,9 @@ const STAY_MS = 10_000;
 /**
  * One user's session: it stays connected to some node, follows rooms without
  * gap or repeat, and sends what was written once. It knows no page.
- *
- * Events (with their detail): `state` (State), `welcome` (Welcome and {from?:
- * Node} where the node changed, {lost?: Refusal} where the chosen name could not
- * be had), `joined` (Arrival), `refused` ({room, refusal}: a join that won't
- * work), `message` (Entry), `standing` and `loaded` (see Following), `sent` (Entry,
- * one's own, maybe ahead of its place), `outbox` ({room}: what waits for it changed, maybe `kept` too), `presence`, `typing`, `renamed`, `reset`,
- * `moderated`, `nodes` and `status` (the protocol's events).
+ * @extends {Emitter<ClientEvents>}
  */
-export class Client extends EventTarget {
+export class Client extends Emitter {
 	/** @type {User | null} */
 	user = null;
 	/** @type {Node | null} */
@@ -95,26 +97,25 @@ export class Client extends EventTarget {
 		this.#link = new Link({ url, dial, timing, random });
 		this.#calls = new Calls((command) => this.#send(command), this.#times.answerWithin);
 		this.#sender = new Sender(outbox, (command) => this.#online && this.#send(command), sending, random);
-		this.#sender.addEventListener("change", (e) => {
-			const { room } = detailOf(e);
+		listen(this.#sender, "change", ({ room }) => {
 			if (this.#following.isParting(room) && this.pending(room).length === 0) this.leave(room);
-			this.#emit("outbox", { room });
+			this.emit("outbox", { room });
 		});
 		// A send has had no answer for long: another connection may do better.
-		this.#sender.addEventListener("stalled", () => this.#following.loading || this.#look());
+		listen(this.#sender, "stalled", () => this.#following.loading || this.#look());
 		const soon = (/** @type {Refusal} */ refusal) => this.#soon(refusal);
 		this.#hello = new Hello({
 			identity,
 			calls: this.#calls,
 			soon,
 			welcome: (welcome) => this.#welcome(welcome),
-			passing: ({ code }) => code === "unavailable" && this.#emit("status", { broker: "down" }),
+			passing: ({ code }) => code === "unavailable" && this.emit("status", { broker: "down" }),
 			leave: () => this.#link.again(),
 			barred: (refusal) => this.#bar(refusal),
 		});
 		this.#following = new Following({
 			ask: (command, done, refused) => this.#online && this.#calls.make(command, done, refused),
-			emit: (name, detail) => this.#emit(name, detail),
+			emit: (name, detail) => this.emit(name, /** @type {any} */ (detail)),
 			settle: (entry) => this.#settle(entry),
 			soon,
 			sender: this.#sender,
@@ -124,7 +125,7 @@ export class Client extends EventTarget {
 
 	start() {
 		this.#barred = undefined;
-		this.#emit("state", { state: "connecting" });
+		this.emit("state", { state: "connecting" });
 		this.#identity.turn?.(); // so that it has passed when the connection opens
 		this.#link.start();
 	}
@@ -289,34 +290,33 @@ export class Client extends EventTarget {
 
 	#listen() {
 		const link = this.#link;
-		link.addEventListener("open", () => {
+		listen(link, "open", () => {
 			this.#reached = true;
 			this.#why = "";
 			this.#hello.begin();
 		});
-		link.addEventListener("frame", (e) => this.#frame(detailOf(e)));
-		link.addEventListener("moved", (e) => {
+		listen(link, "frame", (frame) => this.#frame(frame));
+		listen(link, "moved", (welcome) => {
 			this.#parted();
 			this.#movedAt = performance.now();
-			this.#welcome(detailOf(e));
+			this.#welcome(welcome);
 		});
-		link.addEventListener("down", (e) => this.#down(detailOf(e)));
-		link.addEventListener("waiting", (e) => {
-			const { until, tries } = detailOf(e);
+		listen(link, "down", (closed) => this.#down(closed));
+		listen(link, "waiting", ({ until, tries }) => {
 			this.#tries = tries;
 			this.#away(until);
 			if (!this.#reached && tries >= 2) this.#ask(until);
 		});
-		link.addEventListener("trying", () => {
+		listen(link, "trying", () => {
 			this.#reached = false;
 			if (this.#tries >= 2) this.#away(0);
 		});
-		link.addEventListener("stopped", (e) => this.#stopped(detailOf(e)));
+		listen(link, "stopped", (closing) => this.#stopped(closing));
 	}
 
 	/** @param {number} until the next try */
 	#away(until) {
-		this.#emit("state", this.#tries < 2 ? { state: "connecting" } : { state: "offline", until, why: this.#why });
+		this.emit("state", this.#tries < 2 ? { state: "connecting" } : { state: "offline", until, why: this.#why });
 	}
 
 	/**
@@ -336,7 +336,7 @@ export class Client extends EventTarget {
 		if (fault && this.#online) this.#sender.blame(code);
 		else if (fault) this.#bar({ code: "too_long", message: "the server can't read who you are" });
 		this.#parted();
-		if (!this.#barred) this.#emit("state", { state: "connecting" });
+		if (!this.#barred) this.emit("state", { state: "connecting" });
 	}
 
 	#parted() {
@@ -373,7 +373,7 @@ export class Client extends EventTarget {
 			this.#startTimer = setTimeout(() => this.#link.start(), this.#soon());
 			return;
 		}
-		this.#emit("state", { state: why, reason: this.#barred?.message ?? reason });
+		this.emit("state", { state: why, reason: this.#barred?.message ?? reason });
 	}
 
 	/** @param {Refusal} refusal of a hello, for good */
@@ -396,9 +396,9 @@ export class Client extends EventTarget {
 		this.#nodes(welcome.nodes);
 		this.#online = true;
 		this.#tries = 0;
-		this.#emit("status", { broker: "up" });
-		this.#emit("welcome", { ...welcome, from, lost: this.#hello.lostName });
-		this.#emit("state", { state: "online" });
+		this.emit("status", { broker: "up" });
+		this.emit("welcome", { ...welcome, from, lost: this.#hello.lostName });
+		this.emit("state", { state: "online" });
 		const { names } = this.#following;
 		for (const room of this.#outbox.rooms()) if (!names.includes(room)) this.#following.add(room, this.#outbox.isLeft(room));
 		for (const room of this.#following.names) this.#following.enter(room);
@@ -420,7 +420,7 @@ export class Client extends EventTarget {
 			case "sent":
 				return this.#sent(frame);
 			case "error":
-				this.#emit("error", frame);
+				this.emit("error", frame);
 				this.#sender.refused(frame, this.#calls.size === 0);
 				if (frame.code === "not_joined" && frame.room) this.#following.enter(frame.room);
 				return;
@@ -428,19 +428,19 @@ export class Client extends EventTarget {
 				return this.#following.reset(frame.room);
 			case "nodes":
 				this.#nodes(frame.nodes);
-				return this.#emit("nodes", frame);
+				return this.emit("nodes", frame);
 			case "renamed":
 				if (frame.user.id === this.user?.id) this.user = frame.user;
-				return this.#emit("renamed", frame);
+				return this.emit("renamed", frame);
 			case "status":
-				this.#emit("status", frame);
+				this.emit("status", frame);
 				if (frame.broker === "up") this.#sender.hurry();
 				else if (frame.nodes) this.#leave(frame.nodes);
 				return;
 			case "presence":
 			case "typing":
 			case "moderated":
-				return this.#emit(frame.type, frame);
+				return this.emit(frame.type, frame);
 		}
 	}
 
@@ -452,14 +452,14 @@ export class Client extends EventTarget {
 		if (entry.kind === "delete") this.#sender.gone(entry.room, entry.target);
 		const { by } = this.#outbox.get(entry.key) ?? {};
 		if (entry.user.id !== this.user?.id && entry.user.id !== by) return;
-		if (this.#sender.seen(entry.key)) this.#emit("sent", entry);
+		if (this.#sender.seen(entry.key)) this.emit("sent", entry);
 		this.#link.stay();
 	}
 
 	/** @param {{key: string, id: string, time: number}} sent */
 	#sent({ key, id, time }) {
 		const pending = this.#sender.seen(key);
-		if (pending && this.user && this.node) this.#emit("sent", entryOf(pending, id, time, this.user, this.node.id));
+		if (pending && this.user && this.node) this.emit("sent", entryOf(pending, id, time, this.user, this.node.id));
 		this.#link.stay();
 	}
 
@@ -481,20 +481,4 @@ export class Client extends EventTarget {
 		const { tryAgain } = this.#times;
 		return (refusal?.retry_after ?? tryAgain / 2) + this.#random() * tryAgain;
 	}
-
-	/**
-	 * @param {string} name
-	 * @param {unknown} detail
-	 */
-	#emit(name, detail) {
-		this.dispatchEvent(new CustomEvent(name, { detail }));
-	}
-}
-
-/**
- * @param {Event} e
- * @returns {any}
- */
-function detailOf(e) {
-	return /** @type {CustomEvent} */ (e).detail;
 }

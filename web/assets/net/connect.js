@@ -2,6 +2,7 @@
 import { Client } from "./client.js";
 import { keptIdentity, remembered } from "../store/identity.js";
 import { Outbox } from "../store/outbox.js";
+import { listen } from "./events.js";
 import { reach } from "./reach.js";
 import { claimShelf } from "../store/shelf.js";
 import { local } from "../store/store.js";
@@ -23,10 +24,10 @@ import { local } from "../store/store.js";
 
 const PREFIX = "chat.client.";
 
-/** What the client tells that is passed on as it is. */
-const EVENTS = [
+/** Events of the client that are passed on as they are. */
+const EVENTS = /** @type {const} */ ([
 	"state", "welcome", "refused", "sent", "outbox", "presence", "typing", "renamed", "reset", "moderated", "nodes", "status",
-];
+]);
 
 /**
  * Comes back at once, before there is a connection: what is said waits for it.
@@ -86,7 +87,7 @@ class Session {
 	 * @returns {() => void} stops listening
 	 */
 	on(event, listener) {
-		if (event !== "message" && event !== "joined" && !EVENTS.includes(event)) throw new TypeError(`there is no event "${event}"`);
+		if (event !== "message" && event !== "joined" && !EVENTS.some((one) => one === event)) throw new TypeError(`there is no event "${event}"`);
 		const hear = (/** @type {Event} */ e) => listener(/** @type {CustomEvent} */ (e).detail);
 		this.#events.addEventListener(event, hear);
 		return () => this.#events.removeEventListener(event, hear);
@@ -207,11 +208,12 @@ class Session {
 	}
 
 	/**
-	 * @param {string} event
-	 * @param {(detail: any) => void} listener
+	 * @template {keyof import("./client.js").ClientEvents} Name
+	 * @param {Name} event
+	 * @param {(detail: import("./client.js").ClientEvents[Name]) => void} listener
 	 */
 	#hear(event, listener) {
-		this.#client.addEventListener(event, (e) => listener(/** @type {CustomEvent} */ (e).detail));
+		listen(this.#client, event, listener);
 	}
 
 	/**

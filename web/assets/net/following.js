@@ -33,9 +33,19 @@ export const PASSING = new Set(["unavailable", "rate_limited", "internal", LATE]
 const QUIET_MS = 4000;
 
 /**
- * The rooms that are followed, without gap or repeat. Events of the client:
- * `joined`, `message`, `standing` (Entry: a message that was passed on before, as it
- * stands now), `loaded` ({room}: the rest of a join came), `refused`, `reset`.
+ * @typedef {object} FollowingEvents
+ * @property {Arrival} joined
+ * @property {Entry} message
+ * @property {Entry} standing a message that was passed on before, as it stands now
+ * @property {{room: string}} loaded the rest of a join arrived
+ * @property {{room: string, refusal: Refusal}} refused a join that can't succeed
+ * @property {{room: string}} reset
+ *
+ * @typedef {<Name extends keyof FollowingEvents>(name: Name, detail: FollowingEvents[Name]) => void} Emit
+ */
+
+/**
+ * The rooms that are followed, without gap or repeat. Its events are the client's.
  */
 export class Following {
 	/** @type {Map<string, Followed>} */
@@ -47,14 +57,15 @@ export class Following {
 	/**
 	 * @param {object} does
 	 * @param {(command: object, done: (reply: any) => void, refused: (refusal: Refusal) => void) => void} does.ask
-	 * @param {(name: string, detail: unknown) => void} does.emit
+	 * @param {Emit} does.emit
 	 * @param {(entry: Entry) => void} does.settle
 	 * @param {(refusal: Refusal) => number} does.soon when to try again, in milliseconds
 	 * @param {import("./sender.js").Sender} does.sender
 	 */
 	constructor(does) {
 		// Of a room that was left nothing is reported.
-		const emit = (/** @type {string} */ name, /** @type {any} */ detail) => void (this.#parting.has(detail.room) || does.emit(name, detail));
+		/** @type {Emit} */
+		const emit = (name, detail) => void (this.#parting.has(detail.room) || does.emit(name, detail));
 		this.#does = { ...does, emit };
 	}
 

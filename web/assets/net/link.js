@@ -1,4 +1,5 @@
 // @ts-check
+import { Emitter } from "./events.js";
 import { CLOSE, frameOf } from "./wire.js";
 
 /**
@@ -24,19 +25,24 @@ const TIMING = Object.freeze({
  * @property {string} reason the node's words; may be empty
  *
  * @typedef {(url: string) => WebSocket} Dial
+ *
+ * @typedef {object} LinkEvents
+ * @property {void} open
+ * @property {{type: string}} frame the decoded object
+ * @property {import("./wire.js").Welcome} moved of the node that a second connection led to
+ * @property {{code: number}} down the open connection ended
+ * @property {{until: number, tries: number}} waiting
+ * @property {void} trying
+ * @property {Closing} stopped
  */
 
 /**
  * A connection to one of the nodes, and another one after it: it tries the
  * nodes in turn, waits longer each round, and leaves a node that is silent. It
  * never goes from https to http, whatever nodes announce.
- *
- * Events: `open`; `frame` (detail: the decoded object); `moved` (detail: the
- * welcome of the node that a second connection led to); `down` (detail: {code};
- * the open connection ended); `waiting` (detail: {until, tries}); `trying`;
- * `stopped` (detail: Closing).
+ * @extends {Emitter<LinkEvents>}
  */
-export class Link extends EventTarget {
+export class Link extends Emitter {
 	#dial;
 	#timing;
 	#random;
@@ -174,7 +180,7 @@ export class Link extends EventTarget {
 			this.#drop();
 			this.#url = url;
 			this.#take(socket);
-			this.#emit("moved", frame);
+			this.emit("moved", /** @type {any} */ (frame));
 		};
 	}
 
@@ -186,7 +192,7 @@ export class Link extends EventTarget {
 
 	#connect() {
 		clearTimeout(this.#timer);
-		this.#emit("trying");
+		this.emit("trying");
 		/** @type {WebSocket} */
 		let socket;
 		try {
@@ -201,7 +207,7 @@ export class Link extends EventTarget {
 		socket.onopen = () => {
 			if (!mine()) return;
 			this.#take(socket);
-			this.#emit("open");
+			this.emit("open");
 		};
 		socket.onclose = (e) => mine() && this.#lost(e.code, e.reason);
 		this.#timer = setTimeout(() => mine() && this.#lost(0, ""), this.#timing.connectWithin);
@@ -227,7 +233,7 @@ export class Link extends EventTarget {
 		this.#heardAt = performance.now();
 		this.#askedAt = 0;
 		const frame = decode(data);
-		if (frame) this.#emit("frame", frame);
+		if (frame) this.emit("frame", frame);
 	}
 
 	#watch() {
@@ -260,11 +266,11 @@ export class Link extends EventTarget {
 		clearTimeout(this.#timer);
 		this.#drop();
 		if (wasOpen && performance.now() - this.#openedAt >= this.#timing.steadyAfter) this.#tries = 0;
-		if (wasOpen) this.#emit("down", { code });
+		if (wasOpen) this.emit("down", { code });
 		if (!this.#running) return; // a listener of "down" stopped it
 		if (code === CLOSE.askUser || code === CLOSE.kicked) {
 			this.#running = false;
-			this.#emit("stopped", { why: code === CLOSE.kicked ? "kicked" : "ask", reason });
+			this.emit("stopped", { why: code === CLOSE.kicked ? "kicked" : "ask", reason });
 			return;
 		}
 		this.#retry(code);
@@ -275,7 +281,7 @@ export class Link extends EventTarget {
 		if (code !== CLOSE.slow && code !== CLOSE.abuse) this.#url = this.#next();
 		const wait = this.#wait(code);
 		this.#tries++;
-		this.#emit("waiting", { until: Date.now() + wait, tries: this.#tries });
+		this.emit("waiting", { until: Date.now() + wait, tries: this.#tries });
 		this.#timer = setTimeout(() => this.#connect(), wait);
 	}
 
@@ -296,14 +302,6 @@ export class Link extends EventTarget {
 	#next() {
 		const at = this.#urls.indexOf(this.#url);
 		return this.#urls[(at + 1) % this.#urls.length];
-	}
-
-	/**
-	 * @param {string} name
-	 * @param {unknown} [detail]
-	 */
-	#emit(name, detail) {
-		this.dispatchEvent(new CustomEvent(name, { detail }));
 	}
 }
 

@@ -1,4 +1,5 @@
 // @ts-check
+import { Emitter } from "./events.js";
 import { bytesOf, frameOf, KEY_KEPT_MS, TOO_LARGE, wellFormed } from "./wire.js";
 
 /** @typedef {import("../store/outbox.js").Pending} Pending */
@@ -36,11 +37,16 @@ const RENEWED = `It was on its way when the server made you a new guest. ${LOOK}
  */
 
 /**
- * Gets what an outbox holds into the rooms' logs, each once, in order.
- * Events: `change` (detail: {room}): an entry of that room came, went or failed;
- * `stalled`: one has waited long for its answer.
+ * @typedef {object} SenderEvents
+ * @property {{room: string}} change an entry of that room was added, was removed or failed
+ * @property {void} stalled an entry has waited long for its answer
  */
-export class Sender extends EventTarget {
+
+/**
+ * Gets what an outbox holds into the rooms' logs, each once, in order.
+ * @extends {Emitter<SenderEvents>}
+ */
+export class Sender extends Emitter {
 	/** @type {Map<string, Lane>} */
 	#lanes = new Map();
 	#outbox;
@@ -282,7 +288,7 @@ export class Sender extends EventTarget {
 		};
 		const stalled = () => {
 			lane.timer = setTimeout(again, answerWithin - stalledAfter);
-			this.dispatchEvent(new Event("stalled"));
+			this.emit("stalled");
 		};
 		lane.timer = stalledAfter < answerWithin ? setTimeout(stalled, stalledAfter) : setTimeout(again, answerWithin);
 	}
@@ -354,7 +360,7 @@ export class Sender extends EventTarget {
 
 	/** @param {string} room */
 	#changed(room) {
-		this.dispatchEvent(new CustomEvent("change", { detail: { room } }));
+		this.emit("change", { room });
 	}
 }
 

@@ -61,6 +61,15 @@
  * @property {string} [reason]
  * @property {number} [retry_after] in milliseconds
  *
+ * @typedef {object} PassedOn Events that the client passes on as they are.
+ * @property {{room: string, joined: User[], left: User[], count: number}} presence
+ * @property {{room: string, user: User}} typing
+ * @property {{user: User}} renamed
+ * @property {Moderated} moderated
+ * @property {{nodes: Node[]}} nodes
+ * @property {{broker: "up" | "down", nodes?: Node[]}} status
+ * @property {Refusal} error
+ *
  * @typedef {object} Refusal The event `error`.
  * @property {string} code
  * @property {string} message
