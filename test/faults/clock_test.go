@@ -67,7 +67,7 @@ func TestClocksOff(t *testing.T) {
 	for i, n := range r.nodes {
 		w := watch(t, n, client.Options{})
 		w.join("clocks", "")
-		r.inject("%s's clock is %s off", n.id, offs[i])
+		r.recordFault("%s's clock is %s off", n.id, offs[i])
 		off := time.Duration(w.say("clocks", "key", "what time is it?").Time-time.Now().UnixMilli()) * time.Millisecond
 		if off.Abs() > 5*time.Second {
 			t.Errorf("what was said at a node whose clock is %s off is %s off", offs[i], off)

@@ -71,7 +71,7 @@ func TestEmbeddedSubscriberFrozen(t *testing.T) {
 	r.pin(frozen, "at the frozen node", "lobby")
 	r.flow(leastSaid)
 	r.hold(5 * time.Second)
-	r.inject("freeze %s", frozen.id)
+	r.recordFault("freeze %s", frozen.id)
 	from := time.Now()
 	frozen.signal(syscall.SIGSTOP)
 	cut := func() bool { return r.parent.said("reads too slowly") > 0 }

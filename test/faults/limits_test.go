@@ -37,7 +37,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	}})
 	n := r.nodes[0]
 	addr := strings.TrimPrefix(n.address(), "http://")
-	r.inject("%d connections that say nothing", strangers)
+	r.recordFault("%d connections that say nothing", strangers)
 	for range strangers {
 		c, err := net.DialTimeout("tcp", addr, time.Second)
 		if err != nil {
@@ -48,7 +48,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	watch(t, n, client.Options{}).join("lobby", "")
 	for range 3 {
 		n.limitFiles(t, 5) // it has all those lower than this since its start
-		r.inject("no descriptors")
+		r.recordFault("no descriptors")
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		c, err := client.Dial(ctx, client.Options{URL: n.address()})
 		cancel()

@@ -29,7 +29,7 @@ func TestRedisLosesItsTail(t *testing.T) {
 		r.hold(r.between(0, time.Second))
 		r.wiped("", func() {
 			r.redis.Kill()
-			r.inject("kill redis, and %d bytes of its file", r.truncate(dir, 200+r.random.IntN(20_000)))
+			r.recordFault("kill redis, and %d bytes of its file", r.truncate(dir, 200+r.random.IntN(20_000)))
 			r.hold(r.between(0, time.Second))
 			r.redis.Restart()
 		})
@@ -87,7 +87,7 @@ func TestRedisFrozen(t *testing.T) {
 			flooders = append(flooders, w)
 		}
 		before := r.nodes[0].resident(t)
-		r.inject("freeze redis")
+		r.recordFault("freeze redis")
 		frozen := time.Now()
 		r.redis.Signal(syscall.SIGSTOP)
 		flood(flooders, frozen.Add(5*time.Second))
@@ -127,7 +127,7 @@ func TestSubscribersOverrun(t *testing.T) {
 		r.pin(n, "hears at "+n.id, "burst")
 	}
 	for i := range times(3, 20) {
-		r.inject("a burst")
+		r.recordFault("a burst")
 		r.burst(r.any(), fmt.Sprintf("burst%d", i), "burst", 60, 3900)
 		// Valkey 9.1 does not count one long PUBLISH towards the limit, since it keeps
 		// the payload once for all subscribers; it counts many short ones, all of which
@@ -154,7 +154,7 @@ func TestLogDeletedOrCut(t *testing.T) {
 	for range times(2, 8) {
 		r.hold(r.between(0, 300*time.Millisecond))
 		before := time.Now()
-		r.inject("delete the log")
+		r.recordFault("delete the log")
 		r.wiped("lobby", func() { r.ask("DEL", redisbroker.LogKey("chat", "lobby")) })
 		chattest.Eventually(t, "all to be told", func() bool { return r.toldOfReset(before, "lobby") == len(r.fleet.Clients) })
 		r.flow(leastSaid)
@@ -165,7 +165,7 @@ func TestLogDeletedOrCut(t *testing.T) {
 	for i := range 20 {
 		ids = append(ids, speaker.say("cut", strconv.Itoa(i), "said").ID)
 	}
-	r.inject("cut a log below a cursor")
+	r.recordFault("cut a log below a cursor")
 	r.ask("XTRIM", redisbroker.LogKey("chat", "cut"), "MAXLEN", "3")
 	// Only the first node has the room in its memory.
 	j := watch(t, r.nodes[1], client.Options{}).join("cut", ids[4])
@@ -194,7 +194,7 @@ func TestRedisFull(t *testing.T) {
 	r := newRig(t, fault{15, "maxmemory reached, noeviction", true}, setup{})
 	for range times(1, 3) {
 		r.hold(r.between(0, time.Second))
-		r.inject("no more memory")
+		r.recordFault("no more memory")
 		full, from := time.Now(), len(r.fleet.History.Records())
 		r.ask("CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
 		for _, n := range r.nodes {

@@ -27,13 +27,13 @@ const slack = 400 * time.Millisecond
 func TestNetworkToRedisBad(t *testing.T) {
 	r := newRig(t, fault{18, "200 ms delay, resets, half replies between a node and Redis", true}, setup{proxied: 1})
 	p := r.nodes[0].proxy
-	r.inject("200 ms delay")
+	r.recordFault("200 ms delay")
 	p.delay(200 * time.Millisecond)
 	r.hold(time.Duration(times(1, 5)) * time.Second)
 	r.flow(leastSaid)
 	p.delay(0)
-	r.repeat(times(2, 10), time.Second/2, func() { r.inject("reset %d connections", p.reset()) })
-	r.repeat(times(2, 10), time.Second/2, func() { r.inject("cut the next replies of %d connections in half", p.halve()) })
+	r.repeat(times(2, 10), time.Second/2, func() { r.recordFault("reset %d connections", p.reset()) })
+	r.repeat(times(2, 10), time.Second/2, func() { r.recordFault("cut the next replies of %d connections in half", p.halve()) })
 	rep, _ := r.finish()
 	r.untouched(rep)
 }
@@ -46,7 +46,7 @@ func TestNetworkToRedisSilent(t *testing.T) {
 	for range 3 {
 		n.awaitReady(true, time.Now())
 		r.hold(r.between(0, time.Second))
-		r.inject("silence")
+		r.recordFault("silence")
 		silent := time.Now()
 		n.proxy.freeze(true)
 		took, reason := n.awaitReady(false, silent)
@@ -72,7 +72,7 @@ func TestNodeCutOffFromRedis(t *testing.T) {
 	w := watch(t, n, client.Options{})
 	w.join("lobby", "")
 	r.pin(n, "stays", "lobby", "side")
-	r.inject("cut %s off", n.id)
+	r.recordFault("cut %s off", n.id)
 	off := time.Now()
 	n.proxy.setCut(true)
 	took, reason := n.awaitReady(false, off)
@@ -107,7 +107,7 @@ func TestSubscriptionDead(t *testing.T) {
 		r.hold(r.between(0, time.Second))
 		dead, before := time.Now(), n.said("was made anew")
 		count := n.proxy.mute()
-		r.inject("mute %d subscriptions", count)
+		r.recordFault("mute %d subscriptions", count)
 		if count == 0 {
 			t.Fatal("there is no subscription to be muted")
 		}
@@ -218,7 +218,7 @@ func (r *rig) lastSwallowed(within time.Duration) {
 	var slowest time.Duration
 	for i := range times(1, 4) {
 		r.hold(r.between(0, 3*time.Second))
-		r.inject("swallow the last message")
+		r.recordFault("swallow the last message")
 		said := time.Now()
 		id := speaker.say("quiet", fmt.Sprint(i), "last").ID
 		e := hearer.await("the last message", "message", said, func(e told) bool { return bytes.Contains(e.Raw, []byte(id)) })

@@ -31,7 +31,7 @@ func TestNodeKilled(t *testing.T) {
 		ghost.join("lobby", "")
 		witness.join("lobby", "")
 		r.hold(r.between(0, 300*time.Millisecond))
-		r.inject("kill %s", n.id)
+		r.recordFault("kill %s", n.id)
 		killed := time.Now()
 		n.kill()
 		gone := witness.await("the killed node's user to leave", "presence", killed, left(ghost.me.User.ID))
@@ -68,7 +68,7 @@ func TestNodeDrained(t *testing.T) {
 		w := watch(t, n, client.Options{})
 		w.join("lobby", "")
 		r.hold(r.between(0, 300*time.Millisecond))
-		r.inject("SIGTERM to %s", n.id)
+		r.recordFault("SIGTERM to %s", n.id)
 		status, took := n.stop()
 		if status != 0 || took > 10*time.Second {
 			t.Errorf("%s ended with %d after %s", n.id, status, took)
@@ -88,7 +88,7 @@ func TestNodesRestarted(t *testing.T) {
 	r := newRig(t, fault{3, "nodes restarted one after the other", false}, setup{})
 	for range 3 {
 		for _, n := range r.nodes {
-			r.inject("restart %s", n.id)
+			r.recordFault("restart %s", n.id)
 			if status, _ := n.stop(); status != 0 {
 				t.Errorf("%s ended with %d", n.id, status)
 			}
@@ -114,7 +114,7 @@ func TestNodeFrozen(t *testing.T) {
 	for range 2 {
 		w := watch(t, n, client.Options{})
 		w.join("lobby", "")
-		r.inject("freeze %s", n.id)
+		r.recordFault("freeze %s", n.id)
 		frozen, before := time.Now(), n.said("lease was lost")
 		n.signal(syscall.SIGSTOP)
 		_, at := w.awaitEnd()

@@ -137,7 +137,7 @@ func TestAtRandom(t *testing.T) {
 			continue
 		}
 		n := r.nodes[i]
-		r.inject("%s, %s, for %s", h.name, n.id, long)
+		r.recordFault("%s, %s, for %s", h.name, n.id, long)
 		mending.Go(func() { // ends when mended; waited for below
 			defer busy[i].Unlock()
 			if h.lone {

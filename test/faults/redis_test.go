@@ -33,7 +33,7 @@ func TestRedisKilled(t *testing.T) {
 	r := newRig(t, fault{6, "kill -9 of Redis, away for 10 s, appendfsync always", false}, setup{redis: keeping("always")})
 	watchers := r.watchers("lobby")
 	for range 2 {
-		r.inject("kill redis")
+		r.recordFault("kill redis")
 		killed := time.Now()
 		r.redis.Kill()
 		for i, w := range watchers {
@@ -78,7 +78,7 @@ func countOp(list []check.Record, op check.Op) (n int) {
 func TestSubscriptionsKilled(t *testing.T) {
 	r := newRig(t, fault{9, "CLIENT KILL TYPE pubsub every second", true}, setup{})
 	r.repeat(times(4, 30), time.Second, func() {
-		r.inject("kill %v subscriptions", r.ask("CLIENT", "KILL", "TYPE", "pubsub"))
+		r.recordFault("kill %v subscriptions", r.ask("CLIENT", "KILL", "TYPE", "pubsub"))
 	})
 	rep, _ := r.finish()
 	r.untouched(rep)
@@ -88,7 +88,7 @@ func TestSubscriptionsKilled(t *testing.T) {
 func TestConnectionsToRedisKilled(t *testing.T) {
 	r := newRig(t, fault{10, "CLIENT KILL TYPE normal every second", true}, setup{})
 	r.repeat(times(4, 30), time.Second, func() {
-		r.inject("kill %v connections", r.ask("CLIENT", "KILL", "TYPE", "normal"))
+		r.recordFault("kill %v connections", r.ask("CLIENT", "KILL", "TYPE", "normal"))
 	})
 	rep, _ := r.finish()
 	r.untouched(rep)
@@ -98,7 +98,7 @@ func TestConnectionsToRedisKilled(t *testing.T) {
 func TestScriptsForgotten(t *testing.T) {
 	r := newRig(t, fault{12, "SCRIPT FLUSH under load", true}, setup{})
 	r.repeat(times(10, 50), 200*time.Millisecond, func() {
-		r.inject("flush the scripts")
+		r.recordFault("flush the scripts")
 		r.ask("SCRIPT", "FLUSH")
 	})
 	rep, _ := r.finish()
@@ -136,7 +136,7 @@ func TestRedisEmptied(t *testing.T) {
 			heads = append(heads, w.join("lobby", "").Head)
 		}
 		r.hold(r.between(0, 300*time.Millisecond))
-		r.inject("empty redis")
+		r.recordFault("empty redis")
 		before := time.Now()
 		r.wiped("", func() { r.ask("FLUSHALL") })
 		for i, w := range old {

@@ -212,8 +212,9 @@ func (r *rig) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(r.random.Int64N(int64(most-least)+1))
 }
 
-// inject counts a fault and logs it.
-func (r *rig) inject(format string, args ...any) {
+// recordFault counts a fault and logs it. It breaks nothing: the caller does, before or
+// after it.
+func (r *rig) recordFault(format string, args ...any) {
 	r.injected++
 	r.t.Logf("%8s  %s", time.Since(r.began).Round(time.Millisecond), fmt.Sprintf(format, args...))
 }
@@ -336,9 +337,10 @@ func (r *rig) steady(rep *check.Report) {
 	}
 }
 
-// keep writes a history that was found bad to a file.
+// keep writes a history in which the checker found a violation to a file in the folder
+// CHAT_OUT, or in the one for temporary files if that is not set.
 func (r *rig) keep(list []check.Record) {
-	f, err := os.CreateTemp("", fmt.Sprintf("chat-fault-%d-*.jsonl", r.fault.number))
+	f, err := os.CreateTemp(chattest.OutDir(), fmt.Sprintf("chat-fault-%d-*.jsonl", r.fault.number))
 	if err != nil {
 		r.t.Error(err)
 		return

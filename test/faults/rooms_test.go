@@ -39,7 +39,7 @@ func TestThousandRoomsCatchUp(t *testing.T) {
 	watchers := r.watchers("lobby")
 	for _, away := range []time.Duration{time.Second, 4 * time.Second} {
 		r.hold(2 * time.Second)
-		r.inject("redis away for %s", away)
+		r.recordFault("redis away for %s", away)
 		r.redis.Kill()
 		r.hold(away)
 		back := time.Now()
@@ -50,7 +50,7 @@ func TestThousandRoomsCatchUp(t *testing.T) {
 	n := r.nodes[0]
 	for range 2 {
 		n.awaitReady(true, time.Now())
-		r.inject("cut %s off", n.id)
+		r.recordFault("cut %s off", n.id)
 		off := time.Now()
 		n.proxy.setCut(true)
 		watchers[0].awaitStatus("down", off)
@@ -118,7 +118,7 @@ func TestUnknownKind(t *testing.T) {
 		r.hold(r.between(0, 200*time.Millisecond))
 		began := time.Now()
 		id := r.put(log, live, byHand{"lobby", "poll", "u-next", fmt.Sprint("next-", i), "Tea?"})
-		r.inject("an entry of the kind poll as %s", id)
+		r.recordFault("an entry of the kind poll as %s", id)
 		entry := []byte(`"kind":"poll","key":"next-` + strconv.Itoa(i) + `","user":{"id":"u-next","name":"Next"},"text":"Tea?","node":"next","more":{"of":[1,2,3]}}`)
 		for k, w := range old {
 			w.await("the entry", "message", began, func(e told) bool { return bytes.Contains(e.Raw, entry) })
@@ -155,11 +155,11 @@ func TestLogWrittenByHand(t *testing.T) {
 	r := newRig(t, fault{33, "an entry by hand without its field; a log of another type", true}, setup{})
 	log := redisbroker.LogKey("chat", "lobby")
 	r.repeat(times(5, 30), 200*time.Millisecond, func() {
-		r.inject("an entry by hand")
+		r.recordFault("an entry by hand")
 		r.ask("XADD", log, "*", "by", "hand")
 	})
 	for range times(1, 4) {
-		r.inject("a string in place of a log")
+		r.recordFault("a string in place of a log")
 		from := time.Now()
 		r.wiped("lobby", func() {
 			r.ask("SET", log, "not a log")
@@ -185,7 +185,7 @@ func (r *rig) readByHand() {
 	log := redisbroker.LogKey("chat", "hand")
 	for i := range 3 {
 		speaker.say("hand", strconv.Itoa(i), "said")
-		r.inject("an entry by hand in another room")
+		r.recordFault("an entry by hand in another room")
 		r.ask("XADD", log, "*", "m", "{}")
 	}
 	reader := r.nodes[1]
@@ -212,7 +212,7 @@ func TestUserOnThreeNodes(t *testing.T) {
 	witness.join("lobby", "")
 	began := time.Now()
 	for _, n := range r.nodes[:2] {
-		r.inject("kill %s", n.id)
+		r.recordFault("kill %s", n.id)
 		n.kill()
 	}
 	r.hold(goneWithin)
@@ -237,7 +237,7 @@ func TestUserOnThreeNodes(t *testing.T) {
 	r.nodes[0].start()
 	witness = watch(t, r.nodes[0], client.Options{})
 	witness.join("lobby", "")
-	r.inject("kill %s", r.nodes[2].id)
+	r.recordFault("kill %s", r.nodes[2].id)
 	last := time.Now()
 	r.nodes[2].signal(syscall.SIGKILL)
 	gone := witness.await("the user to leave", "presence", last, left(user.User.ID))

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"example.com/chat/internal/check"
@@ -96,4 +97,15 @@ func (r row) line() string {
 	return fmt.Sprintf("| %d | %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n",
 		r.number, r.name, r.injected, rep.Sent, rep.Acknowledged, lost, doubled, order, other, rep.Lost, rep.Gaps, rep.Resets,
 		short(r.away), short(r.silence), short(rep.Behind), short(rep.Waited), strings.Join(r.seen, "; "))
+}
+
+// TestAFailedHistoryIsKept checks that it is in the folder CHAT_OUT.
+func TestAFailedHistoryIsKept(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("CHAT_OUT", dir)
+	r := &rig{t: t, fault: fault{number: 99}}
+	r.keep([]check.Record{{Op: check.OpWiped}})
+	if files, err := filepath.Glob(filepath.Join(dir, "chat-fault-99-*.jsonl")); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v", files, err)
+	}
 }
