@@ -14,7 +14,7 @@ unit      = $(shell go list ./... | grep -v -e /test/ -e /internal/node$$ -e /in
 # seeds of "make sim", split over two processes as each uses one processor.
 seeds ?= 1200
 
-.PHONY: help check format vet lint unit vuln web generate modules test long race faults badnet sim defences browser pace bench run smoke ci
+.PHONY: help check format vet lint unit vuln web generate modules test long race fuzz faults badnet sim defences browser pace bench run smoke ci
 
 help: ## this list
 	@grep -hE '^[a-z]+:' $(MAKEFILE_LIST) | sed -E 's/:[^#]*(## )?/\t/' | expand -t 12
@@ -55,6 +55,10 @@ long: modules ## all packages but the suites below at full length
 
 race: ## tests at their usual length, with the race detector
 	go test -race -shuffle=on -timeout 30m $(packages) ./test/sim ./test/faults ./test/badnet
+
+fuzz: ## some seconds of fuzzing the format of what nodes publish to each other
+	go test ./internal/redisbroker -run - -fuzz FuzzDecodeLine -fuzztime 30000x
+	go test ./internal/redisbroker -run - -fuzz FuzzEncodeLine -fuzztime 20000x
 
 faults: ## breaks a chat of real processes and a real Redis in some thirty ways
 	CHAT_LONG=1 go test ./test/faults -count=1 -v -timeout 60m | grep -v '^=== '
