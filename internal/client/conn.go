@@ -70,18 +70,23 @@ func (c *Conn) WriteRef(cmd protocol.ClientCommand, ref string) error {
 
 // WriteRaw sends a text frame unchanged, valid or not.
 func (c *Conn) WriteRaw(frame []byte) error {
-	c.writing.Lock()
-	err := c.ws.SetWriteDeadline(time.Now().Add(c.timing.Write))
-	if err == nil {
-		err = c.ws.WriteMessage(websocket.TextMessage, frame)
-	}
-	c.writing.Unlock()
-	if err != nil {
+	if err := c.writeFrame(frame); err != nil {
 		err = fmt.Errorf("%w: %w", ErrLost, err)
 		c.failed(err)
 		return err
 	}
 	return nil
+}
+
+// writeFrame writes a text frame within Timing.Write. The lock guards the writing itself,
+// which gorilla/websocket leaves to its caller.
+func (c *Conn) writeFrame(frame []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if err := c.ws.SetWriteDeadline(time.Now().Add(c.timing.Write)); err != nil {
+		return err
+	}
+	return c.ws.WriteMessage(websocket.TextMessage, frame)
 }
 
 // Read returns the next event that is no reply to a Request or Call, and no pong. It
@@ -107,9 +112,7 @@ func (c *Conn) Read() (Event, error) {
 }
 
 func (c *Conn) readAny() (Event, error) {
-	c.reading.Lock()
-	kind, frame, err := c.ws.ReadMessage()
-	c.reading.Unlock()
+	kind, frame, err := c.readFrame()
 	if err != nil {
 		return Event{}, c.readError(err)
 	}
@@ -117,6 +120,13 @@ func (c *Conn) readAny() (Event, error) {
 		return Event{}, errors.New("the node sent a binary frame, which the protocol does not know")
 	}
 	return decodeEvent(frame)
+}
+
+// readFrame reads a frame. The lock guards the reading itself, as in writeFrame.
+func (c *Conn) readFrame() (kind int, frame []byte, err error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	return c.ws.ReadMessage()
 }
 
 // readError converts an error of the WebSocket into one that says what happened.

@@ -121,26 +121,39 @@ func (s *Session) connected(ctx context.Context) (*Conn, error) {
 // lock.
 func (s *Session) when(ctx context.Context, ok func() (bool, error)) (*Conn, error) {
 	for {
-		s.mu.Lock()
-		if s.err != nil {
-			defer s.mu.Unlock()
-			return nil, s.err
+		c, changed, err := s.whenNow(ok)
+		if c != nil || err != nil {
+			return c, err
 		}
-		if s.conn != nil && !s.conn.over() {
-			good, err := ok()
-			if good || err != nil {
-				defer s.mu.Unlock()
-				return s.conn, err
-			}
-		}
-		changed := s.waitLocked()
-		s.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// whenNow returns the connection if ok returns true, else what is closed at the next change.
+func (s *Session) whenNow(ok func() (bool, error)) (*Conn, <-chan struct{}, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, nil, s.err
+	}
+	if s.conn != nil && !s.conn.over() {
+		if good, err := ok(); good || err != nil {
+			return s.conn, nil, err
+		}
+	}
+	return nil, s.waitLocked(), nil
+}
+
+// locked calls f with the lock held, which is released also if f panics, and returns
+// its result.
+func (s *Session) locked(f func() bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f()
 }
 
 // maxPause is the longest wait before a refused command is repeated; a longer one makes

@@ -98,16 +98,20 @@ func (s *Session) joined(c *Conn, r *room, turn int, e Event) error {
 	if n := len(list); n > 0 && list[n-1].At.Seq > head.ID.Seq {
 		head.ID = list[n-1].At
 	}
-	s.mu.Lock()
-	if s.rooms[r.name] != r || r.turn != turn {
-		s.mu.Unlock()
+	var updates []Update
+	var filling, more bool
+	if !s.locked(func() bool {
+		if s.rooms[r.name] != r || r.turn != turn {
+			return false
+		}
+		r.hello = nil
+		updates = r.resumed(j, head.ID, list)
+		filling, more = r.filling, r.more && r.stand
+		s.changeLocked()
+		return true
+	}) {
 		return nil
 	}
-	r.hello = nil
-	updates := r.resumed(j, head.ID, list)
-	filling, more := r.filling, r.more && r.stand
-	s.changeLocked()
-	s.mu.Unlock()
 	s.tell(r, updates)
 	if more {
 		s.awaitRest(c, r, turn)
@@ -137,19 +141,23 @@ func (s *Session) awaitRest(c *Conn, r *room, turn int) {
 }
 
 func (s *Session) restIsHere(c *Conn, r *room, turn int) {
-	s.mu.Lock()
-	if s.conn != c || r.turn != turn || !r.more {
-		s.mu.Unlock()
+	var updates []Update
+	var filling, early bool
+	if !s.locked(func() bool {
+		if s.conn != c || r.turn != turn || !r.more {
+			return false
+		}
+		if early = time.Since(r.moved) < s.opts.Timing.Rest; !early {
+			updates, filling = r.complete(), r.filling
+		}
+		return true
+	}) {
 		return
 	}
-	if time.Since(r.moved) < s.opts.Timing.Rest {
-		s.mu.Unlock()
+	if early {
 		s.awaitRest(c, r, turn)
 		return
 	}
-	updates := r.complete()
-	filling := r.filling
-	s.mu.Unlock()
 	s.tell(r, updates)
 	if filling {
 		s.older(c, r, 0)
@@ -195,16 +203,16 @@ func (s *Session) again(refused *protocol.Error, tries int) time.Duration {
 
 // older requests the next older messages of a room that is filling.
 func (s *Session) older(c *Conn, r *room, tries int) {
-	s.mu.Lock()
-	if s.conn != c || !r.filling {
-		s.mu.Unlock()
+	var cmd protocol.HistoryCommand
+	if !s.locked(func() bool {
+		if s.conn != c || !r.filling || len(r.old) == 0 {
+			return false
+		}
+		cmd = protocol.HistoryCommand{Room: r.name, Before: r.old[0].ID, Limit: min(protocol.MaxHistory, r.newest-len(r.old))}
+		return true
+	}) {
 		return
 	}
-	cmd := protocol.HistoryCommand{
-		Room: r.name, Before: r.old[0].ID,
-		Limit: min(protocol.MaxHistory, r.newest-len(r.old)),
-	}
-	s.mu.Unlock()
 	_ = c.Request(cmd, func(e Event) {
 		if refused := e.Refused(); refused != nil && protocol.Codes[refused.Code].Retry && tries < maxTries {
 			// One short call; does nothing if c has ended.
@@ -232,21 +240,24 @@ func (s *Session) fill(c *Conn, r *room, e Event) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	if !r.filling || s.rooms[r.name] != r {
-		s.mu.Unlock()
+	var updates []Update
+	var done bool
+	if !s.locked(func() bool {
+		if !r.filling || s.rooms[r.name] != r || len(r.old) == 0 {
+			return false
+		}
+		for len(list) > 0 && list[len(list)-1].At.Seq >= r.old[0].At.Seq {
+			list = list[:len(list)-1]
+		}
+		r.old = append(list, r.old...)
+		done = len(list) == 0 || !page.More || len(r.old) >= r.newest
+		if done {
+			updates = r.filled()
+		}
+		return true
+	}) {
 		return nil
 	}
-	for len(list) > 0 && list[len(list)-1].At.Seq >= r.old[0].At.Seq {
-		list = list[:len(list)-1]
-	}
-	r.old = append(list, r.old...)
-	done := len(list) == 0 || !page.More || len(r.old) >= r.newest
-	var updates []Update
-	if done {
-		updates = r.filled()
-	}
-	s.mu.Unlock()
 	s.tell(r, updates)
 	if !done {
 		s.older(c, r, 0)

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"io"
 	"net"
 	"slices"
 	"testing"
@@ -76,4 +77,39 @@ func TestAQuietConnectionGetsItsFirstAnswersOneByOne(t *testing.T) {
 			t.Errorf("what others said came as %v", got)
 		}
 	})
+}
+
+// brokenPipe is a connection whose writes fail. closed receives whether the outbox was
+// unlocked when it was closed: closing a TLS connection writes to it.
+type brokenPipe struct {
+	net.Conn
+	outbox *Conn
+	closed chan bool
+}
+
+func (p *brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func (p *brokenPipe) Close() error {
+	unlocked := p.outbox.mu.TryLock()
+	if unlocked {
+		p.outbox.mu.Unlock()
+	}
+	select {
+	case p.closed <- unlocked:
+	default:
+	}
+	return p.Conn.Close()
+}
+
+func TestAConnectionIsClosedWithoutItsLock(t *testing.T) {
+	t.Parallel()
+	near, far := net.Pipe()
+	defer far.Close()
+	p := &brokenPipe{Conn: near, closed: make(chan bool, 1)}
+	p.outbox = newConn(&Server{cfg: Config{JoinEvery: 1, OutboxLimit: 1000}}, p, newLoop(1))
+	p.outbox.Send(Text([]byte("a")))
+	p.outbox.writeOut()
+	if !<-p.closed {
+		t.Error("it was closed under the lock")
+	}
 }

@@ -271,6 +271,9 @@ func (c *Conn) take(buf []byte) []byte {
 // wrote removes n bytes from the queue, and returns how many are left; if none are, the
 // queue is no longer scheduled.
 func (c *Conn) wrote(n int, err error) (left int) {
+	if err != nil {
+		defer func() { _ = c.net.Close() }() // after the lock: it writes with TLS. The reader ends
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting -= n
@@ -290,7 +293,6 @@ func (c *Conn) wrote(n int, err error) (left int) {
 	if err != nil {
 		c.broken = true
 		c.queue, c.sent, c.waiting = nil, 0, 0
-		_ = c.net.Close() // the reader ends
 	}
 	if c.waiting == 0 {
 		c.queue, c.answers = nil, 0
