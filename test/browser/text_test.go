@@ -85,3 +85,46 @@ func TestEachLineHasItsOwnDirection(t *testing.T) {
 	}
 	p.sound()
 }
+
+// A character that overrides the direction of text turned around what stood behind it on
+// the page: "(edited)", the address behind a link's words, the rest of an address.
+func TestTextTurnsNothingElseAround(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-2", "Bob"}
+	s.members = []person{bob}
+	p := newTab(t)
+	var ids []string
+	for _, text := range []string{
+		"one \u202etwo", "\u202bone", "\u2067one", "one \u202a\u202b\u2067\u2066two", "one\u2069\u202ctwo", "[\u202bwords](https://a.example/) x", "\u202ehttps://a.example/b x",
+		"\u2067[words](https://a.example/) x", "**one \u202etwo** three", "`one \u202etwo` three", "> one \u202etwo",
+	} {
+		e := s.add(said{Room: "lobby", User: bob, Text: text})
+		s.add(said{Room: "lobby", User: bob, Kind: "edit", Target: e.ID, Text: text})
+		ids = append(ids, e.ID)
+	}
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	p.until("the messages", `document.querySelectorAll("#log .edited").length === `+fmt.Sprint(len(ids)))
+	for _, id := range ids {
+		// Of each word in Latin letters, and of "(edited)", the letters are in their order from left to right.
+		if turned := ask[[]string](p, `(() => {
+			const turned = [];
+			const walk = document.createTreeWalker(`+textOf(id)+`, NodeFilter.SHOW_TEXT);
+			for (let node; (node = walk.nextNode());) {
+				for (const {0: word, index} of node.data.matchAll(/[\w(/:.)]{2,}/g)) {
+					const at = (i) => { const r = document.createRange(); r.setStart(node, i); r.setEnd(node, i + 1); return r.getBoundingClientRect().left; };
+					for (let i = index + 1; i < index + word.length; i++) if (at(i) <= at(i - 1)) { turned.push(word); break; }
+				}
+			}
+			return turned;
+		})()`); len(turned) > 0 {
+			t.Errorf("%q: turned around: %q", ask[string](p, textOf(id)+`.textContent`), turned)
+		}
+	}
+	p.focuses("#say")
+	p.run(`document.execCommand("insertText", false, "one \u202etwo")`)
+	p.field("one two")
+	p.noted("Removed a control character.")
+	p.sound()
+}

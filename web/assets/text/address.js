@@ -1,13 +1,11 @@
 // @ts-check
 // Where addresses in a text end.
 
+import { TURNS } from "./bidi.js";
 import { charAt, WORD } from "./names.js";
 
-/** Characters that turn text around (UAX #9): in an address they would hide where it leads. */
-export const TURNS = "\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069";
-
 /**
- * What ends an address: space, quotation marks, and the punctuation of scripts that put
+ * What ends an address: space, what changes the direction (it would hide where the address leads), quotation marks, and the punctuation of scripts that put
  * no space after it. Brackets other than ASCII's are of the text around it.
  */
 const STOPS = new RegExp(`[\\s\\p{Cc}<>"\`\\\\${TURNS}‘“”„«»‹›。｡，､、！？；：…‥،؛؟۔।॥።፣]|(?![()\\[\\]{}])[\\p{Ps}\\p{Pe}]`, "u");

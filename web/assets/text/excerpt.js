@@ -1,6 +1,7 @@
 // @ts-check
 // Other texts that are made of a message's tree: what is quoted, read out and sent of it.
 
+import { balanced } from "./bidi.js";
 import { actionOf, marksOf, parse } from "./markup.js";
 
 /** @typedef {import("./markup.js").Block} Block */
@@ -19,7 +20,7 @@ export function plainOf(text, name, most) {
 	const tree = parse(text.slice(action.length));
 	const own = tree.filter(({ kind }) => kind !== "quote");
 	const letters = [...(action && `${name} `) + wordsOf(own.length > 0 ? own : tree)];
-	return letters.length > most ? `${letters.slice(0, most - 1).join("").trimEnd()}…` : letters.join("");
+	return balanced(letters.length > most ? `${letters.slice(0, most - 1).join("").trimEnd()}…` : letters.join(""));
 }
 
 /**
@@ -100,7 +101,7 @@ export function quoteOf(text, most) {
 		kept.push(piece);
 		left -= letters.length + 1;
 	}
-	return kept.join(" ");
+	return balanced(kept.join(" "));
 }
 
 /** @param {string} code of one line */

@@ -1,6 +1,8 @@
 // @ts-check
 // How names are compared, and where one stands in a text. It knows no page.
 
+import { balanced } from "./bidi.js";
+
 /**
  * Letters of scripts that put no space between words, and of Korean, whose
  * particles follow a name directly.
@@ -40,15 +42,18 @@ export function foldName(name) {
  */
 const dotless = (folded) => folded.replaceAll("i\u0307", "i").replaceAll("ı", "i");
 
-/** Letters that are written from right to left. */
-const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+/** Letters that are written from right to left, and characters that begin such a direction. */
+const RIGHT_TO_LEFT = /[\u200f\u202b\u2067\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
 /**
  * Isolates a name within words of another direction (https://www.unicode.org/reports/tr9/#Explicit_Directional_Isolates),
  * where no element can.
  * @param {string} name
  */
-export const isolated = (name) => (RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name);
+export function isolated(name) {
+	const own = balanced(name);
+	return RIGHT_TO_LEFT.test(own) ? `\u2068${own}\u2069` : own;
+}
 
 /**
  * @param {string} text

@@ -1,4 +1,5 @@
 // @ts-check
+import { balanced } from "../text/bidi.js";
 import { around, search, wordsOf } from "../text/search.js";
 import { arrange, byId, part, setText, stamp } from "./dom.js";
 import { saidTime } from "./times.js";
@@ -77,9 +78,9 @@ export class Finder {
 		setText(part(row, "b"), message.user.name);
 		setText(part(row, "time"), saidTime(message.time));
 		part(row, "p").append(...around(message.text, words).map(({ text, hit }) => {
-			if (!hit) return text;
+			if (!hit) return balanced(text);
 			const mark = document.createElement("mark");
-			mark.textContent = text;
+			mark.textContent = balanced(text);
 			return mark;
 		}));
 		return row;

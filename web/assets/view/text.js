@@ -1,4 +1,5 @@
 // @ts-check
+import { balanced } from "../text/bidi.js";
 import { copyFrom, part, setText, stamp } from "./dom.js";
 
 /** @type {Record<string, string>} the elements of marks that are no more than that */
@@ -53,7 +54,7 @@ function listOf({ ordered, items = [] }, room) {
  */
 function inlineNodes(inlines, room) {
 	return inlines.map((inline) => {
-		if (typeof inline === "string") return inline;
+		if (typeof inline === "string") return balanced(inline);
 		const { kind, to = "" } = inline;
 		const inside = inlineNodes(inline.inlines, room);
 		if (kind === "emoji") return inside[0]; // its name, as whoever sent it left it
@@ -107,7 +108,7 @@ function anchor(url, words) {
 /** @param {string} code */
 function codeBlock(code) {
 	const block = stamp("t-code");
-	part(block, "code").textContent = code;
+	part(block, "code").textContent = balanced(code);
 	const button = part(block, "button");
 	button.addEventListener("click", () => copyFrom(button, code));
 	return block;
