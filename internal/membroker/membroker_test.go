@@ -2,6 +2,7 @@ package membroker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -61,4 +62,27 @@ func (s *Store) dump() string {
 func TestInMemory(t *testing.T) {
 	t.Parallel()
 	brokertest.Run(t, site)
+}
+
+// What a node does not deliver in time is dropped, within a bound, and reported as after
+// the loss of a subscription. A node that has ended answers no calls.
+func TestANodeThatHearsTooMuchIsToldThatItMissedSome(t *testing.T) {
+	t.Parallel()
+	n := New(Config{}).Join("n1")
+	n.Follow("lobby")
+	for range 2 * queueMost {
+		if err := n.Typing(t.Context(), "lobby", protocol.User{ID: "a"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := &brokertest.Heard{}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { n.Run(ctx, h.Feed()) })
+	h.Has(t, "to follow anew", func() bool { return h.Following == 2 && len(h.Live) == queueMost-1 })
+	cancel()
+	running.Wait()
+	if err := n.Typing(t.Context(), "lobby", protocol.User{ID: "a"}); !errors.Is(err, ErrClosed) {
+		t.Errorf("after its end: %v", err)
+	}
 }
