@@ -91,10 +91,10 @@ func TestLinksLeadSomewhere(t *testing.T) {
 }
 
 // TestFilesThatAreNamedExist checks that each source file that a page names is in the
-// repository.
+// repository, and that ARCHITECTURE.md names the folder of one whose name is in several.
 func TestFilesThatAreNamedExist(t *testing.T) {
 	t.Parallel()
-	all := make(map[string]bool) // every path, and each of its endings that begins at a folder
+	all := make(map[string]int) // how many files have a path, or an ending of one that begins at a folder
 	err := filepath.WalkDir("..", func(path string, d os.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func TestFilesThatAreNamedExist(t *testing.T) {
 		}
 		path = filepath.ToSlash(path)
 		for rest, ok := path, true; ok; _, rest, ok = strings.Cut(rest, "/") {
-			all[rest] = true
+			all[rest]++
 		}
 		return nil
 	})
@@ -114,18 +114,32 @@ func TestFilesThatAreNamedExist(t *testing.T) {
 	named := regexp.MustCompile("`([A-Za-z0-9_./-]+\\.(?:go|lua|js|mjs|ts))`")
 	for path, text := range pages(t) {
 		for _, m := range named.FindAllStringSubmatch(text, -1) {
-			if name := strings.TrimPrefix(m[1], "/"); !all[name] {
+			name := strings.TrimPrefix(m[1], "/")
+			if all[name] == 0 {
 				t.Errorf("%s names %s, which does not exist", path, m[1])
+			}
+			bare := strings.HasSuffix(name, ".go") && !strings.Contains(name, "/")
+			if _, err := os.Stat("../" + name); path == "../ARCHITECTURE.md" && bare && err != nil && all[name] > 1 {
+				t.Errorf("%s names %s, and %d files are called so", path, m[1], all[name])
 			}
 		}
 	}
 }
 
 // TestTheTreeListsEveryPackage checks that the tree of ARCHITECTURE.md has a row for each
-// folder of internal and test.
+// folder of the repository, and each one of internal and test.
 func TestTheTreeListsEveryPackage(t *testing.T) {
 	t.Parallel()
 	text := pages(t)["../ARCHITECTURE.md"]
+	top, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range top {
+		if name := f.Name(); f.IsDir() && name[0] != '.' && name != "internal" && name != "test" && !strings.Contains(text, "`"+name+"/`") {
+			t.Errorf("ARCHITECTURE.md does not list %s/", name)
+		}
+	}
 	for _, parent := range []string{"internal", "test"} {
 		folders, err := os.ReadDir("../" + parent)
 		if err != nil {
