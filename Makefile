@@ -93,8 +93,8 @@ smoke: ## the built program passes a message between three nodes
 	.ci/smoke
 
 test/socketio/testdata/node_modules web/node_modules: %/node_modules: %/package-lock.json
-	npm ci --prefix $* --no-audit --no-fund
-	@touch $@
+	@# npm ci empties what is there, so a folder that is shared by a link stays as it is.
+	if [ -L $@ ]; then touch -h $@; else npm ci --prefix $* --no-audit --no-fund; touch $@; fi
 
 ci: ## all of it, as CI does: about 20 minutes on two processors
 	.ci/run
