@@ -37,6 +37,31 @@ test("names, rooms, emoji and commands are offered for what was begun", () => {
 	assert.ok(words("x :ar").length <= 8);
 });
 
+test("the name that is written whole is offered first, and a name before longer ones that begin with it", () => {
+	const of = (before, ...names) => complete(before, { ...sources, names: () => names })?.options.map((one) => one.words) ?? [];
+	assert.deepEqual(of("@anna", "Annabel", "Anna"), ["@Anna", "@Annabel"]);
+	assert.deepEqual(of("@ann", "Annabel", "Zoe", "Anna", "Annabel Lee", "Ann"), ["@Ann", "@Anna", "@Annabel", "@Annabel Lee"]);
+	assert.deepEqual(of("@an", "Mary Ann", "Annabel", "Anna"), ["@Anna", "@Annabel", "@Mary Ann"]);
+	assert.deepEqual(of("@b", "Bob Marsh", "Bea"), ["@Bob Marsh", "@Bea"], "the likeliest first where neither begins the other");
+	const many = Array.from({ length: 20 }, (_, i) => `Annabel ${i}`);
+	assert.equal(of("@annabel", ...many, "Annabel")[0], "@Annabel", "also where many others come before");
+	assert.equal(of("@annabel", ...many, "Annabel").length, 8);
+	assert.deepEqual(of("@alı", "Ali", "Alı"), ["@Alı", "@Ali"], "two names for the nodes");
+	assert.deepEqual(of("@", "Annabel", "Anna"), ["@Annabel", "@Anna"], "nothing is begun");
+});
+
+test("what is begun is found in every spelling in which a mention is, and in full width", () => {
+	const of = (before, ...names) => complete(before, { ...sources, names: () => names })?.options.map((one) => one.words) ?? [];
+	for (const begun of ["@ist", "@IST", "@İST", "@istanbul", "@i\u0307st", "＠ｉｓｔ"]) assert.deepEqual(of(begun, "İstanbul"), ["@İstanbul"], begun);
+	for (const begun of ["@ışık", "@IŞIK", "@iş"]) assert.deepEqual(of(begun, "Işık"), ["@Işık"], begun);
+	assert.deepEqual(of("@stras", "Straße"), ["@Straße"]);
+	assert.deepEqual(of("@straß", "STRASSE"), ["@STRASSE"]);
+	assert.deepEqual(of("@ann", "Ａnn"), ["@Ａnn"]);
+	assert.equal(complete("@istanbul", { ...sources, names: () => ["İstanbul"] }).whole, true);
+	for (const begun of ["：tad", ":ｔａｄ", "見て：tada"]) assert.deepEqual(words(begun), [":tada:"], begun);
+	assert.deepEqual(words("＃lob"), ["#lobby", "#x-lobby"]);
+});
+
 test("what takes the place of a begun word is it and a space", () => {
 	const { from, options, whole } = complete("hi @an", sources);
 	assert.deepEqual([from, options[0].put, whole], [3, "@Ann ", false]);

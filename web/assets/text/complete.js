@@ -1,6 +1,6 @@
 // @ts-check
 import { COMMANDS } from "./commands.js";
-import { charBefore, foldName, opensName, UNSPACED } from "./names.js";
+import { charBefore, foldName, looseName, opensName, UNSPACED } from "./names.js";
 
 /**
  * @typedef {object} Option One way to go on.
@@ -27,7 +27,7 @@ const MOST = 8;
 const BEGUN_MOST = 100;
 
 /** What may have been begun right before the caret. */
-const BEGUN = /([@＠#＃:])([^\s@＠#＃:]*)$|^(\/)([a-z]*)$/iu;
+const BEGUN = /([@＠#＃:：])([^\s@＠#＃:：]*)$|^(\/)([a-z]*)$/iu;
 
 /**
  * How the word before the caret may go on.
@@ -46,13 +46,13 @@ export function complete(before, { names, rooms, emoji, moderator }) {
 	const offers = {
 		"@": () => starting(names(), begun).map((name) => option(`@${name}`)),
 		"#": () => starting(rooms(), begun).map((room) => option(`#${room}`)),
-		":": () => (emoji?.(begun) ?? []).map(({ emoji: put, names: [name] }) => ({ put: `${put} `, words: `:${name}:`, more: put })),
+		":": () => (emoji?.(foldName(begun)) ?? []).map(({ emoji: put, names: [name] }) => ({ put: `${put} `, words: `:${name}:`, more: put })),
 		"/": () => COMMANDS.filter(({ name, mod }) => (!mod || moderator?.()) && name.startsWith(begun.toLowerCase())).map(({ name, does }) => option(`/${name}`, does)),
 	};
 	const options = offers[mark]().slice(0, MOST);
 	if (options.length === 0) return null;
-	const written = foldName(mark + begun);
-	const whole = options.some(({ put, words }) => foldName(put.trim()) === written || foldName(words) === `${written}:`);
+	const written = looseName(mark + begun);
+	const whole = options.some(({ put, words }) => looseName(put.trim()) === written || looseName(words) === `${written}:`);
 	return { from, options, whole };
 }
 
@@ -80,14 +80,28 @@ function option(words, more = "") {
 }
 
 /**
- * Those that begin with the letters, or one of whose words does.
+ * Returns the names that begin with the letters, then those with such a word in them, compared as
+ * mentions are. The order is kept, but the name that is written whole comes first, and each name
+ * before the longer ones that begin with it.
  * @param {string[]} all
  * @param {string} letters
  */
 function starting(all, letters) {
 	// Letters apart from their marks, and syllables in their letters: ㄱ begins 김.
-	const parts = (/** @type {string} */ one) => foldName(one).normalize("NFKD");
+	const parts = (/** @type {string} */ one) => looseName(one).normalize("NFKD");
 	const wanted = parts(letters);
-	const begins = (/** @type {string} */ one) => parts(one).startsWith(wanted);
-	return [...new Set([...all.filter(begins), ...all.filter((one) => one.split(/[\s._-]/).some(begins))])];
+	/** @type {Map<string, string[]>} */
+	const beginning = new Map();
+	for (const one of all) {
+		const key = parts(one);
+		if (key.startsWith(wanted)) beginning.set(key, [...(beginning.get(key) ?? []), one]);
+	}
+	/** @type {Set<string>} */
+	const sorted = new Set(letters ? all.filter((one) => foldName(one) === foldName(letters)) : []);
+	for (const key of beginning.keys()) {
+		if (sorted.size >= MOST) break;
+		for (let end = letters ? wanted.length : key.length; end <= key.length; end++) beginning.get(key.slice(0, end))?.forEach((one) => sorted.add(one));
+	}
+	for (const one of all) if (one.split(/[\s._-]/).some((word) => parts(word).startsWith(wanted))) sorted.add(one);
+	return [...sorted];
 }

@@ -42,6 +42,12 @@ export function foldName(name) {
  */
 const dotless = (folded) => folded.replaceAll("i\u0307", "i").replaceAll("ı", "i");
 
+/**
+ * Returns the folding by which a name is found in a text where no other name matches exactly.
+ * @param {string} name
+ */
+export const looseName = (name) => dotless(foldName(name));
+
 /** Letters that are written from right to left, and characters that begin such a direction. */
 const RIGHT_TO_LEFT = /[\u200f\u202b\u2067\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
