@@ -94,3 +94,41 @@ func TestTheFieldIsClosedWithItsReasonAndOpensByItself(t *testing.T) {
 		p.sound()
 	}
 }
+
+// A ban outlives a reload: the field is closed, with the reason and the end, what was begun
+// stays, and the page returns by itself when the ban is lifted.
+func TestABannedUserFindsTheFieldClosedAndReturnsByThemselves(t *testing.T) {
+	t.Parallel()
+	node := start(t, "--jwt-secret="+jwtKey).url(1)
+	mo := entersAs(t, node, "lobby", signed(t, "m", "Mo", true, time.Hour))
+	ann := entersAs(t, node, "lobby", signed(t, "a", "Ann", false, time.Hour))
+	mo.sees("Ann")
+	ann.focuses("#say")
+	ann.types("let me in")
+	mo.says("/ban @Ann 1h rude")
+	ann.bar("Mo banned you until")
+	ann.closed("You can't write here")
+	ann.reload()
+	ann.online()
+	ann.closed("You can't write here")
+	ann.bar("You are banned here: rude. That holds until")
+	ann.focuses("#say")
+	ann.types(", please")
+	ann.presses("Enter")
+	ann.field("let me in")
+	mo.says("/unban a")
+	ann.writable()
+	ann.presses("Enter")
+	mo.gets("let me in")
+
+	// Without a reload too.
+	mo.says("/ban @Ann")
+	ann.bar("Mo banned you")
+	mo.says("/unban a")
+	ann.writable()
+	ann.says("I am back")
+	mo.gets("I am back")
+	for _, p := range []*tab{mo, ann} {
+		p.sound()
+	}
+}

@@ -274,7 +274,6 @@ function drawLog() {
 	const nothing = room.restarted ? RESTARTED : "No one has said anything here yet.";
 	setText(byId("empty-words"), room.problem ? sentence(room.problem) : nothing);
 	byId("empty-address").hidden = room.problem !== "";
-	byId("composer").inert = room.problem !== "" && !room.loaded;
 	byId("empty-back").hidden = room.problem === "" || room.name === LOBBY;
 	setText(byId("address"), location.origin + pathOf(room.name));
 }

@@ -135,3 +135,23 @@ test("a moderator sees how a room is closed for the others", (t) => {
 	assert.deepEqual(closings.stands("r"), { locked: false, slow: 30 });
 	assert.deepEqual(closings.stands("s"), { locked: false, slow: 0 });
 });
+
+test("a room that one may not join is closed, for moderators too, until it is joined", (t) => {
+	const pass = clock(t);
+	const closings = new Closings();
+	const words = () => closedWords(closings.now("r")).text;
+	closings.barred("r", { code: "forbidden", message: "you are banned here: rude", retry_after: 5000 });
+	assert.match(words(), /^You are banned here: rude\. That holds until .*\.$/);
+	assert.equal(closings.now("r", true)?.code, "barred");
+	pass(5001);
+	assert.equal(closings.now("r")?.code, "barred", "the next try to join opens it");
+	closings.barred("r", { code: "forbidden", message: "your token does not let you into this room" });
+	assert.equal(words(), "Your token does not let you into this room.");
+	closings.decided({ action: "mute", room: "r", user: { id: "me" }, by: MO }, "me");
+	assert.equal(closings.now("r", true)?.code, "barred");
+	closings.joined("r");
+	assert.equal(closings.now("r"), null);
+	closings.decided({ action: "ban", room: "r", user: { id: "me" }, by: MO, reason: "rude", seconds: 60 }, "me");
+	closings.barred("r", { code: "forbidden", message: "you are banned here: rude", retry_after: 5000 });
+	assert.match(words(), /^Mo banned you from this room until .*: rude\.$/);
+});

@@ -259,3 +259,37 @@ test("what an earlier page had under way as another guest is not said twice eith
 	await until(() => client.pending("other").length === 0 && client.pending("third")[0].failed, "one is found, the other asked about");
 	assert.equal(cluster.commands("send").length, 0);
 });
+
+test("a room that one is banned from is tried again, and what was written there is refused where it can be seen", async () => {
+	let banned = true;
+	cluster.answer = ({ type, room }) =>
+		banned && type === "join" ? { type: "error", code: "forbidden", message: "you are banned here: rude", room, retry_after: 5 } : undefined;
+	const client = cluster.client();
+	clients.push(client);
+	client.join("lobby");
+	client.say("lobby", "let me in");
+	client.start();
+	await until(() => client.log.refused.length > 1, "it is tried again");
+	const [pending] = client.pending("lobby");
+	assert.deepEqual([pending.text, pending.failed], ["let me in", "you are banned here: rude"]);
+	banned = false;
+	await until(() => client.log.joined.length === 1, "it is joined");
+	assert.deepEqual(texts(), [], "nothing that was refused goes out by itself");
+	client.retry(pending.key);
+	await until(() => texts().length === 1, "it is said");
+});
+
+test("who leaves a room that they may not join does not try it again", async () => {
+	let asked = 0;
+	cluster.answer = ({ type, room }) =>
+		type === "join" && room === "out" ? (asked++, { type: "error", code: "forbidden", message: "no", room, retry_after: 5 }) : undefined;
+	const client = await joined({}, ["lobby"]);
+	client.join("out");
+	await until(() => asked > 1, "it is tried again");
+	client.leave("out");
+	const before = asked;
+	client.join("other");
+	await until(() => client.log.joined.length === 2, "another room is joined");
+	assert.ok(asked <= before + 1, "no more than what was on its way");
+	assert.deepEqual(client.rooms, ["lobby", "other"]);
+});

@@ -17,6 +17,7 @@ function open(t, nodes = ["node-1", "node-2"]) {
 	const client = Object.assign(new EventTarget(), {
 		rooms: [], limits: { rooms: 100 }, user: { id: "me", name: "Me" }, node: node("node-1"), nodes: nodes.map(node), kept: true,
 		listRooms: async () => [], pending: () => [], loading: () => false, join: () => {}, leave: () => {},
+		starts: 0, start: () => client.starts++,
 	});
 	const tell = (name, detail) => client.dispatchEvent(new CustomEvent(name, { detail }));
 	const chat = new Chat(client, new NodeNumbers([], () => {}), true);
@@ -29,7 +30,7 @@ function open(t, nodes = ["node-1", "node-2"]) {
 		tell("joined", { asked: "r", room: "r", messages: [], members: [], count: 2, again: true, gap: false, restarted: false });
 	};
 	welcome("node-1");
-	return { tell, welcome, chat, says: () => wordsFor(chat.situation()), pass: (ms) => t.mock.timers.tick(ms) };
+	return { tell, welcome, chat, client, says: () => wordsFor(chat.situation()), pass: (ms) => t.mock.timers.tick(ms) };
 }
 
 test("another node is spoken of only where one was without any for two seconds", (t) => {
@@ -88,4 +89,29 @@ test("no node went away where the page did, or its device's net", (t) => {
 	pass(3000);
 	welcome("node-1");
 	assert.match(says().text, /^Node 2 went away/, "the next one did");
+});
+
+test("who was banned comes back without a reload, after bounded pauses; who was kicked does not", (t) => {
+	const { tell, client, chat, says, pass } = open(t);
+	const out = (action, until) => {
+		tell("moderated", { action, user: { id: "me", name: "Me" }, by: { id: "m", name: "Mo" }, until, reason: "rude" });
+		tell("state", { state: "kicked", reason: "rude" });
+	};
+	out("kick");
+	pass(60_000);
+	assert.equal(client.starts, 0);
+	assert.equal(chat.situation().closed?.code, "barred", "nothing can be written there");
+	out("ban");
+	pass(11_001);
+	assert.equal(client.starts, 1);
+	out("ban", Date.now() + 2000);
+	pass(3001);
+	assert.equal(client.starts, 2, "when the ban ends");
+	tell("state", { state: "ask", reason: "you are banned here: rude", refusal: { code: "forbidden", message: "you are banned here: rude", retry_after: 3_600_000 } });
+	assert.match(says().text, /^You can't come in: you are banned here: rude, until .*\.$/);
+	pass(11_001);
+	assert.equal(client.starts, 3);
+	tell("state", { state: "ask", reason: "no", refusal: { code: "unauthorized", message: "no" } });
+	pass(60_000);
+	assert.equal(client.starts, 3, "another JWT is needed");
 });

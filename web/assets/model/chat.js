@@ -9,6 +9,7 @@ import { Reading } from "./reading.js";
 import { RoomLog } from "./roomlog.js";
 import { BRIEF_MS } from "./situation.js";
 import { Emitter, listen } from "../net/events.js";
+import { pauseOf } from "../net/following.js";
 import { originOf } from "../net/wire.js";
 
 /** @typedef {import("../net/client.js").Client} Client */
@@ -32,6 +33,12 @@ const MOVED_MS = 5000;
 
 /** A node that lost the others tells sooner than this which ones did not, if there are any; in milliseconds. */
 const ALONE_MS = 7000;
+
+/** All who are out try again within so long of each other, in milliseconds. */
+const SPREAD_MS = 1000;
+
+/** Why one can't write without being let in. @type {import("./closed.js").Closed} */
+const OUT = { code: "barred", until: Infinity, by: "", reason: "" };
 
 /**
  * What the page shows, made of what the client tells: the rooms, the one that is
@@ -70,6 +77,8 @@ export class Chat extends Emitter {
 	#movedTimer;
 	/** @type {Moderated | null} */
 	#moderated = null;
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#backTimer;
 	closings = new Closings();
 	/** Whether what closes rooms for others does not bind this user. */
 	moderator = () => false;
@@ -205,7 +214,7 @@ export class Chat extends Emitter {
 			address: location,
 			moved: this.#moved,
 			moderated: this.#moderated,
-			closed: this.moderator() ? null : this.closings.now(this.current),
+			closed: this.#out ? OUT : this.closings.now(this.current, this.moderator()),
 			lostName: this.#lostName,
 			unkept: !this.#client.kept && this.#client.rooms.some((room) => this.#client.pending(room).length > 0),
 			alone,
@@ -227,6 +236,8 @@ export class Chat extends Emitter {
 			joined: (arrival) => this.#arrived(arrival),
 			refused: ({ room, refusal }) => {
 				this.#log(room).problem = refusal.message;
+				this.closings.barred(room, refusal);
+				this.#closes();
 				this.#changed("log");
 			},
 			message: (entry) => this.#message(entry),
@@ -278,9 +289,27 @@ export class Chat extends Emitter {
 	/** @param {import("../net/client.js").State} state */
 	#stateIs(state) {
 		this.state = state;
+		this.#comesBack(state);
 		if (state.state === "online") this.refreshRooms();
 		else this.#awaySince ||= performance.now();
 		this.#changed("bar", "node");
+	}
+
+	/** The node refused the user, or put them out. */
+	get #out() {
+		return this.state.state === "kicked" || this.state.state === "ask";
+	}
+
+	/**
+	 * Tries again after a ban, which ends or is lifted; no event announces that to those who are out.
+	 * @param {import("../net/client.js").State} state
+	 */
+	#comesBack({ state, refusal }) {
+		clearTimeout(this.#backTimer);
+		const { action, until } = this.#moderated ?? {};
+		const banned = state === "kicked" && action === "ban" ? { code: "forbidden", message: "", retry_after: until && Math.max(until - Date.now(), 1) } : null;
+		const why = state === "ask" && refusal?.code === "forbidden" ? refusal : banned;
+		if (why) this.#backTimer = setTimeout(() => this.#client.start(true), pauseOf(why) + Math.random() * SPREAD_MS);
 	}
 
 	/** @param {ClientEvents["status"]} status */

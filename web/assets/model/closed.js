@@ -6,10 +6,11 @@
 
 /**
  * @typedef {object} Closed Why a message would be refused now.
- * @property {"muted" | "locked" | "slow_mode"} code
+ * @property {"muted" | "locked" | "slow_mode" | "barred"} code "barred": one may not be in the room at all
  * @property {number} until in milliseconds since the epoch; Infinity where it has no end
  * @property {string} by the moderator's name, where that is known; ""
  * @property {string} reason as far as it is known; ""
+ * @property {string} [refusal] the node's words, where it let one not in
  *
  * @typedef {Closed & {ends: number, seconds: number}} Held A decision: when it ends, on the
  *   monotonic clock (-Infinity before the first message in slow mode), and slow mode's pause.
@@ -19,7 +20,7 @@
 const ALL = "";
 
 /** @type {Record<string, Closed["code"]>} */
-const CODES = { mute: "muted", unmute: "muted", lock: "locked", unlock: "locked", slow: "slow_mode" };
+const CODES = { mute: "muted", unmute: "muted", lock: "locked", unlock: "locked", slow: "slow_mode", ban: "barred", unban: "barred" };
 
 /** The longest time that a timer takes, in milliseconds. */
 const TIMER_MOST = 2 ** 31 - 1;
@@ -76,6 +77,16 @@ export class Closings {
 	}
 
 	/**
+	 * A node refused to let the user join a room. That holds until it is joined.
+	 * @param {string} room
+	 * @param {Refusal} refusal
+	 */
+	barred(room, { message, retry_after: left }) {
+		const known = this.of(room, "barred");
+		this.#set(room, { by: "", reason: "", seconds: 0, ...known, code: "barred", refusal: message }, left || Infinity);
+	}
+
+	/**
 	 * @param {string} room "" for all rooms
 	 * @param {string} code
 	 * @returns {Held | undefined} what was decided, also where it does not keep one from writing now
@@ -96,12 +107,14 @@ export class Closings {
 
 	/**
 	 * @param {string} room
+	 * @param {boolean} [moderator] whom only a ban keeps from writing
 	 * @returns {Held | null} what lasts longest
 	 */
-	now(room) {
+	now(room, moderator = false) {
 		const now = performance.now();
-		const all = [room, ALL].flatMap((one) => [...(this.#rooms.get(one)?.values() ?? [])]).filter(({ ends }) => ends > now);
-		return all.sort((a, b) => b.ends - a.ends)[0] ?? null;
+		const holds = (/** @type {Held} */ { ends, code }) => ends > now && (!moderator || code === "barred");
+		const all = [room, ALL].flatMap((one) => [...(this.#rooms.get(one)?.values() ?? [])]).filter(holds);
+		return all.sort((a, b) => Number(b.ends > a.ends) - Number(a.ends > b.ends))[0] ?? null;
 	}
 
 	/**
@@ -130,6 +143,6 @@ export class Closings {
 	 */
 	#set(room, held, left) {
 		const of = this.#rooms.get(room) ?? new Map();
-		this.#rooms.set(room, of.set(held.code, { ...held, until: Date.now() + left, ends: performance.now() + left }));
+		this.#rooms.set(room, of.set(held.code, { ...held, until: Date.now() + left, ends: held.code === "barred" ? Infinity : performance.now() + left }));
 	}
 }

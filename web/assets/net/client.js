@@ -19,6 +19,7 @@ import { bytesOf, FAULTS, foldEmoji, frameOf, HISTORY_MAX, Refused } from "./wir
  * @property {"connecting" | "online" | "offline" | "kicked" | "ask"} state
  * @property {number} [until] when the next try is
  * @property {string} [reason]
+ * @property {Refusal} [refusal] of the hello, where the state is "ask"
  * @property {"" | "refused" | "blocked"} [why] why it can't connect, where that is known: the node
  *   refuses this page's Origin or Host; or it answers, but no WebSocket gets there
  *
@@ -123,9 +124,10 @@ export class Client extends Emitter {
 		this.#listen();
 	}
 
-	start() {
+	/** @param {boolean} [quiet] the state stays as it is until something comes of it */
+	start(quiet = false) {
 		this.#barred = undefined;
-		this.emit("state", { state: "connecting" });
+		if (!quiet) this.emit("state", { state: "connecting" });
 		this.#identity.turn?.(); // so that it has passed when the connection opens
 		this.#link.start();
 	}
@@ -373,7 +375,7 @@ export class Client extends Emitter {
 			this.#startTimer = setTimeout(() => this.#link.start(), this.#soon());
 			return;
 		}
-		this.emit("state", { state: why, reason: this.#barred?.message ?? reason });
+		this.emit("state", { state: why, reason: this.#barred?.message ?? reason, refusal: this.#barred });
 	}
 
 	/** @param {Refusal} refusal of a hello, for good */

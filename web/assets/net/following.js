@@ -24,6 +24,7 @@ import { seqOf } from "./wire.js";
  * @property {number} until the seq that its entries under way lead to; 0 when none are
  * @property {boolean} recovered whether these are the entries after the cursor; else messages as they stand
  * @property {ReturnType<typeof setTimeout>} [timer] of the next try to join, or of the end of what comes
+ * @property {boolean} [barred] the user may not join it now; it is tried again
  */
 
 /** Refusals of join and hello that pass by themselves. */
@@ -31,6 +32,9 @@ export const PASSING = new Set(["unavailable", "rate_limited", "internal", LATE]
 
 /** Messages as they stand may end before the room's head, so they have ended when none came for so long, in milliseconds. */
 const QUIET_MS = 4000;
+
+/** A room that one may not join, as after a ban, is tried again after so long at most, in milliseconds. */
+const BARRED_MS = 10_000;
 
 /**
  * @typedef {object} FollowingEvents
@@ -97,7 +101,7 @@ export class Following {
 	/**
 	 * @param {string} room
 	 * @param {boolean} [parting] only until what waits for it has gone out
-	 * @returns {boolean} whether it was not followed yet; else it is the first one to be joined again
+	 * @returns {boolean} whether it was not followed yet, or may not be joined; else it is the first one to be joined again
 	 */
 	add(room, parting = false) {
 		if (parting) this.#parting.add(room);
@@ -105,7 +109,7 @@ export class Following {
 		const known = this.#rooms.get(room);
 		if (known) this.#rooms = new Map([[room, known], ...this.#rooms]);
 		else this.#rooms.set(room, { cursor: "", until: 0, recovered: false });
-		return !known;
+		return !known || !!known.barred;
 	}
 
 	/**
@@ -147,6 +151,7 @@ export class Following {
 		const followed = this.#rooms.get(room);
 		if (!followed) return;
 		clearTimeout(followed.timer);
+		followed.barred = false;
 		const after = followed.cursor;
 		this.#does.ask(
 			{ type: "join", room, ...(after && { after }) },
@@ -236,8 +241,18 @@ export class Following {
 			followed.timer = setTimeout(() => this.enter(room), soon(refusal));
 			return;
 		}
-		this.#rooms.delete(room);
+		followed.barred = refusal.code === "forbidden"; // a ban ends, or is lifted
+		if (followed.barred) followed.timer = setTimeout(() => this.enter(room), soon({ ...refusal, retry_after: pauseOf(refusal) }));
+		else this.#rooms.delete(room);
 		sender.barred(room, refusal);
 		emit("refused", { room, refusal });
 	}
+}
+
+/**
+ * @param {Refusal} refusal for as long as a moderator decided, or without end
+ * @returns {number} how long to wait before the next try, in milliseconds
+ */
+export function pauseOf({ retry_after: left }) {
+	return Math.min(left || BARRED_MS, BARRED_MS);
 }

@@ -36,7 +36,7 @@ const LEFT_MOST = 20;
  */
 
 /** What a field that is closed says in place of text. @type {Record<import("../model/closed.js").Closed["code"], string>} */
-const SHUT = { muted: "You are muted", locked: "This room is locked", slow_mode: "Slow mode: please wait" };
+const SHUT = { muted: "You are muted", locked: "This room is locked", slow_mode: "Slow mode: please wait", barred: "You can't write here" };
 
 /** The field where one writes: a message, a change of one, or a command. */
 export class Composer {

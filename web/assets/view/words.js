@@ -1,6 +1,7 @@
 // @ts-check
 import { BRIEF_MS } from "../model/situation.js";
 import { isolated } from "../text/names.js";
+import { sentence } from "./row.js";
 import { saidTime } from "./times.js";
 
 /** @typedef {import("../model/situation.js").Situation} Situation */
@@ -30,7 +31,7 @@ export function wordsFor(s) {
 		case "kicked":
 			return { text: removed(s.moderated, s.state.reason ?? ""), tone: "danger", action: "Try again" };
 		case "ask":
-			return { text: `You can't come in: ${s.state.reason || "the server refused you"}.`, tone: "danger", action: "Try again" };
+			return { text: `You can't come in: ${s.state.reason || "the server refused you"}${endOf(s.state.refusal)}.`, tone: "danger", action: "Try again" };
 		case "offline":
 			return { text: offline(s), tone: "warn", until: s.state.until, action: "Try now", late: BRIEF_MS, since: s.since };
 		case "connecting":
@@ -87,13 +88,21 @@ function removed(moderated, reason) {
  * @param {import("../model/closed.js").Closed} closed
  * @returns {Words}
  */
-export function closedWords({ code, until, by, reason }) {
+export function closedWords({ code, until, by, reason, refusal = "" }) {
 	if (code === "slow_mode") return { text: "This room is in slow mode.", tone: "calm", until, opens: true };
 	const end = until < Infinity ? ` until ${saidTime(until)}` : "";
 	const why = reason ? `: ${isolated(reason)}` : "";
+	if (code === "barred" && !by) return { text: `${sentence(refusal)}${end && ` That holds${end}.`}`, tone: "danger" };
+	if (code === "barred") return { text: `${isolated(by)} banned you from this room${end}${why}.`, tone: "danger" };
 	if (code === "muted") return { text: by ? `${isolated(by)} muted you${end}${why}.` : `You are muted${end}${why}.`, tone: "danger" };
 	return { text: `${by ? `${isolated(by)} locked this room` : "This room is locked"}${end}${why}. Only moderators can write.`, tone: "warn" };
 }
+
+/**
+ * @param {import("../net/wire.js").Refusal} [refusal]
+ * @returns {string} until when it holds; ""
+ */
+const endOf = (refusal) => (refusal?.retry_after ? `, until ${saidTime(Date.now() + refusal.retry_after)}` : "");
 
 /** @param {Moderated} moderated who, why, until when */
 function decided({ action, by, until, reason }) {
