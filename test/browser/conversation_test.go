@@ -54,7 +54,6 @@ func TestACopiedConversationReadsWell(t *testing.T) {
 	p := open(t, s.URL+"/r/lobby")
 	p.online()
 	p.until("all of it", `document.querySelectorAll("#log .message").length === 4 && document.querySelector(".reaction")`)
-	p.pointed()
 	p.run(`document.activeElement.blur(); {
 		const messages = document.querySelectorAll("#log .message");
 		getSelection().setBaseAndExtent(messages[0], 0, messages[3], messages[3].childNodes.length);

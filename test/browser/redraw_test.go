@@ -15,13 +15,6 @@ func (p *tab) mouse(kind input.DispatchMouseEventType, at [2]float64) {
 	p.does(func(ctx context.Context) error { return p.engine.mouse(ctx, kind, at) })
 }
 
-// pointed lets texts be selected, as where there is a mouse: the browser of the tests
-// may have none.
-func (p *tab) pointed() {
-	p.t.Helper()
-	p.run(`void document.styleSheets[0].insertRule("#log .message { user-select: text }", document.styleSheets[0].cssRules.length)`)
-}
-
 // middle is the middle of an element, in pixels of the page.
 func (p *tab) middle(element string) [2]float64 {
 	p.t.Helper()
@@ -70,7 +63,6 @@ func redrawStage(t *testing.T, newTab opener, text string) (*stage, *tab, string
 	p := newTab.at(t, s.URL+"/r/lobby")
 	p.online()
 	p.until("the message", textOf(e.ID))
-	p.pointed()
 	return s, p, e.ID
 }
 

@@ -186,7 +186,7 @@ func TestAnAnswerQuotesWhatItAnswers(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.members = []person{{"u-2", "Bob"}}
-	said := s.add(said{Room: "lobby", User: s.members[0], Text: "> @Ann #1-1: before\nShall we\nmeet? " + strings.Repeat("🎉", 200)})
+	first := s.add(said{Room: "lobby", User: s.members[0], Text: "> @Ann #1-1: before\nShall we\nmeet? " + strings.Repeat("🎉", 200)})
 	p := newTab(t)
 	p.goTo(s.URL + "/r/lobby")
 	p.online()
@@ -194,10 +194,19 @@ func TestAnAnswerQuotesWhatItAnswers(t *testing.T) {
 	p.types("Begun")
 	p.opensLast()
 	p.run(`document.querySelector("#log .actions [data-do=reply]").click()`)
-	p.field("> @Bob #" + said.ID + ": Shall we meet? " + strings.Repeat("🎉", 125) + "…\nBegun")
+	p.field("> @Bob #" + first.ID + ": Shall we meet? " + strings.Repeat("🎉", 125) + "…\nBegun")
 	p.types(", yes")
 	p.presses("Enter")
-	p.until("the answer with its link", `document.querySelector('#log blockquote a[href$="#`+said.ID+`"]')`)
+	p.until("the answer with its link", `document.querySelector('#log blockquote a[href$="#`+first.ID+`"]')`)
+
+	code := s.add(said{Room: "lobby", User: s.members[0], Text: "```go\nif a {\n\tb()\n}\n```"})
+	p.until("the code", `document.querySelector('#log [data-key="`+code.ID+`"] .code')`)
+	p.opensLast()
+	p.run(`document.querySelector("#log .actions [data-do=reply]").click()`)
+	p.field("> @Bob #" + code.ID + ":\n> ```\n> if a {\n> \tb()\n> }\n> ```\n")
+	p.types("Good")
+	p.presses("Enter")
+	p.until("the code as it is, in the quote", `document.querySelector('#log .row:last-child blockquote a[href$="#`+code.ID+`"] ~ .code code')?.textContent === "if a {\n\tb()\n}"`)
 	p.sound()
 }
 

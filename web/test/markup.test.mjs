@@ -69,6 +69,8 @@ test("an address ends where its sentence goes on", () => {
 		"https://例え.jp/": link("https://例え.jp/"),
 		"https://[::1]:8080/a[0]": link("https://[::1]:8080/a[0]"),
 		"https://a.example/(x],": `${link("https://a.example/(x")}],`,
+		"*https://a.example/y_* https://a.example/y_, https://a.example/__": `italic(${link("https://a.example/y_")}) ${link("https://a.example/y_")}, ${link("https://a.example/__")}`,
+		"_https://a.example/y_ _see https://a.example/y_. __https://a.example/y__": `italic(${link("https://a.example/y")}) italic(see ${link("https://a.example/y")}). __${link("https://a.example/y")}__`,
 		"jörg@example.org": "jörg@example.org",
 	}))
 		assert.equal(told(text), want, text);
@@ -143,14 +145,17 @@ test("a quote holds what is in it: code, lists, quotes", () => {
 	assert.ok(told("> ".repeat(50) + "x").split("[quote").length <= 4);
 });
 
-test("a reply quotes a message as one line, its code as code", () => {
-	assert.equal(quoteOf("look:\n```js\nconst a = **1**;\nif (x) y();\n```\nwhy?", 140), "look: `const a = **1**; if (x) y();` why?");
-	assert.equal(told("> @Bob #1-2: " + quoteOf("a\n```\n`x` @Ann\n```\nb", 140) + "\nmine"), "[quote mention:Bob(@Bob) entry:1-2(#1-2): a code(`x` @Ann) b]\nmine");
+test("a reply quotes words as one line, and code blocks as they are", () => {
+	assert.equal(quoteOf("look:\n```js\nconst a = **1**;\n\tif (x) y();\n```\nwhy?\nme", 140), "look:\n```\nconst a = **1**;\n\tif (x) y();\n```\nwhy? me");
+	const reply = (text) => told(`> @Bob #1-2: ${quoteOf(text, 140).replaceAll("\n", "\n> ")}\nmine`);
+	assert.equal(reply("a\n```\n`x` @Ann\n\n> y\n```\nb"), "[quote mention:Bob(@Bob) entry:1-2(#1-2): a\n[code `x` @Ann\n\n> y]\nb]\nmine");
 	assert.equal(quoteOf("> @Ann #1-1: before\nShall we\nmeet?", 140), "Shall we meet?");
 	assert.equal(quoteOf("1. a\n2. b\n   - c", 140), "1. a 2. b - c");
 	assert.equal(quoteOf("x".repeat(200), 140), `${"x".repeat(140)}…`);
+	assert.equal(quoteOf(`${"x".repeat(200)}\n\`\`\`\na\n\`\`\``, 140), `${"x".repeat(140)}…`, "nothing stands behind what was cut off");
 	assert.equal(quoteOf(`see https://a.example/${"x".repeat(200)}`, 140), "see …", "no half of an address");
-	assert.equal(quoteOf("```\n" + "x".repeat(200) + "\n```", 10), "`xxxxxxxxx…`");
+	assert.equal(quoteOf("```\n" + "x".repeat(200) + "\n```", 10), "```\n" + "x".repeat(200) + "\n```", "code as a whole");
+	assert.equal(quoteOf("```\n" + "x\n".repeat(1000) + "```", 10), "```\n" + "x\n".repeat(500) + "…\n```", "within a bound");
 });
 
 test("the longest name that is known is meant, in any spelling the nodes fold to it", () => {

@@ -21,8 +21,9 @@ const OPENS = { ")": "(", "]": "[", "}": "{" };
  * are part of it as far as they are balanced.
  * @param {string} text
  * @param {number} at
+ * @param {boolean} italic whether a _ at its end closes what is italic; else it is part of the address
  */
-export function addressEnd(text, at) {
+export function addressEnd(text, at, italic) {
 	/** @type {Record<string, number>} */
 	const open = { "(": 0, "[": 0, "{": 0 };
 	let host = true;
@@ -33,7 +34,7 @@ export function addressEnd(text, at) {
 		if (c in open) open[c]++;
 		if (c in OPENS && --open[OPENS[c]] < 0) break;
 	}
-	while (end > at && TAIL.test(text[end - 1])) end--;
+	while (end > at && TAIL.test(text[end - 1]) && (italic || text[end - 1] !== "_")) end--;
 	return end;
 }
 

@@ -72,46 +72,52 @@ export function shortcodes(text) {
 	return text.includes(":") ? marksOf(parse(text), "emoji", true) : [];
 }
 
+/** Of so many characters of code between fences a quote has all. */
+const CODE_MOST = 1000;
+
 /**
- * Returns a text as one line to quote it, of so many characters at most: without
- * what it quotes itself, code as code.
+ * Returns a text as it is quoted: without what it quotes itself, its words as one line
+ * of so many characters at most, and code blocks as they are, as far as CODE_MOST.
  * @param {string} text
  * @param {number} most
+ * @returns {string} lines, without the signs before them
  */
 export function quoteOf(text, most) {
 	/** @type {string[]} */
-	const pieces = [];
+	const lines = [];
+	/** The words since the last code block. @type {string[]} */
+	let words = [];
+	let left = { words: most, code: CODE_MOST };
+	const end = () => {
+		if (words.length > 0) lines.push(balanced(words.join(" ")));
+		words = [];
+	};
+	const say = (/** @type {string} */ source) => {
+		const line = oneLine(source);
+		if (!line || left.words <= 0) return;
+		const letters = [...line];
+		words.push(letters.length > left.words ? cut(letters.slice(0, left.words).join("")) : line);
+		left = letters.length > left.words ? { words: 0, code: 0 } : { ...left, words: left.words - letters.length - 1 };
+	};
 	const add = (/** @type {Block} */ { kind, source = "", items = [], text: code = "" }) => {
-		if (kind === "text") pieces.push(oneLine(source));
-		if (kind === "code") pieces.push(asCode(oneLine(code)));
+		if (kind === "text") say(source);
+		if (kind === "code" && left.code > 0) {
+			end();
+			const letters = [...code];
+			lines.push("```", ...balanced(letters.length > left.code ? `${letters.slice(0, left.code).join("")}…` : code).split("\n"), "```");
+			left = { ...left, code: left.code - letters.length };
+		}
 		for (const item of items) {
-			pieces.push(oneLine(item.source));
+			say(item.source);
 			item.lists.forEach(add);
 		}
 	};
 	parse(text.slice(actionOf(text).length)).forEach(add);
-	let left = most;
-	const kept = [];
-	for (const piece of pieces.filter(Boolean)) {
-		const letters = [...piece];
-		if (letters.length > left) {
-			kept.push(cut(letters.slice(0, left).join("")));
-			break;
-		}
-		kept.push(piece);
-		left -= letters.length + 1;
-	}
-	return balanced(kept.join(" "));
+	end();
+	return lines.join("\n");
 }
 
-/** @param {string} code of one line */
-function asCode(code) {
-	const longest = Math.max(0, ...(code.match(/`+/g) ?? []).map((run) => run.length));
-	const ticks = "`".repeat(longest + 1);
-	const space = longest ? " " : "";
-	return `${ticks}${space}${code}${space}${ticks}`;
-}
-
+/** @param {string} text */
 /**
  * Ends what was cut off: half an address would lead elsewhere, and half of code be none.
  * @param {string} text

@@ -338,7 +338,7 @@ class Line {
 			return close >= 0 && isAddress(to) ? { mark: { kind: "link", to, inlines: [words] }, end: close + 1 } : null;
 		}
 		if (scheme) {
-			const close = addressEnd(text, end);
+			const close = addressEnd(text, end, charBefore(text, index) === "_" || this.#open.some(({ sign }) => sign === "_"));
 			const to = text.slice(index, close);
 			if (isAddress(to)) return { mark: { kind: "link", to, inlines: [to] }, end: close };
 			this.at = Math.max(end, close);

@@ -166,7 +166,9 @@ export class Composer {
 	 * @param {Message} message
 	 */
 	quote({ id, user, text }) {
-		this.#putBefore(`> @${user.name} #${id}: ${quoteOf(text, QUOTED)}\n`);
+		const [first, ...more] = quoteOf(text, QUOTED).split("\n");
+		const lines = first === "```" ? ["", first, ...more] : [` ${first}`, ...more]; // a fence begins its line
+		this.#putBefore(`> @${user.name} #${id}:${lines.join("\n> ")}\n`);
 	}
 
 	/**
