@@ -88,3 +88,22 @@ func TestEventuallyLooksUntilTheLimit(t *testing.T) {
 		t.Errorf("%d looks", looks)
 	}
 }
+
+// Two tests that start servers at the same time once got one port for both.
+func TestAPortIsGivenToOneTest(t *testing.T) {
+	t.Parallel()
+	seen := make(map[int]bool)
+	for range 20 {
+		for _, port := range FreePorts(t, 50) {
+			if seen[port] {
+				t.Fatalf("port %d is given twice", port)
+			}
+			seen[port] = true
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = l.Close()
+		}
+	}
+}

@@ -2,6 +2,7 @@ package chattest
 
 import (
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -159,19 +160,40 @@ func NodeURL(stdout string, k int) string {
 	return ""
 }
 
-// FreePorts returns n ports of the loopback that are free now.
+// The ports that FreePorts chooses from: below those that systems give to listeners on
+// port 0 and to outgoing connections (Linux: net.ipv4.ip_local_port_range).
+const (
+	firstPort = 12_000
+	lastPort  = 32_000
+)
+
+// FreePorts returns n ports of the loopback that are free now and that no other test,
+// in this process or another one, gets from FreePorts until t ends. A test reserves a
+// port by listening on the UDP port of the same number.
 func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for range lastPort - firstPort {
+		if len(ports) == n {
+			return ports
 		}
-		defer l.Close() // all are held until the last is found
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		reserved, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			continue
+		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			_ = reserved.Close()
+			continue
+		}
+		_ = l.Close()
+		t.Cleanup(func() { _ = reserved.Close() })
+		ports = append(ports, port)
 	}
-	return ports
+	t.Fatalf("there are no %d free ports", n)
+	return nil
 }
 
 // PIDAt waits until a process of this machine listens at a URL's port, and returns

@@ -89,6 +89,12 @@ func fakeNode(way string) int {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	fmt.Fprintln(os.Stderr, "a line of its log")
+	if way == failsLater { // before the test can kill it
+		if err := os.WriteFile(mark(id), nil, 0o600); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	parent := FindParent(os.LookupEnv, os.Stdin)
 	if err := parent.ReportReady(context.Background(), "http://localhost:"+port); err != nil {
 		fmt.Fprintln(os.Stderr, err)
