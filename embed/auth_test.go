@@ -13,7 +13,7 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// raw is a connection to the broker that nobody has spoken on.
+// raw is a connection to the broker without a client library.
 func raw(t *testing.T, b *Broker) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", b.Addr())
@@ -27,14 +27,14 @@ func raw(t *testing.T, b *Broker) net.Conn {
 	return c
 }
 
-// say writes all at once; what the broker doesn't want to hear any more is no
-// error.
+// say writes all bytes at once. It ignores errors, because the broker may have closed the
+// connection.
 func say(t *testing.T, c net.Conn, parts ...string) {
 	t.Helper()
 	_, _ = io.WriteString(c, strings.Join(parts, ""))
 }
 
-// rest reads until the broker ends the connection.
+// rest reads until the broker closes the connection.
 func rest(t *testing.T, c net.Conn) string {
 	t.Helper()
 	var b strings.Builder
@@ -44,8 +44,8 @@ func rest(t *testing.T, c net.Conn) string {
 	return b.String()
 }
 
-// Some bytes without a password once ended the whole process: an empty command
-// and a word of an impossible length make miniredis panic.
+// Malformed commands before the password end only their connection. An empty command and
+// a word of an impossible length make miniredis panic.
 func TestStrangersCanDoNothing(t *testing.T) {
 	t.Parallel()
 	b := start(t, BrokerConfig{})
@@ -74,8 +74,8 @@ func TestStrangersCanDoNothing(t *testing.T) {
 			t.Parallel()
 			conn := raw(t, b)
 			say(t, conn, c.said)
-			// Who is cut off while still speaking may lose the answer with the
-			// connection, which the system resets.
+			// A client that still writes when it is cut off may lose the answer, because the
+			// system resets the connection.
 			if got := rest(t, conn); got != c.heard && len(c.said) < 4096 {
 				t.Errorf("it heard %q, want %q", got, c.heard)
 			}

@@ -58,8 +58,8 @@ func TestTheBrokerWantsItsPasswordAndStaysOnTheLoopback(t *testing.T) {
 	}
 }
 
-// A subscriber that stops reading freezes miniredis itself after about 4 MB:
-// here it must not be felt by others, and is cut off when too much waits for it.
+// A subscriber that stops reading does not affect others, and is cut off when too much
+// waits for it. By itself miniredis freezes after about 4 MB.
 func TestAFrozenSubscriberIsNotFelt(t *testing.T) {
 	t.Parallel()
 	b := start(t, BrokerConfig{QueueLimit: 8 << 20})
@@ -98,7 +98,7 @@ func TestAFrozenSubscriberIsNotFelt(t *testing.T) {
 	chattest.Eventually(t, "only the frozen one to be cut off", func() bool { return subscribers() == 1 })
 }
 
-// hearAll wants n messages, each as payload makes it, in their order.
+// hearAll checks that n messages arrive in order, each with the text that payload makes.
 func hearAll(s *redis.PubSub, n int, payload func(i int) string) error {
 	for i := 0; i < n; {
 		got, err := s.ReceiveTimeout(context.Background(), chattest.Patience)

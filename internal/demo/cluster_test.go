@@ -22,11 +22,11 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// fakeEnv makes this test's binary a node as a cluster starts it; its value is
-// how that one behaves.
+// fakeEnv makes this test's binary act as a node of a cluster; its value is the way in
+// which it behaves.
 const fakeEnv = "DEMO_TEST_NODE"
 
-// Ways of a fake node.
+// The ways in which a fake node behaves.
 const (
 	obeys      = "obeys"      // ends with its standard input, and drains at SIGTERM
 	stubborn   = "stubborn"   // heeds neither
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// about is what a fake node tells everybody who connects to its port.
+// about is what a fake node writes to each connection to its port.
 type about struct {
 	PID  int
 	Args []string
@@ -161,7 +161,7 @@ func runFakes(t *testing.T, way string, cfg Config) *running {
 	return r
 }
 
-// lines waits until n nodes are ready, and returns what the cluster has said.
+// lines waits until n nodes are ready, and returns the lines that the cluster printed.
 func (r *running) lines(n int) []string {
 	r.t.Helper()
 	chattest.Eventually(r.t, strconv.Itoa(n)+" nodes", func() bool { return strings.Count(r.out.String(), "\n") >= n })
@@ -186,7 +186,7 @@ func (r *running) end() error {
 	}
 }
 
-// ask asks the node of a cluster's line about itself; wrong when it isn't there.
+// ask connects to the node of a cluster's line, and returns what it writes about itself.
 func ask(line string) (a about, err error) {
 	_, addr, _ := strings.Cut(line, "http://localhost:")
 	c, err := net.Dial("tcp", "127.0.0.1:"+addr)
@@ -210,7 +210,7 @@ func (r *running) pids(lines []string) (pids []int) {
 	return pids
 }
 
-// noneLeft wants that no process is left, not even as a zombie.
+// noneLeft checks that no process is left, not even as a zombie.
 func noneLeft(t *testing.T, pids []int) {
 	t.Helper()
 	for _, pid := range pids {
@@ -325,7 +325,7 @@ func TestAKilledNodeComesBackOnItsPort(t *testing.T) {
 	noneLeft(t, append(before, after...))
 }
 
-// Why a node could not start again was once kept to be said when it is ready.
+// The reason why a node can't restart is reported at once, and not when it is ready.
 func TestANodeThatCannotComeBackSaysWhyAndIsTriedLessOften(t *testing.T) {
 	t.Parallel()
 	r := runFakes(t, failsLater, Config{Nodes: 2})

@@ -18,8 +18,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// controlled starts a cluster of fake nodes with controls, and finds these as a
-// node does.
+// controlled starts a cluster of fake nodes with controls, and returns these as a node
+// gets them.
 func controlled(t *testing.T, nodes int) (r *running, lines []string, remote *Remote, b *embed.Broker) {
 	t.Helper()
 	b = start(t, embed.BrokerConfig{})
@@ -43,7 +43,7 @@ func controlled(t *testing.T, nodes int) (r *running, lines []string, remote *Re
 	return r, lines, remote, b
 }
 
-// do gives an order, and wants it carried out.
+// do sends an order, and checks that it is executed.
 func do(t *testing.T, r *Remote, action Action, node int) State {
 	t.Helper()
 	s, err := r.Do(t.Context(), Order{Action: action, Node: node})
@@ -53,7 +53,7 @@ func do(t *testing.T, r *Remote, action Action, node int) State {
 	return s
 }
 
-// refused wants that an order is refused with a status and words.
+// refused checks that an order is refused with a status and words.
 func refused(t *testing.T, r *Remote, o Order, status int, words string) {
 	t.Helper()
 	_, err := r.Do(t.Context(), o)
@@ -72,7 +72,7 @@ func becomes(t *testing.T, r *Remote, node int, want string) {
 	})
 }
 
-// stopped tells whether a process is stopped by a signal (proc(5), stat).
+// stopped reports whether a process is stopped by a signal (proc(5), stat).
 func stopped(t *testing.T, pid int) bool {
 	t.Helper()
 	return chattest.ProcessState(t, pid) == "T"
@@ -157,7 +157,7 @@ func TestANodeIsDrainedAndStartedAgain(t *testing.T) {
 	}
 }
 
-// Who passes on an order against itself has to answer first.
+// A node that forwards an order against itself can answer first.
 func TestANodeHearsWhatIsDoneToItself(t *testing.T) {
 	t.Parallel()
 	r, lines, remote, _ := controlled(t, 2)
@@ -180,7 +180,7 @@ func TestANodeHearsWhatIsDoneToItself(t *testing.T) {
 		chattest.Eventually(t, "its end", func() bool { return errors.Is(syscall.Kill(pids[0], 0), syscall.ESRCH) })
 		becomes(t, remote, 1, NodeRunning)
 	}
-	// What is taken back before it was done is not done.
+	// An order that is revoked before its time is not executed.
 	if _, err := remote.Do(t.Context(), Order{Action: Freeze, Node: 2, Via: 2}); err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestOrdersThatAreNone(t *testing.T) {
 	}
 }
 
-// What is stopped keeps what it holds, and where it is.
+// A stopped broker keeps its data and its address.
 func TestTheBrokerIsStoppedAndStarted(t *testing.T) {
 	t.Parallel()
 	_, _, remote, b := controlled(t, 2)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Each of these alone is enough to be refused, and not to be given the token.
+// Each of these alone makes a request be refused, and its page not get the token.
 func TestWhoMayNotControlADemo(t *testing.T) {
 	t.Parallel()
 	parent := Controls(func(name string) (string, bool) {
@@ -66,7 +66,7 @@ func TestWhoMayNotControlADemo(t *testing.T) {
 		if w := send(withMethod(r, "OPTIONS")); (w.Code == 204) != (c.status != 403) || (w.Header().Get("Access-Control-Allow-Headers") != "") != (w.Code == 204) {
 			t.Errorf("%s, a preflight: %d %v", name, w.Code, w.Header())
 		}
-		// Only for a page is none needed that it is of.
+		// Only a request for the page itself needs no origin.
 		mayRead := c.status != 403 || name == "no origin"
 		if got := d.Token(r); (got != "") != mayRead {
 			t.Errorf("%s: the page is given %q", name, got)

@@ -172,7 +172,7 @@ func TestFramesOutsideTheRulesAreClosed(t *testing.T) {
 		p.Write(c.kind, c.data)
 		p.Closes(c.code)
 	}
-	// What is as large as it may be is taken: JSON's longest escapes.
+	// A text of the largest allowed size is accepted, also in JSON's longest escapes.
 	p := chattest.Enter(t, n.url, "", "lobby")
 	p.Write(websocket.TextMessage, `{"type":"send","room":"lobby","key":"k","text":"`+strings.Repeat(`\u0041`, 100)+`"}`)
 	p.Message(strings.Repeat("A", 100))
@@ -198,7 +198,7 @@ func TestFloodsAreLimitedAndThenClosed(t *testing.T) {
 	}
 	p.Closes(4009)
 	shows(t, n, map[string]float64{"chat_connections_closed_abusive_total": 1, "chat_rate_limited_total": 10})
-	// Other commands have their bucket too.
+	// Other commands have a budget too.
 	q := chattest.Enter(t, n.url, "Bob", "lobby")
 	for range 200 {
 		q.Send("history", "room", "lobby")
@@ -244,7 +244,7 @@ func TestAFullNodeSaysSo(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--max-conns=2")
-	// Which of connections that come at once is one too many, nobody promises.
+	// It is not defined which of several concurrent connections exceeds the limit.
 	chattest.Dial(t, n.url).Hello()
 	chattest.Dial(t, n.url).Hello()
 	chattest.Dial(t, n.url).Closes(1013)

@@ -37,7 +37,7 @@ func bench(ctx context.Context, url string, args ...string) (stdout, stderr stri
 	return out.String(), errs.String(), err
 }
 
-// The nodes have their usual limits, and one of them goes while it runs.
+// The nodes have their usual limits, and one of them stops during the bench.
 func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -68,7 +68,7 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	if err := cli.Verify([]string{file}, strings.NewReader(""), &report); err != nil || !strings.Contains(report.String(), "every promise was kept") {
 		t.Errorf("chat verify of what it wrote: %v\n%s", err, report.String())
 	}
-	// What it said is gone, and with it the rooms.
+	// Its messages are deleted, and so its rooms are gone.
 	history, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
@@ -116,13 +116,13 @@ func number(t *testing.T, stdout, line string) int {
 	return 0
 }
 
-// crooked is a node behind a proxy that changes, once, what it says.
+// crooked is a node behind a proxy that changes one of its events or answers.
 type crooked struct {
 	target string
 	event  string                                // of the kind that is changed
-	after  int64                                 // so many went by before
+	after  int64                                 // how many pass unchanged before it
 	change func(frame []byte) (instead [][]byte) // what the client gets
-	body   func(body string) string              // what becomes of an answer over HTTP; nil for nothing
+	body   func(body string) string              // changes the body of an HTTP answer; nil for none
 
 	seen    atomic.Int64
 	changed atomic.Bool
@@ -187,7 +187,7 @@ func (p *crooked) pass(frame []byte) [][]byte {
 	return p.change(frame)
 }
 
-// One thing that goes wrong, once, among hundreds, is found and named.
+// The bench finds and names a single wrong event among hundreds.
 func TestBenchFindsWhatACrookedNodeDoes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -235,7 +235,7 @@ func TestBenchFindsWhatACrookedNodeDoes(t *testing.T) {
 	}
 }
 
-// What Redis itself loses is no promise of the chat; but no success either.
+// Losses of Redis break no promise of the chat, but the bench fails.
 func TestBenchTellsWhatRedisLost(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -261,7 +261,7 @@ func TestBenchTellsWhatRedisLost(t *testing.T) {
 	}
 }
 
-// Whoever was never let in heard nothing, so nothing is proven for them.
+// Users who never got in received nothing, so the bench proves nothing for them and fails.
 func TestBenchTellsWhoWasNeverLetIn(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, redistest.Embedded(t).URL(), "--max-conns=5")
@@ -272,7 +272,7 @@ func TestBenchTellsWhoWasNeverLetIn(t *testing.T) {
 	var running sync.WaitGroup
 	running.Go(func() { stdout, _, err = bench(ctx, n.url, "--churn=0", "--for=1m") })
 	chattest.Eventually(t, "the load to flow", func() bool { return n.Hub().Stats().Frames > 100 })
-	cancel() // it then has less patience for those who are outside
+	cancel() // after that it waits less for users who are not in yet
 	running.Wait()
 	if err == nil || !strings.HasPrefix(err.Error(), "7 of 12 clients were never let in: ") || !strings.Contains(err.Error(), "full") {
 		t.Errorf("it ends with %v", err)
@@ -282,7 +282,7 @@ func TestBenchTellsWhoWasNeverLetIn(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends a bench early, with what it found until then.
+// Ctrl-C ends a bench early, with the result so far.
 func TestBenchEndsEarlyWithItsResult(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -295,8 +295,8 @@ func TestBenchEndsEarlyWithItsResult(t *testing.T) {
 	}
 }
 
-// What can't be judged is no success. Nor is it one when no node is left that
-// could tell what its rooms hold.
+// The bench fails if it can't judge: nothing was acknowledged, or no node is left from
+// which it can read the logs.
 func TestBenchOfANodeThatTakesNothing(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)

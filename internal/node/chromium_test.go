@@ -20,8 +20,8 @@ import (
 	"example.com/chat/test/socketio/clienttest"
 )
 
-// drive is what a person would do at the example's page, and tells the test what
-// the page shows.
+// drive is a script that acts as a person at the example's page, and reports to the
+// test what the page shows.
 const drive = `
 const tell = () => fetch("/shown", { method: "POST", body: [...messages.children].map((m) => m.textContent).join("\n") });
 new MutationObserver(tell).observe(messages, { childList: true });
@@ -39,7 +39,7 @@ socket.once("welcome", () => {
   say("half " + "🙂".slice(0, 1));
   say("after all");
 });
-socket.on("welcome", () => limit = Infinity); // as of a client that does not look at limits
+socket.on("welcome", () => limit = Infinity); // a client that ignores the limits
 `
 
 // browse opens a page in a browser without a window, until the end of the test.
@@ -110,8 +110,8 @@ func TestTheExampleInABrowser(t *testing.T) {
 	chattest.Eventually(t, "the page to show both", func() bool {
 		return shows("Bob: from the <b>browser</b>") && shows("Ann: from /ws")
 	})
-	// What no node takes is given up, and what was said behind it goes on: too long, so
-	// long that it ends the connection, and half an emoji.
+	// The client drops messages that no node accepts, and sends those after them: one that
+	// is too long, one so long that it ends the connection, and half an emoji.
 	ann.Message("half \ufffd")
 	ann.Message("after all")
 	chattest.Eventually(t, "the page to tell what it gave up", func() bool {

@@ -20,11 +20,11 @@ import (
 	"example.com/chat/internal/node"
 )
 
-// doorPlaces is how many may be on their way in at once, as the node was built.
-func doorPlaces() int { return 128 * runtime.GOMAXPROCS(0) }
+// slots returns how many handshakes may be in flight on a node.
+func slots() int { return 128 * runtime.GOMAXPROCS(0) }
 
-// An address takes its part of the places, and no more; who knocks in vain costs
-// no session and no upgrade.
+// One address gets its share of the handshake slots, and no more. A refused handshake
+// makes no session and no upgrade.
 func TestAnAddressIsBounded(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -50,7 +50,7 @@ func TestAnAddressIsBounded(t *testing.T) {
 	if w.Code != 503 || err != nil || after < 1 || after > 3 || !strings.Contains(w.Body.String(), `"unavailable"`) {
 		t.Errorf("%d, Retry-After %q: %s", w.Code, w.Header().Get("Retry-After"), w.Body)
 	}
-	// What a proxy that is not trusted is told does not count.
+	// Headers of a proxy that is not trusted do not count.
 	r := httptest.NewRequest("GET", n.url+"/ws", nil)
 	r.RemoteAddr = "192.0.2.1:2000"
 	r.Header.Set("X-Forwarded-For", "192.0.2.99")
@@ -58,17 +58,18 @@ func TestAnAddressIsBounded(t *testing.T) {
 	if n.HTTP().Handler.ServeHTTP(forged, r); forged.Code != 503 {
 		t.Errorf("by X-Forwarded-For: %d", forged.Code)
 	}
-	// Another address gets as far as the upgrade, which this is not.
+	// A request from another address gets a slot, and fails only because it is no upgrade.
 	if w := ask("192.0.2.2:1000"); w.Code != 400 {
 		t.Errorf("another: %d %s", w.Code, w.Body)
 	}
-	if s := n.Limiter().Stats(); s.InFlight != held || s.Refused != 3 || held != doorPlaces()/2 {
+	if s := n.Limiter().Stats(); s.InFlight != held || s.Refused != 3 || held != slots()/2 {
 		t.Errorf("%+v", s)
 	}
 	shows(t, n, map[string]float64{"chat_handshakes_in_flight": float64(held), "chat_handshakes_refused_total": 3})
 }
 
-// Behind a trusted proxy each user counts by the own address, and the proxy by none.
+// Behind a trusted proxy each user counts by its own address, and the proxy's address
+// does not count.
 func TestBehindATrustedProxyEachUserCountsByTheOwnAddress(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -81,11 +82,11 @@ func TestBehindATrustedProxyEachUserCountsByTheOwnAddress(t *testing.T) {
 		n.HTTP().Handler.ServeHTTP(w, r)
 		return w.Code
 	}
-	for range doorPlaces() / 2 {
+	for range slots() / 2 {
 		v, _ := n.Limiter().Acquire(admission.ParseAddr("203.0.113.9:0"))
 		v.Activate()
 	}
-	// Who gets as far as the upgrade, which this is not, gets 400.
+	// A request that gets a slot gets 400, because it is no upgrade.
 	if got := ask("203.0.113.9"); got != 503 {
 		t.Errorf("who has its share: %d", got)
 	}
@@ -94,17 +95,17 @@ func TestBehindATrustedProxyEachUserCountsByTheOwnAddress(t *testing.T) {
 	}
 }
 
-// A place is free again however a visit ends.
+// A slot is released however a connection ends.
 func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
-	const left = 2 // places: all others are taken
-	for range doorPlaces() - left {
+	const left = 2 // slots: all others are taken
+	for range slots() - left {
 		v, _ := n.Limiter().Acquire(admission.ParseAddr("127.0.0.1:1000"))
 		v.Activate()
 	}
-	free := func() bool { return n.Limiter().Stats().InFlight == doorPlaces()-left }
+	free := func() bool { return n.Limiter().Stats().InFlight == slots()-left }
 	p := chattest.Dial(t, n.url)
 	p.Send("hello", "name", "<b>")
 	p.Error("bad_name")
@@ -125,7 +126,7 @@ func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 	}
 	_ = res.Body.Close()
 	chattest.Eventually(t, "the place of one who asked for nothing", free)
-	// Two who say nothing give way to one who comes.
+	// Two silent handshakes give way to a new one.
 	first := chattest.Dial(t, n.url)
 	chattest.Dial(t, n.url)
 	var third *chattest.Client
@@ -137,7 +138,7 @@ func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 	first.Closes(1013)
 }
 
-// Handshakes that trickle in are cut off by time, and headers by their size.
+// Slow handshakes are closed after a timeout, and large headers at a limit.
 func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -157,7 +158,7 @@ func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 				defer close(ended)
 				_, _ = io.Copy(io.Discard, c)
 			}()
-			tick := time.NewTicker(100 * time.Millisecond) // ten times what is asked for
+			tick := time.NewTicker(100 * time.Millisecond) // ten times as often as clients may
 			defer tick.Stop()
 			for request := "GET /ws HTTP/1.1\r\nHost: localhost\r\nX-Long: " + strings.Repeat("x", 1000); request != ""; request = request[1:] {
 				select {
@@ -173,7 +174,7 @@ func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 			t.Error("it was never cut off")
 		})
 	}
-	chattest.Eventually(t, "all to knock", func() bool { return n.Plain().Count() >= 50 })
+	chattest.Eventually(t, "all connections", func() bool { return n.Plain().Count() >= 50 })
 	chattest.Enter(t, n.url, "", "lobby").Say("lobby", "Nobody is in the way.", "1")
 	c, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
 	if err != nil {

@@ -9,9 +9,8 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// A client that joined an empty room went away, missed everything, and was not told
-// of it: its cursor was "", which is that of a newcomer. The head of an empty room
-// is a cursor like any other.
+// The head of an empty room is a cursor like any other. When it was "", as without a
+// cursor, a client that returned missed entries and was not notified.
 func TestAnEmptyRoomsHeadIsACursor(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -73,5 +72,5 @@ func TestAnEmptyRoomsHeadIsACursor(t *testing.T) {
 	for range 300 {
 		last = ann.Next("sent")
 	}
-	check(last, false, "") // the beginning has fallen off
+	check(last, false, "") // the beginning is no longer in the log
 }

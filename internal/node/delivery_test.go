@@ -80,7 +80,7 @@ func TestResendOnAnotherNodeIsDuplicate(t *testing.T) {
 	if !second.Duplicate || second.ID != first.ID || second.Time != first.Time {
 		t.Errorf("first %s, then %s", first.Raw, second.Raw)
 	}
-	// Another user's same key is another thing.
+	// The same key of another user is a different key.
 	bob := chattest.Enter(t, n2.url, "Bob", "lobby")
 	if f := bob.Say("lobby", "mine", "k1"); f.Duplicate {
 		t.Errorf("another's key: %s", f.Raw)

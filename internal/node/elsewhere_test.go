@@ -12,7 +12,7 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// cable passes connections on to an address until it is cut.
+// cable forwards connections to an address until it is cut.
 type cable struct {
 	listener net.Listener
 	to       string
@@ -80,8 +80,8 @@ func (c *cable) set(cut bool) {
 	}
 }
 
-// Users stayed on a node that was cut off from Redis while others were healthy. After
-// some seconds it tells which other nodes are ready.
+// A node that is cut off from Redis sends its users the list of ready nodes after some
+// seconds. Before, they stayed on it.
 func TestANodeWithoutRedisTellsWhoIsReady(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)

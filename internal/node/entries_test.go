@@ -12,7 +12,7 @@ import (
 )
 
 // Edits, deletions and reactions reach the members on all nodes, live and at
-// later joins, and what was deleted is nowhere any more.
+// later joins, and a deleted message can't be read anywhere.
 func TestMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -41,7 +41,7 @@ func TestMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 	}
 	chattest.Eventually(t, "the reaction", func() bool { return strings.Contains(ann.Next("message").Raw, `"emoji":"👍","on":true`) })
 
-	// Not another's; and nothing that is no message.
+	// Messages of other users, and entries that are no messages, can't be changed.
 	for _, c := range []struct {
 		p       *chattest.Client
 		command string
@@ -92,8 +92,8 @@ func known(t *testing.T, url, key, sub string, mod bool) *chattest.Client {
 	return p
 }
 
-// Moderators edit and delete what others said; who is muted neither edits nor
-// reacts, and may still delete.
+// Moderators can edit and delete messages of others. A muted user can delete, but
+// neither edit nor react.
 func TestWhoMayChangeMessages(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -120,7 +120,7 @@ func TestWhoMayChangeMessages(t *testing.T) {
 	}
 }
 
-// Whoever is not in a room changes nothing in it, a moderator neither.
+// Only members can change messages of a room; this holds for moderators too.
 func TestWhoIsNotInARoomChangesNothingInIt(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)

@@ -11,9 +11,8 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// A moderator whose token had expired went on moderating for as long as the
-// connection lived. Now it ends with the token, on either transport, unless a
-// further hello brought a fresh one.
+// A connection ends when its token expires, on both transports, unless a further hello
+// brought a fresh one. Before, a moderator kept its rights until the connection ended.
 func TestAConnectionEndsWithItsTokenUnlessThatIsRenewed(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -38,7 +37,7 @@ func TestAConnectionEndsWithItsTokenUnlessThatIsRenewed(t *testing.T) {
 	renews := ioDial(t, n.url)
 	renews.connect(`{"auth":"` + auth("Dan", exp) + `"}`)
 
-	// A token that does not hold, or is another user's, changes nothing.
+	// A token that is not valid, or is another user's, changes nothing.
 	stays.Send("hello", "auth", auth("Bob", 1), "ref", "old")
 	if f := stays.Error("unauthorized"); f.Ref != "old" {
 		t.Errorf("an expired token: %s", f.Raw)

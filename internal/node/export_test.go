@@ -13,7 +13,7 @@ import (
 	"example.com/chat/internal/socketio"
 )
 
-// What the tests of this package see of a node.
+// Accessors for the tests of this package.
 
 // HeaderTimeout is how long a request's header may take.
 const HeaderTimeout = headerTimeout
@@ -48,7 +48,7 @@ func (n *Node) Connections() int { return n.connections() }
 // SetDraining makes the node refuse users.
 func (n *Node) SetDraining() { n.draining.Store(true) }
 
-// Self returns what the node tells the others.
+// Self returns the node's address as it announces it to the others.
 func (n *Node) Self() redisbroker.NodeInfo { return n.members.self }
 
 // Knows reports whether the node knows a live node with the tag.

@@ -71,7 +71,7 @@ func TestPresenceTypingAndRenameReachTheOthers(t *testing.T) {
 	if m.Count != 2 || !strings.Contains(m.Raw, `"Anna"`) {
 		t.Errorf("members: %s", m.Raw)
 	}
-	// The same user once more, on another node: online once, until the last is gone.
+	// The same user once more, on another node, counts once until both connections ended.
 	again := chattest.Dial(t, n2.url)
 	again.Hello("token", ann.Token)
 	if again.Me.Name != "Anna" {
@@ -197,7 +197,7 @@ func TestRecoveryTellsWhenItIsNotWhole(t *testing.T) {
 			t.Errorf("%s: %d messages, recovered %v", c.name, len(j.Messages), j.Recovered)
 		}
 	}
-	// Another room's cursor is none of this one's.
+	// A cursor of another room is unknown here.
 	q.Join("other")
 	other := q.Say("other", "x", "x")
 	if j := q.Join("lobby", "after", other.ID); j.Recovered || len(j.Messages) != 50 {
@@ -225,9 +225,8 @@ func TestRoomsAndNodesAreListed(t *testing.T) {
 	}
 }
 
-// A room's log may vanish under its members: by FLUSHALL, or because an
-// embedded broker was started anew. Then everybody is told, and nothing old is
-// taken for new.
+// A room's log may vanish: by FLUSHALL, or with the restart of an embedded broker. Then
+// all members get reset, and no old entry is treated as a new one.
 func TestAWipedRedisIsTold(t *testing.T) {
 	t.Parallel()
 	b, err := embed.StartBroker(embed.BrokerConfig{Password: "pw"})
@@ -290,14 +289,14 @@ func TestTwoNamespacesNeverHearEachOther(t *testing.T) {
 	}
 }
 
-// A client that waits as long as retry_after says each time was closed for abuse,
-// since its refusals added up.
+// A client that waits for retry_after after each refusal is never closed for abuse.
+// Before, its refusals added up.
 func TestWhoWaitsAsToldIsNotClosed(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, redistest.Embedded(t).URL(), "--rate=200", "--burst=1")
 	p := chattest.Enter(t, n.url, "Ann", "lobby")
 	refused := 0
-	for i := 0; refused < 150; i++ { // 100 are forgiven in any case
+	for i := 0; refused < 150; i++ { // 100 ignored refusals are allowed in any case
 		key := fmt.Sprint("k", i)
 		for {
 			p.Send("send", "room", "lobby", "text", "x", "key", key)

@@ -14,8 +14,9 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// A page of evil.example, whose name leads to the node for a while, could read all
-// rooms and speak in them, for it was of the node's own origin.
+// A request under an unknown host name is refused. Otherwise a page of evil.example whose
+// name resolves to the node for a while (DNS rebinding) has the node's own origin, and
+// can read and write in all rooms.
 func TestDNSRebindingReachesNothing(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -60,7 +61,7 @@ func TestDNSRebindingReachesNothing(t *testing.T) {
 	}
 }
 
-// Behind a proxy that ended TLS, nodes told their clients to come by plain HTTP, and
+// Behind a proxy that ends TLS, the URLs of nodes are https. Before, they were http, and
 // clients sent their tokens in the clear.
 func TestBehindATrustedTLSProxyNodesAnnounceHTTPS(t *testing.T) {
 	t.Parallel()
@@ -97,7 +98,7 @@ func TestBehindATrustedTLSProxyNodesAnnounceHTTPS(t *testing.T) {
 		}
 		header.Del("Origin")
 	}
-	// Nobody else is believed.
+	// Headers of other addresses are ignored.
 	n4 := startNode(t, b.URL(), "--trust-proxy=192.0.2.0/24", "--advertise=none")
 	p, err := chattest.TryDial(t, n4.url, header)
 	if err != nil {
@@ -108,8 +109,8 @@ func TestBehindATrustedTLSProxyNodesAnnounceHTTPS(t *testing.T) {
 	}
 }
 
-// To a page a refusal looks like a node that is away: a browser shows it neither the
-// status nor the body. So /readyz tells, to pages of any origin.
+// /readyz reports the reason of a refusal to pages of any origin, because a browser shows
+// a page neither the status nor the body of a refused WebSocket.
 func TestAPageCanTellThatItIsRefused(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -181,8 +182,8 @@ func TestRefusedPagesAndLostUpgradesAreLoggedAndCounted(t *testing.T) {
 	}
 }
 
-// An app's web view sends an origin of a scheme of its own. Only "*" let it in, and
-// with it every page of the web.
+// The origin of an app's web view, which has a scheme of its own, can be allowed. Before,
+// only "*" allowed it, and with it every page of the web.
 func TestAppOriginsMayConnect(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -206,14 +207,14 @@ func TestAppOriginsMayConnect(t *testing.T) {
 			t.Errorf("%+v: %d %v", c, res.StatusCode, res.Header)
 		}
 	}
-	// A source that a policy can't hold would be ignored by browsers, at best.
+	// A policy leaves out sources that it can't express: browsers would ignore them, at best.
 	res, _ := chattest.AskAs(t, "GET", n.url+"/", "localhost")
 	if got := res.Header.Get("Content-Security-Policy"); !strings.HasSuffix(got, "; frame-ancestors 'self' "+app) {
 		t.Errorf("the policy is %q", got)
 	}
 }
 
-// A shared cache keeps JSON that does not forbid it: behind Varnish, two minutes.
+// All JSON forbids caching. Otherwise a shared cache keeps it: Varnish for two minutes.
 func TestNoCacheKeepsWhatANodeAnswers(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -229,7 +230,7 @@ func TestNoCacheKeepsWhatANodeAnswers(t *testing.T) {
 		{"POST", n1.url + "/api/rooms"}, {"POST", n1.url + "/"}, {"GET", n1.url + "/nothing"}, {"GET", n1.url + "//nothing/../x"},
 		{"GET", n1.url + "/ws"}, {"GET", n1.url + "/cluster"}, {"GET", n1.url + "/cluster/state"}, {"GET", n1.url + "/peer/release"},
 		{"GET", n1.url + "/socket.io/?EIO=4&transport=polling"}, {"GET", n1.url + "/socket.io/?EIO=3&transport=polling"},
-		{"POST", n2.url + "/socket.io/?EIO=4&transport=polling&sid=" + sid}, // which passes it on
+		{"POST", n2.url + "/socket.io/?EIO=4&transport=polling&sid=" + sid}, // which forwards it
 		{"GET", n2.url + "/socket.io/?EIO=4&transport=polling&sid=none.x"},
 		{"GET", "http://" + debug + "/metrics"}, {"GET", "http://" + debug + "/api/nodes"},
 	} {
@@ -238,7 +239,7 @@ func TestNoCacheKeepsWhatANodeAnswers(t *testing.T) {
 			t.Errorf("%s %s: %d, Cache-Control %q: %.100s", c.method, c.url, res.StatusCode, got, body)
 		}
 	}
-	// Files are kept, and asked for anew.
+	// Files may be cached, and are revalidated.
 	if res, _ := chattest.AskAs(t, "GET", n1.url+"/assets/app.js", "localhost"); res.Header.Get("Cache-Control") != "no-cache" || res.Header.Get("ETag") == "" {
 		t.Errorf("a file: %v", res.Header)
 	}

@@ -13,9 +13,9 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// What a Socket.IO client kept while it was away it sends before its own code hears
-// that it is connected, and so before it could join its rooms again: all of it was
-// refused, as not_joined. A hello that names the rooms joins them first.
+// The rooms that a hello names are joined before the next command. A Socket.IO client
+// sends its buffered messages before its own code can join: without these rooms all
+// are refused as not_joined.
 func TestAHelloJoinsItsRoomsFirst(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -41,7 +41,7 @@ func TestAHelloJoinsItsRoomsFirst(t *testing.T) {
 		}
 	}
 
-	// Over Socket.IO: the hello and what was kept for it come in one breath.
+	// Over Socket.IO: the hello and the buffered messages arrive together.
 	bob := ioDial(t, n.url)
 	bob.Sends("40{" + hello + "}")
 	bob.Sends(`423["send",{"room":"two","text":"kept","key":"k"}]`)
@@ -79,7 +79,7 @@ func TestAHelloJoinsItsRoomsFirst(t *testing.T) {
 		t.Errorf("what was kept: %s", f.Raw)
 	}
 
-	// What is no list of rooms is no hello.
+	// A hello whose join is no list of rooms is refused.
 	for _, bad := range []string{`"join":["one"]`, `"join":"one"`} {
 		dan := chattest.Dial(t, n.url)
 		dan.Write(websocket.TextMessage, `{"type":"hello",`+bad+`}`)
@@ -88,8 +88,7 @@ func TestAHelloJoinsItsRoomsFirst(t *testing.T) {
 	}
 }
 
-// The rooms of a hello cost what as many joins would, and whoever names too many of
-// them gets no more than that.
+// Each room of a hello costs as much as a join, and rooms above the limit are refused.
 func TestTheRoomsOfAHelloAreCounted(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -116,7 +115,7 @@ func TestTheRoomsOfAHelloAreCounted(t *testing.T) {
 			t.Fatalf("%s", f.Raw)
 		}
 	}
-	// The bucket holds 500 and gets 100 a second back; a join costs two.
+	// The budget is 500, refilled by 100 a second; a join costs two.
 	if most := 260 + int(50*time.Since(began).Seconds()); joined < 250 || joined > most {
 		t.Errorf("%d were joined, %d refused", joined, limited)
 	}

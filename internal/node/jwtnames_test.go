@@ -11,9 +11,9 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// Two users of a directory with the same name locked each other out, and one whose name
-// was no name of the chat became a guest. A JWT's sub is who it is; its name is shown as
-// well as it can be, whoever else shows it.
+// A JWT's sub identifies the user, and its name is shown as well as the rules allow,
+// also if others have the same name. Before, two users with one name excluded each other,
+// and a user with an invalid name became a guest.
 func TestUsersWithAJWTShareNames(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -72,7 +72,7 @@ func TestUsersWithAJWTShareNames(t *testing.T) {
 	if p := enterAs(one.url, "@@@", nil); !strings.HasPrefix(p.Me.Name, "user-") {
 		t.Errorf("@@@ is %v", p.Me)
 	}
-	// Without a name in the token that of the hello counts; with one it is not looked at.
+	// The name in the hello counts only if the token has none.
 	if p := enterAs(one.url, "u7", nil, "name", "Ann"); p.Me != (chattest.User{ID: "u7", Name: "Ann"}) {
 		t.Errorf("u7 is %v", p.Me)
 	}

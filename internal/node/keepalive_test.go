@@ -13,8 +13,8 @@ import (
 	"example.com/chat/test/socketio/wiretest"
 )
 
-// Balancers keep idle connections for 60 s. A node that did so too closed some of them in
-// the moment in which they were used: the POST got 502.
+// A node keeps idle connections longer than the 60 s of load balancers. Otherwise it
+// closes some at the moment in which they are used, and the POST gets 502.
 func TestConnectionsRestLongerThanBalancersKeepThem(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)

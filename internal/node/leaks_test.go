@@ -9,8 +9,8 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// What comes and goes leaves nothing behind in a node. It counts goroutines and
-// memory, so it runs while no other test does.
+// Connections, users and rooms that are gone leave no goroutine and no memory in a node.
+// It counts both, so it runs while no other test does.
 func TestCrowdsLeaveNothingBehind(t *testing.T) {
 	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=0")
@@ -26,20 +26,20 @@ func TestCrowdsLeaveNothingBehind(t *testing.T) {
 		if under := n.Limiter().Stats().InFlight; under != 0 {
 			t.Errorf("%d are still on their way in", under)
 		}
-		if round == 0 { // what is made once is there now: workers, connections to Redis, maps
+		if round == 0 { // after this round workers, connections to Redis and maps exist
 			goroutines = runtime.NumGoroutine()
 			heap = liveHeap()
 			continue
 		}
-		// Some workers wait for more, more or fewer of them.
+		// The number of idle workers varies.
 		chattest.Eventually(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines+members/5 })
-		// A leak of 1 KiB a connection would be seen.
+		// A leak of 1 KiB a connection would exceed this.
 		chattest.Eventually(t, "the memory to be free", func() bool { return liveHeap() <= heap+members*uint64(round)<<10 })
 	}
 	t.Logf("%d goroutines and %d KiB after the first crowd, %d and %d after the fourth", goroutines, heap>>10, runtime.NumGoroutine(), liveHeap()>>10)
 }
 
-// liveHeap is what is in use, without garbage.
+// liveHeap returns the bytes in use, without garbage.
 func liveHeap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats

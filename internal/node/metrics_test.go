@@ -40,8 +40,7 @@ func scrape(t *testing.T, url string) (map[string]*dto.MetricFamily, string) {
 	return families, string(text)
 }
 
-// values flattens what was scraped: name{label="value"} to the number, that of
-// a histogram being its count.
+// values returns the scraped numbers by name{label="value"}; for a histogram, its count.
 func values(families map[string]*dto.MetricFamily) map[string]float64 {
 	all := make(map[string]float64)
 	for name, f := range families {
@@ -168,7 +167,7 @@ func TestMetricsShowRecoveries(t *testing.T) {
 	ann.Say("lobby", "one", "1")
 	bob.Message("one")
 
-	// What is said while a subscription is away has to be read.
+	// Messages sent while a subscription is down have to be read from the log.
 	must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "-subscribe").Err())
 	must(t, rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err())
 	chattest.Eventually(t, "the subscription to be away", func() bool { status, _ := readyz(t, n); return status == 503 })

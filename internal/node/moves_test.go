@@ -11,8 +11,8 @@ import (
 	"example.com/chat/internal/client"
 )
 
-// A user of the Go client goes from a node that is cut off from Redis to one that is
-// not, and misses nothing.
+// The Go client moves from a node that is cut off from Redis to one that is not, and
+// misses nothing.
 func TestAClientLeavesANodeWithoutRedis(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -49,7 +49,7 @@ func TestAClientLeavesANodeWithoutRedis(t *testing.T) {
 	for i := range 20 {
 		ann.Say("lobby", fmt.Sprint(i), fmt.Sprint(i))
 	}
-	sent, err := s.Send(t.Context(), "lobby", "here I am", "k") // one can't take it
+	sent, err := s.Send(t.Context(), "lobby", "here I am", "k") // node one can't append it
 	if err != nil || sent.ID == "" {
 		t.Errorf("sent %+v, %v", sent, err)
 	}

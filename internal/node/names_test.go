@@ -10,9 +10,9 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// A message that a node refuses for good must be known by its key, or its client
-// sends it again for ever and all behind it waits. This holds for each command, on
-// both transports, and also where the JSON is only partly good.
+// A refusal has the key of its command, for each command, on both transports, and also
+// where the JSON is only partly valid. Otherwise the client repeats the command for ever,
+// and all others wait behind it.
 func TestErrorsNameTheirCommandOnBothTransports(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -52,7 +52,7 @@ func TestErrorsNameTheirCommandOnBothTransports(t *testing.T) {
 	if f := bob.next("error"); f.Code != "bad_field" || f.Ref != "r" || f.Room != "lobby" || f.Key != "k" {
 		t.Errorf("of something binary: %s", f.Raw)
 	}
-	// Half a surrogate pair in a text is made whole, and what follows goes on.
+	// Half a surrogate pair in a text becomes U+FFFD, and the next commands work.
 	ann.Write(websocket.TextMessage, `{"type":"send","room":"lobby","key":"half","text":"a \ud83d"}`)
 	for _, f := range []chattest.Frame{ann.Message("a \ufffd"), bob.next("message")} {
 		if f.Key != "half" || f.Text != "a \ufffd" {

@@ -12,10 +12,9 @@ import (
 	"example.com/chat/internal/client"
 )
 
-// A script that calls `chat send --name deploybot` again and again was in its own way:
-// the name of the last call was still held. A client whose close is answered has left,
-// and its name is free. A call with the token of another one under way is the same
-// user, and shares the name.
+// A name is free once its client's close was answered, so a script can call
+// `chat send --name deploybot` again and again. A call with the token of another one that
+// still runs is the same user, and shares the name.
 func TestOneShotSendersAreNotInTheirOwnWay(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -30,12 +29,12 @@ func TestOneShotSendersAreNotInTheirOwnWay(t *testing.T) {
 		q := ioDial(t, n.url)
 		q.connect(`{"name":"deploybot","join":{"lobby":""}}`)
 		q.ask("send", `{"room":"lobby","text":"x","key":"`+fmt.Sprint(i)+`"}`)
-		q.Sends("41", `42["ping"]`) // disconnects, and then breaks the protocol to see it done
+		q.Sends("41", `42["ping"]`) // disconnects, and then breaks the protocol, which closes the connection
 		q.Closes()
 	}
 	p := chattest.Dial(t, n.url)
 	p.Hello("name", "deploybot")
-	for range 3 { // while p is there
+	for range 3 { // while p is connected
 		s, err := client.Open(t.Context(), client.Options{URL: n.url, Name: "deploybot", Token: p.Token})
 		if err != nil {
 			t.Fatal(err)

@@ -86,8 +86,8 @@ func TestReadyzTellsHowTheProbeFares(t *testing.T) {
 	})
 }
 
-// Where Redis refuses, its own words are the reason, and a send that would have
-// been refused is unavailable; when it refuses no more, all goes on.
+// While Redis refuses commands, /readyz has Redis's own words as the reason, and sends get
+// unavailable. When it accepts them again, the node continues.
 func TestReadyzGivesRedissOwnReason(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -146,8 +146,8 @@ func TestReadyzGivesRedissOwnReason(t *testing.T) {
 	}
 }
 
-// The lease is renewed and the probe comes back, but no message can be written,
-// or none be read: a node of which that is true is not ready.
+// A node that can't append, or can't read, is not ready, although its lease is renewed and
+// its probe arrives.
 func TestReadyzTellsThatLogsAreRefused(t *testing.T) {
 	t.Parallel()
 	for command, words := range map[string]string{
@@ -181,15 +181,15 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// Nobody can come in where no name can be claimed.
+// A node that can't claim names is not ready.
 func TestReadyzTellsThatNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	n := startNode(t, server.URL)
 	server.Do("ACL", "SETUSER", "default", "-sadd")
 	c := chattest.Dial(t, n.url)
-	// On a starved machine a hello may give up before Redis refuses it, and that says
-	// nothing about Redis: so it is said again.
+	// On a slow machine a hello may time out before Redis refuses it, which shows nothing
+	// about Redis: so it is repeated.
 	chattest.Eventually(t, "a hello to be refused, and /readyz to say so", func() bool {
 		c.Send("hello", "name", "Ann")
 		c.Error("unavailable")
@@ -201,8 +201,8 @@ func TestReadyzTellsThatNamesAreRefused(t *testing.T) {
 	chattest.Enter(t, n.url, "Ann", "lobby").Say("lobby", "after", "1")
 }
 
-// Packets of more than 1,000 bytes vanished between a node and Redis: for 40 s
-// messages were unavailable at a node that was ready.
+// A node is not ready if packets of more than 1,000 bytes vanish between it and Redis.
+// Before, it was ready for 40 s, while messages got unavailable.
 func TestReadyzTellsThatNoMessagePasses(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -230,8 +230,7 @@ func TestReadyzTellsThatNoMessagePasses(t *testing.T) {
 	ann.Say("lobby", text, "2")
 }
 
-// A node at which nobody said anything was ready although Redis would have refused
-// each message.
+// A node whose users send nothing is not ready either while Redis refuses messages.
 func TestReadyzTellsThatMessagesWouldBeRefused(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -15,20 +15,20 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// refusal is one way in which a Redis refuses what it is told.
+// refusal is one way in which a Redis refuses commands.
 type refusal struct {
 	name string
-	// says is what of it must be in the reason of /readyz.
+	// says must be in the reason of /readyz.
 	says string
 	args []string // of the server
 	// quick ones are always run.
 	quick bool
-	// set prepares the server, and begin has it refuse; end mends that. admin
-	// is a connection from before.
+	// set prepares the server, begin makes it refuse commands, and end makes it accept
+	// them again. admin is a connection that was opened before.
 	set, begin, end func(t *testing.T, s *redistest.Server, admin *redis.Conn)
 }
 
-// do carries out a command on the connection from before.
+// do runs a command on the connection that was opened before.
 func do(t *testing.T, admin *redis.Conn, args ...any) any {
 	t.Helper()
 	reply, err := admin.Do(context.Background(), args...).Result()
@@ -38,7 +38,7 @@ func do(t *testing.T, admin *redis.Conn, args ...any) any {
 	return reply
 }
 
-// cut ends all connections but this one, so that they have to be made anew.
+// cut closes all connections but this one, so that new ones have to be opened.
 func cut(t *testing.T, admin *redis.Conn) {
 	t.Helper()
 	do(t, admin, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -161,13 +161,13 @@ var waysToRefuse = []refusal{
 	},
 }
 
-// perSecond bounds what three nodes ask of a Redis that refuses them. Most of it
-// is for the clients, eight of whom come again after a tenth of a second each;
-// without any backoff it would be many thousands.
+// perSecond bounds the commands a second of three nodes to a Redis that refuses them.
+// Most are for the eight clients, which retry after a tenth of a second each; without any
+// backoff it would be many thousands.
 const perSecond = 200
 
-// A Redis that refuses is told of by its kind, and not asked over and over;
-// nothing is lost, and all goes on once it is mended.
+// Nodes report the kind of a refusal, and do not repeat refused commands all the time.
+// Nothing is lost, and the chat continues when Redis accepts commands again.
 func TestRefusalsAreToldByTheirKindAndNotHurried(t *testing.T) {
 	t.Parallel()
 	for _, c := range waysToRefuse {
@@ -208,8 +208,8 @@ func TestRefusalsAreToldByTheirKindAndNotHurried(t *testing.T) {
 	}
 }
 
-// commands counts what a Redis was told by its clients, refused or not. What
-// scripts call is left out.
+// commands counts the commands of a Redis's clients, refused or not, without those that
+// scripts call.
 func commands(t *testing.T, admin *redis.Conn) (sum int64) {
 	t.Helper()
 	text, err := admin.Info(context.Background(), "commandstats").Result()
@@ -235,7 +235,7 @@ func commands(t *testing.T, admin *redis.Conn) (sum int64) {
 	return sum
 }
 
-// told are the commands that no script calls.
+// told are the commands that clients send themselves, not in scripts.
 var told = map[string]bool{
 	"auth": true, "select": true, "ping": true, "evalsha": true, "eval": true, "get": true, "subscribe": true,
 	"unsubscribe": true, "hgetall": true, "sadd": true, "smembers": true, "sunion": true, "exec": true,

@@ -21,20 +21,20 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// throng is three nodes at one Redis, and the checker's clients on them.
+// throng is three nodes joined by one Redis, with clients whose history is checked.
 type throng struct {
 	t     *testing.T
 	fleet *load.Fleet
 	nodes []*testNode
 	rooms []string
-	rdb   redis.UniversalClient // past all nodes
+	rdb   redis.UniversalClient // not through a node
 }
 
-// everybody is how many clients a throng has.
+// everybody is the number of clients of a throng.
 const everybody = 8
 
-// assemble starts the nodes with further flags, and clients in rooms of many
-// partitions, of whom so many talk.
+// assemble starts the nodes with further flags, and clients in rooms of many partitions;
+// talkers of them send messages.
 func assemble(t *testing.T, redisURL string, rdb redis.UniversalClient, talkers int, flags ...string) *throng {
 	t.Helper()
 	c := &throng{t: t, fleet: load.NewFleet(), rdb: rdb}
@@ -65,8 +65,7 @@ func assemble(t *testing.T, redisURL string, rdb redis.UniversalClient, talkers 
 	return c
 }
 
-// more waits until the logs hold n more entries than now, all together, as far
-// as they can be read.
+// more waits until all logs that can be read hold together n more entries than now.
 func (c *throng) more(n int64) {
 	c.t.Helper()
 	length := func() (sum int64) {
@@ -79,7 +78,7 @@ func (c *throng) more(n int64) {
 	chattest.Eventually(c.t, fmt.Sprintf("%d more messages", n), func() bool { return length() >= before+n })
 }
 
-// everywhere waits until each room has got n more entries.
+// everywhere waits until each room has n more entries.
 func (c *throng) everywhere(n int64) {
 	c.t.Helper()
 	for _, room := range c.rooms {
@@ -89,11 +88,11 @@ func (c *throng) everywhere(n int64) {
 	}
 }
 
-// wiped notes that the logs may have lost their end.
+// wiped records that the logs may have lost their end.
 func (c *throng) wiped() { c.fleet.History.Add(check.Record{Op: check.OpWiped}) }
 
-// finish ends the load, and has the checker judge it. It returns how many
-// acknowledged messages are not where the acknowledgement said.
+// finish ends the load, and checks its history. It returns how many acknowledged messages
+// are not in the log under their acknowledged id.
 func (c *throng) finish() (lost int, r *check.Report) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*chattest.Patience)
@@ -138,7 +137,7 @@ func (c *throng) finish() (lost int, r *check.Report) {
 }
 
 // The same failover, in which the replica surely lacks the log's tail: with
-// --wait-replicas nothing acknowledged is lost, without it members are told.
+// --wait-replicas nothing acknowledged is lost, without it members get reset.
 func TestAFailoverThatLosesATail(t *testing.T) {
 	t.Parallel()
 	chattest.NeedLong(t)
@@ -170,7 +169,7 @@ func TestAFailoverThatLosesATail(t *testing.T) {
 			crowd.wiped()
 			crowd.rdb = outside
 			if c.replicas > 0 {
-				// The dead one comes back, as the replica that has to confirm.
+				// The dead one restarts, as the replica that has to confirm.
 				primary.Restart()
 				follow(primary, replica)
 			}
@@ -195,8 +194,8 @@ func follow(server, primary *redistest.Server) {
 	server.Do("REPLICAOF", host, port)
 }
 
-// A primary is told to be a replica while it is in use (READONLY), and its
-// connections are cut besides.
+// A primary becomes a replica while it is in use (READONLY), and its connections are
+// closed.
 func TestSentinelsGiveTheRoleToAnother(t *testing.T) {
 	t.Parallel()
 	chattest.NeedLong(t)
@@ -236,7 +235,7 @@ func moveOwned(t *testing.T, cluster *redistest.Cluster, asked *redistest.Server
 	return nil
 }
 
-// Nothing is lost, so the checker excuses nothing.
+// No loss of Redis is recorded, so the checker accepts none.
 func TestSlotsOfARedisClusterAreMovedWhileInUse(t *testing.T) {
 	t.Parallel()
 	chattest.NeedLong(t)

@@ -10,9 +10,9 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// Clusters behind NAT or a balancer tell no hosts, only ports: nodes ended with
-// "redis: nil". The hosts are null with unknown-endpoint, and "?" where nodes
-// are to tell names and have none; redirections lack them too.
+// Clusters behind NAT or a load balancer announce ports without hosts, which ended nodes
+// with "redis: nil". The hosts are null with unknown-endpoint, and "?" where a node should
+// announce a name and has none; redirections lack them too.
 func TestARedisClusterMayTellNoHosts(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"unknown-endpoint", "hostname"} {
@@ -34,7 +34,7 @@ func TestARedisClusterMayTellNoHosts(t *testing.T) {
 					bob.Message("said as " + key)
 				}
 				said("1")
-				cluster.Move(slot, from, to) // who asks the old owner is redirected
+				cluster.Move(slot, from, to) // the old owner redirects requests
 				from, to = to, from
 				said("2")
 				chattest.Eventually(t, "the nodes to be ready", func() bool { return one.Ready() == nil && two.Ready() == nil })

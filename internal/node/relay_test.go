@@ -32,7 +32,7 @@ func knowEachOther(t *testing.T, nodes ...*testNode) {
 	})
 }
 
-// A session is good at every node: polls, posts and the upgrade.
+// Every node serves the requests of a session: polls, posts and the upgrade.
 func TestRequestsReachTheOwnerOfTheirSession(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -76,7 +76,7 @@ func TestRequestsReachTheOwnerOfTheirSession(t *testing.T) {
 	chattest.Eventually(t, "nothing to be left", func() bool { return two.Relay().Stats().Open == 0 && one.Connections() == 0 })
 }
 
-// A body over the limit is refused by the owner, wherever it came in.
+// The owner refuses a body over the limit, whichever node received it.
 func TestAPayloadOverTheLimitThroughAnotherNode(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -90,7 +90,7 @@ func TestAPayloadOverTheLimitThroughAnotherNode(t *testing.T) {
 	wiretest.Wants(t, "POST", url, "40", 400, unknownSession)
 }
 
-// What is asked of a session that is gone is answered at once.
+// Requests of a session that has ended are answered at once.
 func TestSessionsOfOtherNodesThatAreGone(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -102,7 +102,7 @@ func TestSessionsOfOtherNodesThatAreGone(t *testing.T) {
 		wiretest.Wants(t, "POST", ioBase(one.url)+"polling&sid="+sid, "40", 400, unknownSession)
 	}
 	other := through(url, two, one)
-	// A node that no longer answers, and is not known to be dead yet.
+	// A node at whose address nothing listens, and whose lease is still valid.
 	info := two.Self()
 	info.Peer = "127.0.0.1:1"
 	one.MovePeer(info)
@@ -113,7 +113,7 @@ func TestSessionsOfOtherNodesThatAreGone(t *testing.T) {
 	wiretest.Wants(t, "GET", other, "", 400, unknownSession)
 }
 
-// The route between nodes takes nothing from outside, and passes nothing on.
+// The route between nodes refuses requests from outside, and forwards none.
 func TestTheRouteBetweenNodesWantsTheClustersKey(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -130,13 +130,13 @@ func TestTheRouteBetweenNodesWantsTheClustersKey(t *testing.T) {
 	if got := one.Relay().Stats().Refused; got != 6 {
 		t.Errorf("%d refused", got)
 	}
-	// On the public route the header means nothing.
+	// On the public route the header is ignored.
 	if status, _ := wiretest.Do(t, "POST", url, "40", "Chat-Peer", "x"); status != 200 {
 		t.Errorf("status %d", status)
 	}
 }
 
-// Polls that wait at a node which ends are answered, and their sessions live on.
+// A node that stops answers the polls that wait there, and their sessions continue.
 func TestADrainedNodeLetsThePollsOfOthersGo(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -161,14 +161,14 @@ func TestADrainedNodeLetsThePollsOfOthersGo(t *testing.T) {
 	wiretest.Wants(t, "POST", url, "40", 200, "ok")
 }
 
-// peerAt has one node reach another one elsewhere.
+// peerAt changes the address at which one node reaches another.
 func peerAt(from, to *testNode, addr string) {
 	info := to.Self()
 	info.Peer = addr
 	from.MovePeer(info)
 }
 
-// pollsFor polls until something comes that holds a text.
+// pollsFor polls until an answer contains a text.
 func pollsFor(t *testing.T, url, text string) {
 	t.Helper()
 	for {
@@ -182,8 +182,8 @@ func pollsFor(t *testing.T, url, text string) {
 	}
 }
 
-// Where two nodes can't reach each other, or one of them dies with a poll in its hands, the
-// session lives on at its owner, and what was not handed out is not lost.
+// If two nodes can't reach each other, or one dies during a poll that it relays, the
+// session continues at its owner, and packets that were not delivered are not lost.
 func TestASessionOutlivesWhatFailsBetweenNodes(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -194,7 +194,7 @@ func TestASessionOutlivesWhatFailsBetweenNodes(t *testing.T) {
 	wiretest.Wants(t, "POST", other, "40", 200, "ok")
 	pollsFor(t, other, "welcome")
 
-	// Another way takes the place of one that may be broken.
+	// A poll through another node replaces one whose path may be broken.
 	first := make(chan string, 1)
 	go func() { // ends with the poll
 		_, body, _ := wiretest.Try(t.Context(), "GET", other+"&t=a", "")
@@ -235,7 +235,8 @@ func TestASessionOutlivesWhatFailsBetweenNodes(t *testing.T) {
 	wiretest.Wants(t, "POST", url, `423["ping"]`, 200, "ok")
 	pollsFor(t, url, "433[{}]")
 
-	// The nodes can't reach each other: the machine is there, and says nothing.
+	// The nodes can't reach each other: the other machine accepts connections, and does not
+	// answer.
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

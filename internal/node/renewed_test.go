@@ -9,9 +9,9 @@ import (
 	"example.com/chat/internal/identity"
 )
 
-// After a restart that lost the tokens' secret, clients that had a token were refused
-// for good, and the official one does not try again after a refusal. A token that does
-// not hold makes a new guest, under the old name where that is free.
+// A token that is not valid makes a new guest, under the old name where that is free.
+// Before, clients with a token of a lost secret were refused for good, since the official
+// client does not retry after a refusal.
 func TestATokenThatDoesNotHoldMakesANewGuest(t *testing.T) {
 	t.Parallel()
 	before, after := startNode(t, redistest.Embedded(t).URL()), startNode(t, redistest.Embedded(t).URL())
@@ -33,7 +33,7 @@ func TestATokenThatDoesNotHoldMakesANewGuest(t *testing.T) {
 	if w := again.Hello("token", token); strings.Contains(w.Raw, "renewed") || w.User.ID != id {
 		t.Errorf("with the new token: %s", w.Raw)
 	}
-	// The name is taken now, and what is no token brings none.
+	// The name is taken now, and a string that is no token gives no name.
 	bad := identity.Sign([]byte("another"), identity.Guest{ID: id, Name: "<b>"})
 	for _, token := range []string{ann.Token, "forged.token", "x", bad, strings.Repeat("x", 2000)} {
 		p := ioDial(t, after.url)

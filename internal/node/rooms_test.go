@@ -12,7 +12,7 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// A room that everybody has left vanished from the list although it had messages.
+// A room without users stays in the list if it has messages.
 func TestRoomsWithoutAnybodyAreListed(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -47,7 +47,7 @@ func TestRoomsWithoutAnybodyAreListed(t *testing.T) {
 	}
 }
 
-// A token that opens some rooms alone brings no list of the others.
+// With a token for some rooms, the list contains only these.
 func TestTheListHoldsOnlyRoomsThatATokenOpens(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)

@@ -8,8 +8,8 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// What keeps somebody from writing is known at once to those who are there, and from
-// the answer to their join to those who come: on any node, over either transport.
+// Members learn at once which rules keep them from writing, and others from the reply to
+// their join: on any node, over either transport.
 func TestAJoinTellsWhatKeepsOneFromWriting(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)

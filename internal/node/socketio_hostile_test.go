@@ -29,7 +29,7 @@ func ioOpen(t *testing.T, n *testNode, connected bool) string {
 	return url
 }
 
-// What is refused before there is a session.
+// Requests that are refused before a session exists.
 func TestSocketIOBadRequests(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -55,7 +55,7 @@ func TestSocketIOBadRequests(t *testing.T) {
 	}
 }
 
-// What breaks the protocol ends its session, and no other.
+// A violation of the protocol ends its session, and no other.
 func TestSocketIOBrokenSessions(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -115,8 +115,8 @@ func TestSocketIOBrokenSessions(t *testing.T) {
 	chattest.Eventually(t, "all but one to be gone", func() bool { return n.Connections() == 1 })
 }
 
-// Attachments that never come are waited for as long as the deadline, in bounded
-// memory, and so is an upgrade that never ends.
+// A session waits for missing attachments until a deadline, in bounded memory. The same
+// holds for an upgrade that never ends.
 func TestSocketIOWhatNeverComesEnds(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -129,18 +129,18 @@ func TestSocketIOWhatNeverComesEnds(t *testing.T) {
 	c.Wants("3probe")
 	p.Closes()
 	c.Closes()
-	wiretest.Wants(t, "POST", url, `421["ping"]`, 200, "ok") // it polls on
+	wiretest.Wants(t, "POST", url, `421["ping"]`, 200, "ok") // it continues to poll
 }
 
-// A thousand who open a session and never connect cost places at the door, not
-// memory; all is given back.
+// A thousand clients that open a session and never connect cost handshake slots, not
+// memory, and all slots are released.
 func TestThousandSessionsThatNeverConnect(t *testing.T) {
 	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	before := heldMemory()
 	opened, refused := 0, 0
 	for i := range 1000 {
-		if i%4 == 0 { // and never a byte after the handshake
+		if i%4 == 0 { // and send nothing after the handshake
 			c, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
 			if err != nil {
 				t.Fatal(err)
@@ -159,15 +159,15 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 			t.Fatalf("%d %s", status, body)
 		}
 	}
-	cost, door := heldMemory()-before, n.Limiter().Stats()
-	t.Logf("%d sessions opened by polling, %d told to come later, %d under way, %d KiB", opened, refused, door.InFlight, cost>>10)
-	if most := 128 * runtime.GOMAXPROCS(0); door.InFlight > most {
-		t.Errorf("%d are under way", door.InFlight)
+	cost, handshakes := heldMemory()-before, n.Limiter().Stats()
+	t.Logf("%d sessions opened by polling, %d told to come later, %d under way, %d KiB", opened, refused, handshakes.InFlight, cost>>10)
+	if most := 128 * runtime.GOMAXPROCS(0); handshakes.InFlight > most {
+		t.Errorf("%d are under way", handshakes.InFlight)
 	}
 	if !chattest.Race && cost > 16<<20 {
 		t.Errorf("they cost %d bytes, with this test's side of it", cost)
 	}
-	// Who speaks gets in all the same.
+	// A client that sends hello gets in nevertheless.
 	chattest.Eventually(t, "a place for who speaks", func() bool {
 		status, body := wiretest.Do(t, "GET", ioBase(n.url)+"polling", "")
 		if status != 200 {
@@ -181,7 +181,7 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 	t.Logf("gone %s later", time.Since(began).Round(time.Millisecond))
 }
 
-// A WebSocket that one node passes on to another costs little, as it stays.
+// A relayed WebSocket costs the node in between little.
 func TestAWebSocketThatIsPassedOnIsSlim(t *testing.T) {
 	if chattest.Race {
 		t.Skip("the race detector's own memory would be measured")
@@ -218,7 +218,7 @@ func TestAWebSocketThatIsPassedOnIsSlim(t *testing.T) {
 	chattest.Eventually(t, "all to have ended", func() bool { return two.Relay().Stats().Open == 0 && one.Connections() == 0 })
 }
 
-// heldMemory is what is in use after a collection.
+// heldMemory returns the bytes in use after a garbage collection.
 func heldMemory() int64 {
 	runtime.GC()
 	runtime.GC()

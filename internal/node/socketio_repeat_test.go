@@ -20,7 +20,7 @@ import (
 type secondsClient struct {
 	t    *testing.T
 	url  string
-	got  map[string]int // packets, how often each came
+	got  map[string]int // how often each packet arrived
 	wait func() string  // the mark
 }
 
@@ -29,7 +29,7 @@ func (c *secondsClient) post(body string) {
 	wiretest.Wants(c.t, "POST", c.url+c.wait(), body, 200, "ok")
 }
 
-// poll takes what one poll brings.
+// poll handles the packets of one poll.
 func (c *secondsClient) poll(ctx context.Context) {
 	status, body, err := wiretest.Try(ctx, "GET", c.url+c.wait(), "")
 	if ctx.Err() != nil {
@@ -51,8 +51,8 @@ func (c *secondsClient) poll(ctx context.Context) {
 	}
 }
 
-// A client whose marks repeat gets each packet once: it was connected again and again,
-// with thousands of polls a second, or lost its session at once.
+// A client whose marks repeat gets each packet once. Before, it reconnected again and
+// again, with thousands of polls a second, or lost its session at once.
 func TestSocketIOClientsWhoseMarksRepeat(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -91,8 +91,8 @@ func TestSocketIOClientsWhoseMarksRepeat(t *testing.T) {
 	}
 }
 
-// Browsers and proxies repeat a POST. What can't be known to be a repeat must do no harm
-// when it comes twice.
+// Browsers and proxies repeat a POST. One that can't be recognised as a repeat has the
+// same effect once or twice.
 func TestSocketIOCommandsThatComeTwiceDoNoHarm(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -144,7 +144,7 @@ func TestSocketIOCommandsThatComeTwiceDoNoHarm(t *testing.T) {
 	if got := post(`42["leave",{"room":"lobby"}]`) + post(`42["leave",{"room":"lobby"}]`); !strings.Contains(got, "not_joined") {
 		t.Errorf("leave: %s", got)
 	}
-	// The same mark and body is a repeat, and even CONNECT does no harm then.
+	// The same mark and body is a repeat, which is harmless even for CONNECT.
 	wiretest.Wants(t, "POST", url+"&t=a", `40{"auth":"x"}`, 200, "ok") // this one ends the session, as a second CONNECT
 	chattest.Eventually(t, "the end", func() bool { status, _ := wiretest.Do(t, "POST", url, "3"); return status == 400 })
 	url = wiretest.Open(t, ioBase(n.url))

@@ -26,7 +26,7 @@ type ioPeer struct {
 	t *testing.T
 }
 
-// ioDial opens a connection, and connects to nothing yet.
+// ioDial opens a connection, and does not connect to the namespace yet.
 func ioDial(t *testing.T, url string) *ioPeer {
 	t.Helper()
 	p := &ioPeer{wiretest.Dial(t, ioBase(url)+"polling"), t}
@@ -45,7 +45,7 @@ func ioEnter(t *testing.T, url, name, room string) *ioPeer {
 	return p
 }
 
-// connect says hello, and returns the welcome, which follows at once.
+// connect connects to the namespace, and returns the welcome, which follows at once.
 func (p *ioPeer) connect(auth string) chattest.Frame {
 	p.t.Helper()
 	p.Sends("40" + auth)
@@ -59,7 +59,7 @@ func (p *ioPeer) connect(auth string) chattest.Frame {
 	return f
 }
 
-// event returns the next event, or "ack" and what was acknowledged with.
+// event returns the next event, or "ack" and the arguments of an acknowledgement.
 func (p *ioPeer) event() (name string, f chattest.Frame) {
 	p.t.Helper()
 	got := p.Event()
@@ -82,7 +82,7 @@ func (p *ioPeer) event() (name string, f chattest.Frame) {
 	return name, f
 }
 
-// next returns the next event of the name; others are passed over.
+// next returns the next event of the name, and skips others.
 func (p *ioPeer) next(want string) chattest.Frame {
 	p.t.Helper()
 	for {
@@ -92,7 +92,7 @@ func (p *ioPeer) next(want string) chattest.Frame {
 	}
 }
 
-// ask sends a command and returns what it is acknowledged with.
+// ask sends a command and returns the acknowledgement.
 func (p *ioPeer) ask(command, argument string) chattest.Frame {
 	p.t.Helper()
 	p.Sends(`427["` + command + `",` + argument + `]`)
@@ -144,13 +144,13 @@ func TestSocketIOAndWebSocketUsersTalk(t *testing.T) {
 		t.Errorf("a second hello: %s", f.Raw)
 	}
 	for !chattest.Seen(ann.Next("presence").Joined, m.User.ID) {
-	} // who comes and goes within 200 ms is not told of
+	} // users who come and go within 200 ms are not announced
 	bob.Sends("41")
 	for !chattest.Seen(ann.Next("presence").Left, m.User.ID) {
 	}
 }
 
-// What token and after are good for does not hang on the transport.
+// token and after have the same effect on both transports.
 func TestSocketIOMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -214,8 +214,7 @@ func TestSocketIOComesBackWhereItWas(t *testing.T) {
 	}
 }
 
-// A hello that is refused is answered as clients expect it, with all that /ws
-// tells.
+// A refused hello is a connect_error, with all the fields of the error on /ws.
 func TestSocketIOHelloRefused(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -257,8 +256,8 @@ func TestSocketIOHelloRefused(t *testing.T) {
 	chattest.Eventually(t, "all places to be free", func() bool { return n.Limiter().Stats().InFlight == 0 && n.SocketIO().Engine.Open == 1 })
 }
 
-// Who comes while Redis is away is not refused for good: official clients try again
-// when their connection ends.
+// A hello while Redis is away ends the connection instead of being refused: official
+// clients retry then, and do not after a refusal.
 func TestSocketIOHelloWithoutRedis(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -318,7 +317,7 @@ func TestSocketIOBadCommandsGetTheirCode(t *testing.T) {
 	}
 }
 
-// What limits the one transport limits the other, and is told before the end.
+// Both transports have the same limits, and send the error before they close.
 func TestSocketIOAbuseAndKicks(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -361,8 +360,8 @@ func TestSocketIOAbuseAndKicks(t *testing.T) {
 	bob.Closes() // as it does not close by itself
 }
 
-// A page of a foreign origin is refused at every request, and one that may come
-// can read the answers.
+// Every request of a page of a foreign origin is refused. A page of an allowed origin can
+// read the answers.
 func TestSocketIOOrigins(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -395,8 +394,8 @@ func TestSocketIOOrigins(t *testing.T) {
 	}
 }
 
-// --max-conns counts the connections of both transports, and the door their
-// handshakes; who is refused was let in nowhere.
+// --max-conns counts the connections of both transports, and admission their
+// handshakes. A refused connection uses no slot.
 func TestSocketIOIsCountedWithTheOthers(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)

@@ -30,8 +30,8 @@ func sendAll(t *testing.T, p *chattest.Client, n int, send func(i int)) (last ch
 	return last
 }
 
-// Reactions counted among the 50 entries of a join, and in --history: after 100
-// reactions somebody new saw no message, and one user who toggled emptied a room.
+// Reactions count neither among the 50 messages of a join nor in --history. Before, a new
+// member saw no message after 100 reactions, and one user who toggled emptied a room.
 func TestReactionsAndEditsDoNotUseUpTheRoom(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -51,7 +51,7 @@ func TestReactionsAndEditsDoNotUseUpTheRoom(t *testing.T) {
 	ann.Send("delete", "room", "lobby", "target", ids[59], "key", "d")
 	deleted := ann.Next("sent")
 
-	// On a node that followed all of it, and on one that reads it.
+	// On a node that followed the room, and on one that reads its log.
 	n2 := startNode(t, b.URL(), flags...)
 	for _, n := range []*testNode{n1, n2} {
 		late := chattest.Dial(t, n.url)
@@ -81,7 +81,7 @@ func TestReactionsAndEditsDoNotUseUpTheRoom(t *testing.T) {
 				t.Errorf("it does not stand as it was changed: %s", raw)
 			}
 		}
-		// What changed messages is bounded, so these places are gone.
+		// The number of changes in the log is bounded, so these are gone.
 		for _, after := range []string{ids[20], ids[59]} {
 			if j := late.Join("lobby", "after", after); j.Recovered || len(j.Messages) != protocol.NewestCount {
 				t.Errorf("after %s came %d entries, recovered %v", after, len(j.Messages), j.Recovered)
@@ -93,7 +93,7 @@ func TestReactionsAndEditsDoNotUseUpTheRoom(t *testing.T) {
 	}
 }
 
-// A node served more from its memory than --history keeps.
+// A node serves no more from its memory than --history keeps.
 func TestWhatIsBeyondHistoryIsNotServed(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -137,7 +137,7 @@ func TestWhatIsBeyondHistoryIsNotServed(t *testing.T) {
 	}
 }
 
-// What changes one message is bounded, and refused in words.
+// The changes of one message are bounded. Further ones are refused with a reason.
 func TestAMessageIsChangedWithinBounds(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -159,7 +159,7 @@ func TestAMessageIsChangedWithinBounds(t *testing.T) {
 	if f := ann.Error("forbidden"); f.Key != "r" || !strings.Contains(f.Message, "20 kinds") {
 		t.Errorf("refused by %s", f.Raw)
 	}
-	// One that is there may be put, and after one is taken away, another.
+	// A kind of reaction that exists can be added, and a new kind once another was removed.
 	for i, on := range []bool{true, false} {
 		ann.Send("react", "room", "lobby", "target", id, "emoji", emoji(0), "on", on, "key", fmt.Sprint("again", i))
 		if f := ann.Next("sent", "error"); f.Type != "sent" {

@@ -23,7 +23,7 @@ type nodeLine struct {
 	Seen                      *int64   `json:"seen_ms"`
 }
 
-// nodeLines asks a node how all are, by their ids.
+// nodeLines returns the status of all nodes by id, as one node reports it.
 func nodeLines(t *testing.T, url string) map[string]nodeLine {
 	t.Helper()
 	var answer struct{ Nodes []nodeLine }
@@ -55,7 +55,7 @@ func TestEachNodeTellsHowAllAre(t *testing.T) {
 				n.RTT != nil && *n.RTT > 0 && n.Age != nil && *n.Age < 3000 && n.Seen != nil && *n.Seen < 3000
 		})
 	}
-	chattest.Eventually(t, "two, which has nobody", func() bool { // its first beat comes before it is ready
+	chattest.Eventually(t, "two, which has nobody", func() bool { // its first heartbeat precedes its readiness
 		n := nodeLines(t, one.url)["two"]
 		return n.State == "ready" && n.Users == 0 && n.Rooms == 0 && n.Rate == 0
 	})
@@ -65,7 +65,7 @@ func TestEachNodeTellsHowAllAre(t *testing.T) {
 	two.Broker().Hurry()
 	chattest.Eventually(t, "two to drain", func() bool { return nodeLines(t, one.url)["two"].State == "draining" })
 
-	// Without Redis a node knows itself, and that it has heard nothing of others.
+	// Without Redis a node reports its own status, and that those of others are old.
 	b.Close()
 	chattest.Eventually(t, "one to be away", func() bool {
 		all := nodeLines(t, one.url)
@@ -73,7 +73,7 @@ func TestEachNodeTellsHowAllAre(t *testing.T) {
 	})
 }
 
-// An older node writes nothing of how it is.
+// A node of an older version writes no status.
 func TestANodeThatTellsNothingIsListedByIDAndURL(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -121,7 +121,7 @@ func TestPagesThatMayConnectMayReadTheAPI(t *testing.T) {
 			if res.Header.Get("Vary") != "Origin" || res.Header.Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("%s for %q: %v", path, origin, res.Header)
 			}
-			req.Method = http.MethodOptions // asks whether it may bring a JWT
+			req.Method = http.MethodOptions // preflight: may it send a JWT?
 			res, err = http.DefaultClient.Do(req)
 			must(t, err)
 			_ = res.Body.Close()
@@ -170,7 +170,8 @@ func TestAMessageIsTracedThroughTheNodes(t *testing.T) {
 	if heard.Node != "two" || heard.Received+heard.AppendBegan+heard.AppendEnded != 0 || !(said.AppendBegan < heard.Heard && heard.Heard <= heard.Handed) {
 		t.Errorf("at the second node: %+v", heard)
 	}
-	// Who is not concerned knows nothing, and nobody of what is not traced.
+	// A node that does not follow the room has no trace, and no node has one of an entry
+	// that is not traced.
 	for _, url := range []string{away.url + "/api/trace?key=trace-1", one.url + "/api/trace?key=plain", one.url + "/api/trace", one.url + "/api/trace?key=trace-2"} {
 		var answer struct {
 			Error struct{ Code, Message string }
@@ -181,8 +182,8 @@ func TestAMessageIsTracedThroughTheNodes(t *testing.T) {
 	}
 }
 
-// In production only operators see how nodes are, and the cluster's page. Clients need
-// the nodes' URLs.
+// In production only operators see the status of nodes and the cluster's page. Clients
+// see the nodes' URLs.
 func TestOnlyOperatorsSeeTheCluster(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -217,7 +218,7 @@ func TestOnlyOperatorsSeeTheCluster(t *testing.T) {
 			t.Errorf("the page of a %s node does not say so", want)
 		}
 	}
-	// The nodes of --nodes are a demo, unless it is said otherwise.
+	// The nodes of --nodes are a demo, unless --ui says otherwise.
 	for _, args := range [][]string{{"demo"}, {"plain", "--ui=plain"}} {
 		c := startProgram(t, nil, append([]string{"--nodes=2", "--addr=127.0.0.1:0"}, args[1:]...)...)
 		if _, page := chattest.AskAs(t, "GET", c.URL(2)+"/", "localhost"); !strings.Contains(page, `<meta name="chat-ui" content="`+args[0]+`">`) {

@@ -14,7 +14,7 @@ import (
 	"example.com/chat/test/socketio/wiretest"
 )
 
-// warningsOf are those of a node's /readyz, which must be 200.
+// warningsOf returns the warnings in a node's /readyz, which must be 200.
 func warningsOf(t *testing.T, url string) string {
 	t.Helper()
 	var answer struct{ Warnings []string }
@@ -24,8 +24,8 @@ func warningsOf(t *testing.T, url string) string {
 	return strings.Join(answer.Warnings, "\n")
 }
 
-// Containers and cloned machines may have one host name, and so one node id. Sessions of
-// either were unknown at the others, without a word.
+// Two nodes with one id work, and warn. Containers and cloned machines may have the same
+// host name, and so the same id.
 func TestTwoNodesWithOneID(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -54,15 +54,15 @@ func TestTwoNodesWithOneID(t *testing.T) {
 	if n := strings.Count(p.Errs(), same); n != 1 {
 		t.Errorf("it stands in the log %d times", n)
 	}
-	// A client hears of each id once.
+	// Clients see each id once.
 	var list struct{ Nodes []chattest.Node }
 	if chattest.GetJSON(t, three.url+"/api/nodes", &list); len(list.Nodes) != 2 {
 		t.Errorf("nodes: %+v", list.Nodes)
 	}
 }
 
-// A node that reaches Redis by the loopback tells others to reach it there, which nodes on
-// other machines can't.
+// A node that announces a loopback address to nodes of other machines warns, since these
+// can't reach it there.
 func TestALoopbackAddressIsForOneMachine(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)

@@ -3,8 +3,10 @@ package redisbroker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -28,6 +30,109 @@ const (
 	reading   = "reading logs"
 	appending = "appending to logs"
 )
+
+// Append puts drafts into the room's log, in their order, each at most once by
+// its user and key, and publishes those that are new. It is all or nothing, but
+// a failed call may nevertheless have been carried out: where replicas have to
+// confirm and don't, it has.
+func (b *Log) Append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+	b.directory.enter(ctx, room)
+	began := time.Now()
+	list, err := b.append(ctx, room, drafts)
+	added, newest := 0, int64(0)
+	for _, r := range list {
+		if !r.Duplicate && r.Refused == nil {
+			added++
+			newest = r.Time
+		}
+	}
+	if added > 0 {
+		b.directory.note(room, newest)
+	}
+	b.counts.appended(began, added, err)
+	b.did(appending, room, err)
+	return list, err
+}
+
+// did notes what became of a call that concerns a room.
+func (b *core) did(what, room string, err error) {
+	w := work{what: what}
+	if b.cluster != nil {
+		w.tag = b.keys.tagOf(b.keys.room("log", room))
+	}
+	b.health.refusals.note(w, err)
+}
+
+// changesKept is how many of a room's edits, deletions and reactions are kept: a
+// join recovers no more than protocol.MaxRecovered entries, and a node that catches
+// up should find those that it missed in some seconds.
+const changesKept = 2 * protocol.MaxRecovered
+
+// changeLimits are the bounds of what changes messages, as scripts/append.lua takes
+// them.
+var changeLimits = fmt.Sprint(protocol.MaxEdits, " ", protocol.MaxReactionKinds, " ", protocol.MaxReactions, " ",
+	protocol.MaxRoomReactions, " ", protocol.MaxReactionUsers)
+
+func (b *Log) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
+	args := make([]any, 0, 9+4*len(drafts))
+	args = append(args, b.keys.live(room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
+		min(b.cfg.Replicas, 1), changesKept, changeLimits)
+	for _, d := range drafts {
+		args = append(args, d.User, d.Key, d.Kind, d.Tail)
+		switch {
+		case d.Kind == protocol.React:
+			args = append(args, d.Target.String(), true, d.Emoji, d.On)
+		case d.Kind != "":
+			args = append(args, d.Target.String(), d.Moderator, d.Text, false)
+		}
+	}
+	keys := append(b.keys.log(room), b.keys.room("keys", room), b.keys.room("reacts", room), b.keys.room("marked", room))
+	reply, err := b.runConfirmed(ctx, appendScript, keys, args...).Slice()
+	if err != nil {
+		return nil, err
+	}
+	return receipts(drafts, reply)
+}
+
+// member is a draft's place in the set of keys taken. A user's id holds no "|".
+func member(d protocol.Draft) string { return d.User + "|" + d.Key }
+
+// refused tells what the script's outcomes mean that are no acceptance.
+var refused = map[int64]*protocol.Error{
+	2: protocol.ErrTargetGone, 3: protocol.ErrNotAuthor, 4: protocol.ErrTooManyEdits, 5: protocol.ErrTooManyKinds,
+	6: protocol.ErrTooManyReactions,
+}
+
+// receipts reads the reply of the append script, and checks that it is the
+// answer to this very call: one that came too late, to a call given up, must
+// never acknowledge another's message.
+func receipts(drafts []protocol.Draft, reply []any) ([]protocol.Receipt, error) {
+	const width = 4
+	if len(reply) != width*len(drafts) {
+		return nil, errReply
+	}
+	list := make([]protocol.Receipt, len(drafts))
+	for i, d := range drafts {
+		row := reply[i*width : (i+1)*width]
+		echo, ok1 := row[0].(string)
+		text, ok2 := row[1].(string)
+		stamp, ok3 := row[2].(string)
+		outcome, ok4 := row[3].(int64)
+		if !ok1 || !ok2 || !ok3 || !ok4 || echo != member(d) {
+			return nil, errReply
+		}
+		r := protocol.Receipt{Time: parseMS(stamp), Duplicate: outcome == 1, Refused: refused[outcome]}
+		if text != "" {
+			id, err := protocol.ParseID(text)
+			if err != nil {
+				return nil, errReply
+			}
+			r.ID = id
+		}
+		list[i] = r
+	}
+	return list, nil
+}
 
 // read runs scripts/read.lua. rest are the entries, in rows of the given width.
 func (b *Log) read(ctx context.Context, room, what string, id protocol.ID, n, width int) (first any, more bool, rest []string, err error) {

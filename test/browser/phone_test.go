@@ -2,6 +2,8 @@ package browser
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -121,5 +123,62 @@ func TestAFingerReachesEverything(t *testing.T) {
 	if wide := ask[int](p, "document.documentElement.scrollWidth"); wide > 390 {
 		t.Errorf("the page is %d pixels wide", wide)
 	}
+	p.sound()
+}
+
+// A notice under the field left so little room to the user's name that each letter stood in a
+// line of its own.
+func TestANoticeLeavesTheNameWhole(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Mod Möller-Langername", "guest-4711"} {
+		for _, width := range []int64{360, 320} {
+			t.Run(fmt.Sprintf("%s-%d", name, width), func(t *testing.T) {
+				t.Parallel()
+				s := newStage(t)
+				s.me.Name = name
+				p := newTab(t)
+				p.size(width, 740)
+				p.goTo(s.URL + "/r/lobby")
+				p.online()
+				p.until("the name", `document.querySelector("#me-name").textContent === `+quote(name))
+				for _, text := range []string{strings.Repeat("x", 4500), "/muteeverybodywhosenameislongerthanthis now"} {
+					p.focuses("#say")
+					p.run(`document.querySelector("#say").select(); document.execCommand("insertText", false, ` + quote(text) + `)`)
+					p.presses("Enter")
+					p.until("the notice", `document.querySelector("#counter.over").checkVisibility()`)
+					if broken := ask[[]string](p, `["#me-name", "#counter"].filter((one) => {
+						const e = document.querySelector(one);
+						const box = e.getBoundingClientRect();
+						const lines = new Set([...e.getClientRects()].map(({top}) => Math.round(top))).size;
+						const longest = Math.max(...e.textContent.split(/[\s-]/).map((word) => word.length));
+						return box.left < 0 || box.right > innerWidth || box.width < longest * 4 || lines > 2 || box.height > 100;
+					})`); len(broken) > 0 {
+						t.Errorf("%.20q: crushed: %q", text, broken)
+					}
+				}
+				p.picture(fmt.Sprintf("notice-%s-%d", name, width))
+				p.sound()
+			})
+		}
+	}
+}
+
+// Under 900 pixels there is no link to the help beside the field.
+func TestHelpIsInTheRoomsMenu(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := newTab(t)
+	p.touches()
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	p.size(320, 568)
+	p.taps("#room-menu summary")
+	p.until("the menu", `document.querySelector("#room-menu[open]")`)
+	p.picture("help-in-menu")
+	p.taps("#room-help")
+	p.until("the help", `document.querySelector("#help")?.open && !document.querySelector("#room-menu").open`)
+	p.picture("help")
+	p.presses("Escape")
+	p.until("no help", `!document.querySelector("#help").open`)
 	p.sound()
 }

@@ -22,6 +22,22 @@ func pictures(t *testing.T) string {
 	return dir
 }
 
+// picture takes a picture of the page where CHAT_OUT names a folder for pictures.
+func (p *tab) picture(name string) {
+	p.t.Helper()
+	dir := chattest.OutDir()
+	if dir == "" {
+		return
+	}
+	picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "chat-"+name+".png"), picture, 0o644)
+	}
+	if err != nil {
+		p.t.Error(err)
+	}
+}
+
 func shade(dark bool) string {
 	if dark {
 		return "dark"

@@ -2,14 +2,8 @@ package browser
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
-
-	"github.com/chromedp/chromedp"
-
-	"example.com/chat/internal/chattest"
 )
 
 // marksOf returns where each "!" of a message is drawn, in the order of its text: on
@@ -56,6 +50,15 @@ func TestEachLineHasItsOwnDirection(t *testing.T) {
 		{"> שלום לכולם!\n> Hello there!\nAnd you!", []string{rtl, ltr, ltr}},
 		{"1. one!\n2. @Bob שלום לכולם!\n   - again!", []string{ltr, rtl, ltr}},
 		{"/me שלום לכולם!", []string{rtl}},
+		// The name decides where nothing else does.
+		{"@דנה 1!", []string{rtl}},
+		{"`x` @דנה 1!", []string{rtl}},
+		{"**@דנה** 1! https://a.example/", []string{rtl}},
+		{"Hello!\n@דנה 1!\n@Bob 1!", []string{ltr, rtl, ltr}},
+		{"@דנה @Bob 1!", []string{rtl}},
+		{"@Bob @דנה 1!", []string{ltr}},
+		{"- @דנה 1!", []string{rtl}},
+		{"[שלום](https://a.example/) 1!", []string{rtl}},
 	}
 	ids := make([]string, len(cases))
 	for i, c := range cases {
@@ -74,15 +77,7 @@ func TestEachLineHasItsOwnDirection(t *testing.T) {
 	if out := ask[[]string](p, `[...document.querySelectorAll("#log li")].filter((e) => { const box = e.parentElement.getBoundingClientRect(), own = e.getBoundingClientRect(); return e.dir !== "auto" || (getComputedStyle(e).direction === "rtl" ? box.right - own.right : own.left - box.left) < 20; }).map((e) => e.textContent)`); len(out) > 0 {
 		t.Errorf("no room for the number or the bullet of %q", out)
 	}
-	if dir := chattest.OutDir(); dir != "" {
-		picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "chat-directions.png"), picture, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	p.picture("directions")
 	p.sound()
 }
 

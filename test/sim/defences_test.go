@@ -88,7 +88,7 @@ var allDefences = []defence{
 		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
-		"an answer is matched to its call", "internal/redisbroker/broker.go",
+		"an answer is matched to its call", "internal/redisbroker/log.go",
 		"echo != member(d)", "member(d) != member(d) && echo != echo",
 		"internal/redisbroker", "TestAReplyOfAnotherCallIsRefused", nil,
 	},

@@ -106,6 +106,7 @@ const menu = new RoomMenu({
 	mute: (on) => chat.mute(chat.current, on),
 	leave,
 	address: () => location.origin + pathOf(chat.current),
+	help: openHelp,
 });
 const bar = new Bar(() => (client.hurry(), client.start()));
 const name = new NameLine({ rename, done: () => composer.focus() });

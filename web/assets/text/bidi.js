@@ -2,6 +2,9 @@
 // Characters that change the direction of text
 // (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
 
+/** @typedef {import("./markup.js").Inline} Inline */
+/** @typedef {import("./markup.js").Mark} Mark */
+
 /** Marks, embeddings, overrides and isolates, as part of a character class. */
 export const TURNS = "\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069";
 
@@ -41,3 +44,48 @@ export function balanced(text) {
 		return open[open.length - 1] ? sign : "";
 	}) + ended(0);
 }
+
+/** A character that has a direction of its own. */
+const STRONG = /[\p{L}\u200e\u200f]/u;
+
+/**
+ * Returns the names and words of links that give their line its direction: the first one of each
+ * line in which nothing else has a direction. All others are isolated.
+ * @param {Inline[]} inlines
+ * @returns {Set<Inline>}
+ */
+export function leading(inlines) {
+	/** @type {Set<Inline>} */
+	const leads = new Set();
+	/** @type {Mark | null} */
+	let first = null;
+	let decided = false;
+	const end = () => {
+		if (first && !decided) leads.add(first);
+		first = null;
+		decided = false;
+	};
+	const read = (/** @type {Inline[]} */ list) => {
+		for (const one of list) {
+			if (typeof one === "string") {
+				one.split("\n").forEach((line, i) => {
+					if (i > 0) end();
+					decided ||= STRONG.test(line);
+				});
+			} else if (/^(bold|italic|strike|emoji)$/.test(one.kind)) {
+				read(one.inlines);
+			} else if (!first && (one.kind === "mention" || one.kind === "link" && !isBare(one)) && STRONG.test(one.inlines.join(""))) {
+				first = one;
+			}
+		}
+	};
+	read(inlines);
+	end();
+	return leads;
+}
+
+/**
+ * Reports whether a link shows its address, and no words of its own.
+ * @param {Mark} link
+ */
+export const isBare = ({ to = "", inlines: [words] }) => words === to || `mailto:${words}` === to;

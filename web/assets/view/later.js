@@ -148,6 +148,6 @@ document.addEventListener("keydown", (e) => {
 });
 for (const name of ["pointerover", "focusin"]) {
 	document.addEventListener(name, ({ target }) => {
-		if (target instanceof Element && target.closest("#pick, #help-open, #go-room, [data-search], [data-do=react]")) extras().catch(() => {});
+		if (target instanceof Element && target.closest("#pick, #help-open, #room-help, #go-room, [data-search], [data-do=react]")) extras().catch(() => {});
 	});
 }

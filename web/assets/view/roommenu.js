@@ -7,6 +7,7 @@ import { closes, shut } from "./menu.js";
  * @property {(on: boolean) => void} mute
  * @property {() => void} leave
  * @property {() => string} address
+ * @property {() => void} help opens the help, which has no place beside the field of a phone
  */
 
 /** The menu at the room's name. */
@@ -25,6 +26,10 @@ export class RoomMenu {
 		byId("room-leave").addEventListener("click", () => {
 			this.#menu.open = false;
 			does.leave();
+		});
+		byId("room-help").addEventListener("click", () => {
+			shut(this.#menu);
+			does.help();
 		});
 		const link = byId("room-link");
 		link.addEventListener("click", () => copyFrom(part(link, "span"), does.address()));

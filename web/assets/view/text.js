@@ -1,5 +1,5 @@
 // @ts-check
-import { balanced } from "../text/bidi.js";
+import { balanced, isBare, leading } from "../text/bidi.js";
 import { copyFrom, part, setText, stamp } from "./dom.js";
 
 /** @type {Record<string, string>} the elements of marks that are no more than that */
@@ -7,7 +7,8 @@ const ELEMENTS = { bold: "strong", italic: "em", strike: "s", code: "code", ment
 
 /**
  * A tree of a message's text as nodes, with what its marks mean. Lines, quotes and items
- * have a direction each (style/log.css); names, code and addresses none to give.
+ * have a direction each (style/log.css); names, code and addresses are isolated, but for a name
+ * that alone decides the direction of its line.
  * @param {import("../text/markup.js").Block[]} tree
  * @param {string} room where it was said
  * @returns {(Node | string)[]}
@@ -50,22 +51,23 @@ function listOf({ ordered, items = [] }, room) {
 /**
  * @param {import("../text/markup.js").Inline[]} inlines
  * @param {string} room
+ * @param {Set<import("../text/markup.js").Inline>} [leads] names that are not isolated
  * @returns {(Node | string)[]}
  */
-function inlineNodes(inlines, room) {
+function inlineNodes(inlines, room, leads = leading(inlines)) {
 	return inlines.map((inline) => {
 		if (typeof inline === "string") return balanced(inline);
 		const { kind, to = "" } = inline;
-		const inside = inlineNodes(inline.inlines, room);
+		const inside = inlineNodes(inline.inlines, room, leads);
 		if (kind === "emoji") return inside[0]; // its name, as whoever sent it left it
-		if (kind === "link") return anchor(to, inside);
+		if (kind === "link") return anchor(to, inside, isBare(inline), leads.has(inline));
 		if (kind === "entry" || kind === "room") {
 			const a = /** @type {HTMLAnchorElement} */ (element("a", inside));
 			a.href = kind === "room" ? `/r/${encodeURIComponent(to)}` : `/r/${encodeURIComponent(room)}#${to}`;
 			a.dir = "ltr";
 			return a;
 		}
-		const marked = element(ELEMENTS[kind], inside);
+		const marked = element(leads.has(inline) ? "span" : ELEMENTS[kind], inside);
 		if (kind === "mention") marked.className = "mention";
 		if (kind === "code") marked.dir = "ltr";
 		return marked;
@@ -86,14 +88,15 @@ function element(name, children) {
  * A link that shows where it leads, whatever its words are.
  * @param {string} url
  * @param {(Node | string)[]} words
+ * @param {boolean} bare its words are its address
+ * @param {boolean} leads its words give their line its direction
  */
-function anchor(url, words) {
+function anchor(url, words, bare, leads) {
 	const a = /** @type {HTMLAnchorElement} */ (element("a", []));
 	a.href = url;
 	a.rel = "noopener noreferrer nofollow ugc";
 	a.target = "_blank";
-	const bare = words.length === 1 && (words[0] === url || `mailto:${words[0]}` === url);
-	const shown = element("bdi", words);
+	const shown = element(leads ? "span" : "bdi", words);
 	if (bare) shown.dir = "ltr";
 	a.append(shown);
 	if (!bare) {
