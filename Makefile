@@ -22,7 +22,7 @@ help: ## this list
 check: format vet lint unit ## before each commit: under a minute once everything is built
 
 format: ## gofmt and go mod tidy
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not formatted: $$unformatted"; exit 1; }
+	@unformatted=$$(find . -name '*.go' -not -path '*/node_modules/*' -exec gofmt -l {} +); [ -z "$$unformatted" ] || { echo "not formatted: $$unformatted"; exit 1; }
 	go mod tidy -diff
 
 vet: ## go vet, also for other systems

@@ -18,6 +18,7 @@ const (
 	countEnv   = "CHAT_COUNT"   // seeds, rounds, clients or connections of a test
 	forEnv     = "CHAT_FOR"     // how long a test breaks things, as "30m"
 	outEnv     = "CHAT_OUT"     // folder for pictures, tables and histories
+	suitesEnv  = "CHAT_SUITES"  // 0: leave out the suites that CI runs by themselves
 )
 
 // on reports whether a switch is set.
@@ -28,6 +29,16 @@ func on(env string) bool {
 
 // Long reports whether tests run at full length.
 func Long() bool { return on(longEnv) }
+
+// EndIfSuitesRunLater ends the test process with status 0 if CHAT_SUITES=0 is set: test/faults,
+// test/badnet and test/sim then have runs of their own, with nothing beside them. TestMain
+// calls it first.
+func EndIfSuitesRunLater() {
+	if os.Getenv(suitesEnv) == "0" {
+		fmt.Println(suitesEnv + "=0 leaves this suite to a run of its own")
+		os.Exit(0)
+	}
+}
 
 // NeedLong skips a long test unless CHAT_LONG=1 is set.
 func NeedLong(t testing.TB) {
@@ -118,7 +129,7 @@ func setting[T any](env string, parse func(string) (T, error)) (value T, ok bool
 // WithoutSettings returns an environment without these variables, for tests that run
 // other tests.
 func WithoutSettings(env []string) []string {
-	for _, name := range []string{"CI", longEnv, measureEnv, seedEnv, countEnv, forEnv, outEnv} {
+	for _, name := range []string{"CI", longEnv, measureEnv, seedEnv, countEnv, forEnv, outEnv, suitesEnv} {
 		env = append(env, name+"=")
 	}
 	return env

@@ -31,6 +31,7 @@ var seed uint64
 const atOnce = 10
 
 func TestMain(m *testing.M) {
+	chattest.EndIfSuitesRunLater()
 	chattest.RunAtOnce(atOnce)
 	seed = chattest.SeedOrNew()
 	redis.SetLogger(silence{}) // what goes wrong comes as an error too

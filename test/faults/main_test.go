@@ -21,6 +21,7 @@ var seed uint64
 const atOnce = 4
 
 func TestMain(m *testing.M) {
+	chattest.EndIfSuitesRunLater()
 	chattest.RunAtOnce(atOnce)
 	seed = chattest.SeedOrNew()
 	redis.SetLogger(silence{}) // what goes wrong comes as an error too

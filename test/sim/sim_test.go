@@ -21,6 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	chattest.EndIfSuitesRunLater()
 	redis.SetLogger(silent{})
 	// With one processor there is less for the scheduler to decide, and a seed
 	// repeats its run.
