@@ -94,3 +94,36 @@ func TestAVisibleWindowWithoutFocusIsUnreadUntilItHasIt(t *testing.T) {
 	}
 	p.sound()
 }
+
+// Unread messages that a join does not bring count all the same, mentions among them, and stay
+// unread over a reload until they were seen.
+func TestUnreadMessagesBeyondAJoinStayUnreadUntilSeen(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-2", "Bob"}
+	p := newTab(t)
+	p.visits(s, "garden", "lobby")
+	for i := range 90 {
+		text := fmt.Sprintf("News %d", i+1)
+		if i == 60 {
+			text += " @Ann"
+		}
+		s.add(said{Room: "garden", User: bob, Text: text})
+	}
+	p.title("(@1) #lobby")
+	p.reload()
+	p.online()
+	p.title("(@1) #lobby")
+	p.run(row("garden") + ".click()")
+	first := `parseInt(` + theLine + `.parentElement.querySelector(".text").textContent.slice(5))`
+	unread := `parseInt(document.querySelector("#jump-words").textContent)`
+	p.until("the line above the first", inView+`(`+theLine+`) && `+first+` === 1`)
+	p.until("some of it to be read, no more than is in view", `/^[67]\d new$/.test(document.querySelector("#jump-words").textContent)`)
+	p.until("the position to be kept", `new Map(JSON.parse(localStorage.getItem("chat.read"))).get("garden")`)
+	p.reload()
+	p.online()
+	p.until("the line above the first that was not seen", inView+`(`+theLine+`) && `+first+` > 5 && `+first+` < 31`)
+	p.until("a count of what is below", unread+` > 25 && `+unread+` <= 91 - `+first)
+	p.title("(@1) #garden")
+	p.sound()
+}

@@ -63,6 +63,15 @@ test("the first message of a room that was empty is new", () => {
 	assert.equal(log.unread, 1);
 });
 
+test("what comes to an empty room while the page is closed is new", () => {
+	const before = new Attention();
+	before.count(joined([]), ME);
+	before.save();
+	const log = joined([entry(1), entry(2)]);
+	new Attention().count(log, ME);
+	assert.equal(log.unread, 2);
+});
+
 test("where all that is known is unread, more may be", () => {
 	const attention = new Attention();
 	attention.read(joined([entry(1)]));

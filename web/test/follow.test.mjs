@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { until } from "./fakes.mjs";
 
 const kept = new Map([["chat.recent", JSON.stringify(["r", "old", "older"])], ["chat.read", JSON.stringify([["old", "1001-1"]])]]);
 globalThis.document ??= { hidden: false };
@@ -111,4 +112,43 @@ test("of a muted room only mentions count, in all tabs", () => {
 	assert.deepEqual([a().muted, a().unread, a().mentions], [false, 2, 1]);
 	for (let i = 0; i < 150; i++) chat.mute(`r${i}`, true);
 	assert.equal(JSON.parse(kept.get("chat.muted")).length, 100);
+});
+
+test("unread messages that a join did not bring are got, count, and are not read before they are known", async () => {
+	for (const key of ["chat.recent", "chat.muted"]) kept.set(key, "[]");
+	kept.set("chat.read", JSON.stringify([["r", "1001-1"], ["far", "1001-1"]]));
+	const client = new FakeClient();
+	const asked = [];
+	const texts = new Map([[7, "@Me, please"]]);
+	const part = (room, from, to) => Array.from({ length: to - from + 1 }, (_, i) => ({ ...entry(room, from + i), text: texts.get(from + i) ?? "hi" }));
+	let fails = 1;
+	let give;
+	const held = new Promise((resolve) => (give = resolve));
+	client.history = async (room, before, limit) => {
+		asked.push(room);
+		await held;
+		if (fails-- > 0) throw new Error("not now");
+		const to = Number(before.split("-")[1]) - 1;
+		return { messages: part(room, Math.max(1, to - limit + 1), to), more: to > limit };
+	};
+	const chat = new Chat(client, new NodeNumbers([], () => {}));
+	chat.reading.looking = () => false;
+	chat.open("r");
+	client.tell("state", { state: "online" });
+	client.arrive("r", part("r", 51, 100));
+	const row = (room) => chat.rows().own.find((one) => one.room === room);
+	assert.deepEqual([row("r").unread, row("r").more, row("r").mentions], [50, true, 0]);
+	chat.reading.seen("1060-60");
+	assert.equal(row("r").unread, 50, "what is before it was not seen");
+	give();
+	await until(() => !row("r").more, "the rest");
+	assert.deepEqual([row("r").unread, row("r").mentions, chat.log.newFrom], [99, 1, 2]);
+	chat.reading.seen("1010-10");
+	assert.deepEqual([row("r").unread, row("r").mentions], [90, 0]);
+	asked.length = 0;
+	chat.open("far");
+	client.arrive("far", part("far", 4951, 5000));
+	await until(() => row("far").unread === 1050, "five pages");
+	await new Promise((resolve) => setImmediate(resolve));
+	assert.deepEqual([asked.length, row("far").more], [5, true]);
 });

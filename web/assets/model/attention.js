@@ -29,7 +29,7 @@ export class Attention {
 
 	/** Another tab read: its position counts where it is the newer one. */
 	reload() {
-		for (const [room, id] of keep.readPositions()) if (isAfter(id, this.#read.get(room) ?? "")) this.#read.set(room, id);
+		for (const [room, id] of keep.readPositions()) if (!this.#read.has(room) || isAfter(id, this.#read.get(room) ?? "")) this.#read.set(room, id);
 	}
 
 	/**

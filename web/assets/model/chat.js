@@ -1,5 +1,6 @@
 // @ts-check
 import { Attention } from "./attention.js";
+import { Backlog } from "./backlog.js";
 import { Closings } from "./closed.js";
 import * as keep from "../store/keep.js";
 import { KEPT_AT_MOST, Past } from "./past.js";
@@ -57,6 +58,7 @@ export class Chat extends Emitter {
 	/** @type {Past} */
 	past;
 
+	#backlog;
 	#client;
 	#numbers;
 	#demo;
@@ -102,14 +104,22 @@ export class Chat extends Emitter {
 			me: () => client.user,
 			changed: (...parts) => this.#changed(...parts),
 		});
+		const older = (log = this.log) => {
+			this.reading.older(log);
+			this.#changed("log", "rooms");
+		};
+		this.#backlog = new Backlog({
+			history: (room, before, limit) => client.history(room, before, limit),
+			online: () => this.state.state === "online",
+			follows: (log) => this.logs.get(log.name) === log,
+			current: () => this.log,
+			got: older,
+		});
 		this.past = new Past({
 			room: () => this.log,
 			online: () => this.state.state === "online",
 			history: (room, before, limit) => client.history(room, before, limit),
-			changed: () => {
-				this.reading.older();
-				this.#changed("log");
-			},
+			changed: () => older(),
 		});
 		this.#listen();
 	}
@@ -354,6 +364,7 @@ export class Chat extends Emitter {
 		this.#trim(log);
 		if (first && room === this.current) this.reading.opened(log);
 		this.reading.count(log);
+		this.#backlog.look(log);
 		this.closings.joined(room, arrival.rules);
 		this.#closes();
 		this.#changed("log", "people", "rooms");

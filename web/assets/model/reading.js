@@ -39,10 +39,13 @@ export class Reading {
 		log.landing = log.newFrom ? "opened" : "";
 	}
 
-	/** Older messages came: the first unread one may be among them. */
-	older() {
-		const log = this.#hooks.log();
-		if (this.#attention.place(log, this.#hooks.me())) log.landing = "older";
+	/**
+	 * Older messages came: unread ones may be among them.
+	 * @param {RoomLog} log
+	 */
+	older(log) {
+		if (log.loaded) this.#attention.count(log, this.#hooks.me());
+		if (log === this.#hooks.log() && this.#attention.place(log, this.#hooks.me())) log.landing = "older";
 	}
 
 	/** The newest message is in view: everything is read that came. */
@@ -55,13 +58,14 @@ export class Reading {
 	}
 
 	/**
-	 * A message is in view, and newer ones are not.
+	 * A message is in view, and newer ones are not. Nothing is read while older unread ones are
+	 * not known, as they were not seen.
 	 * @param {string} id
 	 */
 	seen(id) {
-		if (!this.attended()) return;
 		const log = this.#hooks.log();
-		const { unread } = log;
+		const { unread, unreadMore } = log;
+		if (!this.attended() || unreadMore) return;
 		this.#attention.seen(log, this.#hooks.me(), id);
 		if (log.unread !== unread) this.#hooks.changed("log", "rooms");
 	}

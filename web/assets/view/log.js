@@ -490,9 +490,9 @@ export class LogView {
 
 	#drawJump() {
 		const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
-		const unread = this.#room?.unread ?? 0;
+		const { unread = 0, unreadMore = false } = this.#room ?? {};
 		this.#jump.hidden = this.#atEnd || scrollHeight - scrollTop - clientHeight < clientHeight / 2 && !unread;
-		setText(byId("jump-words"), unread ? `${unread.toLocaleString()} new` : "Newest");
+		setText(byId("jump-words"), unread ? `${unread.toLocaleString()}${unreadMore ? "+" : ""} new` : "Newest");
 	}
 }
 
