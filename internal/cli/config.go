@@ -56,9 +56,9 @@ func (o NodeOptions) Config(ctx context.Context, redis redisopen.Target, listene
 	}
 	return node.Config{
 		Listener: listeners.HTTP, Debug: listeners.Debug,
-		Open: func(ctx context.Context, info redisbroker.NodeInfo, status func() redisbroker.Vitals) (node.Broker, func(), error) {
+		Open: func(ctx context.Context, info redisbroker.NodeInfo, status func() redisbroker.Status) (node.Broker, func(), error) {
 			return openBroker(ctx, redis, redisbroker.Config{
-				Namespace: o.Namespace, History: o.History, Replicas: o.Replicas, Node: info, Vitals: status, Log: log,
+				Namespace: o.Namespace, History: o.History, Replicas: o.Replicas, Node: info, Status: status, Log: log,
 			})
 		},
 		ID: o.NodeID, Advertise: o.Advertise, PeerAddr: peerAddr(ctx, o.PeerAddr, listeners.HTTP.Addr(), redis),

@@ -17,7 +17,7 @@ import (
 type NodeReport struct {
 	ID  string `json:"id"`
 	URL string `json:"url"`
-	*redisbroker.Vitals
+	*redisbroker.Status
 	// Seen is the age of the status, in ms.
 	Seen *int64 `json:"seen_ms,omitzero"`
 }

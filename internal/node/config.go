@@ -25,7 +25,7 @@ type Config struct {
 	Debug net.Listener
 	// Open connects the broker. Its info and status are what the node tells the
 	// others. close ends the connections to Redis.
-	Open func(ctx context.Context, info redisbroker.NodeInfo, status func() redisbroker.Vitals) (b Broker, close func(), err error)
+	Open func(ctx context.Context, info redisbroker.NodeInfo, status func() redisbroker.Status) (b Broker, close func(), err error)
 
 	// ID is the node's name; by default made from the host's name and the port.
 	ID string
@@ -84,8 +84,8 @@ type Broker interface {
 	Secret(ctx context.Context) ([]byte, error)
 	// Rooms lists the rooms with users online or entries, from a page on.
 	Rooms(ctx context.Context, after string) (protocol.RoomPage, error)
-	// Vitals returns the status of the live nodes, by id.
-	Vitals() map[string]redisbroker.Seen
+	// Statuses returns the status of the live nodes, by id.
+	Statuses() map[string]redisbroker.Seen
 	// Twins returns other live nodes with this node's id.
 	Twins() []redisbroker.NodeInfo
 	// Probe returns the state of the node's own probe through Redis.

@@ -97,7 +97,7 @@ func TestANodeWithoutRedisTellsWhoIsReady(t *testing.T) {
 	three.Broker().Hurry()
 	chattest.Eventually(t, "the others to be known as they are", func() bool {
 		one.Broker().Hurry()
-		all := one.Broker().Vitals()
+		all := one.Broker().Statuses()
 		return all["two"].State == "ready" && all["three"].State == "draining"
 	})
 	ann, bob := chattest.Enter(t, one.url, "Ann", "lobby"), ioEnter(t, one.url, "Bob", "lobby")

@@ -25,7 +25,7 @@ func TestAClientLeavesANodeWithoutRedis(t *testing.T) {
 	one, two := startNode(t, u.String(), "--node-id=one"), startNode(t, b.URL(), "--node-id=two")
 	chattest.Eventually(t, "the nodes to know each other", func() bool {
 		one.Broker().Hurry()
-		return one.Broker().Vitals()["two"].State == "ready"
+		return one.Broker().Statuses()["two"].State == "ready"
 	})
 	s, err := client.Open(t.Context(), client.Options{URL: one.url})
 	if err != nil {

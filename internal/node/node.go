@@ -98,7 +98,7 @@ func (n *Node) build(ctx context.Context) error {
 		}
 	}
 	n.hub = room.New(room.Config{Node: info.ID, Limits: n.cfg.Limits, History: n.cfg.History, Log: n.log, Jitter: n.cfg.Jitter}, b.Room())
-	n.fallback = &fallback{members: n.members, status: b.Vitals}
+	n.fallback = &fallback{members: n.members, status: b.Statuses}
 	n.sessions = &session.Node{
 		ID: info.ID, Hub: n.hub, Cluster: n, Limits: n.cfg.Limits, Secret: secret, JWT: n.cfg.JWT, Log: n.log,
 	}

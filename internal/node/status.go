@@ -59,16 +59,16 @@ func (m *meter) rate(now time.Time, n int64) float64 {
 }
 
 // heartbeatStatus returns the node's status for a heartbeat, and logs new warnings.
-func (n *Node) heartbeatStatus() redisbroker.Vitals {
+func (n *Node) heartbeatStatus() redisbroker.Status {
 	n.rate.note(time.Now(), n.broker.Entries())
 	n.warner.log(n.log, n.clusterWarnings(), n.members.self)
 	return n.currentStatus()
 }
 
 // currentStatus returns the node's status now.
-func (n *Node) currentStatus() redisbroker.Vitals {
+func (n *Node) currentStatus() redisbroker.Status {
 	users, rooms := n.hub.Size()
-	v := redisbroker.Vitals{
+	v := redisbroker.Status{
 		State: redisbroker.StateReady, Users: users, Connections: n.connections(), Rooms: rooms,
 		Rate: n.rate.rate(time.Now(), n.broker.Entries()),
 	}
@@ -90,7 +90,7 @@ func (n *Node) Probe() redisbroker.Probe { return n.broker.Probe() }
 // Reports returns the status of the live nodes, this one first: its own now, the
 // others' of their last heartbeat (httpapi.Node).
 func (n *Node) Reports(origin string) []httpapi.NodeReport {
-	others := n.broker.Vitals()
+	others := n.broker.Statuses()
 	list := n.members.list(origin)
 	reports := make([]httpapi.NodeReport, len(list))
 	for i, of := range list {
@@ -104,9 +104,9 @@ func (n *Node) report(of protocol.Node, others map[string]redisbroker.Seen) http
 	var ago int64
 	if of.ID == n.cfg.ID {
 		own := n.currentStatus()
-		report.Vitals = &own
+		report.Status = &own
 	} else if seen, ok := others[of.ID]; ok {
-		report.Vitals, ago = &seen.Vitals, seen.Ago.Milliseconds()
+		report.Status, ago = &seen.Status, seen.Ago.Milliseconds()
 	} else {
 		return report
 	}

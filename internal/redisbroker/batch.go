@@ -2,13 +2,13 @@ package redisbroker
 
 import "sync"
 
-// batcher joins calls: what arrives while a call is under way goes in the next
-// one. So load makes batches by itself, and a quiet time pays no delay. There
-// is a goroutine only while there is work.
+// batcher joins operations into calls: those that arrive during a call are in the next
+// one. So load makes batches by itself, and without load there is no delay. There is a
+// goroutine only while there is work.
 type batcher[Op, Res any] struct {
-	most int // operations in one call
-	bear int // operations waiting, at most
-	call func([]Op) ([]Res, error)
+	maxBatch int // operations in one call at most
+	maxQueue int // operations waiting at most
+	call     func([]Op) ([]Res, error)
 
 	mu      sync.Mutex // guards the fields below
 	waiting []pending[Op, Res]
@@ -20,13 +20,13 @@ type pending[Op, Res any] struct {
 	done func(Res, error)
 }
 
-// do has op carried out after all that came before it. done is called once, by
-// the batcher's goroutine; do itself never waits. It is false, and done never
-// called, when too much is waiting already.
+// do queues op behind all earlier ones. done is called once, by the batcher's goroutine;
+// do itself never waits. It returns false, and never calls done, if maxQueue operations
+// wait already.
 func (b *batcher[Op, Res]) do(op Op, done func(Res, error)) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.waiting) >= b.bear {
+	if len(b.waiting) >= b.maxQueue {
 		return false
 	}
 	b.waiting = append(b.waiting, pending[Op, Res]{op, done})
@@ -40,7 +40,7 @@ func (b *batcher[Op, Res]) do(op Op, done func(Res, error)) bool {
 func (b *batcher[Op, Res]) work() {
 	for {
 		b.mu.Lock()
-		n := min(len(b.waiting), b.most)
+		n := min(len(b.waiting), b.maxBatch)
 		if n == 0 {
 			b.waiting, b.busy = nil, false
 			b.mu.Unlock()

@@ -1,15 +1,12 @@
-// Package redisbroker says to Redis all that the chat ever says to it: rooms' logs,
-// their live channels, who is where, the names in use, and the cluster's nodes.
+// Package redisbroker is all communication of the chat with Redis: rooms' logs, their
+// live channels, presence, the names in use, and the cluster's nodes.
 //
-// The log is the truth; what is published is only a fast hint, which may be
-// lost, late or repeated. Whoever listens compares ids and reads the log where
-// they don't fit.
+// The log is authoritative. Live posts, which are published, are fast, but may be lost,
+// late or repeated: their receivers compare ids, and read the log where these don't fit.
 //
-// Every call takes a context and ends with it. A call that fails may have been
-// carried out or not: a caller that must know repeats it, and all calls that
-// write are made so that this does no harm. Errors are Redis's own or the
-// network's; Explain puts them into words for an operator. A Broker may be used
-// by any number of goroutines.
+// Every call takes a context and ends with it. A call that fails may have been executed
+// or not. The caller can repeat it, since all calls that write are idempotent. Errors are
+// Redis's own or the network's. A Broker may be used by any number of goroutines.
 package redisbroker
 
 import (
@@ -63,9 +60,9 @@ type Config struct {
 	Replicas int
 	// Node is what the node says of itself to the others.
 	Node NodeInfo
-	// Vitals is asked before each beat how the node is; nil where that is not
-	// written.
-	Vitals func() Vitals
+	// Status returns the node's status. It is called before each heartbeat; nil if the
+	// node writes none.
+	Status func() Status
 	// Log takes what an operator should know.
 	Log *slog.Logger
 	// Jitter returns a random part of a wait; nil for one of its own. With one
@@ -131,12 +128,12 @@ type Broker struct {
 
 	reaping atomic.Bool
 
-	mu     sync.Mutex // guards the fields below
-	secret []byte
-	live   []NodeInfo
-	twins  []NodeInfo      // see Twins
-	start  int64           // see began
-	vitals map[string]seen // by the nodes' ids
+	mu       sync.Mutex // guards the fields below
+	secret   []byte
+	live     []NodeInfo
+	twins    []NodeInfo      // see Twins
+	start    int64           // see began
+	statuses map[string]seen // by the nodes' ids
 }
 
 // Log appends to rooms' logs and reads them (room.Log).
@@ -149,7 +146,7 @@ type Log struct {
 // (room.Subscriber).
 type Subscriber struct {
 	*core
-	subs *switchboard
+	subs *subscriptionManager
 }
 
 // Presence writes and reads who is in which room (room.Presence).
@@ -172,7 +169,7 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	c.newInstance()
 	notes := newDirectory(c)
 	b := &Broker{
-		core: c, Log: &Log{c, notes}, Subscriber: &Subscriber{c, newSwitchboard(c)}, Presence: &Presence{c}, Names: newNames(c),
+		core: c, Log: &Log{c, notes}, Subscriber: &Subscriber{c, newSubscriptionManager(c)}, Presence: &Presence{c}, Names: newNames(c),
 		Rulebook: &Rulebook{c}, Directory: &Directory{core: c, notes: notes},
 	}
 	if err := Check(ctx, cfg.Client, cfg.Namespace); err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // Pub/Sub knows no databases: two chats in two databases of one Redis, with one
-// namespace and rooms of one name, heard each other's messages, hints and news.
+// namespace and rooms of one name, received each other's live posts and news.
 func TestDatabasesDoNotHearEachOther(t *testing.T) {
 	each(t, func(t *testing.T, at *site) {
 		opened := func(database int) *testBroker {

@@ -10,41 +10,41 @@ import (
 	"time"
 )
 
-// downAfter is how long Redis must have been out of reach before anybody is
-// told: what heals within it is nobody's concern.
+// downAfter is how long Redis must be unreachable before that is reported. Shorter
+// outages are not.
 const downAfter = time.Second
 
-// health knows how the connection to Redis fares: that of the commands, by the
-// beats, and each subscription, by its pulse.
+// health is the state of the connections to Redis: that of the commands, from the
+// heartbeats, and that of each subscription.
 //
-// Locks: the health's is taken before a pulse's.
+// Locks: mu is taken before that of a subscriptionHealth.
 type health struct {
-	refusals refusals // of what is done with rooms
+	refusals refusals // of appends and reads
 
-	mu       sync.Mutex // guards the fields below
-	pulses   []*pulse   // one for each subscription
-	beat     error      // of the last beat
-	beaten   bool       // there was one
-	badSince time.Time
-	up       bool
-	outages  int  // how often up became false
-	lost     bool // the lease was lost in the outage that lasts
+	mu            sync.Mutex            // guards the fields below
+	subscriptions []*subscriptionHealth // one for each subscription
+	beat          error                 // of the last heartbeat; nil if it succeeded
+	beaten        bool                  // there was one
+	badSince      time.Time
+	up            bool
+	outages       int  // how often up became false
+	lost          bool // the lease was lost in the outage that lasts
 }
 
 var errNoBeat = errors.New("not yet known to the cluster")
 
-// watch has a subscription's pulse count from now on.
-func (h *health) watch(p *pulse) {
+// watch includes a subscription from now on.
+func (h *health) watch(p *subscriptionHealth) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pulses = append(h.pulses, p)
+	h.subscriptions = append(h.subscriptions, p)
 }
 
-// unwatch ends watch, for a subscription that is needed no more.
-func (h *health) unwatch(p *pulse) {
+// unwatch excludes a subscription that is no longer needed.
+func (h *health) unwatch(p *subscriptionHealth) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pulses = slices.DeleteFunc(h.pulses, func(q *pulse) bool { return p == q })
+	h.subscriptions = slices.DeleteFunc(h.subscriptions, func(q *subscriptionHealth) bool { return p == q })
 }
 
 func (h *health) setBeat(err error) {
@@ -53,7 +53,8 @@ func (h *health) setBeat(err error) {
 	h.beat, h.beaten = explain(err), true
 }
 
-// explain tells an operator whose words an error of a call to Redis is.
+// explain adds to an error of a call to Redis whether Redis refuses, does not answer, or
+// can't be reached.
 func explain(err error) error {
 	var network net.Error
 	switch {
@@ -67,7 +68,7 @@ func explain(err error) error {
 	return fmt.Errorf("redis can't be reached: %w", err)
 }
 
-// reason tells why the node can't serve now, nil when it can.
+// reason returns why the node can't serve users now; nil if it can.
 func (h *health) reason() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -78,7 +79,7 @@ func (h *health) reasonLocked() error {
 	if h.beat != nil {
 		return h.beat // Redis's own words, which explain the rest
 	}
-	for _, p := range h.pulses {
+	for _, p := range h.subscriptions {
 		if err := p.reason(); err != nil {
 			return err
 		}
@@ -89,15 +90,15 @@ func (h *health) reasonLocked() error {
 	return h.refusals.reason()
 }
 
-// probe tells of the subscription that fares worst.
+// probe returns the probe of the subscription in the worst state.
 func (h *health) probe() Probe {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var worst Probe
-	for i, p := range h.pulses {
+	for i, p := range h.subscriptions {
 		probe := p.probe()
 		if i > 0 && !probe.Heard && p.reason() == nil {
-			continue // it is just being made
+			continue // it is just being opened
 		}
 		if i == 0 || probe.worse(worst) {
 			worst = probe
@@ -106,14 +107,14 @@ func (h *health) probe() Probe {
 	return worst
 }
 
-// outage is what is told of one at its end.
+// outage describes an outage at its end.
 type outage struct {
-	lasted time.Duration // 0 at a start, which is none
+	lasted time.Duration // 0 at the node's start, which is no outage
 	lost   bool          // the lease was lost in it
 }
 
-// leaseLost notes that the lease was lost, and reports whether that belongs to an
-// outage that lasts.
+// leaseLost records that the lease was lost, and reports whether that happened during an
+// outage.
 func (h *health) leaseLost() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -131,15 +132,15 @@ func (h *health) bad() bool {
 	return !h.up || h.reasonLocked() != nil
 }
 
-// outageCount returns how many outages there were, and whether one lasts.
+// outageCount returns the number of outages so far, and whether there is one now.
 func (h *health) outageCount() (n int, lasts bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.outages, h.outages > 0 && !h.up
 }
 
-// changed tells whether the state that others are told of has changed now, and
-// what it is; at the end of an outage, also about that.
+// changed returns the state that is reported to users, whether it has changed just now,
+// and at the end of an outage its description.
 func (h *health) changed() (up, changed bool, ended outage) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

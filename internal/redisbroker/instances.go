@@ -17,10 +17,10 @@ const beatsMissed = 2500 * time.Millisecond
 
 // instances are those that the lease script knows of.
 type instances struct {
-	live   []NodeInfo
-	wrote  []int64         // when each of them wrote last, in ms by Redis's clock; 0 where that is not known
-	dead   []string        // their instances
-	vitals map[string]seen // of the live nodes, by their ids
+	live     []NodeInfo
+	wrote    []int64         // when each of them wrote last, in ms by Redis's clock; 0 where that is not known
+	dead     []string        // their instances
+	statuses map[string]seen // of the live nodes, by their ids
 }
 
 // split reads the rows of the lease script, which come by the leases' ends, at the
@@ -28,7 +28,7 @@ type instances struct {
 // anew within its old lease has two instances: what it says with the younger lease
 // counts. But two nodes that were given the same id are both there: they both write.
 func split(rows []any, now int64) instances {
-	all := instances{vitals: make(map[string]seen)}
+	all := instances{statuses: make(map[string]seen)}
 	type alive struct {
 		info  NodeInfo
 		wrote int64
@@ -46,11 +46,11 @@ func split(rows []any, now int64) instances {
 			continue
 		}
 		field, _ := row[3].(string)
-		if s, ok := parseVitals(field, now); ok {
-			all.vitals[n.info.ID] = s
+		if s, ok := parseStatus(field, now); ok {
+			all.statuses[n.info.ID] = s
 			n.wrote = now - s.ago.Milliseconds()
 		} else {
-			delete(all.vitals, n.info.ID)
+			delete(all.statuses, n.info.ID)
 		}
 		live = append(live, n)
 	}

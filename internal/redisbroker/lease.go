@@ -177,7 +177,7 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	own := b.instance.Load()
 	keys := []string{b.keys.cluster("nodes"), b.keys.cluster("info")}
 	cmd := b.runConfirmed(ctx, leaseScript, keys, own.id, leaseFor.Milliseconds(), info, mode,
-		b.keys.news(), b.publishCommand(), forgetAfter.Milliseconds(), own.writes.Load(), b.ownVitals())
+		b.keys.news(), b.publishCommand(), forgetAfter.Milliseconds(), own.writes.Load(), b.ownStatus())
 	reply, err := cmd.Slice()
 	if err != nil && !errors.Is(err, errReplicas) {
 		return b.plainly(ctx, err)
@@ -194,7 +194,7 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	own.counted(reply[1])
 	now, _ := reply[2].(int64)
 	all := split(reply[headWidth:], now)
-	b.setVitals(all.vitals)
+	b.setStatuses(all.statuses)
 	b.setLive(all.live, all.twins(b.cfg.Node, b.began(now)))
 	b.reapSoon(all.dead)
 	return err

@@ -44,7 +44,7 @@ type Names struct {
 
 func newNames(c *core) *Names {
 	b := &Names{core: c}
-	b.batches = &nameBatcher{most: 128, bear: 20_000, call: func(ops []nameOp) ([]nameResult, error) {
+	b.batches = &nameBatcher{maxBatch: 128, maxQueue: 20_000, call: func(ops []nameOp) ([]nameResult, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), namesTimeout)
 		defer cancel()
 		results, err := b.nameCall(ctx, b.Instance(), ops)

@@ -13,15 +13,13 @@ import (
 	"example.com/chat/internal/histogram"
 )
 
-// probesKept is how many probes may be under way, or lost, before the oldest is
-// given up: more than are sent within probeLost, although a hurried beat sends
-// one too.
+// probesKept is how many probes may be unanswered before the oldest is forgotten: more
+// than are sent within probeLost, also with further ones at immediate heartbeats.
 const probesKept = 64
 
-// A path may carry small packets and swallow large ones (a tunnel whose MTU is
-// not known to the ends), and then it carries no message. So some probes are as
-// large as a batch of typical messages: the first one, one every largeEvery, and
-// all from the moment a large one is sent until one comes back.
+// A path may carry small packets and drop large ones (a tunnel whose MTU its ends do not
+// know), and then it carries no messages. So some probes are as large as a batch of typical
+// messages: the first one, one every largeEvery, and while a large one is unanswered, all.
 const (
 	largeEvery = 10 * time.Second
 	largeProbe = 3 << 10 // bytes; more than two packets of an Ethernet
@@ -29,18 +27,17 @@ const (
 
 var padding = strings.Repeat(".", largeProbe)
 
-// Probe tells how a probe fared that the node sent through Redis to itself.
+// Probe describes the newest probe that a node sent to itself through Redis and received.
 type Probe struct {
-	// Heard is false before the first one came back; then there is nothing
-	// else to tell.
+	// Heard is false before the first one has arrived; then the other fields are zero.
 	Heard bool
-	// Age is how long ago the last one came back.
+	// Age is the time since the last one arrived.
 	Age time.Duration
-	// RTT is what that one took from its sending to its coming back.
+	// RTT is the time from its sending to its arrival.
 	RTT time.Duration
 }
 
-// worse reports whether p tells less good of its subscription than q.
+// worse reports whether p shows a worse state of its subscription than q.
 func (p Probe) worse(q Probe) bool {
 	if p.Heard != q.Heard {
 		return !p.Heard
@@ -48,48 +45,47 @@ func (p Probe) worse(q Probe) bool {
 	return p.Age > q.Age
 }
 
-// pulse is how one subscription fares: whether it is confirmed, and when a
-// probe last came back through it.
+// subscriptionHealth is the state of one subscription: whether it is confirmed, and when
+// a probe last arrived through it.
 //
-// A probe carries a number, and the nonce of the pulse that sent it. So neither
-// a lost one nor one that comes twice is taken for another, and the probes of a
-// second node that was given the same id by mistake prove nothing about this.
-type pulse struct {
+// A probe has a number, and the nonce of its subscription. So a lost or repeated probe is
+// not confused with another one, and probes of a second node with the same id are ignored.
+type subscriptionHealth struct {
 	nonce string
-	trips *histogram.Histogram // what the probes took
-	name  string               // for messages; "" for the one that is always there
-	// grace is how long it may take to be subscribed at first, where that may
-	// begin at any time.
+	trips *histogram.Histogram // round trips of the probes
+	name  string               // for errors; "" for the subscription that always exists
+	// grace is how long the first confirmation may take; 0 for the subscription that
+	// exists from the start.
 	grace time.Duration
 
 	mu         sync.Mutex // guards the fields below
 	subscribed bool
-	began      bool      // it has been subscribed once
+	began      bool      // it was confirmed once
 	since      time.Time // when subscribed last changed
-	cause      error     // of the end of the last subscription, or why a probe could not be published
+	cause      error     // why the last connection ended, or a probe could not be published
 	count      uint64    // probes sent
 	sent       [probesKept]time.Time
-	heardAt    time.Time // when a probe came back last
+	heardAt    time.Time // when the last probe arrived
 	rtt        time.Duration
-	largeHeard time.Time // when a large probe came back last
-	largeDue   time.Time // when the first was sent that has not come back; zero for none
+	largeHeard time.Time // when the last large probe arrived
+	largeDue   time.Time // when the first unanswered large probe was sent; zero for none
 }
 
-func newPulse(trips *histogram.Histogram) *pulse {
+func newSubscriptionHealth(trips *histogram.Histogram) *subscriptionHealth {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
-	return &pulse{nonce: hex.EncodeToString(random[:]), trips: trips}
+	return &subscriptionHealth{nonce: hex.EncodeToString(random[:]), trips: trips}
 }
 
-// confirmed notes that Redis has taken the subscription.
-func (p *pulse) confirmed() {
+// confirmed records that Redis confirmed the subscription.
+func (p *subscriptionHealth) confirmed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.subscribed, p.began, p.since, p.cause = true, true, time.Now(), nil
 }
 
-// broken notes the subscription's end and its cause.
-func (p *pulse) broken(cause error) {
+// broken records that the connection ended, and the cause.
+func (p *subscriptionHealth) broken(cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.subscribed {
@@ -98,8 +94,8 @@ func (p *pulse) broken(cause error) {
 	p.cause = cause
 }
 
-// published notes whether a probe could be.
-func (p *pulse) published(err error) {
+// published records whether a probe could be published.
+func (p *subscriptionHealth) published(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.subscribed {
@@ -107,14 +103,14 @@ func (p *pulse) published(err error) {
 	}
 }
 
-func (p *pulse) isSubscribed() bool {
+func (p *subscriptionHealth) isSubscribed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.subscribed
 }
 
-// send returns the payload of a new probe, whose time runs from now on.
-func (p *pulse) send() string {
+// send returns the payload of a new probe, which counts as sent now.
+func (p *subscriptionHealth) send() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count++
@@ -130,9 +126,9 @@ func (p *pulse) send() string {
 	return payload + padding
 }
 
-// heard takes what came on the probe's channel. Whatever is not a probe that is
-// under way counts for nothing.
-func (p *pulse) heard(payload string) {
+// heard handles a payload from the probe's channel. It ignores all but unanswered probes
+// of this subscription.
+func (p *subscriptionHealth) heard(payload string) {
 	payload, large := strings.CutSuffix(payload, padding)
 	nonce, number, _ := strings.Cut(payload, ".")
 	n, err := strconv.ParseUint(number, 10, 64)
@@ -154,8 +150,8 @@ func (p *pulse) heard(payload string) {
 	}
 }
 
-// probe tells how the last probe that came back fared.
-func (p *pulse) probe() Probe {
+// probe returns the last probe that arrived.
+func (p *subscriptionHealth) probe() Probe {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.heardAt.IsZero() {
@@ -170,8 +166,8 @@ var (
 	errNoLarge       = fmt.Errorf("small packets pass between this node and redis, but a probe of %d bytes does not come back: is a link's MTU wrong?", largeProbe)
 )
 
-// reason tells why the subscription can't be relied on, nil when it can.
-func (p *pulse) reason() error {
+// reason returns why the subscription is not usable; nil if it is.
+func (p *subscriptionHealth) reason() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var err error
@@ -192,10 +188,9 @@ func (p *pulse) reason() error {
 	return err
 }
 
-// left is for how long a subscription that stays silent may still be alive. One
-// that is not confirmed yet is not judged here; and a probe that could not be
-// published says nothing about it.
-func (p *pulse) left() time.Duration {
+// left returns how long the subscription may still stay silent before it counts as dead.
+// While it is not confirmed, or probes can't be published, that is not decided here.
+func (p *subscriptionHealth) left() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.subscribed || p.cause != nil {

@@ -12,7 +12,7 @@ import (
 
 func TestAProbeIsMeasuredByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPulse(new(histogram.Histogram))
+		p := newSubscriptionHealth(new(histogram.Histogram))
 		p.confirmed()
 		if got := p.probe(); got != (Probe{}) {
 			t.Errorf("before the first: %+v", got)
@@ -32,7 +32,7 @@ func TestAProbeIsMeasuredByItself(t *testing.T) {
 		time.Sleep(40 * time.Millisecond)
 		for what, payload := range map[string]string{
 			"one that comes twice":    second,
-			"another node's":          newPulse(new(histogram.Histogram)).send(),
+			"another node's":          newSubscriptionHealth(new(histogram.Histogram)).send(),
 			"one that was never sent": p.nonce + ".3",
 			"number nought":           p.nonce + ".0",
 			"no number":               p.nonce + ".x",
@@ -56,7 +56,7 @@ func TestAProbeIsMeasuredByItself(t *testing.T) {
 
 func TestASubscriptionIsSilentWithoutItsProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPulse(new(histogram.Histogram))
+		p := newSubscriptionHealth(new(histogram.Histogram))
 		if err := p.reason(); !errors.Is(err, errNotSubscribed) {
 			t.Errorf("before it is confirmed: %v", err)
 		}
@@ -85,21 +85,21 @@ func TestASubscriptionIsSilentWithoutItsProbe(t *testing.T) {
 func TestHealthIsThatOfTheWorstSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h health
-		pulses := []*pulse{newPulse(new(histogram.Histogram)), newPulse(new(histogram.Histogram)), newPulse(new(histogram.Histogram))}
-		for _, p := range pulses {
+		subscriptions := []*subscriptionHealth{newSubscriptionHealth(new(histogram.Histogram)), newSubscriptionHealth(new(histogram.Histogram)), newSubscriptionHealth(new(histogram.Histogram))}
+		for _, p := range subscriptions {
 			h.watch(p)
 			p.confirmed()
 		}
 		h.setBeat(nil)
-		pulses[0].heard(pulses[0].send())
-		pulses[2].heard(pulses[2].send())
+		subscriptions[0].heard(subscriptions[0].send())
+		subscriptions[2].heard(subscriptions[2].send())
 		if h.probe().Heard || !errors.Is(h.reason(), errNoProbe) {
 			t.Errorf("one never heard: %+v, %v", h.probe(), h.reason())
 		}
 		time.Sleep(time.Second)
-		pulses[1].heard(pulses[1].send())
+		subscriptions[1].heard(subscriptions[1].send())
 		time.Sleep(time.Second)
-		pulses[2].heard(pulses[2].send())
+		subscriptions[2].heard(subscriptions[2].send())
 		if got := h.probe(); !got.Heard || got.Age != 2*time.Second || h.reason() != nil {
 			t.Errorf("the oldest: %+v, %v", got, h.reason())
 		}
@@ -114,7 +114,7 @@ func TestHealthIsThatOfTheWorstSubscription(t *testing.T) {
 // 1,000 bytes passed, and so no message.
 func TestALargeProbeComesBackNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPulse(new(histogram.Histogram))
+		p := newSubscriptionHealth(new(histogram.Histogram))
 		p.confirmed()
 		large, bytes := 0, 0
 		for range 30 { // seconds

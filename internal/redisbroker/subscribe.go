@@ -11,30 +11,29 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// subscription keeps one Pub/Sub connection to Redis, with all channels that
-// are wanted on it, for as long as run runs. Whatever befalls the connection, a
-// new one takes its place and each of its channels is confirmed anew, which is
-// what tells the rooms to read their logs.
+// subscription keeps one Pub/Sub connection to Redis, with all channels that are wanted
+// on it, while run runs. When the connection breaks, a new one replaces it and each channel
+// is confirmed again, which makes the channel's room read its log.
 //
-// A connection may look alive and bring nothing: so this node publishes a probe
-// of its own every second, and one by which it doesn't come back is given up.
+// A connection may look alive and deliver nothing. So the node publishes a probe every
+// second, and closes a connection on which its probes do not arrive.
 type subscription struct {
 	b       *core
-	tag     string // the hash tag of all its channels; on a single Redis of its own ones
+	tag     string // the hash tag of all its channels; on a single Redis, of its probe's
 	probe   string // the channel of its probe
 	changed chan struct{}
 	confirm chan struct{} // the probe's channel was confirmed
-	pulse   *pulse
-	end     context.CancelFunc // ends run; used by the switchboard
+	health  *subscriptionHealth
+	end     context.CancelFunc // ends run; used by the subscriptionManager
 
 	mu     sync.Mutex // guards the fields below
 	wanted map[string]uint64
-	asked  map[string]uint64 // what the present connection was asked for
-	count  uint64            // of calls of want, so that asking again is seen
-	silent bool              // the present connection was given up for its silence
-	broken *breakdown        // the one that is not mended yet; nil for none
-	// due are the channels asked for and not confirmed yet, in the order in
-	// which Redis confirms them; dueSince is when the first of them became that.
+	asked  map[string]uint64 // channels that the present connection subscribed to, or is about to
+	count  uint64            // of calls of want, so that a channel that is added again is noticed
+	silent bool              // the present connection was closed because it was silent
+	broken *breakdown        // the one that no new connection has replaced yet; nil for none
+	// due are the channels whose confirmation is expected, in the order in which Redis
+	// confirms them; dueSince is since when the first of them is due.
 	due      []string
 	dueSince time.Time
 }
@@ -49,13 +48,13 @@ const (
 const channelsPerCall = 500
 
 var (
-	// errMoved is that the slot of a subscription is no longer where it was.
+	// errMoved means that the slot of a subscription moved to another node.
 	errMoved = errors.New("the slot was moved to another node of the redis cluster")
-	// errUnconfirmed is that a channel's confirmation was lost: whether it is
-	// heard is not known.
+	// errUnconfirmed means that the confirmation of a channel was lost: it is not known
+	// whether the connection is subscribed to it.
 	errUnconfirmed = errors.New("redis has confirmed another channel than the next one asked for")
-	// errOneLine refuses a second connection to a client that is for one.
-	errOneLine = errors.New("the subscription broke off")
+	// errOneConnection refuses a second connection of a client that is made for one.
+	errOneConnection = errors.New("the subscription broke off")
 )
 
 func newSubscription(b *core, tag string) *subscription {
@@ -65,19 +64,19 @@ func newSubscription(b *core, tag string) *subscription {
 		probe:   b.keys.probe(tag, b.cfg.Node.ID),
 		changed: make(chan struct{}, 1),
 		confirm: make(chan struct{}, 1),
-		pulse:   newPulse(&b.counts.probes),
+		health:  newSubscriptionHealth(&b.counts.probes),
 		end:     func() {},
 		wanted:  make(map[string]uint64),
 		asked:   make(map[string]uint64),
 	}
 	if tag != mainTag {
-		s.pulse.name, s.pulse.grace, s.pulse.since = "partition "+tag, downAfter, time.Now()
+		s.health.name, s.health.grace, s.health.since = "partition "+tag, downAfter, time.Now()
 	}
-	b.health.watch(s.pulse)
+	b.health.watch(s.health)
 	return s
 }
 
-// want adds a channel or takes it away, and returns how many are wanted now.
+// want adds or removes a channel, and returns the number of channels then.
 func (s *subscription) want(channel string, on bool) (left int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,12 +86,12 @@ func (s *subscription) want(channel string, on bool) (left int) {
 	} else {
 		delete(s.wanted, channel)
 	}
-	poke(s.changed)
+	notify(s.changed)
 	return len(s.wanted)
 }
 
-// poke leaves word, unless there is some already.
-func poke(c chan struct{}) {
+// notify sends to a channel with a buffer of one, unless something waits there already.
+func notify(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
@@ -110,14 +109,14 @@ func (s *subscription) run(ctx context.Context) {
 		}
 		silent := s.wasSilent()
 		if silent {
-			err = errNoProbe // that its connection was closed is only how it ended
+			err = errNoProbe // the closed connection is only the consequence
 		}
 		s.b.counts.remadeFor(silent)
-		s.pulse.broken(err)
+		s.health.broken(err)
 		s.b.log.Debug("a subscription to redis broke off; making a new one", "tag", s.tag, "error", err)
 		s.broke(err)
 		if s.b.cluster != nil {
-			s.b.cluster.ReloadState(ctx) // its slot may be elsewhere now
+			s.b.cluster.ReloadState(ctx) // its slot may have moved
 		}
 		if time.Since(began) > 2*resubscribeMax {
 			wait = resubscribeMin
@@ -131,11 +130,11 @@ func (s *subscription) run(ctx context.Context) {
 type breakdown struct {
 	at      time.Time
 	cause   error
-	outages int  // that the node had until then
-	within  bool // one of them
+	outages int  // that the node had before
+	within  bool // it happened during one of them
 }
 
-// broke notes a breakdown.
+// broke records a breakdown.
 func (s *subscription) broke(cause error) {
 	outages, within := s.b.health.outageCount()
 	s.mu.Lock()
@@ -145,8 +144,8 @@ func (s *subscription) broke(cause error) {
 	}
 }
 
-// mended logs a breakdown that is over. One that became an outage has lines of
-// its own.
+// mended logs a breakdown that is over, unless it was part of an outage, which is logged
+// elsewhere.
 func (s *subscription) mended() {
 	outages, _ := s.b.health.outageCount()
 	s.mu.Lock()
@@ -159,32 +158,32 @@ func (s *subscription) mended() {
 	}
 }
 
-// line is a connection of a subscription.
-type line struct {
+// connection is one Pub/Sub connection of a subscription.
+type connection struct {
 	*redis.PubSub
 	sharded bool
 }
 
-func (l line) subscribe(ctx context.Context, channels ...string) error {
-	if l.sharded {
-		return l.SSubscribe(ctx, channels...)
+func (c connection) subscribe(ctx context.Context, channels ...string) error {
+	if c.sharded {
+		return c.SSubscribe(ctx, channels...)
 	}
-	return l.Subscribe(ctx, channels...)
+	return c.Subscribe(ctx, channels...)
 }
 
-func (l line) unsubscribe(ctx context.Context, channels ...string) error {
-	if l.sharded {
-		return l.SUnsubscribe(ctx, channels...)
+func (c connection) unsubscribe(ctx context.Context, channels ...string) error {
+	if c.sharded {
+		return c.SUnsubscribe(ctx, channels...)
 	}
-	return l.Unsubscribe(ctx, channels...)
+	return c.Unsubscribe(ctx, channels...)
 }
 
-// oneLine returns a client for one connection of a subscription, and what closes
-// it. By itself go-redis makes a new connection when that breaks, and holds a
-// lock meanwhile for which Close waits, as long as Redis is silent; but here each
-// connection is a life of its own, and so the second is refused at once. A
-// ClusterClient decides by the channel where to connect, and stays as it is.
-func (b *core) oneLine() (redis.UniversalClient, func()) {
+// oneConnection returns a client for one connection of a subscription, and a function
+// that closes it. By itself go-redis opens a new connection when one breaks, under a lock
+// that Close waits for as long as Redis is silent. Here a life ends with its connection,
+// so a second one is refused at once. A ClusterClient, which chooses the node by the
+// channel, is used as it is.
+func (b *core) oneConnection() (redis.UniversalClient, func()) {
 	client, ok := b.rdb.(*redis.Client)
 	if !ok {
 		return b.rdb, func() {}
@@ -194,7 +193,7 @@ func (b *core) oneLine() (redis.UniversalClient, func()) {
 	var dialed atomic.Bool
 	opts.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if dialed.Swap(true) {
-			return nil, errOneLine
+			return nil, errOneConnection
 		}
 		return dial(ctx, network, addr)
 	}
@@ -203,14 +202,13 @@ func (b *core) oneLine() (redis.UniversalClient, func()) {
 	return one, func() { _ = one.Close() }
 }
 
-// life is one connection's, from its making to the error that ends it.
+// life opens one connection and handles it until it breaks. It returns the cause.
 func (s *subscription) life(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	client, closeClient := s.b.oneLine()
+	client, closeClient := s.b.oneConnection()
 	defer closeClient()
-	// Without a channel no connection is made yet: on a Redis Cluster the first
-	// one decides to which node.
-	conn := line{client.Subscribe(ctx), s.b.cluster != nil}
+	// This does not connect yet: on a Redis Cluster the first channel decides to which node.
+	conn := connection{client.Subscribe(ctx), s.b.cluster != nil}
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	defer conn.Close()
@@ -244,7 +242,7 @@ func (s *subscription) life(ctx context.Context) error {
 				}
 				s.confirmed(m.Channel)
 			case "sunsubscribe":
-				// Nobody asked for the end of this one: the slot went away.
+				// Redis itself ended this one: the slot has moved.
 				if m.Channel == s.probe {
 					return errMoved
 				}
@@ -255,7 +253,7 @@ func (s *subscription) life(ctx context.Context) error {
 	}
 }
 
-// ask notes that channels are about to be asked for.
+// ask records channels whose confirmation is due.
 func (s *subscription) ask(channels []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,7 +263,7 @@ func (s *subscription) ask(channels []string) {
 	s.due = append(s.due, channels...)
 }
 
-// answered notes a confirmation; false when an earlier one is missing.
+// answered records a confirmation. It returns false if an earlier one is missing.
 func (s *subscription) answered(channel string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -278,9 +276,9 @@ func (s *subscription) answered(channel string) bool {
 
 func (s *subscription) confirmed(channel string) {
 	if channel == s.probe {
-		s.pulse.confirmed()
+		s.health.confirmed()
 		s.mended()
-		poke(s.confirm)
+		notify(s.confirm)
 		if s.tag == mainTag {
 			s.b.Hurry()
 		}
@@ -297,7 +295,7 @@ func (s *subscription) confirmed(channel string) {
 func (s *subscription) heard(m *redis.Message) {
 	switch {
 	case m.Channel == s.probe:
-		s.pulse.heard(m.Payload)
+		s.health.heard(m.Payload)
 	case m.Channel == s.b.keys.news():
 		if m.Payload == string(lineNodes) {
 			s.b.Hurry()
@@ -311,9 +309,8 @@ func (s *subscription) heard(m *redis.Message) {
 	}
 }
 
-// write asks the connection for what is wanted and not asked for yet, and the
-// other way round, each time something changed.
-func (s *subscription) write(ctx context.Context, conn line) {
+// write subscribes and unsubscribes channels, each time the wanted ones have changed.
+func (s *subscription) write(ctx context.Context, conn connection) {
 	for {
 		add, drop := s.differences()
 		for len(add) > 0 {
@@ -331,7 +328,7 @@ func (s *subscription) write(ctx context.Context, conn line) {
 		}
 		select {
 		case <-ctx.Done():
-			_ = conn.Close() // Receive does not heed its context
+			_ = conn.Close() // Receive ignores the end of its context
 			return
 		case <-s.changed:
 		}
@@ -356,9 +353,9 @@ func (s *subscription) differences() (add, drop []string) {
 	return add, drop
 }
 
-// listen publishes the probe every second, and ends the connection when for
-// probeLost it did not come back, or a channel was not confirmed.
-func (s *subscription) listen(ctx context.Context, conn line) {
+// listen publishes a probe every second. It closes the connection if none has arrived, or
+// a channel was not confirmed, for probeLost.
+func (s *subscription) listen(ctx context.Context, conn connection) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	dead := time.NewTimer(probeLost)
@@ -378,19 +375,18 @@ func (s *subscription) listen(ctx context.Context, conn line) {
 		case <-tick.C:
 		case <-s.confirm:
 		}
-		if s.pulse.isSubscribed() {
+		if s.health.isSubscribed() {
 			sending, cancel := context.WithTimeout(ctx, 2*beatEvery)
-			err := s.b.publish(sending, s.b.rdb, s.probe, s.pulse.send())
+			err := s.b.publish(sending, s.b.rdb, s.probe, s.health.send())
 			cancel()
-			s.pulse.published(err)
+			s.health.published(err)
 		}
 	}
 }
 
-// left is for how long the connection, if it stays silent, is still held to be
-// alive.
+// left returns how long the connection may still stay silent before it counts as dead.
 func (s *subscription) left() time.Duration {
-	left := s.pulse.left()
+	left := s.health.left()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.due) > 0 {
@@ -400,7 +396,7 @@ func (s *subscription) left() time.Duration {
 }
 
 // giveUp ends a connection that looks alive and is not.
-func (s *subscription) giveUp(conn line) {
+func (s *subscription) giveUp(conn connection) {
 	s.mu.Lock()
 	s.silent = true
 	s.mu.Unlock()

@@ -5,73 +5,73 @@ import (
 	"sync"
 )
 
-// switchboard keeps the subscriptions: a single one, or on a Redis Cluster one
-// for each partition in use and one for what is not of a room, since there a
-// channel is heard where its slot is. Each has its own probe, and is made anew
-// by itself.
-type switchboard struct {
+// subscriptionManager keeps the subscriptions: a single one, or on a Redis Cluster one
+// for each partition in use and one for the channels that belong to no room, because a
+// sharded channel exists only on the shard of its slot. Each subscription has its own
+// probe, and reconnects by itself.
+type subscriptionManager struct {
 	b *core
 
 	mu      sync.Mutex // guards the fields below
 	ctx     context.Context
-	lines   map[string]*subscription // by hash tag; mainTag's is always there
+	byTag   map[string]*subscription // by hash tag; there is always one for mainTag
 	running sync.WaitGroup
 }
 
-func newSwitchboard(b *core) *switchboard {
-	w := &switchboard{b: b, lines: make(map[string]*subscription)}
-	w.lines[mainTag] = newSubscription(b, mainTag)
-	return w
+func newSubscriptionManager(b *core) *subscriptionManager {
+	m := &subscriptionManager{b: b, byTag: make(map[string]*subscription)}
+	m.byTag[mainTag] = newSubscription(b, mainTag)
+	return m
 }
 
-// want adds a channel or takes it away. A channel that is wanted again is
-// confirmed again. It never waits.
-func (w *switchboard) want(channel string, on bool) {
+// want adds or removes a channel. A channel that is added again is confirmed again. It
+// does not wait.
+func (m *subscriptionManager) want(channel string, on bool) {
 	tag := mainTag
-	if w.b.cluster != nil {
-		tag = w.b.keys.tagOf(channel)
+	if m.b.cluster != nil {
+		tag = m.b.keys.tagOf(channel)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	line := w.lines[tag]
-	if line == nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.byTag[tag]
+	if s == nil {
 		if !on {
 			return
 		}
-		line = newSubscription(w.b, tag)
-		w.lines[tag] = line
-		w.startLocked(line)
+		s = newSubscription(m.b, tag)
+		m.byTag[tag] = s
+		m.startLocked(s)
 	}
-	if left := line.want(channel, on); left == 0 && tag != mainTag {
-		delete(w.lines, tag)
-		w.b.health.unwatch(line.pulse)
-		line.end()
+	if left := s.want(channel, on); left == 0 && tag != mainTag {
+		delete(m.byTag, tag)
+		m.b.health.unwatch(s.health)
+		s.end()
 	}
 }
 
-func (w *switchboard) startLocked(line *subscription) {
-	if w.ctx == nil {
+func (m *subscriptionManager) startLocked(s *subscription) {
+	if m.ctx == nil {
 		return
 	}
-	ctx, cancel := context.WithCancel(w.ctx)
-	line.end = cancel
-	w.running.Go(func() { // ends with ctx; run waits for it
+	ctx, cancel := context.WithCancel(m.ctx)
+	s.end = cancel
+	m.running.Go(func() { // ends with ctx; run waits for it
 		defer cancel()
-		line.run(ctx)
+		s.run(ctx)
 	})
 }
 
 // run keeps all subscriptions until ctx is done.
-func (w *switchboard) run(ctx context.Context) {
-	w.mu.Lock()
-	w.ctx = ctx
-	for _, line := range w.lines {
-		w.startLocked(line)
+func (m *subscriptionManager) run(ctx context.Context) {
+	m.mu.Lock()
+	m.ctx = ctx
+	for _, s := range m.byTag {
+		m.startLocked(s)
 	}
-	w.mu.Unlock()
+	m.mu.Unlock()
 	<-ctx.Done()
-	w.mu.Lock()
-	w.ctx = nil // nothing begins any more
-	w.mu.Unlock()
-	w.running.Wait()
+	m.mu.Lock()
+	m.ctx = nil // no subscription starts any more
+	m.mu.Unlock()
+	m.running.Wait()
 }

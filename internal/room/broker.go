@@ -89,9 +89,9 @@ type Rulebook interface {
 
 // Feed takes what a Broker hears. Calls that concern one room come one after the
 // other, in the order in which they were published; those of different rooms may come
-// at the same time. Entries, Presence, Typing, Moderated and Renamed are hints: they
-// may be lost, late and repeated, and after a loss Following is called again. No
-// method blocks.
+// at the same time. Calls of Entries, Presence, Typing, Moderated and Renamed may be
+// lost, late and repeated, and after a loss Following is called again. No method
+// blocks.
 type Feed interface {
 	// Entries delivers entries that were appended to a followed room's log, oldest
 	// first. before is the entry that the first of them follows; zero for none.

@@ -3,9 +3,8 @@
 // member.
 //
 // It knows no transport and no Redis: connections are Members, and Redis is the
-// Broker that it declares, which delivers to its Feed. What is published is only a
-// hint: each room drives a replica.Replica, which decides what is delivered and when
-// the log is read.
+// Broker that it declares, which delivers to its Feed. Live posts may be lost: each room
+// drives a replica.Replica, which decides what is delivered and when the log is read.
 //
 // Locks: each struct's fields say what guards them, and ARCHITECTURE.md lists the
 // orders. Members get events under their room's lock, which keeps them in order, so

@@ -304,7 +304,7 @@ func history(m *memory, view func(memoryView) room.Broker, talk, every time.Dura
 	for i := range 2 {
 		v := memoryView{m, i}
 		n := &node{id: fmt.Sprintf("n%d", i)}
-		started, err := chat.Start(context.Background(), config(n.id, nil, log, func(context.Context, redisbroker.NodeInfo, func() redisbroker.Vitals) (chat.Broker, func(), error) {
+		started, err := chat.Start(context.Background(), config(n.id, nil, log, func(context.Context, redisbroker.NodeInfo, func() redisbroker.Status) (chat.Broker, func(), error) {
 			return memoryBroker{view: v, room: view(v)}, func() {}, nil
 		}))
 		if err != nil {

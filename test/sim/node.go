@@ -52,7 +52,7 @@ const (
 )
 
 // config returns the configuration of a node whose broker open connects.
-func config(id string, jitter func(time.Duration) time.Duration, log *slog.Logger, open func(context.Context, redisbroker.NodeInfo, func() redisbroker.Vitals) (chat.Broker, func(), error)) chat.Config {
+func config(id string, jitter func(time.Duration) time.Duration, log *slog.Logger, open func(context.Context, redisbroker.NodeInfo, func() redisbroker.Status) (chat.Broker, func(), error)) chat.Config {
 	return chat.Config{
 		ID: id, Open: open, Limits: protocol.Limits{Text: 4000, Rooms: 100}, History: messagesKept,
 		Secret: []byte("the same for all nodes, 32 bytes"), Log: log, Jitter: jitter,
@@ -62,9 +62,9 @@ func config(id string, jitter func(time.Duration) time.Duration, log *slog.Logge
 // start starts the node, however long Redis makes it wait.
 func (n *node) start(ctx context.Context, log *slog.Logger) error {
 	l := &life{n: n, rdb: n.net.client()}
-	open := func(ctx context.Context, info redisbroker.NodeInfo, status func() redisbroker.Vitals) (chat.Broker, func(), error) {
+	open := func(ctx context.Context, info redisbroker.NodeInfo, status func() redisbroker.Status) (chat.Broker, func(), error) {
 		b, err := redisbroker.New(ctx, redisbroker.Config{
-			Client: l.rdb, Namespace: namespace, History: messagesKept, Node: info, Vitals: status, Log: log, Jitter: n.jitter,
+			Client: l.rdb, Namespace: namespace, History: messagesKept, Node: info, Status: status, Log: log, Jitter: n.jitter,
 		})
 		if err != nil {
 			return nil, nil, err

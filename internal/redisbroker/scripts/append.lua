@@ -326,8 +326,8 @@ if #bodies > 0 then
     pcall(prune) -- the entries stand already: what fails here is tried again by the next call
   end
   -- First the id that the new entries follow, so that a node sees whether they
-  -- continue what it has. The log is written, and what is published is only a hint: a
-  -- failure to publish it is no reason to refuse the drafts.
+  -- continue its log. The log is written already, and live posts may be lost: so a failure
+  -- to publish does not refuse the drafts.
   redis.pcall(ARGV[2], ARGV[1], line('e', { head, line('', headers), unpack(bodies) }))
 elseif ARGV[7] == '1' then
   -- WAIT covers what its own connection wrote (from Redis 7.2 on, nothing but

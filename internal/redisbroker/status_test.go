@@ -16,8 +16,8 @@ import (
 // openVital opens a broker whose node has as many users as given.
 func openVital(t *testing.T, at *site, id string, users *atomic.Int64) *testBroker {
 	t.Helper()
-	return openWith(t, at, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: id, Port: 1}, Vitals: func() redisbroker.Vitals {
-		return redisbroker.Vitals{State: redisbroker.StateReady, Users: int(users.Load())}
+	return openWith(t, at, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: id, Port: 1}, Status: func() redisbroker.Status {
+		return redisbroker.Status{State: redisbroker.StateReady, Users: int(users.Load())}
 	}})
 }
 
@@ -28,7 +28,7 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 		one, two, silent := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users), open(t, at, "n3", 10)
 		for _, b := range []*testBroker{one, two, silent} {
 			chattest.Eventually(t, "the others", func() bool {
-				all := b.Vitals()
+				all := b.Statuses()
 				return len(all) == 2 && all["n1"].Users == 7 && all["n2"].Users == 7 && all["n1"].State == redisbroker.StateReady
 			})
 		}
@@ -37,7 +37,7 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 		one.Note(func() { one.nodes = nil })
 		users.Store(8)
 		two.Hurry()
-		chattest.Eventually(t, "the change", func() bool { s := one.Vitals()["n2"]; return s.Users == 8 && s.Ago < 5*time.Second })
+		chattest.Eventually(t, "the change", func() bool { s := one.Statuses()["n2"]; return s.Users == 8 && s.Ago < 5*time.Second })
 		one.Note(func() {
 			if one.nodes != nil {
 				t.Error("a change of how a node is was told as one of the cluster")
@@ -45,7 +45,7 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 		})
 		// What stopped writing gets old, and goes when it takes its leave.
 		two.stop()
-		chattest.Eventually(t, "the age to grow", func() bool { return one.Vitals()["n2"].Ago > 1500*time.Millisecond })
+		chattest.Eventually(t, "the age to grow", func() bool { return one.Statuses()["n2"].Ago > 1500*time.Millisecond })
 	})
 }
 
@@ -74,7 +74,7 @@ func TestNothingIsLeftOfHowANodeWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		chattest.Eventually(t, "only one to be left", func() bool { return strings.Count(left(), "@") == 1 && !strings.Contains(left(), "n3") })
-		chattest.Eventually(t, "only itself to be known", func() bool { return len(one.Vitals()) == 1 })
+		chattest.Eventually(t, "only itself to be known", func() bool { return len(one.Statuses()) == 1 })
 	})
 }
 
@@ -86,7 +86,7 @@ func TestWhatANodeSaysSinceItWasStartedAgainCounts(t *testing.T) {
 		var users atomic.Int64
 		users.Store(2)
 		one, two := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users)
-		chattest.Eventually(t, "the other", func() bool { return one.Vitals()["n2"].Users == 2 })
+		chattest.Eventually(t, "the other", func() bool { return one.Statuses()["n2"].Users == 2 })
 		ends := float64(one.rdb.Time(t.Context()).Val().Add(4 * time.Second).UnixMilli())
 		pipe := one.rdb.TxPipeline()
 		pipe.HSet(t.Context(), one.ns+":{cluster}:info", "n2~before", `{"id":"n2","port":9}`, "n2~before@", `1 {"state":"ready","users":1}`,
@@ -100,7 +100,7 @@ func TestWhatANodeSaysSinceItWasStartedAgainCounts(t *testing.T) {
 			b.Has(t, "a third node, and the second as it is now", func() bool {
 				return len(b.nodes) == 3 && b.nodes[1].ID == "n2" && b.nodes[1].Port == 1 && b.nodes[2].ID == "n3"
 			})
-			if n := b.Vitals()["n2"].Users; n != 2 {
+			if n := b.Statuses()["n2"].Users; n != 2 {
 				t.Errorf("the second has %d users", n)
 			}
 		}
