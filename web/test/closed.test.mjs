@@ -111,15 +111,46 @@ test("a moderator's command names a user, a time and a reason", () => {
 	assert.deepEqual(of("lock", "1h exam"), { action: "lock", seconds: 3600, reason: "exam" });
 	assert.deepEqual(of("unlock", "now"), { action: "unlock" });
 	assert.throws(() => of("mute", "Bob"), /several people are/);
-	assert.throws(() => of("slow", "5 m"), /as 30s or 5m/);
+	assert.deepEqual(of("slow", "5 m"), { action: "slow", seconds: 300 }, "its meaning is plain");
 	assert.throws(() => of("slow", "soon"), /as 30s or 5m/);
 	assert.throws(() => of("kick", "Annabel"), /nobody here/);
+});
+
+test("a time is understood in each plain way to write it, and else refused, never left out", () => {
+	const users = [{ id: "a", name: "Ann" }];
+	const of = (about, action = "mute") => {
+		const { seconds, reason } = moderationOf(action, action === "lock" ? about : `@Ann ${about}`, users);
+		return [seconds, reason];
+	};
+	for (const [about, seconds, reason] of [
+		["10m", 600], ["10min", 600], ["10 Minutes be kind", 600, "be kind"], ["5 m", 300], ["1.5h", 5400], ["1,5 h", 5400], ["1w", 604_800], ["2 weeks", 1_209_600],
+		["3d", 259_200], ["1 day: rude", 86_400, "rude"], ["1 year", 31_536_000], ["１０ｍ　だめ", 600, "だめ"], ["1h30m", 5400], ["1h 30min spam", 5400, "spam"],
+		["10m 3 strikes", 600, "3 strikes"], ["10m 2d games", 600, "2d games"], ["90 sec", 90], ["10M", 600],
+	]) for (const action of ["mute", "ban", "lock"]) assert.deepEqual(of(about, action), [seconds, reason], `${action} ${about}`);
+	for (const [about, says] of [
+		["30", /"30" is no time: write it as 30s, 10m/], ["30 be kind", /"30 be" is no time/], ["10 strikes", /"10 strikes" is no time/], ["1mo", /is no time/], ["-5m", /is no time/], ["−5m", /is no time/],
+		[".5h", /is no time/], ["½h", /is no time/], ["٣٠ m", /is no time/], ["0s", /one second or longer/], ["99999999d", /ten years at most/], ["11 years", /ten years at most/],
+		["10m/2", /is no time/], ["3rd warning", /is no time/],
+	]) for (const action of ["mute", "ban", "lock"]) assert.throws(() => of(about, action), says, `${action} ${about}`);
+	assert.deepEqual(of("be kind 10m"), [undefined, "be kind 10m"]);
+	assert.deepEqual(of("3 strikes", "kick"), [undefined, "3 strikes"], "a kick has no time");
+	const slow = (about) => moderationOf("slow", about, users).seconds;
+	assert.deepEqual([slow("30"), slow("３０"), slow("1 min"), slow("1.5m"), slow("OFF"), slow("0")], [30, 30, 60, 90, 0, 0]);
+	for (const about of ["-5m", "5x", "99999999d", "0s", "10m please", "30 40"]) assert.throws(() => slow(about), /time/, about);
+});
+
+test("nobody kicks, bans or mutes themselves by a command", () => {
+	const users = [{ id: "mo", name: "Mo" }, { id: "a", name: "Ann" }];
+	for (const action of ["kick", "ban", "mute"]) assert.throws(() => moderationOf(action, "@mo 10m", users, "mo"), { message: `you can't ${action} yourself` });
+	assert.deepEqual(moderationOf("unmute", "@mo", users, "mo"), { action: "unmute", user: "mo" });
+	assert.deepEqual(moderationOf("mute", "@Ann", users, "mo"), { action: "mute", user: "a" });
 });
 
 test("what a moderator did is said in a sentence", () => {
 	const words = (moderated) => doneWords({ by: MO, ...moderated }, (ms) => `${ms}`);
 	const user = { id: "a", name: "Ann" };
 	assert.equal(words({ action: "mute", user, until: 5 }), "Muted Ann until 5.");
+	assert.equal(words({ action: "ban", user }), "Banned Ann until it is lifted.");
 	assert.equal(words({ action: "unban", user: { id: "a", name: "" } }), "No longer banned: a.");
 	assert.equal(words({ action: "slow", seconds: 30 }), "Slow mode: one message in 30 s for each.");
 	assert.equal(words({ action: "slow" }), "Slow mode is off.");

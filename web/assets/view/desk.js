@@ -119,7 +119,7 @@ export class Desk {
 	 * @param {string} about what followed it
 	 */
 	command(action, about) {
-		return this.#do(this.#ground.room(), moderationOf(action, about, this.#ground.users()));
+		return this.#do(this.#ground.room(), moderationOf(action, about, this.#ground.users(), this.#ground.me()?.id));
 	}
 
 	#openSlow() {
