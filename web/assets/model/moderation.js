@@ -55,7 +55,7 @@ function pauseOf(words) {
 	const folded = narrow(words).toLowerCase();
 	if (folded === "off" || folded === "0") return 0;
 	const { seconds, reason } = NUMERIC.test(words) ? timeOf(/^\d+$/.test(folded) ? `${folded}s` : words) : { seconds: 0, reason: words };
-	if (reason) throw new Error("write nothing but a time after /slow, as 30s or 5m, or off");
+	if (reason) throw new Error("write a time after /slow, as 30s or 5m, or off");
 	return seconds;
 }
 
