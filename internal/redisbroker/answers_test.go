@@ -2,9 +2,9 @@ package redisbroker
 
 import "testing"
 
-// Redis 7.0 was the only server whose refusal of a command within a script was
-// known; a node whose user lacked +xadd on any later one took no message and was
-// ready. The texts are as the servers sent them.
+// Refusals of a command within a script are recognised on all servers. The texts are as
+// the servers sent them. When only those of Redis 7.0 were known, a node on a later one
+// was ready although its user lacked +xadd.
 func TestAnswersAreClassified(t *testing.T) {
 	const sha = "720469d7ed429f99b47477000128d0adc8068d95"
 	const oldScript = "ERR Error running script (call to f_" + sha + "): @user_script:1: @user_script: 1: "
@@ -54,7 +54,7 @@ func TestAnswersAreClassified(t *testing.T) {
 		"BUSY Valkey is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.": "busy",
 		// The embedded broker.
 		"ERR Error compiling script (new function): :1: WRONGTYPE Operation against a key": "wrongtype",
-		// A word that only looks like one.
+		// A word that only looks like a refusal.
 		"ERR OOM is not what this is about": "other",
 		"OOMPH":                             "other",
 		"ERR a text of tomorrow":            "other",

@@ -12,8 +12,8 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// waiting are two brokers at one Redis, which has a replica: one that doesn't
-// wait for it, and one that does.
+// waiting holds two brokers at one Redis with a replica: one that does not wait for the
+// replica, and one that does.
 func waiting(b *testing.B) (brokers [2]*redisbroker.Broker) {
 	b.Helper()
 	primary, _ := pair(b)
@@ -31,9 +31,8 @@ func waiting(b *testing.B) (brokers [2]*redisbroker.Broker) {
 	return brokers
 }
 
-// BenchmarkReplicas tells what --wait-replicas costs: appends of one message
-// with none and with one replica waited for, in turns, so that what else the
-// machine does falls on both alike.
+// BenchmarkReplicas measures the cost of --wait-replicas: appends of one message without
+// and with one replica, in turns, so that other load of the machine affects both.
 //
 //	go test -run - -bench Replicas$ -benchtime 5000x ./internal/redisbroker
 func BenchmarkReplicas(b *testing.B) {
@@ -61,8 +60,8 @@ func BenchmarkReplicas(b *testing.B) {
 	b.ReportMetric(float64(median[1])/float64(median[0]), "ratio")
 }
 
-// BenchmarkReplicasBusy is the same for many rooms at once, as many as a hub
-// appends to: how many messages a second a node brings into Redis.
+// BenchmarkReplicasBusy does the same for as many rooms at once as a hub appends to: how
+// many messages a second a node appends.
 //
 //	go test -run - -bench ReplicasBusy -benchtime 20x ./internal/redisbroker
 func BenchmarkReplicasBusy(b *testing.B) {
@@ -75,7 +74,7 @@ func BenchmarkReplicasBusy(b *testing.B) {
 			began := time.Now()
 			failed := make(chan error, rooms)
 			for room := range rooms {
-				go func() { // ends when its messages are in; waited for below
+				go func() { // ends when its messages are appended; waited for below
 					for k := range each {
 						key := fmt.Sprintf("%d-%d-%d", i, n, k)
 						if _, err := brokers[n].Append(context.Background(), fmt.Sprint("room-", room), []protocol.Draft{draft("a", key, "hello")}); err != nil {

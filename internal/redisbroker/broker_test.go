@@ -20,10 +20,10 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// heard is what a broker has delivered.
+// heard holds what a broker has delivered.
 type heard struct {
 	brokertest.Heard
-	nodes []redisbroker.NodeInfo // guarded as the rest
+	nodes []redisbroker.NodeInfo // guarded like the others
 }
 
 // listener delivers to heard.
@@ -55,7 +55,7 @@ func openWith(t *testing.T, at *site, cfg redisbroker.Config) *testBroker {
 	return openFor(t, at, cfg, nil)
 }
 
-// openFor is openWith for a feed in place of what the broker keeps as heard.
+// openFor is openWith with another feed than heard.
 func openFor(t *testing.T, at *site, cfg redisbroker.Config, feed room.Feed) *testBroker {
 	t.Helper()
 	cfg.Client, cfg.Namespace = at.client(t), "chat:"+t.Name()
@@ -108,7 +108,7 @@ func ids(list []protocol.Entry) string {
 	return strings.Join(seqs, " ")
 }
 
-// newest are the newest n messages, as they were entered.
+// newest returns the newest n messages, without their changes.
 func (b *testBroker) newest(t *testing.T, room string, n int) (list []protocol.Entry, more bool, err error) {
 	t.Helper()
 	page, err := b.Messages(t.Context(), room, protocol.ID{}, n)
@@ -118,7 +118,7 @@ func (b *testBroker) newest(t *testing.T, room string, n int) (list []protocol.E
 	return list, page.More, err
 }
 
-// all are the entries of the lobby of any kind, by their seq.
+// all returns the lobby's entries of all kinds, by their seq.
 func (b *testBroker) all(t *testing.T) (list []protocol.Entry) {
 	t.Helper()
 	for _, key := range []string{redisbroker.LogKey(b.ns, "lobby"), redisbroker.ChangesKey(b.ns, "lobby")} {
@@ -174,8 +174,7 @@ func testEntriesPutInByHandAreSkipped(t *testing.T, at *site) {
 	if heads, err := b.Heads(t.Context(), []string{"lobby"}); err != nil || heads[0] != after {
 		t.Errorf("head %v %v, want %v", heads, err, after)
 	}
-	// A log that is of another type is its room's trouble alone, and nothing
-	// is half done.
+	// A log of another type affects its own room only, and no call is executed in part.
 	if err := b.rdb.Set(t.Context(), redisbroker.LogKey(b.ns, "odd"), "x", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +215,7 @@ func testPresenceIsWorthAsMuchAsItsLease(t *testing.T, at *site) {
 	if err != nil || len(rooms.Rooms) != 1 || rooms.Rooms[0] != (protocol.RoomCount{Room: "lobby", Count: 2}) {
 		t.Errorf("rooms: %v %v", rooms, err)
 	}
-	// The first node dies; the second finds out and clears up after it.
+	// The first node dies; the second notices, and removes what it left.
 	if _, err := n1.Claim(t.Context(), protocol.NameClaim{User: "b", Name: "Bob"}); err != nil {
 		t.Fatal(err)
 	}
@@ -236,8 +235,8 @@ func testPresenceIsWorthAsMuchAsItsLease(t *testing.T, at *site) {
 	})
 }
 
-// Redis's clock goes back by 20 minutes just after a node has renewed its lease
-// for the last time: its users shall not be there for 20 minutes.
+// Redis's clock goes back by 20 minutes just after a node renewed its lease for the last
+// time. Its users must not stay online for 20 minutes.
 func testALeaseIsNeverLongerThanLeasesAre(t *testing.T, at *site) {
 	n1, n2 := open(t, at, "n1", 10), open(t, at, "n2", 10)
 	n2.Follow("lobby")
@@ -269,7 +268,7 @@ func testALostLeaseIsNoticed(t *testing.T, at *site) {
 	if b.Instance() == was {
 		t.Error("the instance is still the same")
 	}
-	// The secret is put back, so that tokens hold.
+	// The secret is restored, so that tokens stay valid.
 	chattest.Eventually(t, "the secret", func() bool {
 		n, err := b.rdb.Exists(t.Context(), b.ns+":{cluster}:secret").Result()
 		return err == nil && n == 1
@@ -280,8 +279,8 @@ func testALostLeaseIsNoticed(t *testing.T, at *site) {
 	}
 }
 
-// Redis may end a subscription at any time; what was published meanwhile is
-// lost, so each channel has to be confirmed anew.
+// Redis may end a subscription at any time. Messages published meanwhile are lost, so
+// each channel has to be confirmed again.
 func testAKilledSubscriptionIsMadeAnew(t *testing.T, at *site) {
 	if !at.alone || at.servers == nil {
 		t.Skip("tried where no other test's subscriptions are killed, and there is a CLIENT KILL")
@@ -299,7 +298,8 @@ func testAKilledSubscriptionIsMadeAnew(t *testing.T, at *site) {
 		t.Fatal(err)
 	}
 	b.Has(t, "what is published", func() bool { return slices.Contains(b.Live, "room-1 typing x") })
-	// Asking again is confirmed again, and what is not wanted is not heard.
+	// A channel that is added again is confirmed again, and one that was removed delivers
+	// nothing.
 	b.Unfollow("room-1")
 	b.Follow("room-1")
 	b.Has(t, "to follow once more", func() bool { return b.Heard.Following == 7 })

@@ -20,7 +20,7 @@ func partitionOf(room string) string {
 	return tag
 }
 
-// roomsApart are rooms of as many partitions, and two more of the first's.
+// roomsApart returns rooms of n partitions, and two more of the first one's.
 func roomsApart(n int) []string {
 	seen := make(map[string]bool)
 	var rooms []string
@@ -39,7 +39,7 @@ func roomsApart(n int) []string {
 	return rooms
 }
 
-// subscribers counts the connections that listen.
+// subscribers counts the subscribed connections.
 func subscribers(at *site) int {
 	n := 0
 	for _, s := range at.servers {
@@ -74,7 +74,7 @@ func testOneSubscriptionAPartition(t *testing.T, at *site) {
 		t.Fatal(err)
 	}
 	b.Has(t, "what is published in the last", func() bool { return slices.Contains(b.Live, rooms[0]+" typing x") })
-	// One that is given up and wanted again at once is confirmed again.
+	// A channel that is removed and added again at once is confirmed again.
 	b.Unfollow(rooms[0])
 	b.Follow(rooms[0])
 	b.Has(t, "to follow again", func() bool { return b.Heard.Following == 8 })
@@ -95,8 +95,8 @@ func talk(t *testing.T, b *testBroker, room, key string) protocol.ID {
 	return id
 }
 
-// A slot that is moved takes its subscription with it: the server ends it, and
-// the rooms in it are confirmed anew at their new place.
+// When a slot moves, the server ends its subscription, and the rooms in it are confirmed
+// again at the new node.
 func testASlotIsMoved(t *testing.T, cluster *redistest.Cluster, at *site) {
 	b := open(t, at, "n1", 10)
 	room, other := roomsApart(2)[0], roomsApart(2)[1]
@@ -126,7 +126,7 @@ func testASlotIsMoved(t *testing.T, cluster *redistest.Cluster, at *site) {
 	}
 }
 
-// It comes back as a replica of who was its own.
+// It restarts as a replica of its former replica.
 func testAPrimaryDies(t *testing.T, cluster *redistest.Cluster, at *site) {
 	b := open(t, at, "n1", 10)
 	rooms := roomsApart(8)

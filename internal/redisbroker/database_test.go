@@ -11,8 +11,8 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// Pub/Sub knows no databases: two chats in two databases of one Redis, with one
-// namespace and rooms of one name, received each other's live posts and news.
+// Channels contain the number of the database, because Pub/Sub ignores it: two chats in
+// two databases of one Redis, with the same namespace and rooms, are separate.
 func TestDatabasesDoNotHearEachOther(t *testing.T) {
 	each(t, func(t *testing.T, at *site) {
 		opened := func(database int) *testBroker {
@@ -35,8 +35,8 @@ func TestDatabasesDoNotHearEachOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		second.Has(t, "its own", func() bool { return len(second.Live) == 2 && slices.Contains(second.News, "news") })
-		// What is published later on the same connection and heard shows that
-		// nothing of the above is still to come.
+		// A later message on the same connection arrived, so none of the above is still
+		// on its way.
 		if _, err := first.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "1", "of the first")}); err != nil {
 			t.Fatal(err)
 		}
@@ -61,8 +61,8 @@ func TestDatabasesDoNotHearEachOther(t *testing.T) {
 	})
 }
 
-// The number in the channels is of the configuration, so a Redis that is wiped
-// changes none: the nodes go on hearing each other.
+// The number in the channels comes from the configuration, so the nodes still receive each
+// other's messages after Redis was wiped.
 func TestNodesHearEachOtherAfterAFlush(t *testing.T) {
 	t.Parallel()
 	site := at(redistest.Start(t))

@@ -30,7 +30,7 @@ func (b *testBroker) put(t *testing.T, drafts ...protocol.Draft) []protocol.Rece
 	return list
 }
 
-// everything is all that Redis holds, by key.
+// everything returns all that Redis holds, by key.
 func (b *testBroker) everything(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
@@ -42,7 +42,7 @@ func (b *testBroker) everything(t *testing.T) string {
 		slices.Sort(keys)
 		for _, key := range keys {
 			if !strings.HasPrefix(key, b.ns) || strings.HasSuffix(key, ":nodes") {
-				continue // of another test, or what goes on by itself
+				continue // of another test, or changes all the time
 			}
 			var held any
 			switch kind := rdb.Type(ctx, key).Val(); kind {
@@ -80,7 +80,7 @@ func (b *testBroker) everything(t *testing.T) string {
 	return all.String()
 }
 
-// What is remembered of deletions is bounded, as the log is.
+// The memory of deletions is bounded, as the log is.
 func testWhatWasDeletedIsRememberedWithinBounds(t *testing.T, at *site) {
 	b := open(t, at, "n1", 20)
 	for i := range 60 {
@@ -90,7 +90,7 @@ func testWhatWasDeletedIsRememberedWithinBounds(t *testing.T, at *site) {
 			b.put(t, change(protocol.Delete, "a", fmt.Sprint("d", i), m, ""))
 		}
 	}
-	// Of the newest 20 messages 20 - k were edited, and k deleted ones have left.
+	// Of the newest 20 messages 20 - k were edited, and k were deleted and removed.
 	for _, c := range []struct {
 		kind        string
 		least, most int64
@@ -110,9 +110,9 @@ func testWhatWasDeletedIsRememberedWithinBounds(t *testing.T, at *site) {
 	}
 }
 
-// The README's user of a version before deletions had fewer commands. Redis let the
-// script write the deletion's entry and then refused to take the message out: what
-// was asked for again was a duplicate, and the text was still there.
+// A deletion that Redis's user may not execute changes nothing. With the commands of a
+// version before deletions, Redis let the script write the deletion's entry and refused
+// to remove the message: the repeat was a duplicate, and the text was still there.
 func TestADeletionThatRedisForbidsIsNotBegun(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -143,9 +143,9 @@ func TestADeletionThatRedisForbidsIsNotBegun(t *testing.T) {
 	}
 }
 
-// Where replicas have to confirm, a call that adds nothing writes one key anew.
-// When that was a refused draft's, it was taken for good, with no entry, and the
-// call failed: what was asked for again was a duplicate of nothing.
+// Where replicas have to confirm, a call that adds nothing writes one key again, but never
+// that of a refused draft: it would be used for good, without an entry, and a repeat would
+// be a duplicate of nothing.
 func TestARefusalTakesNoKeyWhereReplicasConfirm(t *testing.T) {
 	t.Parallel()
 	primary, _ := pair(t)
@@ -169,8 +169,8 @@ func TestARefusalTakesNoKeyWhereReplicasConfirm(t *testing.T) {
 	}
 }
 
-// Where replicas have to confirm, a deletion is gone from them too before it is
-// acknowledged; where they don't, it is not.
+// Where replicas have to confirm, a deleted message is gone from them too before the
+// deletion is acknowledged; where they don't, it may not be.
 func TestADeletionIsConfirmedByReplicas(t *testing.T) {
 	t.Parallel()
 	primary, replica := pair(t)

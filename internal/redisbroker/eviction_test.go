@@ -11,8 +11,8 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// A Redis that evicts loses logs, and the keys by which a resend is known: an
-// operator is told at the start.
+// A broker warns at its start of a Redis that evicts keys: it loses logs, and the keys that
+// identify repeats.
 func TestARedisThatEvictsIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -43,7 +43,7 @@ func TestARedisThatEvictsIsWarnedOf(t *testing.T) {
 	}
 }
 
-// A volatile policy evicts keys that have a TTL: none of the chat's ever has.
+// A volatile policy evicts only keys with a TTL, which no key of the chat has.
 func TestNoKeyHasATTL(t *testing.T) {
 	each(t, func(t *testing.T, at *site) {
 		b := open(t, at, "n1", 10)

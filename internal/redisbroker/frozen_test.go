@@ -14,8 +14,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// frozen is a hook of a client that does something before a call goes out in
-// which there is a certain key.
+// frozen is a hook of a client that calls a function before it sends a command with a
+// certain key.
 type frozen struct {
 	key  string
 	what atomic.Pointer[func()]
@@ -38,10 +38,10 @@ func (f *frozen) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	return next
 }
 
-// A node noted that it writes in a room, and was frozen before it did. The
-// others found it dead and cleared up, so the note was gone; awake again, it
-// wrote who was there under its old instance. Nobody would have looked for that,
-// and the user would have been in the room for ever.
+// A node that was frozen between listing a room and writing its presence there lists the
+// room again. Meanwhile others treated it as dead and removed its list, so otherwise
+// nobody would remove the presence of its old instance, and the user would be in the room
+// for ever.
 func TestWhatAFrozenNodeWritesLateIsFound(t *testing.T) {
 	t.Parallel()
 	server, err := embed.StartBroker(embed.BrokerConfig{})
@@ -71,7 +71,7 @@ func TestWhatAFrozenNodeWritesLateIsFound(t *testing.T) {
 	if _, err := b.Here(t.Context(), instance, "lobby", []protocol.Change{{User: protocol.User{ID: "a", Name: "Ann"}, Here: true}}); err != nil {
 		t.Fatal(err)
 	}
-	b.stop() // and is dead
+	b.stop() // as after a crash
 	chattest.Eventually(t, "the room to be empty", func() bool {
 		users, err := other.Present(t.Context(), "lobby")
 		return err == nil && len(users) == 0

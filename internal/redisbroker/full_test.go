@@ -9,8 +9,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// A script that began with a write that only deletes, or changes nothing, ended
-// Redis's check of its memory, and grew a Redis that was full.
+// Scripts do not make a full Redis larger. A first write that only deletes, or changes
+// nothing, ends Redis's memory check for the rest of a script.
 func TestAFullRedisGrowsByNoScriptAndLetsUsersGo(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -63,7 +63,7 @@ func TestAFullRedisGrowsByNoScriptAndLetsUsersGo(t *testing.T) {
 	if err := <-released; err != nil {
 		t.Errorf("a release: %v", err)
 	}
-	// Calls that wait go in one batch: the claim in it is refused, the release not.
+	// Calls that wait are sent in one batch: its claim is refused, its release is not.
 	server.Do("CLIENT", "PAUSE", "300", "ALL")
 	go func() { _, _ = b.Claim(t.Context(), protocol.NameClaim{User: "x", Name: "Xaver"}) }() // ends with the pause
 	claimed := make(chan error, 1)

@@ -9,9 +9,8 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// Redis checks its memory before the first write of a script only. A trial deletion
-// came first, so a full Redis refused messages and took edits and reactions, and a
-// message in one batch with an edit.
+// A full Redis refuses messages, edits and reactions, also in one batch. Redis checks its
+// memory before the first write of a script only, so that write must be a checked one.
 func TestAFullRedisTakesDeletionsAlone(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -37,7 +36,7 @@ func TestAFullRedisTakesDeletionsAlone(t *testing.T) {
 			}
 		}
 	}
-	// The first entry of a room begins by forgetting what was kept of another log.
+	// The first entry of a room first removes the remains of an earlier log.
 	if got, err := b.Append(t.Context(), "empty", []protocol.Draft{draft("a", "1", long)}); err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("the first message of a room: %+v, %v", got, err)
 	}
@@ -55,7 +54,7 @@ func TestAFullRedisTakesDeletionsAlone(t *testing.T) {
 	b.put(t, draft("a", "4", "four"), change(protocol.Edit, "a", "5", said[2].ID, "edited"))
 }
 
-// Where replicas confirm, a repeat writes its key once more, on a full Redis too.
+// Where replicas confirm, a repeat writes its key again, on a full Redis too.
 func TestAFullRedisAcknowledgesWhatItHasWhereReplicasConfirm(t *testing.T) {
 	t.Parallel()
 	primary, _ := pair(t)

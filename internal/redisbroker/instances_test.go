@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Two nodes with one id are both there, and a node that was started again is one.
+// Two live nodes with one id are two instances; a node that was restarted is one.
 func TestTwinsAreToldFromOneThatWasStartedAgain(t *testing.T) {
 	t.Parallel()
 	const now, began = int64(1_000_000), int64(990_000)

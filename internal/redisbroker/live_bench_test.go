@@ -10,7 +10,7 @@ import (
 	"example.com/chat/internal/room"
 )
 
-// emptyLog is a log without entries, which is followed at once.
+// emptyLog is a log without entries; a subscription to it is confirmed at once.
 type emptyLog struct {
 	room.Log
 	room.Presence

@@ -16,9 +16,9 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// The replica that took over lacked the last second. The lease was in what it
-// had, so the node went on; but the name that a user had claimed in that second
-// was free, and another took it while the first was still online.
+// A node notices that a failover lost its last writes, although its lease is still valid.
+// Otherwise a name that a user claimed in the last second is free, and another user can
+// take it while the first is still online.
 func TestAClaimThatAFailoverLostIsNoticed(t *testing.T) {
 	t.Parallel()
 	primary, replica := pair(t)
@@ -44,7 +44,7 @@ func TestAClaimThatAFailoverLostIsNoticed(t *testing.T) {
 		}
 		addr.Store(&replica.Addr)
 	})
-	// The hub claims its users' names again when it is told.
+	// The hub claims its users' names again after Lost.
 	b.Has(t, "the loss", func() bool { return b.Heard.Lost == 1 })
 	if b.Instance() == was {
 		t.Error("the instance is still the same")
@@ -57,8 +57,8 @@ func TestAClaimThatAFailoverLostIsNoticed(t *testing.T) {
 	}
 }
 
-// failOver makes the replica the primary, without what is done meanwhile, but
-// with all that was done before.
+// failOver makes the replica the primary, with all writes before the call of meanwhile,
+// and without those in it.
 func failOver(t *testing.T, primary, replica *redistest.Server, meanwhile func()) {
 	t.Helper()
 	chattest.Eventually(t, "the replica to have all", func() bool {
@@ -75,9 +75,8 @@ func failOver(t *testing.T, primary, replica *redistest.Server, meanwhile func()
 	}
 }
 
-// Redis's clock went forward, a node's lease ended, and the others took away who
-// was at it; then the clock went back, before the node had asked again, and it
-// held a lease that looked good. Who was found dead once has lost it for good.
+// An instance that others found dead has lost its lease for good, also if Redis's clock
+// went forward and back: then the lease looks valid, but its users were removed.
 func testALeaseFoundDeadIsLost(t *testing.T, at *site) {
 	n1, n2 := open(t, at, "n1", 10), open(t, at, "n2", 10)
 	leases, info := n1.ns+":{cluster}:nodes", n1.ns+":{cluster}:info"

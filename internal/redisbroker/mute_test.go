@@ -17,8 +17,8 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// muffler makes connections of which some can be made to swallow what Redis
-// says: those that were asked for a certain thing.
+// muffler makes connections that can drop what Redis sends, chosen by a text that was
+// sent on them.
 type muffler struct {
 	mu    sync.Mutex // guards the field below
 	conns []*muffled
@@ -36,8 +36,8 @@ func (m *muffler) dial(ctx context.Context, network, addr string) (net.Conn, err
 	return own, nil
 }
 
-// mute has those that were asked for text bring nothing any more, and returns
-// how many they are.
+// mute makes the connections on which text was sent drop everything from now on, and
+// returns their number.
 func (m *muffler) mute(text string) (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -94,8 +94,8 @@ func (c *muffled) Close() error {
 	return c.Conn.Close()
 }
 
-// A subscription may look alive and bring nothing: it is found out by its own
-// probe, named in the reason why the node is not ready, and made anew, alone.
+// A subscription that looks alive and delivers nothing is found by its own probe, named in
+// the reason of /readyz, and reopened, alone.
 func testASilentSubscriptionIsMadeAnewAlone(t *testing.T, cluster *redistest.Cluster, at *site) {
 	m := &muffler{}
 	own := *at

@@ -13,12 +13,12 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// lines are those of a log.
+// lines returns the lines of a log.
 func lines(log *chattest.Output) []string {
 	return strings.Split(strings.TrimSpace(log.String()), "\n")
 }
 
-// Each try to subscribe again was a line, and the end of the outage none.
+// An outage is logged once at its beginning and once at its end, and not at each retry.
 func TestAnOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes")
@@ -44,7 +44,7 @@ func TestAnOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 			t.Errorf("outage %d: %s", i, got[len(got)-1])
 		}
 	}
-	// What heals before anybody notices has a line too.
+	// A breakdown that is over before it is an outage is logged too.
 	if err := b.rdb.(*redis.Client).ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// A node by which no large packet reached Redis, or came from it, said that it
-// was ready, since the beat and the probe were small.
+// A node is not ready if no large packet reaches Redis, or arrives from it. Heartbeats and
+// most probes are small, and do not show that.
 func TestAPathThatSwallowsLargePacketsIsNotReady(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ to, from, talk bool }{

@@ -23,7 +23,7 @@ func TestAProbeIsMeasuredByItself(t *testing.T) {
 				t.Errorf("%s: %+v, want an age of %s and a round trip of %s", what, got, age, rtt)
 			}
 		}
-		lost := p.send() // and another in its place, which comes back
+		lost := p.send() // and another in its place, which arrives
 		time.Sleep(time.Second)
 		second := p.send()
 		time.Sleep(3 * time.Millisecond)
@@ -41,9 +41,9 @@ func TestAProbeIsMeasuredByItself(t *testing.T) {
 			p.heard(payload)
 			want(what, 40*time.Millisecond, 3*time.Millisecond)
 		}
-		p.heard(lost) // it was only late, and its own time counts
+		p.heard(lost) // it was only late, and counts with its own time
 		want("a late one", 0, 1043*time.Millisecond)
-		// One that is given up is no longer known when its place was taken.
+		// A probe whose place another has taken is no longer known.
 		old := p.send()
 		for range probesKept {
 			p.send()
@@ -81,7 +81,7 @@ func TestASubscriptionIsSilentWithoutItsProbe(t *testing.T) {
 	})
 }
 
-// With several subscriptions, one that is well hides none that isn't.
+// With several subscriptions, a healthy one does not hide another that is not.
 func TestHealthIsThatOfTheWorstSubscription(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h health
@@ -110,8 +110,8 @@ func TestHealthIsThatOfTheWorstSubscription(t *testing.T) {
 	})
 }
 
-// Small probes came back and the lease was renewed, while no packet of more than
-// 1,000 bytes passed, and so no message.
+// Large probes find a path that drops packets of more than 1,000 bytes, and so messages,
+// while small probes and heartbeats pass.
 func TestALargeProbeComesBackNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newSubscriptionHealth(new(histogram.Histogram))
@@ -132,7 +132,7 @@ func TestALargeProbeComesBackNowAndThen(t *testing.T) {
 		if large != 3 || bytes > 30*400 {
 			t.Errorf("in 30 s %d large probes were sent, and %d bytes", large, bytes)
 		}
-		// From the first large one that is lost on, all are large until one is heard.
+		// After a large one is lost, all are large until one arrives.
 		for range 3 {
 			if payload := p.send(); len(payload) < largeProbe {
 				p.heard(payload)

@@ -7,8 +7,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// A connection that was given up as silent brings its old answer to the next
-// call: it must acknowledge nothing.
+// A late reply to an earlier call, read as the reply to the next call on the same
+// connection, acknowledges nothing.
 func TestAReplyOfAnotherCallIsRefused(t *testing.T) {
 	drafts := []protocol.Draft{{User: "a", Key: "1"}, {User: "b", Key: "2"}}
 	good := func() []any {

@@ -16,9 +16,9 @@ type replyError string
 func (e replyError) Error() string { return string(e) }
 func (replyError) RedisError()     {}
 
-// The lease was renewed and the probe came back, so a node was ready of which
-// no room took a message: its user was not allowed to use XADD, one shard of a
-// Redis Cluster was full, or had no replica to confirm.
+// A refusal that affects every room makes the node not ready, although its lease is
+// renewed and its probe arrives: its user may not use XADD, one shard of a Redis Cluster
+// is full, or has no replica to confirm.
 func TestWhatRedisRefusesOfRoomsIsNotReady(t *testing.T) {
 	for _, c := range []struct {
 		err   error
@@ -33,7 +33,7 @@ func TestWhatRedisRefusesOfRoomsIsNotReady(t *testing.T) {
 		{replyError("WRONGTYPE Operation against a key holding the wrong kind of value"), false},
 		{replyError("ERR The ID specified in XADD is equal or smaller than the target stream top item"), false},
 		{replyError("TRYAGAIN Multiple keys request during rehashing of slot"), false},
-		{errors.New("connection refused"), false}, // the beat tells
+		{errors.New("connection refused"), false}, // the heartbeat shows that
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var r refusals
@@ -67,8 +67,8 @@ func TestWhatRedisRefusesOfRoomsIsNotReady(t *testing.T) {
 	}
 }
 
-// Words of tomorrow's Redis, a slot that stays half moved, packets that get lost
-// on their way: whatever it is, a node by which no message passes is not ready.
+// A node that can't append is not ready, whatever the reason: an unknown text of a later
+// Redis, a slot that stays half moved, lost packets.
 func TestWhatPersistsIsNotReady(t *testing.T) {
 	for _, err := range []error{
 		replyError("ERR a text of tomorrow"), replyError("CROSSSLOT Keys in request don't hash to the same slot"),
@@ -97,7 +97,7 @@ func TestWhatPersistsIsNotReady(t *testing.T) {
 			if got := r.reason(); got != nil {
 				t.Errorf("%v counts after one success and one failure: %v", err, got)
 			}
-			// Two failures a long time apart are no persisting one.
+			// Two failures with a long time between them are no lasting failure.
 			time.Sleep(refusedFor)
 			r.note(w, err)
 			if got := r.reason(); got != nil {

@@ -52,13 +52,13 @@ func TestReplicasConfirmWhatIsAcknowledged(t *testing.T) {
 	if n, err := replica.Client().XLen(t.Context(), redisbroker.LogKey(b.ns, "lobby")).Result(); err != nil || n != 1 {
 		t.Errorf("the replica has %d entries: %v", n, err)
 	}
-	// The script is sent whole where Redis doesn't know it, and waited for.
+	// Where Redis does not know the script, it is sent whole, and confirmed too.
 	primary.Do("SCRIPT", "FLUSH")
 	if r, err := say(b, "2"); err != nil || r.ID.Seq != 2 {
 		t.Fatalf("%+v %v", r, err)
 	}
-	// Without a replica that keeps up nothing is acknowledged, not even what
-	// another had entered; /readyz says why.
+	// Without a replica in time nothing is acknowledged, not even a repeat of an earlier
+	// draft; /readyz has the reason.
 	replica.Freeze()
 	if r, err := say(b, "3"); err == nil || !strings.Contains(err.Error(), "too few of redis's replicas") || b.Stats().Failed["replicas"] != 1 {
 		t.Errorf("%+v %v %v", r, err, b.Stats().Failed)
@@ -76,16 +76,16 @@ func TestReplicasConfirmWhatIsAcknowledged(t *testing.T) {
 		return err == nil && r.Duplicate && r.ID.Seq == 3
 	})
 	chattest.Eventually(t, "to be ready again", func() bool { return b.Ready() == nil })
-	// What a repeat finds, others have written: from Redis 7.2 on WAIT waits for
-	// what its own connection wrote alone. So a repeat writes something.
+	// The entry of a repeat was written on another connection, and from Redis 7.2 on WAIT
+	// covers only its own connection's writes. So a repeat writes something.
 	plain := openWith(t, at, redisbroker.Config{History: 100, Node: redisbroker.NodeInfo{ID: "n2", Port: 2}})
 	if propagates(t, b, primary, "3") == 0 || propagates(t, plain, primary, "3") != 0 {
 		t.Error("a repeat writes where replicas have to confirm, and else it does not")
 	}
 }
 
-// propagates counts the ZREMs by which a repeat shows in the replication stream,
-// since the ZADD with each is one of many: of leases and of the list of rooms.
+// propagates counts the ZREMs in the replication stream, which repeats alone cause. Their
+// ZADDs are among those of leases and of the list of rooms.
 func propagates(t *testing.T, b *testBroker, primary *redistest.Server, key string) int64 {
 	t.Helper()
 	rdb := b.rdb.(*redis.Client)

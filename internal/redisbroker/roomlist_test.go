@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// However many ask for the list of rooms at the same time, Redis is read once, and
-// whoever gives up does not wait for it.
+// Concurrent requests for the list of rooms share one read of Redis, and a request whose
+// context ends does not wait for it.
 func TestTheListOfRoomsIsReadOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

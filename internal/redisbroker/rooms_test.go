@@ -15,7 +15,7 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// allRooms reads all pages of the list, which must be whole but for the last.
+// allRooms reads all pages of the list, which must be full except the last.
 func (b *testBroker) allRooms(t *testing.T) (list []protocol.RoomCount, pages int) {
 	t.Helper()
 	after := ""
@@ -35,7 +35,7 @@ func (b *testBroker) allRooms(t *testing.T) (list []protocol.RoomCount, pages in
 	}
 }
 
-// Rooms without anybody in them were not listed, although they had messages.
+// Rooms without users are listed if they have messages.
 func testRoomsWithEntriesAreListed(t *testing.T, at *site) {
 	dies, b := open(t, at, "n1", 10), open(t, at, "n2", 10)
 	say := func(by *testBroker, room string) int64 {
@@ -53,7 +53,7 @@ func testRoomsWithEntriesAreListed(t *testing.T, at *site) {
 		}
 		return strings.Join(text, " ")
 	}
-	// A node that dies at once after it took a message loses no room.
+	// A node that dies just after it appended a message loses no room.
 	say(dies, "of-the-dead")
 	dies.stop()
 	old := say(b, "old")
@@ -76,7 +76,7 @@ func testRoomsWithEntriesAreListed(t *testing.T, at *site) {
 		}
 		return list[0].Last == 0 && list[2].Last >= later && list[3].Last == later && list[4].Last <= later && list[5].Last > 0
 	})
-	// A room whose log is gone leaves the list, and comes back with its next entry.
+	// A room whose log is gone leaves the list, and returns with its next entry.
 	if err := b.rdb.Del(t.Context(), redisbroker.LogKey(b.ns, "old")).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func testRoomsWithEntriesAreListed(t *testing.T, at *site) {
 		list, _ := b.allRooms(t)
 		return strings.Contains(names(list), "one1 old0 new0")
 	})
-	// A room that the directory does not know is found by the node that follows it.
+	// A node that follows a room adds it to the directory if it is missing there.
 	b.rdb.ZRem(t.Context(), b.ns+":{cluster}:directory", "of-the-dead")
 	chattest.Eventually(t, "the room to be found", func() bool {
 		if _, err := b.Heads(t.Context(), []string{"of-the-dead"}); err != nil {
@@ -107,8 +107,8 @@ func testRoomsWithEntriesAreListed(t *testing.T, at *site) {
 	}
 }
 
-// The list comes in pages, none of which misses a room or brings one twice as long as
-// nothing changes, also where many have the same number of users or the same time.
+// While nothing changes, the pages of the list contain each room once, also where many
+// have the same number of users or the same time.
 func testTheListOfRoomsIsPaged(t *testing.T, at *site) {
 	b := open(t, at, "n1", 10)
 	directory := b.ns + ":{cluster}:directory"
@@ -148,7 +148,7 @@ func testTheListOfRoomsIsPaged(t *testing.T, at *site) {
 		slices.Sort(want)
 		return pages == 4 && slices.Equal(got, want)
 	})
-	// However many rooms there are, the directory is bounded: the oldest leave it.
+	// The directory is bounded: the oldest rooms leave it.
 	for chunk := range 10 {
 		pipe := b.rdb.Pipeline()
 		for i := range 10_000 {

@@ -9,9 +9,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Users with a JWT are told apart by their subject: two of the same name locked each
-// other out. They share a name, which nobody else takes as long as one of them is
-// online, on any node.
+// Users with a JWT are identified by their subject, and can share a name, which no one
+// else can take while one of them is online, on any node.
 func testNamesAreShared(t *testing.T, at *site) {
 	n1, n2 := open(t, at, "n1", 10), open(t, at, "n2", 10)
 	claim := func(b *testBroker, user, name string, shared, want bool) {
@@ -47,7 +46,7 @@ func testNamesAreShared(t *testing.T, at *site) {
 	if got, err := n2.Rename(t.Context(), protocol.NameClaim{User: "a", Name: "Ann", Shared: true}, "m"); err != nil || got != "Ann" {
 		t.Error(got, err)
 	}
-	// However many show one name, little is kept of it.
+	// The list of users of one name is bounded.
 	for i := range 40 {
 		claim(n2, fmt.Sprint("many", i), "Many", true, true)
 	}
@@ -55,7 +54,7 @@ func testNamesAreShared(t *testing.T, at *site) {
 		t.Errorf("noted: %q", noted)
 	}
 	claim(n1, "guest3", "Many", false, false)
-	// A node that dies gives back what its users shared.
+	// When a node dies, the names that its users shared are released.
 	n2.stop()
 	chattest.Eventually(t, "the name to be free", func() bool {
 		_, err := n1.Claim(t.Context(), protocol.NameClaim{User: "guest3", Name: "Many"})

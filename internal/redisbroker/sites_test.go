@@ -15,7 +15,7 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// suite is what holds on every kind of Redis.
+// suite holds the tests that pass on every kind of Redis.
 var suite = []struct {
 	name string
 	test func(t *testing.T, at *site)
@@ -35,14 +35,14 @@ var suite = []struct {
 
 // site is one Redis, of whatever kind.
 type site struct {
-	// client makes a client as a node has it, outside one that may do all; on
-	// a Redis Cluster they are clients of it.
+	// client makes a client as a node has it, outside one with all permissions; on a
+	// Redis Cluster both are clients of the cluster.
 	client, outside func(t *testing.T) redis.UniversalClient
 	// servers are the processes; none for the embedded broker.
 	servers []*redistest.Server
 	// alone is false where tests share the Redis.
 	alone bool
-	// database is the number of the one that client uses; outside uses 0.
+	// database is the number of client's database; outside uses 0.
 	database int
 	// namespace is the brokers'; "" for one of the test's own.
 	namespace string
@@ -86,8 +86,7 @@ func TestOnTheEmbeddedBroker(t *testing.T) {
 	})
 }
 
-// held holds brokers at the sites that open returns to the contract of all brokers, and
-// to what every kind of Redis is used for.
+// held runs the contract of all brokers, and suite, at the sites that open returns.
 func held(t *testing.T, open func(t *testing.T) *site) {
 	contract(t, open)
 	for _, c := range suite {
@@ -182,12 +181,12 @@ func newSingle(t testing.TB, url string, trusting *tls.Config) *redis.Client {
 	if trusting != nil {
 		opts.TLSConfig = trusting
 	}
-	opts.MaxRetries, opts.Protocol, opts.DisableIdentity, opts.ContextTimeoutEnabled = -1, 2, true, true // as the program has it
+	opts.MaxRetries, opts.Protocol, opts.DisableIdentity, opts.ContextTimeoutEnabled = -1, 2, true, true // as in the program
 	opts.PoolSize, opts.PipelinePoolSize = 48, -1
 	return redis.NewClient(opts)
 }
 
-// find lists the keys of the test that fit a pattern, wherever they are.
+// find lists the keys of the test that match a pattern, on all servers.
 func (b *testBroker) find(t *testing.T, pattern string) []string {
 	t.Helper()
 	var mu sync.Mutex // guards found

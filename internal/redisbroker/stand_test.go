@@ -11,7 +11,7 @@ func react(user, key string, target protocol.ID, emoji string, on bool) protocol
 	return protocol.Command{Type: protocol.React, Key: key, Target: target, Emoji: emoji, On: on}.Change(protocol.User{ID: user, Name: user}, "node", false)
 }
 
-// stands are the messages of the lobby as they stand, by its own JSON.
+// stands returns the lobby's messages as they stand, as JSON.
 func (b *testBroker) stands(t *testing.T) (list []string) {
 	t.Helper()
 	page, err := b.Messages(t.Context(), "lobby", protocol.ID{}, 50)

@@ -120,9 +120,8 @@ func TestFailuresAreCountedByTheirKind(t *testing.T) {
 	}
 }
 
-// A subscription may be dead although its connection stands: then no probe comes
-// back, and it is made anew for that. One that breaks off is made anew for the
-// error.
+// The counts distinguish why a subscription was reopened: no probe arrived although its
+// connection looked alive, or the connection broke.
 func TestRemadeSubscriptionsAreCountedByTheirCause(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -163,7 +162,7 @@ func TestRemadeSubscriptionsAreCountedByTheirCause(t *testing.T) {
 	counted(t, b, "the broken subscription", func(s redisbroker.Stats) bool { return s.Silent == 1 && s.Remade == 1 })
 }
 
-// swallower is a connection to Redis that loses what Redis pushes, once it is a
+// swallower is a connection to Redis that drops published messages, if it is a
 // subscriber's and deaf is set.
 type swallower struct {
 	net.Conn

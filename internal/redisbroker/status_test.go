@@ -13,8 +13,8 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// openVital opens a broker whose node has as many users as given.
-func openVital(t *testing.T, at *site, id string, users *atomic.Int64) *testBroker {
+// openCounting opens a broker whose node reports the given number of users.
+func openCounting(t *testing.T, at *site, id string, users *atomic.Int64) *testBroker {
 	t.Helper()
 	return openWith(t, at, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: id, Port: 1}, Status: func() redisbroker.Status {
 		return redisbroker.Status{State: redisbroker.StateReady, Users: int(users.Load())}
@@ -25,7 +25,7 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 	each(t, func(t *testing.T, at *site) {
 		var users atomic.Int64
 		users.Store(7)
-		one, two, silent := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users), open(t, at, "n3", 10)
+		one, two, silent := openCounting(t, at, "n1", &users), openCounting(t, at, "n2", &users), open(t, at, "n3", 10)
 		for _, b := range []*testBroker{one, two, silent} {
 			chattest.Eventually(t, "the others", func() bool {
 				all := b.Statuses()
@@ -33,7 +33,7 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 			})
 		}
 		one.Has(t, "the nodes to be told of", func() bool { return len(one.nodes) == 3 })
-		// A change shows, and is no news of the cluster.
+		// A change is visible, and is not sent as a change of the cluster.
 		one.Note(func() { one.nodes = nil })
 		users.Store(8)
 		two.Hurry()
@@ -43,24 +43,23 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 				t.Error("a change of how a node is was told as one of the cluster")
 			}
 		})
-		// What stopped writing gets old, and goes when it takes its leave.
+		// The status of a node that stopped writing gets old.
 		two.stop()
 		chattest.Eventually(t, "the age to grow", func() bool { return one.Statuses()["n2"].Ago > 1500*time.Millisecond })
 	})
 }
 
-// What a node wrote of how it is goes with it: when it takes its leave, and when
-// it is forgotten.
+// The status of a node is removed when the node leaves, and when it is forgotten.
 func TestNothingIsLeftOfHowANodeWas(t *testing.T) {
 	each(t, func(t *testing.T, at *site) {
 		var users atomic.Int64
-		one, two := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users)
+		one, two := openCounting(t, at, "n1", &users), openCounting(t, at, "n2", &users)
 		info := one.ns + ":{cluster}:info"
 		left := func() string {
 			return fmt.Sprint(one.rdb.HKeys(t.Context(), info).Val())
 		}
 		chattest.Eventually(t, "both to be written", func() bool { return strings.Count(left(), "@") == 2 })
-		two.stop() // or its next beat would write it anew
+		two.stop() // or its next heartbeat would write it again
 		if err := two.Leave(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -78,14 +77,14 @@ func TestNothingIsLeftOfHowANodeWas(t *testing.T) {
 	})
 }
 
-// A node that was killed and started again has two instances, until the lease of
-// the first ends. What the first had said of itself was taken for the second's, so
-// that requests for the second's sessions were answered as unknown.
+// A node that was killed and restarted has two instances until the first lease ends.
+// The status of the first is not treated as the second's; otherwise sessions of the second
+// are unknown.
 func TestWhatANodeSaysSinceItWasStartedAgainCounts(t *testing.T) {
 	each(t, func(t *testing.T, at *site) {
 		var users atomic.Int64
 		users.Store(2)
-		one, two := openVital(t, at, "n1", &users), openVital(t, at, "n2", &users)
+		one, two := openCounting(t, at, "n1", &users), openCounting(t, at, "n2", &users)
 		chattest.Eventually(t, "the other", func() bool { return one.Statuses()["n2"].Users == 2 })
 		ends := float64(one.rdb.Time(t.Context()).Val().Add(4 * time.Second).UnixMilli())
 		pipe := one.rdb.TxPipeline()

@@ -10,8 +10,8 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// Clients send nothing to a node that is not ready, so only a trial shows that
-// Redis takes messages again, or that it still does not.
+// Clients send nothing to a node that is not ready, so only a trial shows whether Redis
+// accepts messages again.
 func TestATrialTellsWhetherAFailureHolds(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -48,7 +48,7 @@ func TestATrialTellsWhetherAFailureHolds(t *testing.T) {
 					t.Errorf("%s: %v of %s holds although a trial passes", name, err, w.what)
 				}
 			}
-			// What was asked may be the reason, and a trial asks something else.
+			// The failed call itself may be the reason, and a trial is another call.
 			for _, err := range []error{replyError("NOPERM User chat has no permissions"), replyError("ERR a text of tomorrow"), errReplicas} {
 				b.health.refusals.note(w, err)
 				if b.tryAgain(t.Context()); !failed(w) {

@@ -12,7 +12,7 @@ import (
 	"example.com/chat/internal/room"
 )
 
-// decoded keeps what lines are delivered as, encoded again.
+// decoded is a feed that encodes again what is delivered.
 type decoded struct {
 	room.Feed
 	lines []string
@@ -38,12 +38,12 @@ func (d *decoded) Renamed(mark string, u protocol.User) {
 }
 func (d *decoded) Doubt(string) { d.doubt++ }
 
-// entryOf is an entry as a log makes it of what a user writes.
+// entryOf returns the entry that a log makes of a user's message.
 func entryOf(seq int64, key, text string) protocol.Entry {
 	return protocol.Message(protocol.User{ID: "u", Name: "U"}, key, text, "n").Entry(protocol.ID{MS: 1000 + seq, Seq: seq}, "lobby", 0)
 }
 
-// lines are what nodes publish, each with what makes encoders fail in its fields.
+// lines returns lines of all kinds, with texts that are hard to encode.
 func lines(t testing.TB) []string {
 	const hard = "3:x\n\x00\"|\\ é😀"
 	change := protocol.Command{Type: protocol.React, Key: hard, Target: protocol.ID{MS: 5, Seq: 1}, Emoji: "👍", On: true}.
@@ -64,8 +64,8 @@ func lines(t testing.TB) []string {
 	}
 }
 
-// What no node publishes is dropped, or reported as doubt where it may stand in the
-// place of an entry.
+// Lines that no node publishes are dropped, or reported as doubt where they may replace
+// an entry.
 func TestRubbishIsNoHint(t *testing.T) {
 	t.Parallel()
 	entry := encodeEntries(protocol.ID{MS: 1003, Seq: 3}, []protocol.Entry{entryOf(4, "k", "x")})
@@ -97,7 +97,7 @@ func TestRubbishIsNoHint(t *testing.T) {
 	}
 }
 
-// A decision for one room is about no other, whatever it names.
+// A decision that was published in one room applies to that room, whatever it names.
 func TestADecisionIsAboutTheRoomItIsPublishedIn(t *testing.T) {
 	t.Parallel()
 	line, err := encodeDecision(protocol.Decision{ModeratedEvent: protocol.ModeratedEvent{Action: protocol.Lock, Room: "other"}})
@@ -136,8 +136,8 @@ func TestAnEntryAddedByHandIsNoneOfOurs(t *testing.T) {
 	}
 }
 
-// FuzzDecodeLine: whatever is published is dropped or reported as doubt, or means
-// exactly what the encoder writes.
+// FuzzDecodeLine checks that any line is dropped, reported as doubt, or exactly what the
+// encoder writes for the value that it is decoded to.
 func FuzzDecodeLine(f *testing.F) {
 	for _, line := range lines(f) {
 		f.Add(line)
@@ -158,7 +158,7 @@ func FuzzDecodeLine(f *testing.F) {
 	})
 }
 
-// FuzzEncodeLine: whatever users and logs make is decoded as it was encoded.
+// FuzzEncodeLine checks that all values are decoded as they were encoded.
 func FuzzEncodeLine(f *testing.F) {
 	f.Add("u", "k", "edit", "text", int64(1000), int64(1))
 	f.Add("", "3:x\n\x00", "", "é😀\"", int64(0), int64(7))
@@ -195,7 +195,7 @@ func FuzzEncodeLine(f *testing.F) {
 		if !ok {
 			t.Fatalf("%q is not decoded", line)
 		}
-		// JSON replaces what is not UTF-8, once.
+		// JSON replaces invalid UTF-8, once.
 		twice, err := encodeDecision(again)
 		if err != nil || twice != line && !strings.Contains(line, `\ufffd`) {
 			t.Fatalf("%q becomes %q (%v)", line, twice, err)
@@ -203,7 +203,7 @@ func FuzzEncodeLine(f *testing.F) {
 	})
 }
 
-// Each line is delivered as the one that was encoded.
+// Each line is decoded to the value that was encoded.
 func TestLinesAreDeliveredAsTheyWereEncoded(t *testing.T) {
 	t.Parallel()
 	for _, line := range lines(t) {

@@ -47,7 +47,7 @@ var faults = []fault{
 		hold()
 		n.net.slow(usual)
 	}},
-	{name: "hints lost, late and repeated", longest: 4 * time.Second, do: func(_ *world, n *node, _ *rand.Rand, hold func()) {
+	{name: "live posts lost, late and repeated", longest: 4 * time.Second, do: func(_ *world, n *node, _ *rand.Rand, hold func()) {
 		n.setLossy(true)
 		hold()
 		n.setLossy(false)

@@ -31,7 +31,7 @@ type node struct {
 	random *rand.Rand
 	life   *life // nil while it is dead
 	frozen bool
-	lossy  bool // hints get lost, late and repeated
+	lossy  bool // live posts get lost, late and repeated
 }
 
 // life is a node's from its start to its death.
@@ -132,7 +132,7 @@ func (n *node) jitter(d time.Duration) time.Duration {
 	return time.Duration(draw(n.seed, nil).Int64N(int64(d)))
 }
 
-// faults decides what befalls a hint.
+// faults decides how the delivery of a live post fails.
 func (n *node) faults() (drop, repeat, late bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -143,7 +143,7 @@ func (n *node) faults() (drop, repeat, late bool) {
 	return x < 0.2, x > 0.8, x > 0.4 && x < 0.6
 }
 
-// lossy is a node's broker, whose hints get lost, late and repeated.
+// lossy is a node's broker, whose live posts get lost, late and repeated.
 type lossy struct {
 	*redisbroker.Broker
 	n *node
@@ -161,8 +161,8 @@ type faulty struct {
 	late []func() // what is delivered late; used by the broker's goroutine alone
 }
 
-// hint delivers one thing that was published: never, twice, or after the next.
-func (f *faulty) hint(deliver func()) {
+// post delivers one thing that was published: never, twice, or after the next.
+func (f *faulty) post(deliver func()) {
 	drop, repeat, late := f.n.faults()
 	held := f.late
 	f.late = nil
@@ -183,16 +183,16 @@ func (f *faulty) hint(deliver func()) {
 
 // Entries delivers entries, or not (room.Feed).
 func (f *faulty) Entries(name string, before protocol.ID, list []protocol.Entry) {
-	f.hint(func() { f.Listener.Entries(name, before, list) })
+	f.post(func() { f.Listener.Entries(name, before, list) })
 }
 
 // Presence delivers who came and went, or not (room.Feed).
 func (f *faulty) Presence(name string, d protocol.PresenceDelta) {
-	f.hint(func() { f.Listener.Presence(name, d) })
+	f.post(func() { f.Listener.Presence(name, d) })
 }
 
 // Typing delivers who is typing, or not (room.Feed).
-func (f *faulty) Typing(name string, u protocol.User) { f.hint(func() { f.Listener.Typing(name, u) }) }
+func (f *faulty) Typing(name string, u protocol.User) { f.post(func() { f.Listener.Typing(name, u) }) }
 
 // wire is a client's connection to a node, both ends of it: the session's
 // transport there, and the load's wire here.
