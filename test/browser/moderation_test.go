@@ -151,7 +151,7 @@ func TestOthersSeeNoModeration(t *testing.T) {
 	// Errors of commands say what to do, and leave what was written.
 	for command, words := range map[string]string{
 		"/mute Annabel": "Nobody here has that name.", "/slow soon": "Write a time after /slow, as 30s or 5m, or off.",
-		"/kick": "Write a name after /kick.", "/slow 999999d": "Seconds must be between 0 and ten years.",
+		"/kick": "Write a name after /kick.", "/slow 999999d": "A time can be ten years at most.", "/mute @Ann 30": `"30" is no time:`, "/ban @Mo": "You can't ban yourself.",
 	} {
 		mo.says(command)
 		mo.noted(words)
