@@ -213,6 +213,17 @@ func TestAxeFindsNothingOnTheClustersPage(t *testing.T) {
 				for _, one := range ask[[]string](p, found) {
 					t.Error(one)
 				}
+				// Letters of twice the size fit, too.
+				p.size(320, 568)
+				p.run(lettersNoted)
+				p.run(`document.documentElement.style.fontSize = "200%"`)
+				for _, one := range ask[[]string](p, ungrown) {
+					t.Errorf("it did not grow: %s", one)
+				}
+				if wide := ask[int](p, "document.documentElement.scrollWidth"); wide > 320 {
+					t.Errorf("the page is %d pixels wide", wide)
+				}
+				p.picture(fmt.Sprintf("letters-cluster-%s-%d", sc.name, l.width))
 				p.sound()
 			})
 		}

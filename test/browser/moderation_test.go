@@ -196,13 +196,16 @@ func TestAModeratorsMenusFit(t *testing.T) {
 	for _, open := range []string{`document.querySelector(".person-do").click()`, `document.querySelector("#room-slow").click()`} {
 		p.run(open)
 		p.until("the dialog", `document.querySelector("#desk")?.open`)
-		p.run(`for (const e of document.querySelectorAll("#desk, #desk *")) e.dataset.size = parseFloat(getComputedStyle(e).fontSize) * 2;
-			for (const e of document.querySelectorAll("#desk, #desk *")) e.style.fontSize = e.dataset.size + "px";`)
+		p.run(lettersNoted)
+		p.run(`document.documentElement.style.fontSize = "200%"`)
+		for _, one := range ask[[]string](p, ungrown) {
+			t.Errorf("it did not grow: %s", one)
+		}
 		for _, wide := range ask[[]string](p, `[...document.querySelectorAll("#desk, #desk *")].filter((e) =>
 			e.getBoundingClientRect().right > innerWidth || e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && !e.matches("svg, svg *, input")).map((e) => e.outerHTML.slice(0, 120))`) {
 			t.Errorf("wider than its place: %s", wide)
 		}
-		p.run(`document.querySelector("#desk [data-shut]").click()`)
+		p.run(`document.querySelector("#desk [data-shut]").click(); document.documentElement.style.fontSize = ""`)
 	}
 	p.sound()
 }

@@ -22,6 +22,11 @@ export class Bar {
 	/** @param {() => void} act what the button does */
 	constructor(act) {
 		this.#action.addEventListener("click", act);
+		// Where letters are large it scrolls, and the keyboard has to reach it.
+		new ResizeObserver(() => {
+			if (this.#bar.scrollHeight > this.#bar.clientHeight) this.#bar.tabIndex = 0;
+			else this.#bar.removeAttribute("tabindex");
+		}).observe(this.#bar);
 	}
 
 	/** @param {Words | null} words */
