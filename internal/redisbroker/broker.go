@@ -34,76 +34,75 @@ import (
 const (
 	// beatEvery is how often the lease is renewed and the probe sent.
 	beatEvery = time.Second
-	// probeLost is after how long without its own probe a subscription counts
-	// as dead.
+	// probeLost is how long a subscription may receive no probe before it counts as
+	// dead.
 	probeLost = 3 * time.Second
 	// replicasWithin is how long replicas may take to confirm what was written.
 	replicasWithin = time.Second
 	// leaseFor is how long a lease holds without renewal.
 	leaseFor = 6 * time.Second
-	// forgetAfter is how long a dead instance stays listed, so that what it
-	// may still have written late is taken away too.
+	// forgetAfter is how long a dead instance stays listed, so that its late writes are
+	// removed too.
 	forgetAfter = time.Minute
 )
 
-// Config is what a Broker needs to know.
+// Config configures a Broker.
 type Config struct {
-	// Client is the connection to Redis; the Broker does not close it. A
-	// *redis.ClusterClient has what is published sharded.
+	// Client is the connection to Redis; the Broker does not close it. With a
+	// *redis.ClusterClient the Broker publishes sharded.
 	Client redis.UniversalClient
 	// Namespace is the prefix of every key and channel.
 	Namespace string
 	// History is how many entries a room's log keeps.
 	History int
-	// Replicas is how many of Redis's replicas must have an entry before it
-	// counts as appended.
+	// Replicas is how many of Redis's replicas must confirm an entry before it counts as
+	// appended.
 	Replicas int
-	// Node is what the node says of itself to the others.
+	// Node describes the node to the others.
 	Node NodeInfo
 	// Status returns the node's status. It is called before each heartbeat; nil if the
 	// node writes none.
 	Status func() Status
-	// Log takes what an operator should know.
+	// Log gets messages for the operator.
 	Log *slog.Logger
 	// Jitter returns a random part of a wait; nil for one of its own. With one
 	// that a seed decides, a simulated run can be repeated.
 	Jitter func(time.Duration) time.Duration
 }
 
-// NodeInfo is what a node says of itself to the others.
+// NodeInfo describes a node to the others.
 type NodeInfo struct {
 	// ID is the node's name.
 	ID string `json:"id"`
-	// URL is where clients reach it; empty where that is made from the host
-	// by which a client came and Port.
+	// URL is the URL by which clients reach it; if empty, it is made of the host that
+	// a client used and Port.
 	URL string `json:"url,omitzero"`
 	// Port is the port it listens on.
 	Port int `json:"port,omitzero"`
-	// TLS tells that it serves HTTPS on Port.
+	// TLS is true if it serves HTTPS on Port.
 	TLS bool `json:"tls,omitzero"`
-	// Peer is the host:port by which other nodes reach it, and Tag what stands
-	// in the ids of its Socket.IO sessions: another one at each start.
+	// Peer is the host:port by which other nodes reach it. Tag is the beginning of the
+	// ids of its Socket.IO sessions, a new one at each start.
 	Peer string `json:"peer,omitzero"`
 	Tag  string `json:"tag,omitzero"`
-	// Machine is the same for all nodes that reach each other by the loopback; empty
-	// where that is not known.
+	// Machine is the same for all nodes that reach each other by the loopback; empty if
+	// unknown.
 	Machine string `json:"machine,omitzero"`
 }
 
-// Listener is the feed of a Broker's rooms, and what only the node itself needs. On a
-// Redis Cluster calls that concern different rooms come at the same time.
+// Listener is the feed of a Broker's rooms and of the cluster's nodes. On a Redis Cluster
+// calls about different rooms may be concurrent.
 type Listener interface {
 	room.Feed
-	// Nodes delivers the live nodes, each time they changed. It must not block.
+	// Nodes delivers the live nodes after each change. It must not block.
 	Nodes(live []NodeInfo)
 }
 
-// core is what all roles of a Broker share: the connection to Redis, and what is known of
-// its health.
+// core is shared by all roles of a Broker: the connection to Redis, and its health.
 type core struct {
 	cfg      Config
 	rdb      redis.UniversalClient
-	cluster  *redis.ClusterClient // rdb, where that is a Redis Cluster
+	cluster  *redis.ClusterClient // rdb if it is a Redis Cluster, else nil
 	keys     keyspace
 	log      *slog.Logger
 	listener Listener // set by Run
@@ -111,8 +110,8 @@ type core struct {
 	instance atomic.Pointer[instance]
 	health   health
 	counts   counts
-	trying   atomic.Bool   // a trial is under way
-	beatNow  chan struct{} // asks for a beat before its time
+	trying   atomic.Bool   // a trial is running
+	beatNow  chan struct{} // triggers a heartbeat
 }
 
 // Broker is one node's connection to Redis: the roles that rooms need, the directory of
@@ -155,8 +154,8 @@ type Presence struct{ *core }
 // Rulebook keeps moderators' decisions (room.Rulebook).
 type Rulebook struct{ *core }
 
-// New makes a Broker, and checks that the Redis behind it is there, lets it in
-// and knows streams, and on a Redis Cluster sharded Pub/Sub.
+// New makes a Broker, and checks that its Redis answers, accepts the client and supports
+// streams, and on a Redis Cluster sharded Pub/Sub.
 func New(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -182,9 +181,8 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	return b, b.countReplicas(ctx)
 }
 
-// Check finds out whether a Redis answers, lets the client in, knows streams and
-// can be written to. It changes nothing there. Its errors are Redis's own or the
-// network's.
+// Check checks that a Redis answers, accepts the client, supports streams and accepts
+// writes. It changes nothing there. Its errors are Redis's own or the network's.
 func Check(ctx context.Context, client redis.UniversalClient, namespace string) error {
 	keys := keyspace{prefix: namespace}
 	if err := client.Ping(ctx).Err(); err != nil {
@@ -197,8 +195,8 @@ func Check(ctx context.Context, client redis.UniversalClient, namespace string) 
 			return err
 		}
 	}
-	// A write that never changes anything: a replica refuses it, and so does a
-	// Redis that takes no writes for another reason.
+	// A write that never changes anything: a Redis that accepts no writes refuses it, as
+	// a replica does.
 	err := client.Do(ctx, "set", keys.nothing(mainTag), "", "xx").Err()
 	if errors.Is(err, redis.Nil) {
 		return nil
@@ -206,10 +204,9 @@ func Check(ctx context.Context, client redis.UniversalClient, namespace string) 
 	return err
 }
 
-// warnOfEviction warns of a Redis that evicts keys of the chat when it is full: a
-// room's log, or the keys by which a resend is known. No key of the chat has a
-// TTL, so only the allkeys policies do that: volatile ones evict none of it, and
-// noeviction nothing. A Redis that does not answer INFO is not judged.
+// warnOfEviction warns if Redis evicts keys of the chat when it is full: logs, or the
+// keys that identify repeats. Only the allkeys policies do, as no key of the chat has a
+// TTL. It does not warn if Redis does not answer INFO.
 func (b *core) warnOfEviction(ctx context.Context) {
 	info, err := b.rdb.InfoMap(ctx, "memory").Result()
 	if err != nil {
@@ -230,16 +227,15 @@ func databaseOf(client redis.UniversalClient) int {
 	return 0
 }
 
-// instance is what a node is to the others from one loss of its lease to the
-// next.
+// instance is the identity of a node between two losses of its lease.
 type instance struct {
 	id string
-	// writes is how many of those that Redis counts are known to be done. When
-	// Redis has counted fewer, a failover has lost some.
+	// writes is the number of writes counted by Redis, as of its last reply. If Redis later
+	// has a lower count, a failover has lost some.
 	writes atomic.Int64
 }
 
-// counted takes the count in a script's reply.
+// counted records the count in a script's reply.
 func (i *instance) counted(reply any) {
 	n, _ := reply.(int64)
 	for {
@@ -250,22 +246,22 @@ func (i *instance) counted(reply any) {
 	}
 }
 
-// newInstance gives this node a new identity for its lease: what it wrote under
-// the old one is for others to take away.
+// newInstance gives this node a new identity for its lease. Other nodes remove what it
+// wrote under the old one.
 func (b *core) newInstance() {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
 	b.instance.Store(&instance{id: b.cfg.Node.ID + "~" + hex.EncodeToString(random[:])})
 }
 
-// Instance is the identity under which this node holds its lease now.
+// Instance returns the identity under which this node holds its lease now.
 func (b *core) Instance() string { return b.instance.Load().id }
 
 // secretBytes is the length of a secret that nodes make themselves.
 const secretBytes = 32
 
-// Secret returns the key that signs guests' tokens, which the nodes share: the
-// one in Redis, made by whoever came first.
+// Secret returns the key that signs guests' tokens. All nodes share the one in Redis,
+// which the first node made.
 func (b *Broker) Secret(ctx context.Context) ([]byte, error) {
 	b.mu.Lock()
 	mine := b.secret
@@ -302,12 +298,12 @@ func (b *Subscriber) Typing(ctx context.Context, room string, user protocol.User
 	return b.publish(ctx, b.rdb, b.keys.live(room), encodeTyping(user))
 }
 
-// Follow asks for what is published in the room; room.Feed.Following reports when
-// that is in force. It never waits.
+// Follow subscribes to the room; room.Feed.Following reports when that is confirmed. It
+// does not wait.
 func (b *Subscriber) Follow(room string) { b.subs.want(b.keys.live(room), true) }
 
-// Unfollow ends it. It never waits.
+// Unfollow ends the subscription. It does not wait.
 func (b *Subscriber) Unfollow(room string) { b.subs.want(b.keys.live(room), false) }
 
-// errReply is what a script's reply in an unexpected shape is reported as.
+// errReply means that a script's reply has an unexpected shape.
 var errReply = errors.New("redis answered in an unexpected shape")

@@ -14,27 +14,26 @@ import (
 )
 
 func parseMS(s string) int64 {
-	n, _ := strconv.ParseInt(s, 10, 64) // only called on what our scripts print
+	n, _ := strconv.ParseInt(s, 10, 64) // only called with numbers that our scripts wrote
 	return n
 }
 
-// skip counts an entry of a stream that is not one of ours: added by hand, with other
-// fields or with the id of another.
+// skip counts an entry of a stream that chat did not write: it was added by hand, with
+// other fields or with the id of another entry.
 func (b *Log) skip(id string) {
 	b.counts.skipped.Add(1)
 	b.log.Warn("an entry of a log is not one of ours and is skipped", "id", id)
 }
 
-// reading is what an operator is told that Redis refuses.
+// The kinds of calls about rooms, as /readyz and the log name them.
 const (
 	reading   = "reading logs"
 	appending = "appending to logs"
 )
 
-// Append puts drafts into the room's log, in their order, each at most once by
-// its user and key, and publishes those that are new. It is all or nothing, but
-// a failed call may nevertheless have been carried out: where replicas have to
-// confirm and don't, it has.
+// Append appends drafts to the room's log, in their order, each at most once by its user
+// and key, and publishes the new ones. It is atomic. A call that fails may have been
+// executed nevertheless; if replicas have to confirm and don't, it has been.
 func (b *Log) Append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
 	b.directory.enter(ctx, room)
 	began := time.Now()
@@ -54,7 +53,7 @@ func (b *Log) Append(ctx context.Context, room string, drafts []protocol.Draft) 
 	return list, err
 }
 
-// did notes what became of a call that concerns a room.
+// did records the result of a call about a room.
 func (b *core) did(what, room string, err error) {
 	w := work{what: what}
 	if b.cluster != nil {
@@ -63,13 +62,12 @@ func (b *core) did(what, room string, err error) {
 	b.health.refusals.note(w, err)
 }
 
-// changesKept is how many of a room's edits, deletions and reactions are kept: a
-// join recovers no more than protocol.MaxRecovered entries, and a node that catches
-// up should find those that it missed in some seconds.
+// changesKept is how many of a room's newest changes (edits, deletions and reactions) are
+// kept. A join recovers at most protocol.MaxRecovered entries, and a node that catches up
+// has to find the changes of some seconds.
 const changesKept = 2 * protocol.MaxRecovered
 
-// changeLimits are the bounds of what changes messages, as scripts/append.lua takes
-// them.
+// changeLimits are the bounds of changes, as an argument of scripts/append.lua.
 var changeLimits = fmt.Sprint(protocol.MaxEdits, " ", protocol.MaxReactionKinds, " ", protocol.MaxReactions, " ",
 	protocol.MaxRoomReactions, " ", protocol.MaxReactionUsers)
 
@@ -94,18 +92,18 @@ func (b *Log) append(ctx context.Context, room string, drafts []protocol.Draft) 
 	return receipts(drafts, reply)
 }
 
-// member is a draft's place in the set of keys taken. A user's id holds no "|".
+// member returns a draft's member in the sorted set of accepted keys. A user's id has no
+// "|".
 func member(d protocol.Draft) string { return d.User + "|" + d.Key }
 
-// refused tells what the script's outcomes mean that are no acceptance.
+// refused maps those outcomes of the script that are refusals to their errors.
 var refused = map[int64]*protocol.Error{
 	2: protocol.ErrTargetGone, 3: protocol.ErrNotAuthor, 4: protocol.ErrTooManyEdits, 5: protocol.ErrTooManyKinds,
 	6: protocol.ErrTooManyReactions,
 }
 
-// receipts reads the reply of the append script, and checks that it is the
-// answer to this very call: one that came too late, to a call given up, must
-// never acknowledge another's message.
+// receipts decodes the reply of the append script, and checks that it belongs to this
+// call: the late reply to an earlier call must not acknowledge other messages.
 func receipts(drafts []protocol.Draft, reply []any) ([]protocol.Receipt, error) {
 	const width = 4
 	if len(reply) != width*len(drafts) {
@@ -134,7 +132,7 @@ func receipts(drafts []protocol.Draft, reply []any) ([]protocol.Receipt, error) 
 	return list, nil
 }
 
-// read runs scripts/read.lua. rest are the entries, in rows of the given width.
+// read runs scripts/read.lua. rest has the entries, in rows of the given width.
 func (b *Log) read(ctx context.Context, room, what string, id protocol.ID, n, width int) (first any, more bool, rest []string, err error) {
 	reply, err := b.run(ctx, readLog, b.keys.log(room), what, id.String(), n).Slice()
 	b.did(reading, room, err)
@@ -159,8 +157,8 @@ func (b *Log) read(ctx context.Context, room, what string, id protocol.ID, n, wi
 	return reply[0], reply[1] == int64(1), rest, nil
 }
 
-// stringsOf returns the elements of a list in a reply; ok is false where it is none, or
-// others than strings are in it.
+// stringsOf returns the elements of a list in a reply; ok is false if it is not a list of
+// strings.
 func stringsOf(reply any) (list []string, ok bool) {
 	values, ok := reply.([]any)
 	list = make([]string, len(values))
@@ -171,8 +169,8 @@ func stringsOf(reply any) (list []string, ok bool) {
 	return list, ok
 }
 
-// Messages reads the newest n messages before an id, or of all where that is zero,
-// as they stand. id itself need not be in the log.
+// Messages reads the newest n messages before an id, or of all if the id is zero, as they
+// stand. The id need not be in the log.
 func (b *Log) Messages(ctx context.Context, room string, before protocol.ID, n int) (protocol.Page, error) {
 	const width = entryWidth + 2
 	first, more, rest, err := b.read(ctx, room, "stand", before, n, width)
@@ -209,8 +207,8 @@ func (b *Log) Messages(ctx context.Context, room string, before protocol.ID, n i
 	return page, nil
 }
 
-// reactions reads what scripts/append.lua keeps of a message's: a line
-// "EMOJI COUNT ID,ID,…" each.
+// reactions decodes a message's reactions as scripts/append.lua stores them: a line
+// "EMOJI COUNT ID,ID,…" for each emoji.
 func reactions(kept string) (list []protocol.Reaction, err error) {
 	if kept == "" {
 		return nil, nil
@@ -233,11 +231,10 @@ func reactions(kept string) (list []protocol.Reaction, err error) {
 	return list, nil
 }
 
-// After reads up to n entries of any kind after the cursor, oldest first. found is
-// false when the room does not hold the cursor any more, nor remembers it as
-// deleted, or when others than deleted entries are missing after it: then list is
-// empty. The zero cursor is before the first entry. more tells that there are
-// entries after the list.
+// After reads up to n entries of any kind after the cursor, oldest first. The zero cursor
+// is before the first entry. found is false if the cursor is neither in the log nor known
+// as deleted, or if entries after it are missing that are not deleted; then list is empty.
+// more reports whether entries follow the list.
 func (b *Log) After(ctx context.Context, room string, cursor protocol.ID, n int) (list []protocol.Entry, found, more bool, err error) {
 	first, more, rest, err := b.read(ctx, room, "after", cursor, n, entryWidth)
 	if err != nil || first != int64(1) {
@@ -247,10 +244,9 @@ func (b *Log) After(ctx context.Context, room string, cursor protocol.ID, n int)
 	return list, err == nil, more, err
 }
 
-// Before reads up to n entries of any kind that come just before the id, oldest
-// first: nothing but deleted entries is missing between them, nor between them and
-// the id, which itself need not be there. more tells that there are entries before
-// the list which go on so.
+// Before reads up to n entries of any kind just before the id, oldest first. Only deleted
+// entries are missing between them, and between them and the id, which need not be in
+// the log. more reports whether further such entries precede the list.
 func (b *Log) Before(ctx context.Context, room string, id protocol.ID, n int) (list []protocol.Entry, more bool, err error) {
 	_, more, rest, err := b.read(ctx, room, "before", id, n, entryWidth)
 	if err != nil {
@@ -272,8 +268,8 @@ func entries(rows []string) ([]protocol.Entry, error) {
 	return list, nil
 }
 
-// Heads reads the id of the newest entry of each room, zero where it has none
-// or it can't be read: that shows when the room itself reads its log.
+// Heads reads the id of the newest entry of each room. It is zero if the room has none, or
+// if it can't be read, which the room finds when it reads its log.
 func (b *Log) Heads(ctx context.Context, rooms []string) ([]protocol.ID, error) {
 	pipe := b.rdb.Pipeline()
 	reads := make([]*redis.XMessageSliceCmd, 2*len(rooms))
@@ -281,8 +277,8 @@ func (b *Log) Heads(ctx context.Context, rooms []string) ([]protocol.ID, error) 
 		reads[2*i] = pipe.XRevRangeN(ctx, b.keys.room("log", room), "+", "-", 1)
 		reads[2*i+1] = pipe.XRevRangeN(ctx, b.keys.room("changes", room), "+", "-", 1)
 	}
-	// The key may be of another type, and of a Redis Cluster a part may be
-	// away: that is the trouble of those rooms alone.
+	// A key may have another type, and a part of a Redis Cluster may be away: that
+	// affects those rooms only.
 	if _, err := pipe.Exec(ctx); err != nil && allFailed(reads) && !redis.HasErrorPrefix(err, "WRONGTYPE") {
 		return nil, err
 	}
@@ -299,7 +295,7 @@ func (b *Log) Heads(ctx context.Context, rooms []string) ([]protocol.ID, error) 
 				heads[i] = change
 			}
 		default:
-			// Its newest entry is not one of ours, or no messages are left.
+			// Its newest entry was not written by chat, or no messages are left.
 			page, err := b.Messages(ctx, room, protocol.ID{}, 1)
 			if err != nil {
 				return nil, err
@@ -313,8 +309,8 @@ func (b *Log) Heads(ctx context.Context, rooms []string) ([]protocol.ID, error) 
 	return heads, nil
 }
 
-// newestOf returns the id of the only entry that was read; ok is false where that
-// is not one of ours.
+// newestOf returns the id of the only entry that was read; ok is false if chat did not
+// write it.
 func newestOf(read *redis.XMessageSliceCmd) (id protocol.ID, ok bool) {
 	for _, x := range read.Val() {
 		e, ok := DecodeEntry(x)
@@ -323,14 +319,14 @@ func newestOf(read *redis.XMessageSliceCmd) (id protocol.ID, ok bool) {
 	return protocol.ID{}, true
 }
 
-// isReply reports whether err is what Redis answered, and not the failure to
-// get an answer.
+// isReply reports whether err is an error reply of Redis, and not a failure to get a
+// reply.
 func isReply(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply)
 }
 
-// allFailed reports whether none of a pipeline's commands was carried out.
+// allFailed reports whether all commands of a pipeline failed.
 func allFailed[C redis.Cmder](list []C) bool {
 	for _, c := range list {
 		if c.Err() == nil {
