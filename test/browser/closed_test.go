@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -128,6 +129,55 @@ func TestABannedUserFindsTheFieldClosedAndReturnsByThemselves(t *testing.T) {
 	ann.writable()
 	ann.says("I am back")
 	mo.gets("I am back")
+	for _, p := range []*tab{mo, ann} {
+		p.sound()
+	}
+}
+
+// A locked room offers nothing that it refuses, and takes what an input method composed when
+// the lock came. A command is no typing.
+func TestALockedRoomOffersWhatItAccepts(t *testing.T) {
+	t.Parallel()
+	node := start(t, "--jwt-secret="+jwtKey).url(1)
+	mo := entersAs(t, node, "lobby", signed(t, "m", "Mo", true, time.Hour))
+	ann := entersAs(t, node, "lobby", signed(t, "a", "Ann", false, time.Hour))
+	ann.says("One")
+	mo.gets("One")
+	offered := `[...document.querySelectorAll(".actions button")].filter((e) => e.checkVisibility()).map((e) => e.dataset.do ?? e.dataset.emoji).join()`
+	ann.opensLast()
+	before := ask[string](ann, offered)
+	for _, one := range []string{"react", "reply", "edit", "remove", "👍"} {
+		if !strings.Contains(before, one) {
+			t.Errorf("an open room offers %s, without %s", before, one)
+		}
+	}
+	ann.does(ann.activate)
+	ann.focuses("#say")
+	ann.composes("に")
+	mo.says("/lock")
+	ann.bar("Mo locked this room")
+	ann.commits("日本")
+	ann.closed("This room is locked")
+	ann.field("日本")
+	ann.opensLast()
+	after := ask[string](ann, offered)
+	for _, one := range []string{"react", "reply", "edit", "👍"} {
+		if strings.Contains(after, one) {
+			t.Errorf("a locked room offers %s", after)
+		}
+	}
+	if !strings.Contains(after, "remove") {
+		t.Errorf("a locked room offers %s, but accepts deletions", after)
+	}
+
+	mo.says("/unlock")
+	ann.writable() // what was sent before has come
+	if got := ask[string](ann, `document.querySelector("#typing").textContent`); got != "" {
+		t.Errorf("a command shows as %q", got)
+	}
+	mo.focuses("#say")
+	mo.types("//unlock")
+	ann.until("typing of a text", `document.querySelector("#typing").textContent.startsWith("\u2068Mo\u2069 is typing") || document.querySelector("#typing").textContent.startsWith("Mo is typing")`)
 	for _, p := range []*tab{mo, ann} {
 		p.sound()
 	}

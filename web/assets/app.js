@@ -179,6 +179,7 @@ new Actions(log, {
 	again,
 	me: () => client.user?.id ?? "",
 	moderator: () => auth.moderator,
+	closed: () => chat.situation().closed?.code,
 	moderate: ({ user }) => moderating().then((it) => it.about(user), ({ message }) => composer.note(message, true)),
 	address: (entry) => `${location.origin}${pathOf(entry.room)}#${entry.id}`,
 	copy: copyFrom,

@@ -19,6 +19,7 @@ const QUICK = ["👍", "❤️", "😂", "🎉", "😮", "🙏"];
  * @typedef {object} Hooks What a message's buttons do. What is not there has no button.
  * @property {() => string} me one's own id; ""
  * @property {() => boolean} [moderator] may delete what others said
+ * @property {() => import("../model/closed.js").Closed["code"] | undefined} [closed] why one can't write now
  * @property {(entry: Message, emoji: string, on: boolean) => void} [react]
  * @property {(button: HTMLElement) => Promise<string | null>} [pick] lets one choose an emoji
  * @property {(entry: Message) => void} [reply]
@@ -128,12 +129,19 @@ export class Actions {
 		this.#entry = entry;
 		const { me, moderator, edit, remove, reply, react, pick, moderate } = this.#hooks;
 		const mine = entry.user.id === me();
-		const can = { edit: mine && edit, remove: (mine || moderator?.()) && remove, moderate: !mine && moderator?.() && moderate, reply, react: react && (pick || !sheet) };
+		const { changes, writes } = this.#may;
+		const can = { edit: mine && changes && edit, remove: (mine || moderator?.()) && remove, moderate: !mine && moderator?.() && moderate, reply: writes && reply, react: changes && react && (pick || !sheet) };
 		for (const [what, hook] of Object.entries(can)) part(this.#bar, `[data-do=${what}]`).hidden = !hook;
-		part(this.#bar, ".quick").hidden = !react;
+		part(this.#bar, ".quick").hidden = !react || !changes;
 		this.#bar.className = sheet ? "actions sheet" : "actions";
 		(sheet ? this.#stage : message).append(this.#bar);
 		this.#buttons.forEach((button, i) => (button.tabIndex = i ? -1 : 0));
+	}
+
+	/** What nodes accept: slow mode leaves changes of messages, and deletions are always accepted. */
+	get #may() {
+		const closed = this.#hooks.closed?.();
+		return { writes: !closed, changes: !closed || closed === "slow_mode" };
 	}
 
 	#hide() {
@@ -155,6 +163,9 @@ export class Actions {
 		if (!entry) return;
 		if (what === "link") return this.#copy(button, hooks.address(entry));
 		if (what === "text") return this.#copy(button, entry.text);
+		// The room may have been closed since the buttons were shown.
+		const { writes, changes } = this.#may;
+		if (what === "reply" ? !writes : (what === "react" || what === "edit" || emoji) && !changes) return this.#hide();
 		if (what === "react") return this.#pick(button, entry);
 		if (emoji) return this.#react(entry, emoji);
 		this.#hide();

@@ -55,6 +55,8 @@ export class Composer {
 	#draft = { text: "" };
 	/** @type {import("../model/closed.js").Closed["code"] | undefined} */
 	#closed;
+	/** An input method composes; a field that became read-only would lose its text. */
+	#composes = false;
 	/** Changes of messages that were begun and left. @type {Map<string, string>} by id; LEFT_MOST at most */
 	#left = new Map();
 	#hooks;
@@ -73,7 +75,12 @@ export class Composer {
 			if (this.#cleaned(/** @type {InputEvent} */ (e))) return;
 			this.note("");
 			this.#wrote();
-			if (this.#field.value.trim()) this.#hooks.typing();
+			if (this.#draft.edit || this.#says()) this.#hooks.typing();
+		});
+		this.#field.addEventListener("compositionstart", () => (this.#composes = true));
+		this.#field.addEventListener("compositionend", () => {
+			this.#composes = false;
+			this.close(this.#closed);
 		});
 		byId("editing-cancel").addEventListener("click", () => this.#endEdit());
 		const pick = this.#pick;
@@ -116,7 +123,7 @@ export class Composer {
 		this.#closed = code;
 		const shut = this.#shut;
 		this.#field.placeholder = code ? SHUT[code] : `Write to #${this.#room}`;
-		if (shut === this.#field.readOnly) return;
+		if (shut === this.#field.readOnly || shut && this.#composes) return;
 		this.#field.readOnly = shut;
 		this.#field.setAttribute("aria-describedby", shut ? "bar-words counter" : "counter");
 		this.#form.classList.toggle("closed", shut);
@@ -277,6 +284,12 @@ export class Composer {
 
 	#full() {
 		this.note("Too much waits to be sent already. Keep this until it is gone.", true);
+	}
+
+	/** Whether what is in the field is a message, as far as it goes: nobody is told of commands. */
+	#says() {
+		const text = this.#text();
+		return text !== "/" && !!orderOf(text).say;
 	}
 
 	#text() {
