@@ -9,8 +9,8 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// fault is one way in which things break. do breaks it, calls hold for as long
-// as that shall last, and mends it.
+// fault is one kind of fault. do begins it, calls hold, which returns after its duration,
+// and ends it.
 type fault struct {
 	name    string
 	longest time.Duration
@@ -130,7 +130,7 @@ func (n *node) setLossy(on bool) {
 	n.lossy = on
 }
 
-// ask has Redis do something, unless it is away.
+// ask sends a command to Redis, unless it is away.
 func (w *world) ask(random *rand.Rand, command ...any) {
 	rdb := w.redis.from(random.Uint64(), latency{0, time.Microsecond}).client()
 	defer rdb.Close()

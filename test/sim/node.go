@@ -34,7 +34,7 @@ type node struct {
 	lossy  bool // live posts get lost, late and repeated
 }
 
-// life is a node's from its start to its death.
+// life is a node from its start to its end.
 type life struct {
 	n        *node
 	chat     *chat.Node
@@ -43,7 +43,7 @@ type life struct {
 	rdb      *redis.Client
 
 	mu    sync.Mutex // guards the field below
-	wires []*wire    // in the order of their making, as a seed decides by it
+	wires []*wire    // in the order in which they were opened, which a seed's choices depend on
 }
 
 const (
@@ -154,11 +154,11 @@ func (b lossy) Run(ctx context.Context, listener redisbroker.Listener) {
 	b.Broker.Run(ctx, &faulty{Listener: listener, n: b.n})
 }
 
-// faulty is a listener, and what goes through it befalls what a seed decides.
+// faulty is a listener; a seed decides how deliveries to it fail.
 type faulty struct {
 	redisbroker.Listener
 	n    *node
-	late []func() // what is delivered late; used by the broker's goroutine alone
+	late []func() // late deliveries; used only by the broker's goroutine
 }
 
 // post delivers one thing that was published: never, twice, or after the next.
@@ -186,12 +186,12 @@ func (f *faulty) Entries(name string, before protocol.ID, list []protocol.Entry)
 	f.post(func() { f.Listener.Entries(name, before, list) })
 }
 
-// Presence delivers who came and went, or not (room.Feed).
+// Presence delivers arrivals and departures, or not (room.Feed).
 func (f *faulty) Presence(name string, d protocol.PresenceDelta) {
 	f.post(func() { f.Listener.Presence(name, d) })
 }
 
-// Typing delivers who is typing, or not (room.Feed).
+// Typing delivers that a user is typing, or not (room.Feed).
 func (f *faulty) Typing(name string, u protocol.User) { f.post(func() { f.Listener.Typing(name, u) }) }
 
 // wire is a client's connection to a node, both ends of it: the session's
@@ -206,7 +206,7 @@ type wire struct {
 
 var errGone = errors.New("the connection was lost")
 
-// connect opens a connection, and says hello.
+// connect opens a connection, and sends hello.
 func (n *node) connect(ctx context.Context, random *rand.Rand, name, token string) (*wire, error) {
 	n.mu.Lock()
 	l, frozen := n.life, n.frozen
@@ -266,7 +266,7 @@ func (w *wire) freeze(on bool) {
 	w.down.freeze(on)
 }
 
-// cut ends the connection, and loses what was under way.
+// cut ends the connection, and drops data in transit.
 func (w *wire) cut() {
 	w.up.end(io.EOF, true)
 	w.down.end(errGone, true)
@@ -295,14 +295,14 @@ func (w *wire) WriteRef(c protocol.ClientCommand, ref string) error {
 	return nil
 }
 
-// patience is how long a client hears nothing before it asks, and gone how
-// long before it leaves (as client.Timing's Ping and Gone).
+// patience is after how long without an event a client sends a ping, and gone after how
+// long it leaves (as client.Timing's Ping and Gone).
 const (
 	patience = 3 * time.Second
 	gone     = 8 * time.Second
 )
 
-// Read returns what comes next, and leaves a node that is silent (load.Wire).
+// Read returns the next event, and leaves a silent node (load.Wire).
 func (w *wire) Read() (client.Event, error) {
 	asked := false
 	for began := time.Now(); ; {
@@ -325,7 +325,7 @@ func (w *wire) Read() (client.Event, error) {
 	}
 }
 
-// next returns what comes next, until a deadline.
+// next returns the next event, or an error at a deadline.
 func (w *wire) next(until time.Time) (client.Event, error) {
 	raw, err := w.down.get(func() time.Time { return until })
 	if err != nil {
@@ -347,22 +347,22 @@ func (w *wire) Close() {
 	w.down.end(errGone, true)
 }
 
-// Welcome is the answer to hello (load.Wire).
+// Welcome returns the reply to hello (load.Wire).
 func (w *wire) Welcome() protocol.WelcomeEvent { return w.welcome }
 
 // transport is the wire as its session sees it.
 type transport struct{ *wire }
 
-// Deliver hands over an event (session.Transport).
+// Deliver queues an event (session.Transport).
 func (t transport) Deliver(b *room.Broadcast) { t.say(b.Event) }
 
-// Reply hands over an answer (session.Transport).
+// Reply queues a reply (session.Transport).
 func (t transport) Reply(c protocol.Command, e protocol.Event) { t.say(e.WithRef(c.Ref)) }
 
-// Close ends the connection after what was handed over (session.Transport).
+// Close ends the connection after the queued events (session.Transport).
 func (t transport) Close(int, string) { t.down.end(errGone, false) }
 
-// Pending is nothing: the wire has no bound (session.Transport).
+// Pending returns 0: the wire has no bound (session.Transport).
 func (t transport) Pending() int { return 0 }
 
 func (w *wire) say(e protocol.Event) {

@@ -1,6 +1,6 @@
-// Package sim runs a whole chat, nodes, hub, broker client, embedded broker and
-// clients, inside one testing/synctest bubble: time is virtual, the network is
-// in memory, and what breaks, and when, is decided by a seed.
+// Package sim runs a whole chat (nodes with their hubs and brokers, the embedded broker
+// and clients) inside one testing/synctest bubble: time is virtual, the network is in
+// memory, and a seed decides which faults happen, and when.
 package sim
 
 import (
@@ -12,16 +12,14 @@ import (
 	"time"
 )
 
-// latency is how long what is written is under way: least, and a random part of
-// spread, with the resolution of a nanosecond, so that hardly two things ever
-// happen at once.
+// latency is the time between writing and arrival: least, and a random part of spread, with
+// the resolution of a nanosecond, so that two events are hardly ever simultaneous.
 type latency struct{ least, spread time.Duration }
 
-// draw is a random number that depends on nothing but the seed, the virtual
-// time and what is drawn for: not on which goroutine came first, which the
-// scheduler decides, nor on which of several equal connections carries what. So
-// a seed repeats a run. Of what, the order of its bytes does not count, since
-// lists that come out of maps have none.
+// draw returns a random number that depends only on the seed, the virtual time and the
+// bytes of what: neither on the order of goroutines, which the scheduler decides, nor on
+// the connection. So a seed repeats a run. The order of the bytes does not count, because
+// lists that are made of maps have no order.
 func draw(seed uint64, what []byte) *rand.Rand {
 	sum := uint64(time.Now().UnixNano())
 	for _, b := range what {
@@ -30,17 +28,17 @@ func draw(seed uint64, what []byte) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, sum))
 }
 
-// queue is one direction of a connection: pieces that arrive in their order,
-// each after its latency. It is unbounded, as a run is short.
+// queue is one direction of a connection: pieces that arrive in order, each after its
+// latency. It is unbounded, as a run is short.
 type queue struct {
-	changed chan struct{} // has room for one: somebody should look again
+	changed chan struct{} // buffer of one: signals a change
 	seed    uint64
 
 	mu      sync.Mutex // guards the fields below
 	latency latency
 	pieces  []piece
 	frozen  bool
-	ended   error // after the last piece; nil while it lives
+	ended   error // error after the last piece; nil while the queue is open
 }
 
 type piece struct {
@@ -59,7 +57,7 @@ func (q *queue) look() {
 	}
 }
 
-// put sends a piece; false when the queue has ended.
+// put sends a piece. It returns false if the queue has ended.
 func (q *queue) put(v []byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -79,7 +77,7 @@ func (q *queue) sendLocked(v []byte) {
 	q.pieces = append(q.pieces, piece{due, v})
 }
 
-// end lets nothing more in. What is under way arrives, unless drop.
+// end closes the queue. Pieces in transit arrive, unless drop is set.
 func (q *queue) end(err error, drop bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -92,8 +90,8 @@ func (q *queue) end(err error, drop bool) {
 	q.look()
 }
 
-// freeze stops the arriving, or lets it go on: what is under way sets out anew,
-// so that not all that was frozen arrives in the same moment.
+// freeze stops arrivals, or continues them: pieces in transit then get a new latency, so
+// that they do not all arrive in the same moment.
 func (q *queue) freeze(on bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -114,8 +112,8 @@ func (q *queue) slow(l latency) {
 	q.latency = l
 }
 
-// poll returns what has arrived by now; else how long to wait for it, a
-// negative time for as long as nothing changes.
+// poll returns the piece that has arrived, or how long to wait for one: a negative time
+// means until the queue changes.
 func (q *queue) poll() (v []byte, ok bool, wait time.Duration, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -133,7 +131,7 @@ func (q *queue) poll() (v []byte, ok bool, wait time.Duration, err error) {
 	return v, false, -1, q.ended
 }
 
-// get waits for the next piece; until deadline, when that is not zero.
+// get waits for the next piece, until deadline if that is not zero.
 func (q *queue) get(deadline func() time.Time) ([]byte, error) {
 	for {
 		v, ok, wait, err := q.poll()
@@ -169,7 +167,7 @@ type conn struct {
 
 	mu    sync.Mutex // guards the field below
 	until time.Time  // the deadline for reading
-	rest  []byte     // used by the one reader alone
+	rest  []byte     // used only by the reader
 }
 
 // pipe joins two ends. close is called by either's Close.
@@ -184,7 +182,7 @@ func pipe(seed uint64, l latency) (a, b *conn) {
 	return a, b
 }
 
-// Read reads what has arrived (net.Conn).
+// Read reads data that has arrived (net.Conn).
 func (c *conn) Read(b []byte) (int, error) {
 	if len(c.rest) == 0 {
 		var err error

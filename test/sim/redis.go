@@ -16,30 +16,30 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// redisServer is the embedded broker, and the network in front of it.
+// redisServer is the embedded broker, and the network between it and the nodes.
 type redisServer struct {
 	mini *miniredis.Miniredis
 
 	mu     sync.Mutex // guards the fields below
-	links  []*link    // in the order of their making, as a seed decides by it
+	links  []*link    // in the order in which they were opened, which a seed's choices depend on
 	away   bool
 	offset time.Duration // of its clock
 }
 
-// link is one connection from a node to it.
+// link is one connection of a node to the broker.
 type link struct {
 	node       *network
 	near, far  *conn
 	serverSide net.Conn
-	subscribed atomic.Bool // something is published to it
-	deaf       atomic.Bool // and swallowed on its way, while the connection stays
+	subscribed atomic.Bool // it is subscribed
+	deaf       atomic.Bool // published messages are dropped, and the connection stays open
 }
 
-// network is one node's way to Redis.
+// network is one node's path to Redis.
 type network struct {
 	server *redisServer
 
-	seed uint64 // decides how long what goes here is under way
+	seed uint64 // decides the latencies
 
 	mu      sync.Mutex // guards the fields below
 	latency latency
@@ -51,14 +51,14 @@ var usual = latency{100 * time.Microsecond, 2 * time.Millisecond}
 
 func startRedis() *redisServer { return &redisServer{mini: miniredis.NewMiniRedis()} }
 
-// from makes a way to it.
+// from makes a path to the broker.
 func (s *redisServer) from(seed uint64, l latency) *network {
 	return &network{server: s, seed: seed, latency: l}
 }
 
 var errRefused = errors.New("connection refused")
 
-// dial is a node's way to a connection.
+// dial opens a connection of a node.
 func (n *network) dial(context.Context, string, string) (net.Conn, error) {
 	s := n.server
 	n.mu.Lock()
@@ -84,17 +84,17 @@ func (n *network) dial(context.Context, string, string) (net.Conn, error) {
 	return near, nil
 }
 
-// copy carries one direction until it ends, and then ends the link.
+// copy forwards one direction until it ends, and then ends the link.
 func (s *redisServer) copy(k *link, to io.Writer, from io.Reader) {
 	_, _ = io.Copy(to, from)
 	_ = k.serverSide.Close()
 	s.drop(k, false)
 }
 
-// ask is what a link brings to Redis.
+// ask is the direction of a link to Redis.
 type ask struct{ *link }
 
-// Read notes when the link becomes a subscription (io.Reader).
+// Read notices when the link becomes a subscription (io.Reader).
 func (a ask) Read(b []byte) (int, error) {
 	n, err := a.far.Read(b)
 	if bytes.Contains(bytes.ToLower(b[:n]), []byte("subscribe")) {
@@ -103,10 +103,10 @@ func (a ask) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// push is what a link brings from Redis.
+// push is the direction of a link from Redis.
 type push struct{ *link }
 
-// Write sends it on, unless it is swallowed (io.Writer).
+// Write forwards the bytes, unless they are dropped (io.Writer).
 func (p push) Write(b []byte) (int, error) {
 	if p.subscribed.Load() && p.deaf.Load() {
 		return len(b), nil
@@ -114,11 +114,10 @@ func (p push) Write(b []byte) (int, error) {
 	return p.far.Write(b)
 }
 
-// deafen has what is published to a node swallowed, on the connections that it
-// has now.
+// deafen makes the present connections of a node drop published messages.
 func (n *network) deafen(on bool) { n.server.each(n, func(k *link) { k.deaf.Store(on) }) }
 
-// drop ends a link. What is under way arrives, unless lose.
+// drop ends a link. Data in transit arrives, unless lose is set.
 func (s *redisServer) drop(k *link, lose bool) {
 	s.mu.Lock()
 	s.links = slices.DeleteFunc(s.links, func(other *link) bool { return other == k })
@@ -176,7 +175,7 @@ func (s *redisServer) setAway(on bool) {
 	s.mu.Unlock()
 }
 
-// tick moves the clock of Redis, which stands still once it was set.
+// tick moves the clock of Redis, which does not run by itself once it was set.
 func (s *redisServer) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

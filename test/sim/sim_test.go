@@ -23,21 +23,20 @@ import (
 func TestMain(m *testing.M) {
 	chattest.EndIfSuitesRunLater()
 	redis.SetLogger(silent{})
-	// With one processor there is less for the scheduler to decide, and a seed
-	// repeats its run.
+	// With one processor the scheduler decides less, and a seed repeats its run.
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(400) // a run is short, and its garbage small
 	os.Exit(m.Run())
 }
 
-// silent drops what go-redis has to say of connections that fail, as they do
-// here all the time.
+// silent drops go-redis's messages about connections that fail, as they do here all the
+// time.
 type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// runs returns the first seed and how many worlds are run from there on: a few in
-// passing, hundreds in a long run, one if only a seed is given.
+// runs returns the first seed and the number of runs: a few usually, hundreds in a long
+// run, one if only a seed is given.
 func runs() (first uint64, n int) {
 	const usual, raced, long = 40, 10, 1200
 	first, one := chattest.Seed()
@@ -50,8 +49,8 @@ func runs() (first uint64, n int) {
 	return 1, chattest.Count(usual, long)
 }
 
-// Whatever breaks, and in whatever order: nothing acknowledged is lost, doubled
-// or out of order, and nobody has a hole that they were not told of.
+// Whatever breaks, and in whatever order: nothing acknowledged is lost, duplicated or out of
+// order, and clients are notified of every gap.
 func TestWhateverBreaks(t *testing.T) {
 	seed, n := runs()
 	acknowledged, entries := 0, 0
@@ -64,23 +63,23 @@ func TestWhateverBreaks(t *testing.T) {
 	t.Logf("%d seeds, %d messages acknowledged, %d heard", n, acknowledged, entries)
 }
 
-// Seeds that once showed a fault, each told in the commit that mended it. What
-// they break is the same for ever; whether it meets the same moment is not.
+// Seeds that once found a bug; the commits of the fixes name them. Their faults stay the
+// same, but may happen at other moments.
 func TestSeedsThatOnceFailed(t *testing.T) {
 	for _, seed := range []uint64{367, 1079, 1669, 10258, 21302, 21955, 30195, 30437, 31152} {
 		once(t, seed)
 	}
 }
 
-// What a seed breaks, and when, is the same in each of its runs, and so is most
-// of what follows from it, to the nanosecond: what is left to the scheduler are
-// the few things that happen in the same moment, after which two runs part.
+// A seed has the same faults at the same times in each run, and most events are the same to
+// the nanosecond. The scheduler decides only the order of simultaneous events, after which
+// two runs differ.
 func TestASeedRepeatsItsRun(t *testing.T) {
 	const seeds = 10
 	common := 0.0
 	for seed := range uint64(seeds) {
 		a, b := run(t, seed+1), run(t, seed+1)
-		if chattest.Race { // when all is mended hangs on what is scheduled
+		if chattest.Race { // when all faults have ended depends on the scheduler
 			a.Story, b.Story = a.Story[:len(a.Story)-1], b.Story[:len(b.Story)-1]
 		}
 		if !slices.Equal(a.Story, b.Story) {
@@ -93,7 +92,7 @@ func TestASeedRepeatsItsRun(t *testing.T) {
 		common += float64(same) / float64(max(len(a.History), len(b.History))) / seeds
 	}
 	t.Logf("two runs of a seed are the same for %.0f %% of their histories, in the mean", 100*common)
-	if common < 0.2 && !chattest.Race { // which mixes up what is scheduled on purpose
+	if common < 0.2 && !chattest.Race { // which randomises the scheduler on purpose
 		t.Errorf("two runs of a seed have only %.0f %% in common", 100*common)
 	}
 }
@@ -112,8 +111,7 @@ func run(t *testing.T, seed uint64) *sim.Result {
 	return result
 }
 
-// again is how often a seed that failed is run once more, to tell whether it
-// repeats.
+// again is how often a failed seed is run again, to see whether it repeats.
 const again = 4
 
 func once(t *testing.T, seed uint64) *check.Report {
@@ -140,7 +138,7 @@ func once(t *testing.T, seed uint64) *check.Report {
 	return report
 }
 
-// keep writes the history of a run that failed, where that is asked for.
+// keep writes the history of a failed run to CHAT_OUT, if that is set.
 func keep(t *testing.T, seed uint64, list []check.Record) {
 	t.Helper()
 	dir := chattest.OutDir()

@@ -14,13 +14,13 @@ import (
 	"example.com/chat/internal/load"
 )
 
-// Config says what a run is made of; what is zero gets its default.
+// Config configures a run; zero fields get their default.
 type Config struct {
-	// Seed decides what breaks and when.
+	// Seed decides which faults happen, and when.
 	Seed uint64
-	// For is how long things break; default 8 s of virtual time.
+	// For is the virtual time during which faults happen; by default 8 s.
 	For time.Duration
-	// Log takes what the nodes say.
+	// Log gets the nodes' log.
 	Log *slog.Logger
 }
 
@@ -43,17 +43,17 @@ type world struct {
 	log    *slog.Logger
 
 	mu    sync.Mutex // guards the field below
-	story []string   // what broke, when
+	story []string   // the faults and their times
 	began time.Time
 }
 
-// Result is what a run came to.
+// Result is the result of a run.
 type Result struct {
-	// History is what the clients saw, Story what broke, a line each.
+	// History has the records of the clients, Story a line for each fault.
 	History []check.Record
 	Story   []string
-	// Presence says what is wrong in the end with who is said to be where; ""
-	// when all is right.
+	// Presence describes an error of the users in rooms at the end of the run; "" for
+	// none.
 	Presence string
 }
 
@@ -96,8 +96,8 @@ func Run(cfg Config) (*Result, error) {
 	ticking.Wait()
 	// A client that is closed while it dials leaves that connection open.
 	w.redis.each(nil, func(k *link) { w.redis.drop(k, true) })
-	// What is still under way arrives, and calls that nobody answers give up;
-	// past the end of a run no time passes.
+	// Data in transit arrives, and calls without an answer time out: no time passes
+	// after the end of a run.
 	sleep(context.Background(), 10*time.Second)
 	if err != nil {
 		return nil, err
@@ -105,13 +105,13 @@ func Run(cfg Config) (*Result, error) {
 	return &Result{History: list, Story: w.story, Presence: presence}, nil
 }
 
-// presentIn is how long after the last fault it may take until those who are
-// there, and nobody else, are said to be there: a dead node's lease has to run
-// out, and a node that lost its own to write its users anew.
+// presentIn is how long after the last fault it may take until the lists of users are
+// right: a dead node's lease has to end, and a node that lost its lease has to write its
+// users again.
 const presentIn = 15 * time.Second
 
-// presence waits until Redis says of each room that just its clients are there,
-// and tells what it says otherwise.
+// presence waits until Redis lists for each room exactly its clients, and describes the
+// difference if it does not in time.
 func (w *world) presence(ctx context.Context) string {
 	there := make(map[string][]string)
 	for _, c := range w.fleet.Clients {
@@ -139,8 +139,8 @@ func (w *world) presence(ctx context.Context) string {
 	}
 }
 
-// fork makes a source of its own for a part of the world, so that what one part
-// draws does not change what another does.
+// fork makes a random source for one part of the world, so that the parts do not
+// influence each other.
 func (w *world) fork() *rand.Rand { return rand.New(rand.NewPCG(w.random.Uint64(), 3)) }
 
 // keepTime moves the clock of Redis.
@@ -165,7 +165,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// people starts the clients, most of whom talk.
+// people starts the clients, most of which send messages.
 func (w *world) people() {
 	w.fleet = load.NewFleet()
 	for i := range clients {
@@ -198,13 +198,13 @@ func (w *world) tell(format string, args ...any) {
 	w.story = append(w.story, fmt.Sprintf("%8s  ", time.Since(w.began).Round(time.Millisecond))+fmt.Sprintf(format, args...))
 }
 
-// break_ breaks one thing after the other, or several at once, and mends each
-// after a while.
+// break_ runs one fault after the other, or several at once, and ends each after a
+// while.
 func (w *world) break_() {
 	var mending sync.WaitGroup
 	ctx := context.Background()
 	end := time.Now().Add(w.cfg.For)
-	sleep(ctx, 500*time.Millisecond) // some have said something by then
+	sleep(ctx, 500*time.Millisecond) // some messages were sent by then
 	for time.Now().Before(end) {
 		f := faults[w.random.IntN(len(faults))]
 		if f.rare && w.random.IntN(4) > 0 {
@@ -213,7 +213,7 @@ func (w *world) break_() {
 		n := w.nodes[w.random.IntN(nodes)]
 		long := 50*time.Millisecond + time.Duration(w.random.Int64N(int64(f.longest)))
 		random := w.fork()
-		mending.Go(func() { // ends when mended; waited for below
+		mending.Go(func() { // ends with the fault; waited for below
 			w.tell("%s at %s for %s", f.name, n.id, long)
 			f.do(w, n, random, func() { sleep(ctx, long) })
 		})
@@ -222,7 +222,7 @@ func (w *world) break_() {
 	mending.Wait()
 }
 
-// heal makes sure that nothing stays broken.
+// heal ends all faults.
 func (w *world) heal() {
 	w.redis.setAway(false)
 	for _, n := range w.nodes {
