@@ -71,3 +71,45 @@ func TestACopiedConversationReadsWell(t *testing.T) {
 	}
 	p.sound()
 }
+
+// Numbers, bullets, the signs of quotes and the fences of code were lost in what was copied: a
+// quote read as the writer's own words.
+func TestACopyKeepsTheMarksOfTexts(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-2", "Bob"}
+	first := s.add(said{Room: "lobby", User: bob, Text: "3. drei\n4. vier **fett**\n   - innen"})
+	second := s.add(said{Room: "lobby", User: bob, Text: "> quoted\n> > twice\nmy answer"})
+	third := s.add(said{Room: "lobby", User: bob, Text: "look:\n```go\nif a {\n\tb()\n}\n```\n7) seven"})
+	plain := s.add(said{Room: "lobby", User: bob, Text: "no marks, *or few*"})
+	s.add(said{Room: "lobby", User: bob, Kind: "react", Target: first.ID, Emoji: "🎉", On: true})
+	p := newTab(t)
+	p.goTo(s.URL + "/r/lobby")
+	p.online()
+	p.until("all of it", textOf(plain.ID)+` && document.querySelector(".reaction")`)
+	clock := ask[string](p, `document.querySelector("#log time").textContent`)
+	copied := func(from, to string) string {
+		t.Helper()
+		return ask[string](p, `(() => {
+			const [from, to] = [`+from+`, `+to+`];
+			getSelection().setBaseAndExtent(from, 0, to, to.childNodes.length || to.data.length);
+			const e = new ClipboardEvent("copy", {clipboardData: new DataTransfer(), bubbles: true, cancelable: true});
+			document.querySelector("#log").dispatchEvent(e);
+			return e.defaultPrevented ? e.clipboardData.getData("text/plain") : "as browsers do it";
+		})()`)
+	}
+	for _, c := range []struct{ from, to, want string }{
+		{`document.querySelector("#log .message")`, textOf(plain.ID), "Bob " + clock + "\n3. drei\n4. vier fett\n   - innen\n> quoted\n> > twice\nmy answer\nlook:\n```\nif a {\n\tb()\n}\n```\n7) seven\nno marks, or few"},
+		{textOf(first.ID), textOf(first.ID), "3. drei\n4. vier fett\n   - innen"},
+		{textOf(second.ID), textOf(second.ID), "> quoted\n> > twice\nmy answer"},
+		{textOf(second.ID) + `.querySelector("blockquote")`, textOf(second.ID) + `.querySelector("blockquote")`, "> quoted\n> > twice"},
+		{textOf(third.ID) + `.querySelector("pre")`, textOf(third.ID) + `.querySelector("pre")`, "```\nif a {\n\tb()\n}\n```"},
+		{textOf(second.ID) + `.querySelector("blockquote").firstChild`, textOf(second.ID) + `.querySelector("blockquote").firstChild`, "as browsers do it"},
+		{textOf(plain.ID), textOf(plain.ID), "as browsers do it"},
+	} {
+		if got := copied(c.from, c.to); got != c.want {
+			t.Errorf("from %s to %s it is\n%q, not\n%q", c.from, c.to, got, c.want)
+		}
+	}
+	p.sound()
+}
