@@ -39,8 +39,22 @@ func TestThePageTakesAJWTFromItsAddress(t *testing.T) {
 	node := start(t, "--jwt-secret="+jwtKey).url(1)
 	p := open(t, node+"/r/lobby")
 	p.until("the refusal", `/You can't come in/.test(document.querySelector("#bar-words").textContent)`)
+	p.bar("You can't come in without signing in.")
+	p.closed("You can't write here")
+	if ask[bool](p, `document.querySelector("#me").checkVisibility()`) {
+		t.Error("somebody without a name is shown one")
+	}
+	p.run(`location.hash = "token=garbage"`)
+	p.until("the address without it", `location.hash === ""`)
 	p.run(`location.hash = "token=` + signed(t, "a", "Ann", false, time.Hour) + `"`)
 	p.online()
+	p.writable()
+	if got := ask[string](p, `document.querySelector("#me").innerText.trim()`); got != "You are Ann" {
+		t.Errorf("it says %q, but a name in a JWT can't be changed", got)
+	}
+	p.says("/nick Bob")
+	p.noted("Your name comes from where you signed in: change it there.")
+	p.run(`document.querySelector("#say").value = ""`)
 	p.says("hello")
 	p.gets("hello")
 	if got := ask[string](p, "location.pathname + location.hash"); got != "/r/lobby" {

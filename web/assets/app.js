@@ -146,6 +146,7 @@ joinPage({
 /** What commands do, and say that they did. @type {Record<string, (about: string) => string | Promise<string>>} */
 const commands = {
 	nick: async (wanted) => {
+		if (auth.named) throw new Error("your name comes from where you signed in: change it there");
 		await rename(wanted);
 		return `You are ${isolated(client.user?.name ?? "")} now.`;
 	},
@@ -233,12 +234,13 @@ const drawings = {
 	bar: () => {
 		const situation = chat.situation();
 		bar.show(wordsFor(situation));
+		if (situation.state.state === "ask" && !client.user) byId("me").hidden = true;
 		composer.close(situation.closed?.code);
 		desk?.draw();
 	},
 	typing: drawTyping,
 	me: () => {
-		name.show(client.user?.name ?? "", keep.identity.load().name !== "");
+		name.show(client.user?.name ?? "", keep.identity.load().name !== "", auth.named);
 		composer.setLimit(client.limits.text);
 		if (auth.moderator) moderating().then(drawings.people, () => {}); // what opens it later tells
 		else if (desk) drawings.people();

@@ -115,6 +115,7 @@ test("the bar says the gravest thing, word for word", () => {
 	assert.equal(offline(""), "Offline. What you write is kept and goes out when you are back.");
 	assert.match(offline("refused"), /does not let this page connect.*--origin https:\/\/c\.example, or with --host c\.example\./);
 	assert.match(offline("blocked"), /WebSockets don't get to it.*upgrades on \/ws\./);
+	assert.match(words({ state: { state: "ask", reason: "this node wants a valid JWT in auth", refusal: { code: "unauthorized", message: "" } } }), /^You can't come in without signing in\. Open this chat from /);
 	const moderated = { action: "ban", by: { id: "m", name: "Mo" }, reason: "spam" };
 	assert.equal(words({ state: { state: "kicked", reason: "" }, moderated }), "Mo banned you: spam.");
 });

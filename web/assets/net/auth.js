@@ -33,9 +33,10 @@ export class Auth {
 	 * @returns {"" | "same" | "other"} whose it is: of the user of the one before, or of another
 	 */
 	take() {
+		if (!location.hash.startsWith("#token=")) return "";
 		const [, jwt] = /^#token=([\w-]+\.[\w-]+\.[\w-]+)$/.exec(location.hash) ?? [];
-		if (!jwt) return "";
 		history.replaceState(history.state, "", location.pathname + location.search);
+		if (!jwt) return ""; // it leaves the address all the same
 		const same = claimsOf(jwt).sub === claimsOf(this.#jwt).sub;
 		this.#keep(jwt);
 		return same ? "same" : "other";
@@ -44,6 +45,11 @@ export class Auth {
 	/** Whether the user is a moderator. */
 	get moderator() {
 		return claimsOf(this.#jwt).mod === true;
+	}
+
+	/** Whether the JWT names the user: each connection begins with that name again, whatever it was changed to. */
+	get named() {
+		return String(claimsOf(this.#jwt).name ?? "").trim() !== "";
 	}
 
 	load = () => ({ ...this.#identity.load(), auth: this.#jwt });

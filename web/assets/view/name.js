@@ -34,11 +34,13 @@ export class NameLine {
 	/**
 	 * @param {string} name
 	 * @param {boolean} chosen not given
+	 * @param {boolean} fixed the user can't change it
 	 */
-	show(name, chosen) {
+	show(name, chosen, fixed) {
 		this.#name = chosen ? name : "";
 		byId("me").hidden = name === "";
 		setText(byId("me-name"), name);
+		byId("me-change").hidden = fixed;
 		setText(byId("me-change"), chosen ? "Change" : "Choose a name");
 	}
 

@@ -21,6 +21,9 @@ import { saidTime } from "./times.js";
 
 const SOON_MS = 600;
 
+/** For users of nodes that demand a JWT, who bring none or an invalid one. */
+const SIGN_IN = "You can't come in without signing in. Open this chat from the page or application where you have an account.";
+
 /**
  * The one thing to say, the gravest first.
  * @param {Situation} s
@@ -31,6 +34,7 @@ export function wordsFor(s) {
 		case "kicked":
 			return { text: removed(s.moderated, s.state.reason ?? ""), tone: "danger", action: "Try again" };
 		case "ask":
+			if (s.state.refusal?.code === "unauthorized") return { text: SIGN_IN, tone: "danger", action: "Try again" };
 			return { text: `You can't come in: ${s.state.reason || "the server refused you"}${endOf(s.state.refusal)}.`, tone: "danger", action: "Try again" };
 		case "offline":
 			return { text: offline(s), tone: "warn", until: s.state.until, action: "Try now", late: BRIEF_MS, since: s.since };
