@@ -63,7 +63,7 @@ func checkFresh(t *testing.T, seed uint64, r *rig, log []protocol.Entry) {
 	}
 }
 
-// Whatever is sent, edited, reacted to and deleted, through hints that are lost now and then,
+// Whatever is sent, edited, reacted to and deleted, while some live posts are lost,
 // joins from any cursor and history hold what the log holds, and members are told
 // of everything once.
 func TestDeletedEntriesLeaveANodesMemory(t *testing.T) {

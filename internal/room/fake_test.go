@@ -21,7 +21,7 @@ import (
 
 var errAway = errors.New("redis is away")
 
-// fakeBroker is a Redis in memory whose published hints pass through a fault.
+// fakeBroker is a broker in memory whose live posts pass through a fault.
 type fakeBroker struct {
 	hub *room.Hub
 
@@ -33,14 +33,14 @@ type fakeBroker struct {
 	base   int64 // added to the ms of ids
 	away   bool
 	reads  int
-	hints  int
+	posts  int
 	heres  int                                        // calls of Here
-	fault  func(n int, p published) []published       // what of the n-th hint arrives
+	fault  func(n int, p published) []published       // returns which deliveries replace the n-th post
 	lostOK bool                                       // the reply of the next append is lost
 	rules  func(room string) map[string]protocol.Rule // nil for none
 }
 
-// published is one hint: new entries and the one before them, or else something that
+// published is one live post: new entries and the one before them, or else something that
 // can't be decoded.
 type published struct {
 	before protocol.ID
@@ -124,11 +124,11 @@ func (f *fakeBroker) Append(_ context.Context, name string, drafts []protocol.Dr
 }
 
 func (f *fakeBroker) faultedLocked(p published) []published {
-	f.hints++
+	f.posts++
 	if f.fault == nil {
 		return []published{p}
 	}
-	return f.fault(f.hints, p)
+	return f.fault(f.posts, p)
 }
 
 func (f *fakeBroker) read(name string) ([]protocol.Entry, error) {
@@ -382,7 +382,7 @@ func (r *rig) sayKey(m *fakeMember, key string) (protocol.Receipt, *protocol.Err
 	}
 }
 
-// other has another node append, whose hint passes through the fault as well.
+// other appends as another node, whose live posts pass through the fault too.
 func (r *rig) other(n int) {
 	r.t.Helper()
 	for range n {

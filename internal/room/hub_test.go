@@ -16,7 +16,7 @@ import (
 
 // What is published may be lost, late, twice or rubbish; members must not notice
 // but by a little delay.
-func TestFaultyHintsAreMadeGoodFromTheLog(t *testing.T) {
+func TestFaultyPostsAreMadeGoodFromTheLog(t *testing.T) {
 	t.Parallel()
 	none := []published(nil)
 	var kept published
@@ -47,7 +47,7 @@ func TestFaultyHintsAreMadeGoodFromTheLog(t *testing.T) {
 
 // The last message before a silence has none after it that could show the hole:
 // the audit finds it.
-func TestALostLastHintIsFoundByTheAudit(t *testing.T) {
+func TestALostLastPostIsFoundByTheAudit(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	m, u := r.enter("ann")

@@ -39,7 +39,7 @@ func TestRecoveriesAreCounted(t *testing.T) {
 		t.Fatalf("after what went well: %+v", s)
 	}
 
-	// A hint is lost, and the next shows the hole.
+	// A live post is lost, and the next one shows the gap.
 	r.set(func() { r.fault = func(int, published) []published { return nil } })
 	r.other(1)
 	r.set(func() { r.fault = nil })
@@ -49,7 +49,7 @@ func TestRecoveriesAreCounted(t *testing.T) {
 	r.counted("rooms caught up", 1, func(s room.Stats) int64 { return s.CaughtUp })
 	r.counted("entries missed", 1, func(s room.Stats) int64 { return s.Missed })
 
-	// The last hint is lost, and only the audit finds it.
+	// The last live post is lost, and only the audit finds it.
 	r.set(func() { r.fault = func(int, published) []published { return nil } })
 	r.other(2)
 	m.got(t, count(1, 7))

@@ -65,7 +65,7 @@ var allDefences = []defence{
 	{
 		"the last thing published is missed by the audit", "internal/room/rooms.go",
 		"r.log.compare(heads[i])", "_, _ = r, heads[i]",
-		"internal/room", "TestALostLastHintIsFoundByTheAudit", nil,
+		"internal/room", "TestALostLastPostIsFoundByTheAudit", nil,
 	},
 	{
 		"what a dead node left is taken away", "internal/redisbroker/lease.go",
