@@ -107,3 +107,29 @@ func TestNotificationsCloseWithTheirReason(t *testing.T) {
 	}
 	p.sound()
 }
+
+// Mentions that follow soon after one that was notified take its place after a pause.
+func TestTheNewestOfManyMentionsIsNotified(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	bob := person{"u-bob", "Bob"}
+	p := newTab(t)
+	p.visits(s, "garden", "lobby")
+	p.run(unseen + `; Notification.permission = "granted"; localStorage.setItem("chat.notify", "true")
+		globalThis.__open = new Set();
+		globalThis.Notification = class extends Notification {
+			constructor(title, options) { super(title, options); this.body = options.body; __open.add(this); }
+			close() { __open.delete(this); super.close(); }
+		}`)
+	open := `[...__open].map(({body}) => body).join()`
+	s.add(said{Room: "garden", User: bob, Text: "@Ann one"})
+	p.until("the first", open+` === "@Ann one"`)
+	s.add(said{Room: "garden", User: bob, Text: "@Ann two"})
+	s.add(said{Room: "garden", User: bob, Text: "@Ann three"})
+	p.title("(@3) #lobby")
+	p.until("the newest in its place", open+` === "@Ann three"`)
+	if n := ask[int](p, "__told.length"); n != 2 {
+		t.Errorf("%d notifications in three seconds", n)
+	}
+	p.sound()
+}

@@ -199,7 +199,7 @@ const notices = new Notices({
 	muted: (room) => keep.mutedRooms().includes(room),
 	known: (room) => chat.logs.get(room)?.known,
 	looked,
-	there: ({ room, id }) => !!chat.logs.get(room)?.get(id),
+	there: ({ room, id }) => !!chat.logs.get(room)?.get(id) && !chat.attention.isRead(room, id),
 	tell: (entry) => notifier.tell(entry),
 	load: keep.toldNotices,
 	save: keep.saveToldNotices,

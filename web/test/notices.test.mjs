@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { until } from "./fakes.mjs";
 import { Notices } from "../assets/model/notices.js";
 
 const ME = { id: "me", name: "Me" };
@@ -8,6 +9,11 @@ const entry = (seq, what = {}) => ({ id: `${1000 + seq}-${seq}`, room: "r", key:
 
 /** Tabs of one person, that share what was told and a lock, as a browser's do. */
 function browser(...looked) {
+	return quick({}, ...looked);
+}
+
+/** The same with other times. */
+function quick(times, ...looked) {
 	let told = [];
 	let last = Promise.resolve();
 	const locks = { request: (_name, act) => (last = last.then(act)) };
@@ -23,6 +29,7 @@ function browser(...looked) {
 		save: (list) => (told = list),
 		locks,
 		wait: 5,
+		...times,
 	}));
 	return { shown, gone, told: () => told, later: () => (told = told.map(([id, time]) => [id, time - 10_000])), hear: (...entries) => Promise.all(tabs.map((tab) => tab.heard(entries))) };
 }
@@ -62,6 +69,25 @@ test("of many at once the newest is told of, and not again at once", async () =>
 	assert.deepEqual(shown, ["0:1002-2", "0:1005-5"]);
 	for (let seq = 10; seq < 40; seq++) await hear(entry(seq));
 	assert.equal(told().length, 20);
+});
+
+test("what follows soon is told after a pause, the newest of each room, however long it goes on", async () => {
+	const { shown, hear, gone } = quick({ quiet: 60 }, false, false);
+	await hear(entry(1));
+	await hear(entry(2));
+	await hear(entry(3));
+	await hear(entry(4, { room: "s" }));
+	assert.equal(shown.length, 1);
+	const ids = () => shown.map((one) => one.slice(2));
+	await until(() => ids().includes("1003-3") && ids().includes("1004-4"), "the newest of each room");
+	await hear(entry(5));
+	gone.add(entry(5).id);
+	await new Promise((resolve) => setTimeout(resolve, 200));
+	assert.ok(!ids().includes("1005-5"), "deleted meanwhile");
+	const before = shown.length;
+	for (let seq = 10; seq < 40; seq++) await hear(entry(seq));
+	await until(() => ids().includes("1039-39"), "the last one");
+	assert.ok(shown.length - before < 30, `${shown.length - before} of 30 are told`);
 });
 
 test("what was deleted meanwhile is told to nobody", async () => {

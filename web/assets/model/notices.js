@@ -8,7 +8,7 @@ import { mentions } from "../text/mention.js";
 /** Tabs that aren't looked at wait so long for one that is, and as long again by chance, in milliseconds. */
 const WAIT_MS = 300;
 
-/** Somebody who was just told is not told again: they look, or they don't. In milliseconds. */
+/** After a notice the next one waits so long; then the newest of each room follows. In milliseconds. */
 const QUIET_MS = 3000;
 
 /** So many notices all tabs know of. */
@@ -26,6 +26,7 @@ const TOLD_MOST = 20;
  * @property {(told: Told[]) => void} save
  * @property {LockManager} [locks]
  * @property {number} [wait] in milliseconds
+ * @property {number} [quiet] in milliseconds
  */
 
 /**
@@ -34,6 +35,10 @@ const TOLD_MOST = 20;
  */
 export class Notices {
 	#ground;
+	/** The newest of each room that waits for the end of the quiet time. @type {Map<string, Entry>} */
+	#waiting = new Map();
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	#timer;
 
 	/** @param {Ground} ground */
 	constructor(ground) {
@@ -49,7 +54,62 @@ export class Notices {
 		const entry = entries.filter((one) => this.names(one)).at(-1);
 		if (!entry) return;
 		if (!looked()) await new Promise((resolve) => setTimeout(resolve, wait * (1 + Math.random())));
-		if ((await this.#first(entry)) && !looked() && there(entry)) tell(entry);
+		const left = await this.#first(entry);
+		if (left < 0 || looked() || !there(entry)) return;
+		if (left > 0) return this.#later(entry, left);
+		this.#waiting.delete(entry.room);
+		tell(entry);
+	}
+
+	/**
+	 * @param {Entry} entry
+	 * @param {number} left of the quiet time, in milliseconds
+	 */
+	#later(entry, left) {
+		if (!this.#timer) this.#timer = setTimeout(() => this.#follow(), left);
+		this.#waiting.set(entry.room, entry);
+	}
+
+	/** The quiet time is over, unless another tab began one. */
+	async #follow() {
+		const { load, save, looked, there, tell } = this.#ground;
+		const left = await this.#locked(() => {
+			const told = load();
+			const now = Date.now();
+			const quiet = this.#quietLeft(told, now);
+			const keys = new Set([...this.#waiting.values()].map(keyOf));
+			if (quiet === 0) save(told.map(([key, time]) => [key, keys.has(key) ? now : time]));
+			return quiet;
+		});
+		this.#timer = undefined;
+		if (left > 0 && this.#waiting.size > 0) return void (this.#timer = setTimeout(() => this.#follow(), left));
+		const entries = [...this.#waiting.values()];
+		this.#waiting.clear();
+		for (const entry of entries) if (!looked() && there(entry) && this.names(entry)) tell(entry);
+	}
+
+	get #quiet() {
+		return this.#ground.quiet ?? QUIET_MS;
+	}
+
+	/**
+	 * @param {Told[]} told
+	 * @param {number} now
+	 * @returns {number} of the quiet time, in milliseconds
+	 */
+	#quietLeft(told, now) {
+		return told.reduce((most, [, time]) => (time <= now ? Math.max(most, time + this.#quiet - now) : most), 0);
+	}
+
+	/**
+	 * Calls act while no other tab does so. Where there are no locks there are no notifications either, at most a sound.
+	 * @template T
+	 * @param {() => T} act
+	 * @returns {Promise<T>}
+	 */
+	async #locked(act) {
+		const { locks } = this.#ground;
+		return locks ? locks.request("chat.told", act) : act();
 	}
 
 	/**
@@ -62,22 +122,23 @@ export class Notices {
 	}
 
 	/**
-	 * Whether no tab has seen to it, nor to another one just now.
+	 * Takes an entry on, unless a tab did so before.
 	 * @param {Entry} entry
-	 * @returns {Promise<boolean>}
+	 * @returns {Promise<number>} how long it has to wait, in milliseconds; -1 where it is another tab's
 	 */
-	async #first({ room, id }) {
-		const { load, save, locks } = this.#ground;
-		const key = `${room}#${id}`;
-		const note = () => {
+	#first(entry) {
+		const { load, save } = this.#ground;
+		return this.#locked(() => {
 			const told = load();
-			if (told.some(([known]) => known === key)) return false;
+			const key = keyOf(entry);
+			if (told.some(([known]) => known === key)) return -1;
 			const now = Date.now();
-			const quiet = told.some(([, time]) => time <= now && now - time < QUIET_MS);
-			save([...told, /** @type {Told} */ ([key, now])].slice(-TOLD_MOST));
-			return !quiet;
-		};
-		// Where there are no locks there are no notifications either, at most a sound.
-		return locks ? locks.request("chat.told", note) : note();
+			const left = this.#quietLeft(told, now);
+			save([...told, /** @type {Told} */ ([key, left > 0 ? 0 : now])].slice(-TOLD_MOST));
+			return left;
+		});
 	}
 }
+
+/** @param {Entry} entry */
+const keyOf = ({ room, id }) => `${room}#${id}`;

@@ -68,6 +68,7 @@ export class Notifier {
 	/** @param {Entry} entry */
 	#show(entry) {
 		const { user, room, text, id } = entry;
+		this.keep((other) => other.room !== room); // the newest takes its place
 		try {
 			const shown = new Notification(`${isolated(user.name)} in #${room}`, {
 				body: plainOf(text, user.name, BODY_MOST), tag: `${room}#${id}`, icon: "/assets/icon.svg", silent: true, // the sound is a switch of its own
