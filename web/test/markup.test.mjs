@@ -116,6 +116,7 @@ test("a backslash takes a mark's meaning away, and stays everywhere else", () =>
 		"\\- not a list\\n": "- not a list\\n",
 		"\\d+ and \\\\*it*": "\\d+ and \\italic(it)",
 		"`a\\`": "code(a\\)",
+		"a \\\\ b \\! \\( \\\\": "a \\\\ b \\! \\( \\\\",
 	}))
 		assert.equal(told(text), want, text);
 });

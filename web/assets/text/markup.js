@@ -45,7 +45,11 @@ const LISTED = /^([ \t]*)(?:[-*]|(\d{1,9})([.)])) +(?=\S)/;
 /** The beginning of a reply's quote: who said it, in which entry. */
 const ANSWERED = /^@([^\n]{1,64}?) #(\d{1,16}-\d{1,16})(?=:)/;
 
-/** What has a meaning within a line, by the names of its groups. */
+/**
+ * What has a meaning within a line, by the names of its groups. A backslash is removed only before
+ * what would be a mark, unlike in CommonMark: most of those that people write are of paths, patterns
+ * and formulas, and stay.
+ */
 const INLINE = new RegExp(
 	[
 		"(?<shrug>¯\\\\{1,2}_[^\\s_]{1,10}_\\/¯)",
