@@ -88,16 +88,16 @@ func TestACopyKeepsTheMarksOfTexts(t *testing.T) {
 	p.online()
 	p.until("all of it", textOf(plain.ID)+` && document.querySelector(".reaction")`)
 	clock := ask[string](p, `document.querySelector("#log time").textContent`)
-	copied := func(from, to string) string {
-		t.Helper()
-		return ask[string](p, `(() => {
-			const [from, to] = [`+from+`, `+to+`];
+	copies := func(from, to string) string {
+		return `(() => {
+			const [from, to] = [` + from + `, ` + to + `];
 			getSelection().setBaseAndExtent(from, 0, to, to.childNodes.length || to.data.length);
 			const e = new ClipboardEvent("copy", {clipboardData: new DataTransfer(), bubbles: true, cancelable: true});
 			document.querySelector("#log").dispatchEvent(e);
 			return e.defaultPrevented ? e.clipboardData.getData("text/plain") : "as browsers do it";
-		})()`)
+		})()`
 	}
+	p.until("the script that a selection loads", copies(textOf(first.ID), textOf(first.ID))+` !== "as browsers do it"`)
 	for _, c := range []struct{ from, to, want string }{
 		{`document.querySelector("#log .message")`, textOf(plain.ID), "Bob " + clock + "\n3. drei\n4. vier fett\n   - innen\n> quoted\n> > twice\nmy answer\nlook:\n```\nif a {\n\tb()\n}\n```\n7) seven\nno marks, or few"},
 		{textOf(first.ID), textOf(first.ID), "3. drei\n4. vier fett\n   - innen"},
@@ -107,7 +107,7 @@ func TestACopyKeepsTheMarksOfTexts(t *testing.T) {
 		{textOf(second.ID) + `.querySelector("blockquote").firstChild`, textOf(second.ID) + `.querySelector("blockquote").firstChild`, "as browsers do it"},
 		{textOf(plain.ID), textOf(plain.ID), "as browsers do it"},
 	} {
-		if got := copied(c.from, c.to); got != c.want {
+		if got := ask[string](p, copies(c.from, c.to)); got != c.want {
 			t.Errorf("from %s to %s it is\n%q, not\n%q", c.from, c.to, got, c.want)
 		}
 	}

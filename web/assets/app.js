@@ -19,7 +19,6 @@ import { claimShelf } from "./store/shelf.js";
 import { Actions } from "./view/actions.js";
 import { Bar } from "./view/bar.js";
 import { Composer } from "./view/composer.js";
-import { keepMarks } from "./view/copy.js";
 import { byId, copyFrom, often, onFrame, paced, setText, part } from "./view/dom.js";
 import { show } from "./view/dialog.js";
 import { keyName, shortcuts } from "./view/keys.js";
@@ -415,7 +414,6 @@ byId("skip").addEventListener("click", (e) => {
 	sides.close();
 	composer.focus();
 });
-keepMarks(byId("log"));
 byId("address-copy").addEventListener("click", () => copyFrom(byId("address-copy"), byId("address").textContent ?? ""));
 addEventListener("storage", ({ key }) => {
 	if (key === keep.READ) {

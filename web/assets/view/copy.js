@@ -1,6 +1,8 @@
 // @ts-check
 // What a copied part of the conversation is as plain text.
 
+import { byId } from "./dom.js";
+
 /** What of a message is only for the page, or hidden (style/log.css). */
 const ABSENT = ".avatar, .message-node, .message.next .author, .message:is(.next, .action) time, .fate, .ask, .reactions, .actions, .code-copy";
 
@@ -10,32 +12,28 @@ const MARKED = "li, blockquote, pre";
 /** Elements that begin and end a line. */
 const BLOCKS = "div, article, header, p, ul, ol, section";
 
-/**
- * Keeps list numbers, bullets, `>` of quotes and code fences in what is copied from an element.
- * What has none of them is copied as browsers do it.
- * @param {HTMLElement} log
- */
-export function keepMarks(log) {
-	document.addEventListener("copy", (e) => {
-		const selection = getSelection();
-		if (!selection || !e.clipboardData || e.target instanceof HTMLTextAreaElement || e.target instanceof HTMLInputElement) return;
-		const ranges = Array.from({ length: selection.rangeCount }, (_, i) => selection.getRangeAt(i));
-		if (ranges.length === 0 || !ranges.every((range) => log.contains(range.commonAncestorContainer))) return;
-		const parts = ranges.map((range) => partOf(range, log));
-		if (!parts.some((part) => part.marked)) return;
-		e.clipboardData.setData("text/plain", parts.flatMap(({ root }) => linesOf(root)).join("\n"));
-		e.clipboardData.setData("text/html", parts.map(({ root }) => new XMLSerializer().serializeToString(root)).join(""));
-		e.preventDefault();
-	});
-}
+const log = byId("log");
+
+// Keeps list numbers, bullets, `>` of quotes and code fences in what is copied of the log. What
+// has none of them is copied as browsers do it.
+document.addEventListener("copy", (e) => {
+	const selection = getSelection();
+	if (!selection || !e.clipboardData || e.target instanceof HTMLTextAreaElement || e.target instanceof HTMLInputElement) return;
+	const ranges = Array.from({ length: selection.rangeCount }, (_, i) => selection.getRangeAt(i));
+	if (ranges.length === 0 || !ranges.every((range) => log.contains(range.commonAncestorContainer))) return;
+	const parts = ranges.map(partOf);
+	if (!parts.some((part) => part.marked)) return;
+	e.clipboardData.setData("text/plain", parts.flatMap(({ root }) => linesOf(root)).join("\n"));
+	e.clipboardData.setData("text/html", parts.map(({ root }) => new XMLSerializer().serializeToString(root)).join(""));
+	e.preventDefault();
+});
 
 /**
  * Copies what a range covers, with the elements around it, so that styles can tell what is shown.
  * @param {Range} range
- * @param {HTMLElement} log
  * @returns {{root: Element, marked: boolean}} root stands for the log; marked is whether the range covers anything of MARKED
  */
-function partOf(range, log) {
+function partOf(range) {
 	const text = range.toString().trim();
 	let around = range.commonAncestorContainer;
 	/** @type {Node} */

@@ -151,3 +151,10 @@ for (const name of ["pointerover", "focusin"]) {
 		if (target instanceof Element && target.closest("#pick, #help-open, #room-help, #go-room, [data-search], [data-do=react]")) extras().catch(() => {});
 	});
 }
+
+/** Keeps the marks of texts in what is copied, once anything in the log is selected. @type {Chunk<typeof import("./copy.js")>} */
+const copies = new Chunk((url) => (url ? import(url) : import("./copy.js")), () => page.reconnected());
+
+document.addEventListener("selectionchange", () => {
+	if (!copies.now && byId("log").contains(getSelection()?.anchorNode ?? null)) copies.get().catch(() => {}); // it is copied as browsers do it
+});
