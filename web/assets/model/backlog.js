@@ -1,10 +1,20 @@
 // @ts-check
-import { HISTORY_MAX, Refused, seqOf } from "../net/wire.js";
+// It imports nothing: what it shared with the page would be a script of its own at a first visit.
 
 /** @typedef {import("./roomlog.js").RoomLog} RoomLog */
 
-/** So many pages of history are got for one room. */
+/**
+ * @typedef {object} Does
+ * @property {import("../net/client.js").Client["history"]} history
+ * @property {() => boolean} online
+ * @property {(log: RoomLog) => boolean} follows whether the room is followed still
+ * @property {() => RoomLog} current the room that is looked at, which comes first
+ * @property {(log: RoomLog) => void} got a page came; counts what is unread
+ */
+
+/** So many pages of history are got for one room, and so many messages in each (HISTORY_MAX). */
 const PAGES_MOST = 5;
+const PAGE = 200;
 
 /** After so many failures one after the other nothing more is asked for until a room is joined again. */
 const FAILURES_MOST = 5;
@@ -24,14 +34,7 @@ export class Backlog {
 	#running = false;
 	#does;
 
-	/**
-	 * @param {object} does
-	 * @param {import("../net/client.js").Client["history"]} does.history
-	 * @param {() => boolean} does.online
-	 * @param {(log: RoomLog) => boolean} does.follows whether the room is followed still
-	 * @param {() => RoomLog} does.current the room that is looked at, which comes first
-	 * @param {(log: RoomLog) => void} does.got a page came; counts what is unread
-	 */
+	/** @param {Does} does */
 	constructor(does) {
 		this.#does = does;
 	}
@@ -67,13 +70,13 @@ export class Backlog {
 		const { history, got } = this.#does;
 		const { name, oldest } = log;
 		try {
-			const { messages, more, head = "" } = await history(name, oldest, HISTORY_MAX);
+			const { messages, more, head = "" } = await history(name, oldest, PAGE);
 			this.#pages.set(log, (this.#pages.get(log) ?? 0) + 1);
-			if (log.oldest === oldest) log.addOlder(messages, more, seqOf(head)); // else they came meanwhile
+			if (log.oldest === oldest) log.addOlder(messages, more, Number(head.split("-")[1] ?? 0)); // else they came meanwhile
 			got(log);
 			return true;
 		} catch (refused) {
-			const wait = refused instanceof Refused ? refused.retryAfter : 0;
+			const wait = /** @type {{retryAfter?: number}} */ (refused).retryAfter ?? 0;
 			await new Promise((resolve) => setTimeout(resolve, Math.max(wait, AGAIN_MS)));
 			return false;
 		}

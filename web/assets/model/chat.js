@@ -1,9 +1,8 @@
 // @ts-check
 import { Attention } from "./attention.js";
-import { Backlog } from "./backlog.js";
 import { Closings } from "./closed.js";
 import * as keep from "../store/keep.js";
-import { KEPT_AT_MOST, Past } from "./past.js";
+import { backlogOf, KEPT_AT_MOST, Past } from "./past.js";
 import { Listing } from "./listing.js";
 import { LOBBY, pathOf, rowsOf } from "./roomlist.js";
 import { Reading } from "./reading.js";
@@ -108,7 +107,7 @@ export class Chat extends Emitter {
 			this.reading.older(log);
 			this.#changed("log", "rooms");
 		};
-		this.#backlog = new Backlog({
+		this.#backlog = backlogOf({
 			history: (room, before, limit) => client.history(room, before, limit),
 			online: () => this.state.state === "online",
 			follows: (log) => this.logs.get(log.name) === log,
@@ -364,7 +363,7 @@ export class Chat extends Emitter {
 		this.#trim(log);
 		if (first && room === this.current) this.reading.opened(log);
 		this.reading.count(log);
-		this.#backlog.look(log);
+		this.#backlog(log);
 		this.closings.joined(room, arrival.rules);
 		this.#closes();
 		this.#changed("log", "people", "rooms");

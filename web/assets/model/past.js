@@ -1,4 +1,5 @@
 // @ts-check
+import { Chunk } from "../net/chunk.js";
 import { HISTORY_MAX, Refused, seqOf } from "../net/wire.js";
 
 /** @typedef {import("./roomlog.js").RoomLog} RoomLog */
@@ -18,6 +19,23 @@ const NOT_FOUND_MS = 8000;
 
 /** What was refused is not asked for again sooner, in milliseconds. */
 const AGAIN_MS = 1000;
+
+/** What few need: rooms with more unread messages than a join brings. @type {Chunk<typeof import("./backlog.js")>} */
+const script = new Chunk((url) => (url ? import(url) : import("./backlog.js")), () => new Promise((resolve) => setTimeout(resolve, AGAIN_MS)));
+
+/**
+ * @param {import("./backlog.js").Does} does
+ * @returns {(log: RoomLog) => Promise<void>} is called when a room was joined and counted
+ */
+export function backlogOf(does) {
+	/** @type {import("./backlog.js").Backlog | undefined} */
+	let backlog;
+	return async (log) => {
+		if (!log.unreadMore) return;
+		const all = await script.get().catch(() => null); // the next join tries again
+		if (all) (backlog ??= new all.Backlog(does)).look(log);
+	};
+}
 
 /**
  * What is before the messages that are known of the room that is looked at. It is got
