@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -126,10 +127,16 @@ func setting[T any](env string, parse func(string) (T, error)) (value T, ok bool
 	return value, true
 }
 
+// settings are the variables that decide how much tests do.
+var settings = []string{"CI", longEnv, measureEnv, seedEnv, countEnv, forEnv, outEnv, suitesEnv}
+
+// IsSetting reports whether an environment variable decides how much tests do.
+func IsSetting(name string) bool { return slices.Contains(settings, name) }
+
 // WithoutSettings returns an environment without these variables, for tests that run
 // other tests.
 func WithoutSettings(env []string) []string {
-	for _, name := range []string{"CI", longEnv, measureEnv, seedEnv, countEnv, forEnv, outEnv, suitesEnv} {
+	for _, name := range settings {
 		env = append(env, name+"=")
 	}
 	return env
