@@ -169,9 +169,9 @@ func TestHelpIsInTheRoomsMenu(t *testing.T) {
 	s := newStage(t)
 	p := newTab(t)
 	p.touches()
+	p.size(320, 568) // before the page is there: a tap goes where its target was measured
 	p.goTo(s.URL + "/r/lobby")
 	p.online()
-	p.size(320, 568)
 	p.taps("#room-menu summary")
 	p.until("the menu", `document.querySelector("#room-menu[open]")`)
 	p.picture("help-in-menu")

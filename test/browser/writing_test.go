@@ -24,8 +24,11 @@ func (p *tab) opensLast() {
 	p.t.Helper()
 	p.until("a message", `document.querySelector("#log .message")`)
 	p.does(p.activate)
-	p.run(`[...document.querySelectorAll("#log .message")].at(-1).focus()`)
-	p.until("the buttons", `document.querySelector("#log .actions")`)
+	p.until("the buttons", `(() => {
+		const last = [...document.querySelectorAll("#log .message")].at(-1);
+		if (!last.contains(document.activeElement)) last.focus();
+		return last.querySelector(".actions");
+	})()`)
 }
 
 func TestTheArrowUpChangesOnesLastMessage(t *testing.T) {
