@@ -96,5 +96,5 @@ test/socketio/testdata/node_modules web/node_modules: %/node_modules: %/package-
 	@# npm ci empties what is there, so a folder that is shared by a link stays as it is.
 	if [ -L $@ ]; then touch -h $@; else npm ci --prefix $* --no-audit --no-fund; touch $@; fi
 
-ci: ## all of it, as CI does: about 20 minutes on two processors
+ci: ## all of it, as CI does: about 25 minutes on two processors
 	.ci/run
