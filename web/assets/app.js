@@ -171,7 +171,7 @@ const log = new LogView(
 	},
 	(text, name) => mentions(text, name, chat.log.known),
 );
-new Actions(log, {
+const actions = new Actions(log, {
 	react: ({ room, id }, emoji, on) => client.react(room, id, emoji, on),
 	remove: ({ room, id }) => client.remove(room, id),
 	pick: pickEmoji,
@@ -268,6 +268,7 @@ function drawLog() {
 	const { log: room, past } = chat;
 	const pending = client.pending(room.name);
 	log.draw();
+	actions.refresh();
 	finder.draw();
 	if (past.found && log.show(past.found)) past.found = "";
 	const words = SEEKING[past.seeking] || (past.fetching && !log.atEnd ? "Loading earlier messages…" : "");

@@ -97,3 +97,13 @@ test("what was deleted meanwhile is told to nobody", async () => {
 	await heard;
 	assert.deepEqual(shown, []);
 });
+
+test("the newest of several is told, in whichever order their waits end", async (t) => {
+	const { shown, hear } = quick({ wait: 10, quiet: 100 }, false);
+	await hear(entry(1));
+	const chance = [1, 0];
+	t.mock.method(Math, "random", () => chance.shift() ?? 0);
+	await Promise.all([hear(entry(2)), hear(entry(3))]);
+	await until(() => shown.length > 1);
+	assert.deepEqual(shown, ["0:1001-1", "0:1003-3"]);
+});

@@ -37,6 +37,8 @@ export class Notices {
 	#ground;
 	/** The newest of each room that waits for the end of the quiet time. @type {Map<string, Entry>} */
 	#waiting = new Map();
+	/** The newest that was heard of each room. @type {Map<string, Entry>} */
+	#newest = new Map();
 	/** @type {ReturnType<typeof setTimeout> | undefined} */
 	#timer;
 
@@ -53,9 +55,11 @@ export class Notices {
 		const { looked, there, tell, wait = WAIT_MS } = this.#ground;
 		const entry = entries.filter((one) => this.names(one)).at(-1);
 		if (!entry) return;
+		this.#newest.set(entry.room, entry);
 		if (!looked()) await new Promise((resolve) => setTimeout(resolve, wait * (1 + Math.random())));
 		const left = await this.#first(entry);
-		if (left < 0 || looked() || !there(entry)) return;
+		const newest = this.#newest.get(entry.room) ?? entry; // each waits for a time by chance
+		if (left < 0 || looked() || !there(entry) || newest !== entry && there(newest)) return;
 		if (left > 0) return this.#later(entry, left);
 		this.#waiting.delete(entry.room);
 		tell(entry);

@@ -138,6 +138,12 @@ export class Actions {
 		this.#buttons.forEach((button, i) => (button.tabIndex = i ? -1 : 0));
 	}
 
+	/** The messages were drawn: one that has the focus may have got its place, and with it its bar. */
+	refresh() {
+		const at = /** @type {HTMLElement | null} */ (document.activeElement);
+		if (!this.#entry && at && messageOf(at) === at) this.#show(at);
+	}
+
 	/** What nodes accept: slow mode leaves changes of messages, and deletions are always accepted. */
 	get #may() {
 		const closed = this.#hooks.closed?.();
