@@ -141,7 +141,7 @@ export class Actions {
 	/** The messages were drawn: one that has the focus may have got its place, and with it its bar. */
 	refresh() {
 		const at = /** @type {HTMLElement | null} */ (document.activeElement);
-		if (!this.#entry && at && messageOf(at) === at) this.#show(at);
+		if (!this.#entry && at?.matches(".message:focus-visible")) this.#show(at);
 	}
 
 	/** What nodes accept: slow mode leaves changes of messages, and deletions are always accepted. */
