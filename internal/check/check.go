@@ -60,7 +60,7 @@ func (v Violation) String() string { return fmt.Sprintf("%s: room %q: %s", v.Rul
 
 // Report is the result of Verify.
 type Report struct {
-	// Violations holds the first ones of each room and rule, maxTold at most; Found
+	// Violations holds the first ones of each room and rule, maxTexts at most; Found
 	// counts all by their rule.
 	Violations []Violation
 	Found      map[Rule]int
@@ -82,15 +82,15 @@ type Report struct {
 // OK reports whether every promise was kept.
 func (r *Report) OK() bool { return len(r.Found) == 0 }
 
-// maxTold bounds the violations of one rule in one room that get a text.
-const maxTold = 5
+// maxTexts bounds the violations of one rule in one room that get a text.
+const maxTexts = 5
 
 // Verify checks a history against all rules.
 func Verify(list []Record) *Report {
 	v := &verifier{
 		report: &Report{Found: make(map[Rule]int)},
 		rooms:  make(map[string]*room),
-		told:   make(map[Violation]int),
+		texts:  make(map[Violation]int),
 	}
 	for i := range list {
 		v.take(&list[i])
@@ -110,17 +110,14 @@ func Verify(list []Record) *Report {
 type verifier struct {
 	report *Report
 	rooms  map[string]*room
-	told   map[Violation]int // by rule and room
+	texts  map[Violation]int // how many got a text, by rule and room
 	wiped  []int64           // when all rooms were wiped
 }
 
 func (v *verifier) room(name string) *room {
 	r := v.rooms[name]
 	if r == nil {
-		r = &room{
-			v: v, name: name, said: make(map[name2]*said), views: make(map[string]*view),
-			first: make(map[protocol.ID]int64), excused: make(map[int64]bool), conns: make(map[connection]*sendings),
-		}
+		r = newRoom(v, name)
 		v.rooms[name] = r
 	}
 	return r
@@ -129,7 +126,7 @@ func (v *verifier) room(name string) *room {
 func (v *verifier) violate(rule Rule, room, format string, args ...any) {
 	v.report.Found[rule]++
 	key := Violation{Rule: rule, Room: room}
-	if v.told[key]++; v.told[key] <= maxTold {
+	if v.texts[key]++; v.texts[key] <= maxTexts {
 		v.report.Violations = append(v.report.Violations, Violation{rule, room, fmt.Sprintf(format, args...)})
 	}
 }
@@ -155,9 +152,9 @@ func (v *verifier) take(r *Record) {
 	case OpWiped:
 		room.wiped = append(room.wiped, r.At)
 	case OpSend:
-		room.send(r)
+		room.sent.send(r)
 	case OpSent:
-		room.sent(r)
+		room.sent.acknowledge(r)
 	case OpRefused:
 	case OpLog:
 		v.report.Entries++
@@ -167,8 +164,8 @@ func (v *verifier) take(r *Record) {
 	}
 }
 
-// name2 is a key and its user.
-type name2 struct{ user, key string }
+// userKey is a key and its user.
+type userKey struct{ user, key string }
 
 // connection is one connection of one client.
 type connection struct {
@@ -179,7 +176,7 @@ type connection struct {
 // entry holds the fields of a record about an entry.
 type entry struct {
 	id           protocol.ID
-	key          name2
+	key          userKey
 	text         string
 	kind, target string
 	count        int // of a reaction
@@ -189,7 +186,7 @@ type entry struct {
 
 func entryOf(r *Record) entry {
 	id, err := protocol.ParseID(r.ID)
-	return entry{id: id, key: name2{r.User, r.Key}, text: r.Text, kind: r.Kind, target: r.Target, count: r.Count, at: r.At, bad: err != nil}
+	return entry{id: id, key: userKey{r.User, r.Key}, text: r.Text, kind: r.Kind, target: r.Target, count: r.Count, at: r.At, bad: err != nil}
 }
 
 // same reports whether two entries have the same contents.

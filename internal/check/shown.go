@@ -1,7 +1,6 @@
 package check
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +42,7 @@ func (w *view) history(r *Record) {
 func (w *view) shown(r *Record) {
 	e := entryOf(r)
 	if e.bad || len(w.pages) == 0 {
-		w.room.violate(RuleStray, "%s was shown an entry with the id %q, which belongs nowhere", w.client, r.ID)
+		w.room.violate(RuleStray, "%s received a message with the id %q, which belongs to no list", w.client, r.ID)
 		return
 	}
 	p := &w.pages[len(w.pages)-1]
@@ -88,13 +87,13 @@ func (l states[V]) shownBy(p *page) (list []V) {
 
 // verifyShown checks that clients received messages as they stood. It can't judge where
 // the log may have lost entries.
-func (r *room) verifyShown() {
+func verifyShown(r *room) {
 	if r.wipes() > 0 {
 		return
 	}
-	all := r.changes()
+	all := changesOf(r)
 	r.verifyCounts()
-	for _, name := range slices.Sorted(maps.Keys(r.views)) {
+	for _, name := range r.clients() {
 		w := r.views[name]
 		for i := range w.pages {
 			w.verifyPage(&w.pages[i], all)
@@ -102,53 +101,66 @@ func (r *room) verifyShown() {
 	}
 }
 
-// changes collects the known changes of each message.
-func (r *room) changes() map[protocol.ID]*changed {
-	all := make(map[protocol.ID]*changed)
-	of := func(id protocol.ID) *changed {
-		c := all[id]
-		if c == nil {
-			c = &changed{marks: make(map[string]states[int])}
-			all[id] = c
-		}
-		return c
-	}
+// changes holds the known changes of each message.
+type changes map[protocol.ID]*changed
+
+// changesOf collects the changes of a room's messages.
+func changesOf(r *room) changes {
+	all := make(changes)
 	r.eachEntry(func(e *entry) {
-		target, err := protocol.ParseID(e.target)
 		began := int64(0)
-		if s := r.said[e.key]; s != nil {
+		if s := r.sent.byKey[e.key]; s != nil {
 			began = s.began
 		}
-		switch {
-		case e.kind == "":
-			of(e.id).message = e
-		case err != nil:
-		case e.kind == kindEdit:
-			c := of(target)
-			c.edits = append(c.edits, state[string]{e.id.Seq, began, e.text})
-		case e.kind == kindDelete:
-			c := of(target)
-			c.deleted = append(c.deleted, state[bool]{e.id.Seq, began, true})
-		case e.kind == kindReact:
-			emoji, _, _ := strings.Cut(e.text, " ")
-			c := of(target)
-			c.marks[emoji] = append(c.marks[emoji], state[int]{e.id.Seq, began, e.count})
-		}
+		all.add(e, began)
 	})
 	// Of an edit only the acknowledgement may be known.
-	for _, s := range r.order {
+	for _, s := range r.sent.order {
 		if target, err := protocol.ParseID(s.target); err == nil && s.kind == kindEdit && !s.id.IsZero() {
-			c := of(target)
+			c := all.of(target)
 			c.edits = append(c.edits, state[string]{s.id.Seq, s.began, s.text})
 		}
 	}
 	return all
 }
 
+func (all changes) of(id protocol.ID) *changed {
+	c := all[id]
+	if c == nil {
+		c = &changed{marks: make(map[string]states[int])}
+		all[id] = c
+	}
+	return c
+}
+
+// add adds an entry; began is when it was sent, 0 if that is unknown.
+func (all changes) add(e *entry, began int64) {
+	if e.kind == "" {
+		all.of(e.id).message = e
+		return
+	}
+	target, err := protocol.ParseID(e.target)
+	if err != nil {
+		return
+	}
+	switch e.kind {
+	case kindEdit:
+		c := all.of(target)
+		c.edits = append(c.edits, state[string]{e.id.Seq, began, e.text})
+	case kindDelete:
+		c := all.of(target)
+		c.deleted = append(c.deleted, state[bool]{e.id.Seq, began, true})
+	case kindReact:
+		emoji, _, _ := strings.Cut(e.text, " ")
+		c := all.of(target)
+		c.marks[emoji] = append(c.marks[emoji], state[int]{e.id.Seq, began, e.count})
+	}
+}
+
 // verifyCounts checks that the count of each reaction in the log is the sum of those
 // before it, where the log holds all of them.
 func (r *room) verifyCounts() {
-	if len(r.log) == 0 || r.log[0].id.Seq != 1 && !r.goneBetween(protocol.ID{}, r.log[0].id, r.goneSeqs()) {
+	if len(r.log) == 0 || r.log[0].id.Seq != 1 && !r.index.goneBetween(protocol.ID{}, r.log[0].id) {
 		return
 	}
 	put := make(map[string]map[string]bool) // users, by target and emoji
@@ -158,21 +170,21 @@ func (r *room) verifyCounts() {
 			continue
 		}
 		emoji, on, _ := strings.Cut(e.text, " ")
-		who := put[e.target+" "+emoji]
-		if who == nil {
-			who = make(map[string]bool)
-			put[e.target+" "+emoji] = who
+		users := put[e.target+" "+emoji]
+		if users == nil {
+			users = make(map[string]bool)
+			put[e.target+" "+emoji] = users
 		}
-		if who[e.key.user] = true; on != "on" {
-			delete(who, e.key.user)
+		if users[e.key.user] = true; on != "on" {
+			delete(users, e.key.user)
 		}
-		if e.count != len(who) {
-			r.violate(RuleStands, "%s makes it %d of %s, and they are %d", e.id, e.count, emoji, len(who))
+		if e.count != len(users) {
+			r.violate(RuleStands, "%s has the count %d of %s, instead of %d", e.id, e.count, emoji, len(users))
 		}
 	}
 }
 
-func (w *view) verifyPage(p *page, all map[protocol.ID]*changed) {
+func (w *view) verifyPage(p *page, all changes) {
 	violate := func(format string, args ...any) {
 		w.room.violate(RuleStands, "%s %s %s: "+format, append([]any{w.client, p.what, p.head}, args...)...)
 	}
@@ -182,9 +194,9 @@ func (w *view) verifyPage(p *page, all map[protocol.ID]*changed) {
 		here[s.id] = true
 		switch {
 		case i > 0 && s.id.Seq <= p.list[i-1].id.Seq:
-			violate("%s stands behind %s", s.id, p.list[i-1].id)
+			violate("%s comes after %s", s.id, p.list[i-1].id)
 		case p.upTo && s.id.Seq > p.head.Seq:
-			violate("%s is newer", s.id)
+			violate("%s is newer than the list may be", s.id)
 		}
 		w.verifyStanding(p, s, all[s.id], violate)
 	}
@@ -194,40 +206,40 @@ func (w *view) verifyPage(p *page, all map[protocol.ID]*changed) {
 // verifyStanding checks one message: it must include the state up to the page's head,
 // and may include newer state.
 func (w *view) verifyStanding(p *page, s *shown, c *changed, violate func(string, ...any)) {
-	said := w.room.said[s.key]
-	if said == nil || said.kind != "" {
-		violate("%s was not said by %q as %q", s.id, s.key.user, s.key.key)
+	sent := w.room.sent.byKey[s.key]
+	if sent == nil || sent.kind != "" {
+		violate("%s was not sent by %q as %q", s.id, s.key.user, s.key.key)
 		return
 	}
-	texts, marks := states[string]{{value: said.text}}, map[string]states[int](nil)
+	texts, marks := states[string]{{value: sent.text}}, map[string]states[int](nil)
 	if c != nil {
 		texts = append(texts, c.edits...)
 		marks = c.marks
 		if slices.ContainsFunc(c.deleted, func(d state[bool]) bool { return d.seq <= p.head.Seq }) {
-			violate("%s is shown, and was deleted", s.id)
+			violate("%s is listed, although it was deleted", s.id)
 		}
 	}
 	if !slices.Contains(texts.shownBy(p), s.text) {
-		violate("%s is shown as %q, which it was not then", s.id, s.text)
+		violate("%s is listed as %q, which was not its text then", s.id, s.text)
 	}
 	have := make(map[string]int)
 	fields := strings.Fields(s.marks)
 	for i := 0; i+1 < len(fields); i += 2 {
 		have[fields[i]], _ = strconv.Atoi(fields[i+1])
 		if marks[fields[i]] == nil {
-			violate("%s is shown with %s, which nobody put", s.id, fields[i])
+			violate("%s is listed with %s, which nobody put", s.id, fields[i])
 		}
 	}
 	for emoji, counts := range marks {
 		if !slices.Contains(slices.Concat(counts, states[int]{{}}).shownBy(p), have[emoji]) {
-			violate("%s is shown with %d of %s, which it had not then", s.id, have[emoji], emoji)
+			violate("%s is listed with %d of %s, which was not the count then", s.id, have[emoji], emoji)
 		}
 	}
 }
 
 // verifyWhole checks that no message is missing in a page, except deleted ones and
 // those older than the log.
-func (w *view) verifyWhole(p *page, here map[protocol.ID]bool, all map[protocol.ID]*changed, violate func(string, ...any)) {
+func (w *view) verifyWhole(p *page, here map[protocol.ID]bool, all changes, violate func(string, ...any)) {
 	first, last := p.head.Seq+1, int64(0)
 	if len(p.list) > 0 {
 		first, last = p.list[0].id.Seq, p.list[len(p.list)-1].id.Seq
@@ -239,7 +251,7 @@ func (w *view) verifyWhole(p *page, here map[protocol.ID]bool, all map[protocol.
 		first = 0 // there are no older ones
 	}
 	for id, c := range all {
-		if c.message == nil || here[id] || id.Seq <= first || id.Seq > last || id.Seq < w.room.oldestMessage {
+		if c.message == nil || here[id] || id.Seq <= first || id.Seq > last || id.Seq < w.room.index.oldestMessage {
 			continue
 		}
 		if len(c.deleted.shownBy(p)) == 0 {
