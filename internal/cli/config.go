@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/node"
 	"example.com/chat/internal/redisbroker"
@@ -56,7 +57,7 @@ func (o NodeOptions) Config(ctx context.Context, redis redisopen.Target, listene
 	}
 	return node.Config{
 		Listener: listeners.HTTP, Debug: listeners.Debug,
-		Open: func(ctx context.Context, info redisbroker.NodeInfo, status func() redisbroker.Status) (node.Broker, func(), error) {
+		Open: func(ctx context.Context, info cluster.NodeInfo, status func() cluster.Status) (node.Broker, func(), error) {
 			return openBroker(ctx, redis, redisbroker.Config{
 				Namespace: o.Namespace, History: o.History, Replicas: o.Replicas, Node: info, Status: status, Log: log,
 			})

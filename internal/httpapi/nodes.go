@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"example.com/chat/internal/admission"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
 )
 
@@ -17,7 +17,7 @@ import (
 type NodeReport struct {
 	ID  string `json:"id"`
 	URL string `json:"url"`
-	*redisbroker.Status
+	*cluster.Status
 	// Seen is the age of the status, in ms.
 	Seen *int64 `json:"seen_ms,omitzero"`
 }

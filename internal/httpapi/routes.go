@@ -9,7 +9,7 @@ import (
 	"regexp"
 
 	"example.com/chat/internal/admission"
-	"example.com/chat/internal/redisbroker"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
 	"example.com/chat/web"
@@ -27,7 +27,7 @@ type Node interface {
 	// Warnings returns what an operator should mend although the node accepts users.
 	Warnings() []string
 	// Probe returns the state of the node's own probe through Redis.
-	Probe() redisbroker.Probe
+	Probe() cluster.Probe
 	// Reports returns the status of the live nodes, this one first, with their URLs
 	// for a client that reached this node by origin.
 	Reports(origin string) []NodeReport

@@ -13,9 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"example.com/chat/internal/admission"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/histogram"
-	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
@@ -34,8 +34,8 @@ type Counts struct {
 	// Ready is whether the node accepts users, Up whether Redis is reachable and
 	// every room has caught up.
 	Ready, Up  bool
-	Probe      redisbroker.Probe
-	Broker     redisbroker.Stats
+	Probe      cluster.Probe
+	Broker     cluster.BrokerStats
 	Room       room.Stats
 	WebSocket  conn.Stats
 	SocketIO   socketio.Stats

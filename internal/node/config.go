@@ -9,10 +9,10 @@ import (
 	"strconv"
 	"time"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/httpapi"
 	"example.com/chat/internal/identity"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
 )
 
@@ -25,7 +25,7 @@ type Config struct {
 	Debug net.Listener
 	// Open connects the broker. Its info and status are what the node tells the
 	// others. close ends the connections to Redis.
-	Open func(ctx context.Context, info redisbroker.NodeInfo, status func() redisbroker.Status) (b Broker, close func(), err error)
+	Open func(ctx context.Context, info cluster.NodeInfo, status func() cluster.Status) (b Broker, close func(), err error)
 
 	// ID is the node's name; by default made from the host's name and the port.
 	ID string
@@ -73,7 +73,7 @@ type Broker interface {
 	// Room returns what rooms need of it.
 	Room() room.Broker
 	// Run reads what Redis publishes and renews the lease, until ctx ends.
-	Run(ctx context.Context, listener redisbroker.Listener)
+	Run(ctx context.Context, listener cluster.Listener)
 	// Ready returns nil while Redis is usable, else the reason why not.
 	Ready() error
 	// Hurry triggers an immediate heartbeat. It does not wait for it.
@@ -85,15 +85,15 @@ type Broker interface {
 	// Rooms lists the rooms with users online or entries, from a page on.
 	Rooms(ctx context.Context, after string) (protocol.RoomPage, error)
 	// Statuses returns the status of the live nodes, by id.
-	Statuses() map[string]redisbroker.Seen
+	Statuses() map[string]cluster.Seen
 	// Twins returns other live nodes with this node's id.
-	Twins() []redisbroker.NodeInfo
+	Twins() []cluster.NodeInfo
 	// Probe returns the state of the node's own probe through Redis.
-	Probe() redisbroker.Probe
+	Probe() cluster.Probe
 	// Entries returns the number of messages that this node put into logs.
 	Entries() int64
 	// Stats returns the counts so far.
-	Stats() redisbroker.Stats
+	Stats() cluster.BrokerStats
 }
 
 // port returns the port of the listener; 0 without one.

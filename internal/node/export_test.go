@@ -5,9 +5,9 @@ import (
 	"net/http"
 
 	"example.com/chat/internal/admission"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/conn"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/socketio"
@@ -49,17 +49,17 @@ func (n *Node) Connections() int { return n.connections() }
 func (n *Node) SetDraining() { n.draining.Store(true) }
 
 // Self returns the node's address as it announces it to the others.
-func (n *Node) Self() redisbroker.NodeInfo { return n.members.self }
+func (n *Node) Self() cluster.NodeInfo { return n.members.self }
 
 // Knows reports whether the node knows a live node with the tag.
 func (n *Node) Knows(tag string) bool { _, ok := n.members.find(tag); return ok }
 
 // Others returns the other live nodes.
-func (n *Node) Others() []redisbroker.NodeInfo { return n.members.others() }
+func (n *Node) Others() []cluster.NodeInfo { return n.members.others() }
 
 // MovePeer changes the address at which the node reaches the node with the tag, which
 // it adds if it is unknown, until the next heartbeat.
-func (n *Node) MovePeer(info redisbroker.NodeInfo) {
+func (n *Node) MovePeer(info cluster.NodeInfo) {
 	m := n.members
 	m.mu.Lock()
 	defer m.mu.Unlock()

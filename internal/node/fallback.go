@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redisbroker"
 )
 
 // Timings and bounds of the search for other nodes.
@@ -25,7 +25,7 @@ const (
 // fallback finds the nodes to which users may go while this one cannot reach Redis.
 type fallback struct {
 	members *members
-	status  func() map[string]redisbroker.Seen // of the live nodes, by id
+	status  func() map[string]cluster.Seen // of the live nodes, by id
 
 	mu    sync.Mutex         // guards the fields below
 	stop  context.CancelFunc // ends the search; nil while Redis is reachable
@@ -103,9 +103,9 @@ func (f *fallback) eventLocked(origin string) protocol.Event {
 // answer stays: users may reach it although this node does not.
 func (f *fallback) ask(ctx context.Context) map[string]bool {
 	status := f.status()
-	var asked []redisbroker.NodeInfo
+	var asked []cluster.NodeInfo
 	for _, n := range f.members.others() {
-		if v, ok := status[n.ID]; ok && v.State == redisbroker.StateReady && len(asked) < maxAsked {
+		if v, ok := status[n.ID]; ok && v.State == cluster.StateReady && len(asked) < maxAsked {
 			asked = append(asked, n)
 		}
 	}

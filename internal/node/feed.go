@@ -3,8 +3,8 @@ package node
 import (
 	"context"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
 )
 
@@ -16,13 +16,13 @@ type feed struct {
 }
 
 // Nodes updates the members of the cluster, and notifies all users
-// (redisbroker.Listener).
-func (f feed) Nodes(live []redisbroker.NodeInfo) {
+// (cluster.Listener).
+func (f feed) Nodes(live []cluster.NodeInfo) {
 	f.n.members.set(live)
 	f.n.broadcast(func(origin string) protocol.Event { return protocol.NodeList(f.n.members.list(origin)) })
 }
 
-// Reachable forwards whether Redis is reachable (redisbroker.Listener). If it is not
+// Reachable forwards whether Redis is reachable (cluster.Listener). If it is not
 // for some time, users learn which other nodes are ready.
 func (f feed) Reachable(up bool) {
 	n := f.n

@@ -8,31 +8,31 @@ import (
 	"sync"
 
 	"example.com/chat/internal/admission"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redisbroker"
 )
 
 // members are the nodes of the cluster as clients and other nodes reach them.
 type members struct {
-	self redisbroker.NodeInfo
+	self cluster.NodeInfo
 
 	mu   sync.Mutex // guards the fields below
-	live []redisbroker.NodeInfo
+	live []cluster.NodeInfo
 	// seen are all nodes that ever lived: the pages of a node that is gone connect to
 	// this one.
-	seen map[string]redisbroker.NodeInfo
+	seen map[string]cluster.NodeInfo
 }
 
 // maxSeen bounds seen.
 const maxSeen = 1000
 
-func (m *members) set(live []redisbroker.NodeInfo) {
+func (m *members) set(live []cluster.NodeInfo) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.live = live
 	for _, n := range live {
 		if m.seen == nil || len(m.seen) > maxSeen {
-			m.seen = make(map[string]redisbroker.NodeInfo)
+			m.seen = make(map[string]cluster.NodeInfo)
 		}
 		m.seen[n.URL+" "+strconv.Itoa(n.Port)] = n
 	}
@@ -52,10 +52,10 @@ func (m *members) find(tag string) (addr string, ok bool) {
 }
 
 // others returns the other live nodes.
-func (m *members) others() []redisbroker.NodeInfo {
+func (m *members) others() []cluster.NodeInfo {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(m.live), func(n redisbroker.NodeInfo) bool { return n.ID == m.self.ID })
+	return slices.DeleteFunc(slices.Clone(m.live), func(n cluster.NodeInfo) bool { return n.ID == m.self.ID })
 }
 
 // list returns the live nodes, this one first, with their URLs for a client that
@@ -76,7 +76,7 @@ func (m *members) list(origin string) []protocol.Node {
 // nodeURL returns the node's URL for a client that reached this node by origin: the
 // URL that the node advertises; behind a load balancer, the origin; else the origin's
 // scheme and host name with the node's port.
-func nodeURL(n redisbroker.NodeInfo, origin string) string {
+func nodeURL(n cluster.NodeInfo, origin string) string {
 	switch n.URL {
 	case "none":
 		return origin

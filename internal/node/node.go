@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/httpapi"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/relay"
 	"example.com/chat/internal/room"
 	"example.com/chat/internal/session"
@@ -81,7 +81,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 func (n *Node) build(ctx context.Context) error {
-	info := redisbroker.NodeInfo{
+	info := cluster.NodeInfo{
 		ID: n.cfg.ID, URL: n.cfg.Advertise, Port: n.cfg.port(), Peer: n.cfg.PeerAddr, Tag: relay.NewTag(), Machine: machine(),
 	}
 	n.members = &members{self: info}

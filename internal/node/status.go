@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/httpapi"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redisbroker"
 )
 
 // meter computes the rate of a growing number: its mean over the last heartbeats.
@@ -59,23 +59,23 @@ func (m *meter) rate(now time.Time, n int64) float64 {
 }
 
 // heartbeatStatus returns the node's status for a heartbeat, and logs new warnings.
-func (n *Node) heartbeatStatus() redisbroker.Status {
+func (n *Node) heartbeatStatus() cluster.Status {
 	n.rate.note(time.Now(), n.broker.Entries())
 	n.warner.log(n.log, n.clusterWarnings(), n.members.self)
 	return n.currentStatus()
 }
 
 // currentStatus returns the node's status now.
-func (n *Node) currentStatus() redisbroker.Status {
+func (n *Node) currentStatus() cluster.Status {
 	users, rooms := n.hub.Size()
-	v := redisbroker.Status{
-		State: redisbroker.StateReady, Users: users, Connections: n.connections(), Rooms: rooms,
+	v := cluster.Status{
+		State: cluster.StateReady, Users: users, Connections: n.connections(), Rooms: rooms,
 		Rate: n.rate.rate(time.Now(), n.broker.Entries()),
 	}
 	if n.stopping.Load() || n.draining.Load() {
-		v.State = redisbroker.StateDraining
+		v.State = cluster.StateDraining
 	} else if n.Ready() != nil {
-		v.State = redisbroker.StateAway
+		v.State = cluster.StateAway
 	}
 	if p := n.broker.Probe(); p.Heard {
 		age, rtt := p.Age.Milliseconds(), httpapi.Milliseconds(p.RTT)
@@ -85,7 +85,7 @@ func (n *Node) currentStatus() redisbroker.Status {
 }
 
 // Probe returns the state of the node's own probe through Redis (httpapi.Node).
-func (n *Node) Probe() redisbroker.Probe { return n.broker.Probe() }
+func (n *Node) Probe() cluster.Probe { return n.broker.Probe() }
 
 // Reports returns the status of the live nodes, this one first: its own now, the
 // others' of their last heartbeat (httpapi.Node).
@@ -99,7 +99,7 @@ func (n *Node) Reports(origin string) []httpapi.NodeReport {
 	return reports
 }
 
-func (n *Node) report(of protocol.Node, others map[string]redisbroker.Seen) httpapi.NodeReport {
+func (n *Node) report(of protocol.Node, others map[string]cluster.Seen) httpapi.NodeReport {
 	report := httpapi.NodeReport{ID: of.ID, URL: of.URL}
 	var ago int64
 	if of.ID == n.cfg.ID {

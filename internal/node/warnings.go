@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 
-	"example.com/chat/internal/redisbroker"
+	"example.com/chat/internal/cluster"
 )
 
 // clusterWarning is what an operator has to mend: until then other nodes do not find
@@ -48,7 +48,7 @@ func (n *Node) clusterWarnings() []clusterWarning {
 
 // misled returns a node that cannot reach this one at its peer address, which is a
 // loopback address, because the other node is on another machine.
-func (m *members) misled() (other redisbroker.NodeInfo, ok bool) {
+func (m *members) misled() (other cluster.NodeInfo, ok bool) {
 	if !isLoopback(m.self.Peer) {
 		return other, false
 	}
@@ -85,7 +85,7 @@ func (n *Node) Warnings() []string {
 }
 
 // log logs each of the present warnings that was not present at the last call.
-func (w *warner) log(log *slog.Logger, present []clusterWarning, self redisbroker.NodeInfo) {
+func (w *warner) log(log *slog.Logger, present []clusterWarning, self cluster.NodeInfo) {
 	for _, one := range w.news(present) {
 		log.Warn(one.text, "node", self.ID, "peer_addr", self.Peer, "other", one.peer)
 	}

@@ -32,7 +32,7 @@ const (
 	ownRoom
 )
 
-// kinds are those of Stats.Failed: a fixed table, so that no text of Redis ever
+// kinds are those of cluster.BrokerStats.Failed: a fixed table, so that no text of Redis ever
 // becomes the name of something that is counted. The last is any other.
 var kinds = [...]struct {
 	name   string

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -22,7 +23,7 @@ func waiting(b *testing.B) (brokers [2]*redisbroker.Broker) {
 		b.Cleanup(func() { _ = client.Close() })
 		var err error
 		brokers[n], err = redisbroker.New(context.Background(), redisbroker.Config{
-			Client: client, Namespace: "chat", History: 10_000, Replicas: n, Node: redisbroker.NodeInfo{ID: fmt.Sprint("n", n)},
+			Client: client, Namespace: "chat", History: 10_000, Replicas: n, Node: cluster.NodeInfo{ID: fmt.Sprint("n", n)},
 		})
 		if err != nil {
 			b.Fatal(err)

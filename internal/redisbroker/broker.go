@@ -26,6 +26,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
 )
@@ -59,43 +60,15 @@ type Config struct {
 	// appended.
 	Replicas int
 	// Node describes the node to the others.
-	Node NodeInfo
+	Node cluster.NodeInfo
 	// Status returns the node's status. It is called before each heartbeat; nil if the
 	// node writes none.
-	Status func() Status
+	Status func() cluster.Status
 	// Log gets messages for the operator.
 	Log *slog.Logger
 	// Jitter returns a random part of a wait; nil for one of its own. With one
 	// that a seed decides, a simulated run can be repeated.
 	Jitter func(time.Duration) time.Duration
-}
-
-// NodeInfo describes a node to the others.
-type NodeInfo struct {
-	// ID is the node's name.
-	ID string `json:"id"`
-	// URL is the URL by which clients reach it; if empty, it is made of the host that
-	// a client used and Port.
-	URL string `json:"url,omitzero"`
-	// Port is the port it listens on.
-	Port int `json:"port,omitzero"`
-	// TLS is true if it serves HTTPS on Port.
-	TLS bool `json:"tls,omitzero"`
-	// Peer is the host:port by which other nodes reach it. Tag is the beginning of the
-	// ids of its Socket.IO sessions, a new one at each start.
-	Peer string `json:"peer,omitzero"`
-	Tag  string `json:"tag,omitzero"`
-	// Machine is the same for all nodes that reach each other by the loopback; empty if
-	// unknown.
-	Machine string `json:"machine,omitzero"`
-}
-
-// Listener is the feed of a Broker's rooms and of the cluster's nodes. On a Redis Cluster
-// calls about different rooms may be concurrent.
-type Listener interface {
-	room.Feed
-	// Nodes delivers the live nodes after each change. It must not block.
-	Nodes(live []NodeInfo)
 }
 
 // core is shared by all roles of a Broker: the connection to Redis, and its health.
@@ -105,7 +78,7 @@ type core struct {
 	cluster  *redis.ClusterClient // rdb if it is a Redis Cluster, else nil
 	keys     keyspace
 	log      *slog.Logger
-	listener Listener // set by Run
+	listener cluster.Listener // set by Run
 
 	instance atomic.Pointer[instance]
 	health   health
@@ -129,10 +102,10 @@ type Broker struct {
 
 	mu       sync.Mutex // guards the fields below
 	secret   []byte
-	live     []NodeInfo
-	twins    []NodeInfo      // see Twins
-	start    int64           // see began
-	statuses map[string]seen // by the nodes' ids
+	live     []cluster.NodeInfo
+	twins    []cluster.NodeInfo // see Twins
+	start    int64              // see began
+	statuses map[string]seen    // by the nodes' ids
 }
 
 // Log appends to rooms' logs and reads them (room.Log).

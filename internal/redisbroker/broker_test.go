@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/chattest/brokertest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
@@ -23,7 +24,7 @@ import (
 // heard holds what a broker has delivered.
 type heard struct {
 	brokertest.Heard
-	nodes []redisbroker.NodeInfo // guarded like the others
+	nodes []cluster.NodeInfo // guarded like the others
 }
 
 // listener delivers to heard.
@@ -32,7 +33,7 @@ type listener struct {
 	heard *heard
 }
 
-func (l listener) Nodes(live []redisbroker.NodeInfo) { l.heard.Note(func() { l.heard.nodes = live }) }
+func (l listener) Nodes(live []cluster.NodeInfo) { l.heard.Note(func() { l.heard.nodes = live }) }
 
 func (h *heard) listener() listener { return listener{h.Feed(), h} }
 
@@ -47,7 +48,7 @@ type testBroker struct {
 // open opens a broker of a node, which runs until the test's end.
 func open(t *testing.T, at *site, id string, history int) *testBroker {
 	t.Helper()
-	return openWith(t, at, redisbroker.Config{History: history, Node: redisbroker.NodeInfo{ID: id, Port: 1}})
+	return openWith(t, at, redisbroker.Config{History: history, Node: cluster.NodeInfo{ID: id, Port: 1}})
 }
 
 func openWith(t *testing.T, at *site, cfg redisbroker.Config) *testBroker {

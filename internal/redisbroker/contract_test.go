@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"example.com/chat/internal/chattest/brokertest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
 )
@@ -32,7 +33,7 @@ func (at *site) contract(t *testing.T) *brokertest.Site {
 	}
 	return &brokertest.Site{
 		Open: func(t *testing.T, id string, history int, feed room.Feed) (room.Broker, func()) {
-			b := openFor(t, at, redisbroker.Config{History: history, Node: redisbroker.NodeInfo{ID: id, Port: 1}}, feed)
+			b := openFor(t, at, redisbroker.Config{History: history, Node: cluster.NodeInfo{ID: id, Port: 1}}, feed)
 			return b.Room(), b.stop
 		},
 		DeleteLog: func(t *testing.T, name string) { del(t, redisbroker.LogKey(look.ns, name)) },

@@ -7,6 +7,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -18,7 +19,7 @@ func TestDatabasesDoNotHearEachOther(t *testing.T) {
 		opened := func(database int) *testBroker {
 			own := *at
 			own.database, own.namespace = database, "chat"
-			return openWith(t, &own, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
+			return openWith(t, &own, redisbroker.Config{History: 10, Node: cluster.NodeInfo{ID: "n1", Port: 1}})
 		}
 		first, second, third := opened(0), opened(1), opened(0)
 		for _, b := range []*testBroker{first, second, third} {

@@ -12,6 +12,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -150,7 +151,7 @@ func TestARefusalTakesNoKeyWhereReplicasConfirm(t *testing.T) {
 	t.Parallel()
 	primary, _ := pair(t)
 	at := &site{client: single(primary.URL, nil), outside: single(primary.URL, nil)}
-	b := openWith(t, at, redisbroker.Config{History: 100, Replicas: 1, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
+	b := openWith(t, at, redisbroker.Config{History: 100, Replicas: 1, Node: cluster.NodeInfo{ID: "n1", Port: 1}})
 	said := b.put(t, draft("a", "1", "x"))[0]
 	never := change(protocol.Edit, "a", "2", protocol.ID{MS: said.ID.MS, Seq: 999}, "y")
 	before := b.everything(t)
@@ -175,7 +176,7 @@ func TestADeletionIsConfirmedByReplicas(t *testing.T) {
 	t.Parallel()
 	primary, replica := pair(t)
 	at := &site{client: single(primary.URL, nil), outside: single(primary.URL, nil)}
-	b := openWith(t, at, redisbroker.Config{History: 100, Replicas: 1, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
+	b := openWith(t, at, redisbroker.Config{History: 100, Replicas: 1, Node: cluster.NodeInfo{ID: "n1", Port: 1}})
 	said := b.put(t, draft("a", "1", "secret-one"), draft("a", "2", "secret-two"))
 	deleted := b.put(t, change(protocol.Delete, "a", "3", said[0].ID, ""))[0]
 	held := *b

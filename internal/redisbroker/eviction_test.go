@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -31,7 +32,7 @@ func TestARedisThatEvictsIsWarnedOf(t *testing.T) {
 		var log bytes.Buffer
 		client := single(server.URL, nil)(t)
 		_, err := redisbroker.New(t.Context(), redisbroker.Config{
-			Client: client, Namespace: "test", History: 10, Node: redisbroker.NodeInfo{ID: "n1"},
+			Client: client, Namespace: "test", History: 10, Node: cluster.NodeInfo{ID: "n1"},
 			Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		if err != nil {

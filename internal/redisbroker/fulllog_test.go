@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -59,7 +60,7 @@ func TestAFullRedisAcknowledgesWhatItHasWhereReplicasConfirm(t *testing.T) {
 	t.Parallel()
 	primary, _ := pair(t)
 	at := &site{client: single(primary.URL, nil), outside: single(primary.URL, nil)}
-	b := openWith(t, at, redisbroker.Config{History: 100, Replicas: 1, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
+	b := openWith(t, at, redisbroker.Config{History: 100, Replicas: 1, Node: cluster.NodeInfo{ID: "n1", Port: 1}})
 	said := b.put(t, draft("a", "1", "x"))[0]
 	primary.Do("CONFIG", "SET", "maxmemory", "1")
 	before := b.everything(t)

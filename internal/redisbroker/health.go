@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"example.com/chat/internal/cluster"
 )
 
 // downAfter is how long Redis must be unreachable before that is reported. Shorter
@@ -91,16 +93,16 @@ func (h *health) reasonLocked() error {
 }
 
 // probe returns the probe of the subscription in the worst state.
-func (h *health) probe() Probe {
+func (h *health) probe() cluster.Probe {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var worst Probe
+	var worst cluster.Probe
 	for i, p := range h.subscriptions {
 		probe := p.probe()
 		if i > 0 && !probe.Heard && p.reason() == nil {
 			continue // it is just being opened
 		}
-		if i == 0 || probe.worse(worst) {
+		if i == 0 || worse(probe, worst) {
 			worst = probe
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/chat/internal/cluster"
 )
 
 // The reply of the lease script: how much comes first, and how much for each
@@ -17,7 +19,7 @@ const beatsMissed = 2500 * time.Millisecond
 
 // instances are those that the lease script knows of.
 type instances struct {
-	live     []NodeInfo
+	live     []cluster.NodeInfo
 	wrote    []int64         // when each of them wrote last, in ms by Redis's clock; 0 where that is not known
 	dead     []string        // their instances
 	statuses map[string]seen // of the live nodes, by their ids
@@ -30,7 +32,7 @@ type instances struct {
 func split(rows []any, now int64) instances {
 	all := instances{statuses: make(map[string]seen)}
 	type alive struct {
-		info  NodeInfo
+		info  cluster.NodeInfo
 		wrote int64
 	}
 	var live []alive
@@ -68,8 +70,8 @@ func split(rows []any, now int64) instances {
 // twins returns the other live nodes that have the id of this one, which began at
 // the time given: those that have written since. What this node was before its start
 // has not.
-func (a instances) twins(self NodeInfo, began int64) []NodeInfo {
-	var twins []NodeInfo
+func (a instances) twins(self cluster.NodeInfo, began int64) []cluster.NodeInfo {
+	var twins []cluster.NodeInfo
 	for i, n := range a.live {
 		if n.ID == self.ID && n.Tag != self.Tag && a.wrote[i] > began {
 			twins = append(twins, n)
@@ -90,8 +92,8 @@ func (b *Broker) began(now int64) int64 {
 }
 
 // setLive takes note of the live nodes, and tells the listener where they changed.
-func (b *Broker) setLive(live, twins []NodeInfo) {
-	order := func(a, b NodeInfo) int { return strings.Compare(a.ID+" "+a.Tag, b.ID+" "+b.Tag) }
+func (b *Broker) setLive(live, twins []cluster.NodeInfo) {
+	order := func(a, b cluster.NodeInfo) int { return strings.Compare(a.ID+" "+a.Tag, b.ID+" "+b.Tag) }
 	b.mu.Lock()
 	// Of two nodes with one id now the one and now the other is younger.
 	same := slices.Equal(slices.SortedFunc(slices.Values(b.live), order), slices.SortedFunc(slices.Values(live), order))
@@ -104,7 +106,7 @@ func (b *Broker) setLive(live, twins []NodeInfo) {
 
 // Twins returns what the other live nodes say of themselves that were given the same
 // id as this one, as its last beat found it.
-func (b *Broker) Twins() []NodeInfo {
+func (b *Broker) Twins() []cluster.NodeInfo {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.twins)

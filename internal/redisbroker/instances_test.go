@@ -3,13 +3,15 @@ package redisbroker
 import (
 	"fmt"
 	"testing"
+
+	"example.com/chat/internal/cluster"
 )
 
 // Two live nodes with one id are two instances; a node that was restarted is one.
 func TestTwinsAreToldFromOneThatWasStartedAgain(t *testing.T) {
 	t.Parallel()
 	const now, began = int64(1_000_000), int64(990_000)
-	self := NodeInfo{ID: "a", Tag: "own"}
+	self := cluster.NodeInfo{ID: "a", Tag: "own"}
 	row := func(tag string, wrote int64) []any {
 		return []any{"a~" + tag, int64(1), `{"id":"a","tag":"` + tag + `"}`, fmt.Sprintf(`%d {"state":"ready"}`, wrote)}
 	}

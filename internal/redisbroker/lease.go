@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"example.com/chat/internal/cluster"
 )
 
 // healthEvery is how often it is judged whether Redis is within reach.
@@ -23,7 +25,7 @@ var errLost = errors.New("the lease was lost")
 
 // Run keeps the subscriptions, their probes and the lease until ctx is done, and
 // tells the listener what comes. It is called once.
-func (b *Broker) Run(ctx context.Context, listener Listener) {
+func (b *Broker) Run(ctx context.Context, listener cluster.Listener) {
 	b.listener = listener
 	var all sync.WaitGroup
 	all.Go(func() { b.subs.run(ctx) })
@@ -38,7 +40,7 @@ func (b *core) Ready() error { return b.health.reason() }
 
 // Probe tells how the node's own probe through Redis fares; with several
 // subscriptions, that of the one that has heard nothing for longest.
-func (b *core) Probe() Probe { return b.health.probe() }
+func (b *core) Probe() cluster.Probe { return b.health.probe() }
 
 // Hurry has what this node says of itself, and how it is, be written at once.
 // It does not wait for that.

@@ -12,6 +12,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -35,8 +36,8 @@ func TestAClaimThatAFailoverLostIsNoticed(t *testing.T) {
 		},
 		outside: single(replica.URL, nil),
 	}
-	b := openWith(t, at, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
-	other := openWith(t, at, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: "n2", Port: 2}})
+	b := openWith(t, at, redisbroker.Config{History: 10, Node: cluster.NodeInfo{ID: "n1", Port: 1}})
+	other := openWith(t, at, redisbroker.Config{History: 10, Node: cluster.NodeInfo{ID: "n2", Port: 2}})
 	was := b.Instance()
 	failOver(t, primary, replica, func() {
 		if _, err := b.Claim(t.Context(), protocol.NameClaim{User: "a", Name: "Ann"}); err != nil {

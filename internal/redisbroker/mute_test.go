@@ -13,6 +13,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -96,17 +97,17 @@ func (c *muffled) Close() error {
 
 // A subscription that looks alive and delivers nothing is found by its own probe, named in
 // the reason of /readyz, and reopened, alone.
-func testASilentSubscriptionIsMadeAnewAlone(t *testing.T, cluster *redistest.Cluster, at *site) {
+func testASilentSubscriptionIsMadeAnewAlone(t *testing.T, servers *redistest.Cluster, at *site) {
 	m := &muffler{}
 	own := *at
 	own.client = func(*testing.T) redis.UniversalClient {
-		c := clusterClient(cluster, redistest.User, redistest.Password)
+		c := clusterClient(servers, redistest.User, redistest.Password)
 		opts := *c.Options()
 		_ = c.Close()
 		opts.Dialer = m.dial
 		return redis.NewClusterClient(&opts)
 	}
-	b := openWith(t, &own, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}})
+	b := openWith(t, &own, redisbroker.Config{History: 10, Node: cluster.NodeInfo{ID: "n1", Port: 1}})
 	rooms := roomsApart(3) // the last two are of the first's partition
 	for _, room := range rooms {
 		b.Follow(room)

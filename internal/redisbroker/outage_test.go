@@ -10,6 +10,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/redisbroker"
 )
 
@@ -24,7 +25,7 @@ func TestAnOutageIsOneLineWhenItBeginsAndOneWhenItEnds(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "yes")
 	log := &chattest.Output{}
 	b := openWith(t, at(server), redisbroker.Config{
-		History: 10, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}, Log: slog.New(slog.NewTextHandler(log, nil)),
+		History: 10, Node: cluster.NodeInfo{ID: "n1", Port: 1}, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	chattest.Eventually(t, "to be ready", func() bool { return b.Ready() == nil })
 	for i := range 2 {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/histogram"
 )
 
@@ -27,18 +28,8 @@ const (
 
 var padding = strings.Repeat(".", largeProbe)
 
-// Probe describes the newest probe that a node sent to itself through Redis and received.
-type Probe struct {
-	// Heard is false before the first one has arrived; then the other fields are zero.
-	Heard bool
-	// Age is the time since the last one arrived.
-	Age time.Duration
-	// RTT is the time from its sending to its arrival.
-	RTT time.Duration
-}
-
-// worse reports whether p shows a worse state of its subscription than q.
-func (p Probe) worse(q Probe) bool {
+// worse reports whether the probe p shows a worse state of its subscription than q does.
+func worse(p, q cluster.Probe) bool {
 	if p.Heard != q.Heard {
 		return !p.Heard
 	}
@@ -151,13 +142,13 @@ func (p *subscriptionHealth) heard(payload string) {
 }
 
 // probe returns the last probe that arrived.
-func (p *subscriptionHealth) probe() Probe {
+func (p *subscriptionHealth) probe() cluster.Probe {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.heardAt.IsZero() {
-		return Probe{}
+		return cluster.Probe{}
 	}
-	return Probe{Heard: true, Age: time.Since(p.heardAt), RTT: p.rtt}
+	return cluster.Probe{Heard: true, Age: time.Since(p.heardAt), RTT: p.rtt}
 }
 
 var (

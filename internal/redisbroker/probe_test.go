@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/histogram"
 )
 
@@ -14,12 +15,12 @@ func TestAProbeIsMeasuredByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newSubscriptionHealth(new(histogram.Histogram))
 		p.confirmed()
-		if got := p.probe(); got != (Probe{}) {
+		if got := p.probe(); got != (cluster.Probe{}) {
 			t.Errorf("before the first: %+v", got)
 		}
 		want := func(what string, age, rtt time.Duration) {
 			t.Helper()
-			if got := p.probe(); got != (Probe{Heard: true, Age: age, RTT: rtt}) {
+			if got := p.probe(); got != (cluster.Probe{Heard: true, Age: age, RTT: rtt}) {
 				t.Errorf("%s: %+v, want an age of %s and a round trip of %s", what, got, age, rtt)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 )
@@ -34,7 +35,7 @@ func TestReplicasConfirmWhatIsAcknowledged(t *testing.T) {
 	}
 	log := &chattest.Output{}
 	b := openWith(t, at, redisbroker.Config{
-		History: 100, Replicas: 1, Node: redisbroker.NodeInfo{ID: "n1", Port: 1}, Log: slog.New(slog.NewTextHandler(log, nil)),
+		History: 100, Replicas: 1, Node: cluster.NodeInfo{ID: "n1", Port: 1}, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	say := func(b *testBroker, key string) (protocol.Receipt, error) {
 		r, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", key, "x")})
@@ -78,7 +79,7 @@ func TestReplicasConfirmWhatIsAcknowledged(t *testing.T) {
 	chattest.Eventually(t, "to be ready again", func() bool { return b.Ready() == nil })
 	// The entry of a repeat was written on another connection, and from Redis 7.2 on WAIT
 	// covers only its own connection's writes. So a repeat writes something.
-	plain := openWith(t, at, redisbroker.Config{History: 100, Node: redisbroker.NodeInfo{ID: "n2", Port: 2}})
+	plain := openWith(t, at, redisbroker.Config{History: 100, Node: cluster.NodeInfo{ID: "n2", Port: 2}})
 	if propagates(t, b, primary, "3") == 0 || propagates(t, plain, primary, "3") != 0 {
 		t.Error("a repeat writes where replicas have to confirm, and else it does not")
 	}
@@ -127,7 +128,7 @@ func TestARedisWithoutReplicasIsWarnedOf(t *testing.T) {
 	s := redistest.Start(t)
 	log := &chattest.Output{}
 	_, err := redisbroker.New(t.Context(), redisbroker.Config{
-		Client: single(s.URL, nil)(t), Namespace: "chat", History: 10, Replicas: 2, Node: redisbroker.NodeInfo{ID: "n1"},
+		Client: single(s.URL, nil)(t), Namespace: "chat", History: 10, Replicas: 2, Node: cluster.NodeInfo{ID: "n1"},
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil || !strings.Contains(log.String(), "replicas=0 wanted=2") {

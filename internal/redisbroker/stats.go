@@ -4,31 +4,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/histogram"
 )
 
-// Stats are what a Broker counted since its start. None of it names a room or a
-// user.
-type Stats struct {
-	// Batches counts the calls of Append that were answered, Entries what they
-	// put into logs. Appends are the times that they took.
-	Batches, Entries int64
-	Appends          histogram.Snapshot
-	// Failed counts the calls of Append that failed, by the kinds of Kinds.
-	Failed map[string]int64
-	// Remade counts the subscriptions that had to be made anew because their
-	// connection broke off, Silent those because no probe came back.
-	Remade, Silent int64
-	// LeasesLost counts the leases that ended before they were renewed.
-	LeasesLost int64
-	// Skipped counts what was read of logs and is not one of ours, each time
-	// that it is read.
-	Skipped int64
-	// Probes are the round trips of the node's own probe.
-	Probes histogram.Snapshot
-}
-
-// counts is what Stats is made of.
+// counts are the counters of cluster.BrokerStats.
 type counts struct {
 	batches, entries atomic.Int64
 	appends          histogram.Histogram
@@ -40,9 +20,9 @@ type counts struct {
 }
 
 // Stats returns the counts so far.
-func (b *core) Stats() Stats {
+func (b *core) Stats() cluster.BrokerStats {
 	c := &b.counts
-	s := Stats{
+	s := cluster.BrokerStats{
 		Batches: c.batches.Load(), Entries: c.entries.Load(), Appends: c.appends.Snapshot(),
 		Failed: make(map[string]int64, len(kinds)),
 		Remade: c.remade.Load(), Silent: c.silent.Load(), LeasesLost: c.leasesLost.Load(),

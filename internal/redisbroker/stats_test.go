@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 
@@ -17,9 +18,9 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-func counted(t *testing.T, b *redisbroker.Broker, what string, ok func(redisbroker.Stats) bool) {
+func counted(t *testing.T, b *redisbroker.Broker, what string, ok func(cluster.BrokerStats) bool) {
 	t.Helper()
-	var last redisbroker.Stats
+	var last cluster.BrokerStats
 	defer func() {
 		if t.Failed() {
 			t.Logf("the last counts: %+v", last)
@@ -34,7 +35,7 @@ func counted(t *testing.T, b *redisbroker.Broker, what string, ok func(redisbrok
 func TestWhatIsSaidToRedisIsCounted(t *testing.T) {
 	each(t, func(t *testing.T, at *site) {
 		b := open(t, at, "n1", 100)
-		counted(t, b.Broker, "a probe", func(s redisbroker.Stats) bool { return s.Probes.Count > 0 && s.Probes.Sum > 0 })
+		counted(t, b.Broker, "a probe", func(s cluster.BrokerStats) bool { return s.Probes.Count > 0 && s.Probes.Sum > 0 })
 		key := redisbroker.LogKey(b.ns, "lobby")
 		before := b.Stats()
 		say := func(keys ...string) {
@@ -77,7 +78,7 @@ func TestWhatIsSaidToRedisIsCounted(t *testing.T) {
 		if err := b.rdb.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		counted(t, b.Broker, "the lost lease", func(s redisbroker.Stats) bool { return s.LeasesLost == 1 })
+		counted(t, b.Broker, "the lost lease", func(s cluster.BrokerStats) bool { return s.LeasesLost == 1 })
 	})
 }
 
@@ -134,7 +135,7 @@ func TestRemadeSubscriptionsAreCountedByTheirCause(t *testing.T) {
 		},
 	})
 	defer rdb.Close()
-	b, err := redisbroker.New(t.Context(), redisbroker.Config{Client: rdb, Namespace: "test", History: 10, Node: redisbroker.NodeInfo{ID: "n1"}})
+	b, err := redisbroker.New(t.Context(), redisbroker.Config{Client: rdb, Namespace: "test", History: 10, Node: cluster.NodeInfo{ID: "n1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func TestRemadeSubscriptionsAreCountedByTheirCause(t *testing.T) {
 	h.Has(t, "to follow", func() bool { return h.Heard.Following == 1 })
 	deaf.Store(true)
 	began := time.Now()
-	counted(t, b, "the silent subscription", func(s redisbroker.Stats) bool { return s.Silent == 1 && s.Remade == 0 })
+	counted(t, b, "the silent subscription", func(s cluster.BrokerStats) bool { return s.Silent == 1 && s.Remade == 0 })
 	if took := time.Since(began); took > 6*time.Second {
 		t.Errorf("a dead subscription was found after %s", took)
 	}
@@ -159,7 +160,7 @@ func TestRemadeSubscriptionsAreCountedByTheirCause(t *testing.T) {
 	if err := rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
 		t.Fatal(err)
 	}
-	counted(t, b, "the broken subscription", func(s redisbroker.Stats) bool { return s.Silent == 1 && s.Remade == 1 })
+	counted(t, b, "the broken subscription", func(s cluster.BrokerStats) bool { return s.Silent == 1 && s.Remade == 1 })
 }
 
 // swallower is a connection to Redis that drops published messages, if it is a

@@ -5,54 +5,25 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"example.com/chat/internal/cluster"
 )
-
-// Status is the status of a node, which it writes with each heartbeat, so that any node can
-// report it. It is separate from NodeInfo, whose changes are sent to all users.
-type Status struct {
-	// State is StateReady, StateDraining or StateAway.
-	State string `json:"state"`
-	// Users is the number of users with a connection to the node. Connections counts
-	// these and connections before their hello. Rooms is how many rooms it follows.
-	Users       int `json:"users"`
-	Connections int `json:"connections"`
-	Rooms       int `json:"rooms"`
-	// Rate is how many messages a second the node has appended in the last seconds.
-	Rate float64 `json:"rate"`
-	// RTT and Age are those of the node's own probe through Redis, in ms; nil before one
-	// has arrived.
-	RTT *float64 `json:"rtt_ms,omitempty"`
-	Age *int64   `json:"age_ms,omitempty"`
-}
-
-// The states of a node.
-const (
-	StateReady    = "ready"
-	StateDraining = "draining" // it sends its users away
-	StateAway     = "away"     // it can't use Redis, or is catching up with it
-)
-
-// Seen is the last status that a node wrote, and how long ago.
-type Seen struct {
-	Status
-	Ago time.Duration
-}
 
 // seen is the status that was read of a node, and when.
 type seen struct {
-	status Status
+	status cluster.Status
 	ago    time.Duration // at the time below, by Redis's clock
 	at     time.Time
 }
 
 // Statuses returns the status of the live nodes by their ids, as of this node's last
 // heartbeat, without nodes that write none.
-func (b *Broker) Statuses() map[string]Seen {
+func (b *Broker) Statuses() map[string]cluster.Seen {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	all := make(map[string]Seen, len(b.statuses))
+	all := make(map[string]cluster.Seen, len(b.statuses))
 	for id, s := range b.statuses {
-		all[id] = Seen{s.status, s.ago + time.Since(s.at)}
+		all[id] = cluster.Seen{Status: s.status, Ago: s.ago + time.Since(s.at)}
 	}
 	return all
 }

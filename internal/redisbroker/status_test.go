@@ -10,14 +10,15 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/redisbroker"
 )
 
 // openCounting opens a broker whose node reports the given number of users.
 func openCounting(t *testing.T, at *site, id string, users *atomic.Int64) *testBroker {
 	t.Helper()
-	return openWith(t, at, redisbroker.Config{History: 10, Node: redisbroker.NodeInfo{ID: id, Port: 1}, Status: func() redisbroker.Status {
-		return redisbroker.Status{State: redisbroker.StateReady, Users: int(users.Load())}
+	return openWith(t, at, redisbroker.Config{History: 10, Node: cluster.NodeInfo{ID: id, Port: 1}, Status: func() cluster.Status {
+		return cluster.Status{State: cluster.StateReady, Users: int(users.Load())}
 	}})
 }
 
@@ -29,7 +30,7 @@ func TestNodesKnowHowTheOthersAre(t *testing.T) {
 		for _, b := range []*testBroker{one, two, silent} {
 			chattest.Eventually(t, "the others", func() bool {
 				all := b.Statuses()
-				return len(all) == 2 && all["n1"].Users == 7 && all["n2"].Users == 7 && all["n1"].State == redisbroker.StateReady
+				return len(all) == 2 && all["n1"].Users == 7 && all["n2"].Users == 7 && all["n1"].State == cluster.StateReady
 			})
 		}
 		one.Has(t, "the nodes to be told of", func() bool { return len(one.nodes) == 3 })

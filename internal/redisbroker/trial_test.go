@@ -8,6 +8,7 @@ import (
 
 	"example.com/chat/embed"
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/cluster"
 )
 
 // Clients send nothing to a node that is not ready, so only a trial shows whether Redis
@@ -27,7 +28,7 @@ func TestATrialTellsWhetherAFailureHolds(t *testing.T) {
 		}
 		client := redis.NewClient(opts)
 		defer client.Close()
-		b, err := New(t.Context(), Config{Client: client, Namespace: "chat", History: 10, Node: NodeInfo{ID: "n1"}})
+		b, err := New(t.Context(), Config{Client: client, Namespace: "chat", History: 10, Node: cluster.NodeInfo{ID: "n1"}})
 		if err != nil {
 			t.Fatal(err)
 		}

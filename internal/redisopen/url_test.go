@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/chat/internal/chattest/redistest"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/redisbroker"
 )
 
@@ -213,7 +214,7 @@ func tryRedis(t *testing.T, given string) error {
 		return err
 	}
 	_, closeAll, err := target.Open(context.Background(), redisbroker.Config{
-		Namespace: "chat", History: 10, Node: redisbroker.NodeInfo{ID: "n"}, Log: slog.New(slog.DiscardHandler),
+		Namespace: "chat", History: 10, Node: cluster.NodeInfo{ID: "n"}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err

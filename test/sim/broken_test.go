@@ -17,10 +17,10 @@ import (
 
 	"example.com/chat/internal/check"
 	"example.com/chat/internal/client"
+	"example.com/chat/internal/cluster"
 	"example.com/chat/internal/load"
 	chat "example.com/chat/internal/node"
 	"example.com/chat/internal/protocol"
-	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
 )
 
@@ -30,8 +30,8 @@ type memory struct {
 	mu    sync.Mutex // guards the fields below
 	log   []protocol.Entry
 	keys  map[string]protocol.ID
-	given map[int64]protocol.ID   // by seq
-	feeds [2]redisbroker.Listener // by node; nil until it runs
+	given map[int64]protocol.ID // by seq
+	feeds [2]cluster.Listener   // by node; nil until it runs
 	calls int
 
 	sin      string
@@ -255,7 +255,7 @@ func (v memoryView) Here(context.Context, string, string, []protocol.Change) (in
 }
 
 // feed is where this node hears what is published.
-func (v memoryView) feed() redisbroker.Listener {
+func (v memoryView) feed() cluster.Listener {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.feeds[v.node]
@@ -272,7 +272,7 @@ type memoryBroker struct {
 func (b memoryBroker) Room() room.Broker           { return b.room }
 func (b memoryBroker) Hurry()                      {}
 func (b memoryBroker) Leave(context.Context) error { return nil }
-func (b memoryBroker) Run(ctx context.Context, l redisbroker.Listener) {
+func (b memoryBroker) Run(ctx context.Context, l cluster.Listener) {
 	b.view.mu.Lock()
 	b.view.feeds[b.view.node] = l
 	b.view.mu.Unlock()
@@ -304,7 +304,7 @@ func history(m *memory, view func(memoryView) room.Broker, talk, every time.Dura
 	for i := range 2 {
 		v := memoryView{m, i}
 		n := &node{id: fmt.Sprintf("n%d", i)}
-		started, err := chat.Start(context.Background(), config(n.id, nil, log, func(context.Context, redisbroker.NodeInfo, func() redisbroker.Status) (chat.Broker, func(), error) {
+		started, err := chat.Start(context.Background(), config(n.id, nil, log, func(context.Context, cluster.NodeInfo, func() cluster.Status) (chat.Broker, func(), error) {
 			return memoryBroker{view: v, room: view(v)}, func() {}, nil
 		}))
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/client"
+	"example.com/chat/internal/cluster"
 	chat "example.com/chat/internal/node"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
@@ -52,7 +53,7 @@ const (
 )
 
 // config returns the configuration of a node whose broker open connects.
-func config(id string, jitter func(time.Duration) time.Duration, log *slog.Logger, open func(context.Context, redisbroker.NodeInfo, func() redisbroker.Status) (chat.Broker, func(), error)) chat.Config {
+func config(id string, jitter func(time.Duration) time.Duration, log *slog.Logger, open func(context.Context, cluster.NodeInfo, func() cluster.Status) (chat.Broker, func(), error)) chat.Config {
 	return chat.Config{
 		ID: id, Open: open, Limits: protocol.Limits{Text: 4000, Rooms: 100}, History: messagesKept,
 		Secret: []byte("the same for all nodes, 32 bytes"), Log: log, Jitter: jitter,
@@ -62,7 +63,7 @@ func config(id string, jitter func(time.Duration) time.Duration, log *slog.Logge
 // start starts the node, however long Redis makes it wait.
 func (n *node) start(ctx context.Context, log *slog.Logger) error {
 	l := &life{n: n, rdb: n.net.client()}
-	open := func(ctx context.Context, info redisbroker.NodeInfo, status func() redisbroker.Status) (chat.Broker, func(), error) {
+	open := func(ctx context.Context, info cluster.NodeInfo, status func() cluster.Status) (chat.Broker, func(), error) {
 		b, err := redisbroker.New(ctx, redisbroker.Config{
 			Client: l.rdb, Namespace: namespace, History: messagesKept, Node: info, Status: status, Log: log, Jitter: n.jitter,
 		})
@@ -150,13 +151,13 @@ type lossy struct {
 }
 
 // Run is the broker's, with a faulty listener.
-func (b lossy) Run(ctx context.Context, listener redisbroker.Listener) {
+func (b lossy) Run(ctx context.Context, listener cluster.Listener) {
 	b.Broker.Run(ctx, &faulty{Listener: listener, n: b.n})
 }
 
 // faulty is a listener; a seed decides how deliveries to it fail.
 type faulty struct {
-	redisbroker.Listener
+	cluster.Listener
 	n    *node
 	late []func() // late deliveries; used only by the broker's goroutine
 }
