@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,9 +30,12 @@ type subscription struct {
 	mu     sync.Mutex // guards the fields below
 	wanted map[string]uint64
 	asked  map[string]uint64 // channels that the present connection subscribed to, or is about to
-	count  uint64            // of calls of want, so that a channel that is added again is noticed
-	silent bool              // the present connection was closed because it was silent
-	broken *breakdown        // the one that no new connection has replaced yet; nil for none
+	// stale holds the channels of which wanted and asked may differ: those of the calls of
+	// want since the last call of differences. With a new connection it is replaced by all.
+	stale  map[string]struct{}
+	count  uint64     // of calls of want, so that a channel that is added again is noticed
+	silent bool       // the present connection was closed because it was silent
+	broken *breakdown // the one that no new connection has replaced yet; nil for none
 	// due are the channels whose confirmation is expected, in the order in which Redis
 	// confirms them; dueSince is since when the first of them is due.
 	due      []string
@@ -68,6 +72,7 @@ func newSubscription(b *core, tag string) *subscription {
 		end:     func() {},
 		wanted:  make(map[string]uint64),
 		asked:   make(map[string]uint64),
+		stale:   make(map[string]struct{}),
 	}
 	if tag != mainTag {
 		s.health.name, s.health.grace, s.health.since = "partition "+tag, downAfter, time.Now()
@@ -86,6 +91,7 @@ func (s *subscription) want(channel string, on bool) (left int) {
 	} else {
 		delete(s.wanted, channel)
 	}
+	s.stale[channel] = struct{}{}
 	notify(s.changed)
 	return len(s.wanted)
 }
@@ -214,10 +220,7 @@ func (s *subscription) life(ctx context.Context) error {
 	defer conn.Close()
 	defer cancel()
 
-	s.mu.Lock()
-	clear(s.asked)
-	s.silent, s.due = false, nil
-	s.mu.Unlock()
+	s.restart()
 	own := []string{s.probe}
 	if s.tag == mainTag {
 		own = append(own, s.b.keys.news())
@@ -251,6 +254,18 @@ func (s *subscription) life(ctx context.Context) error {
 			s.heard(m)
 		}
 	}
+}
+
+// restart forgets what the connection before subscribed to.
+func (s *subscription) restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = make(map[string]uint64)
+	s.stale = make(map[string]struct{}, len(s.wanted))
+	for channel := range s.wanted {
+		s.stale[channel] = struct{}{}
+	}
+	s.silent, s.due = false, nil
 }
 
 // ask records channels whose confirmation is due.
@@ -313,18 +328,18 @@ func (s *subscription) heard(m *redis.Message) {
 func (s *subscription) write(ctx context.Context, conn connection) {
 	for {
 		add, drop := s.differences()
-		for len(add) > 0 {
-			n := min(len(add), channelsPerCall)
-			s.ask(add[:n])
-			if conn.subscribe(ctx, add[:n]...) != nil {
+		for part := range slices.Chunk(add, channelsPerCall) {
+			s.ask(part)
+			if conn.subscribe(ctx, part...) != nil {
 				_ = conn.Close() // Receive ends too
 				return
 			}
-			add = add[n:]
 		}
-		if len(drop) > 0 && conn.unsubscribe(ctx, drop...) != nil {
-			_ = conn.Close()
-			return
+		for part := range slices.Chunk(drop, channelsPerCall) {
+			if conn.unsubscribe(ctx, part...) != nil {
+				_ = conn.Close()
+				return
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -335,21 +350,24 @@ func (s *subscription) write(ctx context.Context, conn connection) {
 	}
 }
 
+// differences returns the channels to subscribe and to unsubscribe. Its time depends on
+// the calls of want since the last time alone, not on the number of channels.
 func (s *subscription) differences() (add, drop []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for channel, count := range s.wanted {
-		if s.asked[channel] != count {
+	for channel := range s.stale {
+		count, wanted := s.wanted[channel]
+		asked, ok := s.asked[channel]
+		switch {
+		case wanted && (!ok || asked != count):
 			add = append(add, channel)
 			s.asked[channel] = count
-		}
-	}
-	for channel := range s.asked {
-		if _, ok := s.wanted[channel]; !ok {
+		case !wanted && ok:
 			drop = append(drop, channel)
 			delete(s.asked, channel)
 		}
 	}
+	s.stale = make(map[string]struct{}) // a cleared map keeps its size, and so its cost
 	return add, drop
 }
 
