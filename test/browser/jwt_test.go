@@ -93,6 +93,7 @@ func TestAFrameGetsItsJWTsFromTheEmbeddingPage(t *testing.T) {
 		const { left, top, width, height } = document.querySelector("iframe").getBoundingClientRect();
 		return [left + width / 2, top + height - 62];
 	})()`))
+	frame.until("the frame to have the focus", `document.activeElement.matches("iframe")`)
 	frame.types("Said in a frame")
 	frame.presses("Enter")
 	bob.gets("Said in a frame")

@@ -28,14 +28,11 @@ func (p *tab) touches() {
 // finger puts a finger on what a selector finds, or lifts it.
 func (p *tab) finger(down bool, selector string) {
 	p.t.Helper()
-	at := ask[struct{ X, Y float64 }](p, `(() => {
-		const {left, top, width, height} = document.querySelector(`+quote(selector)+`).getBoundingClientRect();
-		return {X: left + width / 2, Y: top + height / 2};
-	})()`)
+	at := p.middle("document.querySelector(" + quote(selector) + ")")
 	p.do(chromedp.Func(func(ctx context.Context, s *chromedp.Target) error {
 		event := input.DispatchTouchEventParams{Type: input.DispatchTouchEventTypeTouchEnd, TouchPoints: []*input.TouchPoint{}}
 		if down {
-			event.Type, event.TouchPoints = input.DispatchTouchEventTypeTouchStart, []*input.TouchPoint{{X: at.X, Y: at.Y}}
+			event.Type, event.TouchPoints = input.DispatchTouchEventTypeTouchStart, []*input.TouchPoint{{X: at[0], Y: at[1]}}
 		}
 		_, err := cdp.Call(ctx, s, input.DispatchTouchEvent, event)
 		return err

@@ -15,10 +15,23 @@ func (p *tab) mouse(kind input.DispatchMouseEventType, at [2]float64) {
 	p.does(func(ctx context.Context) error { return p.engine.mouse(ctx, kind, at) })
 }
 
-// middle is the middle of an element, in pixels of the page.
+// middle returns the middle of an element in pixels of the page. It waits until the element has
+// stood in one place for two frames: input at a place that was measured earlier would miss it.
 func (p *tab) middle(element string) [2]float64 {
 	p.t.Helper()
-	at := ask[[]float64](p, fmt.Sprintf(`(() => { const b = %s.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()`, element))
+	at := ask[[]float64](p, fmt.Sprintf(`(async () => {
+		const frame = () => new Promise((next) => { requestAnimationFrame(next); setTimeout(next, 200); }); // a hidden tab has no frames
+		let [was, still] = ["", 0];
+		for (let looks = 0; looks < 200; looks++) {
+			const {x, y, width, height} = (%s).getBoundingClientRect();
+			const is = [x, y, width, height].join();
+			still = is === was ? still + 1 : 0;
+			if (still === 2) return [x + width / 2, y + height / 2];
+			was = is;
+			await frame();
+		}
+		throw Error("the element never stands still");
+	})()`, element))
 	return [2]float64{at[0], at[1]}
 }
 

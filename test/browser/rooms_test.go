@@ -86,6 +86,27 @@ func TestACountIsNoGuess(t *testing.T) {
 	p.sound()
 }
 
+// The heading once got its name only with the list of rooms, and moved the room's menu away from
+// under the finger of a user who was about to tap it.
+func TestTheHeadingChangesWithTheRoom(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	p := newTab(t)
+	p.beforeLoad(`addEventListener("DOMContentLoaded", () => {
+		globalThis.__headings = [];
+		new MutationObserver(() => globalThis.__headings.push(document.querySelector("#room-name").textContent))
+			.observe(document.querySelector("#app"), {attributes: true, attributeFilter: ["class"]});
+	})`)
+	p.visits(s, "hardware", "lobby")
+	if headings := ask[[]string](p, "globalThis.__headings"); len(headings) == 0 || headings[0] != "lobby" {
+		t.Errorf("when the page is online its heading is %q", headings)
+	}
+	if heading := ask[string](p, `(`+row("hardware")+`.click(), document.querySelector("#room-name").textContent)`); heading != "hardware" {
+		t.Errorf("right after the change of rooms the heading is %q", heading)
+	}
+	p.sound()
+}
+
 // menu chooses something of the menu at the room's name, by keyboard.
 func (p *tab) menu(choice string) {
 	p.t.Helper()

@@ -214,6 +214,7 @@ const drawings = {
 	room: () => {
 		const path = pathOf(chat.current) + EMBED + (isCurrent(roomOfAddress()) ? location.hash : "");
 		if (location.pathname + location.search + location.hash !== path) history.replaceState(null, "", path);
+		setText(byId("room-name"), chat.current); // at once: the room's menu stands behind it
 		composer.setRoom(chat.current, drafts.get(chat.current));
 	},
 	log: drawLog,

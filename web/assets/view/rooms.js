@@ -46,7 +46,6 @@ export class RoomsView {
 		dot.hidden = total.unread === 0;
 		dot.classList.toggle("named", total.mentions > 0);
 		byId("rooms-toggle").setAttribute("aria-label", ["Rooms", unreadWords(total)].filter(Boolean).join(": "));
-		setText(byId("room-name"), current);
 	}
 
 	/**
