@@ -3,7 +3,6 @@ package redisbroker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -67,14 +66,9 @@ func (b *core) did(what, room string, err error) {
 // has to find the changes of some seconds.
 const changesKept = 2 * protocol.MaxRecovered
 
-// changeLimits are the bounds of changes, as an argument of scripts/append.lua.
-var changeLimits = fmt.Sprint(protocol.MaxEdits, " ", protocol.MaxReactionKinds, " ", protocol.MaxReactions, " ",
-	protocol.MaxRoomReactions, " ", protocol.MaxReactionUsers)
-
 func (b *Log) append(ctx context.Context, room string, drafts []protocol.Draft) ([]protocol.Receipt, error) {
-	args := make([]any, 0, 9+4*len(drafts))
-	args = append(args, b.keys.live(room), b.publishCommand(), b.cfg.History, 2*protocol.KeysKept, protocol.KeyAgeMS, room,
-		min(b.cfg.Replicas, 1), changesKept, changeLimits)
+	args := make([]any, 0, 5+4*len(drafts))
+	args = append(args, b.keys.live(room), b.publishCommand(), b.cfg.History, room, min(b.cfg.Replicas, 1))
 	for _, d := range drafts {
 		args = append(args, d.User, d.Key, d.Kind, d.Tail)
 		switch {
@@ -84,7 +78,8 @@ func (b *Log) append(ctx context.Context, room string, drafts []protocol.Draft) 
 			args = append(args, d.Target.String(), d.Moderator, d.Text, false)
 		}
 	}
-	keys := append(b.keys.log(room), b.keys.room("keys", room), b.keys.room("reacts", room), b.keys.room("marked", room))
+	keys := append(b.keys.log(room), b.keys.room("keys", room), b.keys.room("oldkeys", room), b.keys.room("reacts", room),
+		b.keys.room("marked", room))
 	reply, err := b.runConfirmed(ctx, appendScript, keys, args...).Slice()
 	if err != nil {
 		return nil, err
@@ -92,9 +87,14 @@ func (b *Log) append(ctx context.Context, room string, drafts []protocol.Draft) 
 	return receipts(drafts, reply)
 }
 
-// member returns a draft's member in the sorted set of accepted keys. A user's id has no
-// "|".
+// member returns a draft's field in the hash of accepted keys. A user's id has no "|".
 func member(d protocol.Draft) string { return d.User + "|" + d.Key }
+
+// Outcomes of the append script for a key that was accepted before.
+const (
+	repeated     = 1
+	repeatedGone = 7 // the log no longer holds the entry
+)
 
 // refused maps those outcomes of the script that are refusals to their errors.
 var refused = map[int64]*protocol.Error{
@@ -105,7 +105,7 @@ var refused = map[int64]*protocol.Error{
 // receipts decodes the reply of the append script, and checks that it belongs to this
 // call: the late reply to an earlier call must not acknowledge other messages.
 func receipts(drafts []protocol.Draft, reply []any) ([]protocol.Receipt, error) {
-	const width = 4
+	const width = 3
 	if len(reply) != width*len(drafts) {
 		return nil, errReply
 	}
@@ -114,18 +114,20 @@ func receipts(drafts []protocol.Draft, reply []any) ([]protocol.Receipt, error) 
 		row := reply[i*width : (i+1)*width]
 		echo, ok1 := row[0].(string)
 		text, ok2 := row[1].(string)
-		stamp, ok3 := row[2].(string)
-		outcome, ok4 := row[3].(int64)
-		if !ok1 || !ok2 || !ok3 || !ok4 || echo != member(d) {
+		outcome, ok3 := row[2].(int64)
+		if !ok1 || !ok2 || !ok3 || echo != member(d) {
 			return nil, errReply
 		}
-		r := protocol.Receipt{Time: parseMS(stamp), Duplicate: outcome == 1, Refused: refused[outcome]}
-		if text != "" {
+		r := protocol.Receipt{Duplicate: outcome == repeated || outcome == repeatedGone, Refused: refused[outcome]}
+		if r.Refused == nil {
 			id, err := protocol.ParseID(text)
 			if err != nil {
 				return nil, errReply
 			}
-			r.ID = id
+			r.ID, r.Time = id, id.MS
+		}
+		if outcome == repeatedGone {
+			r.ID = protocol.ID{}
 		}
 		list[i] = r
 	}

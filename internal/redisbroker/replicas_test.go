@@ -90,13 +90,13 @@ func TestReplicasConfirmWhatIsAcknowledged(t *testing.T) {
 func propagates(t *testing.T, b *testBroker, primary *redistest.Server, key string) int64 {
 	t.Helper()
 	rdb := b.rdb.(*redis.Client)
-	zrems := func() int64 {
+	hdels := func() int64 {
 		text, err := rdb.Info(t.Context(), "commandstats").Result()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(text) {
-			if rest, ok := strings.CutPrefix(line, "cmdstat_zrem:calls="); ok {
+			if rest, ok := strings.CutPrefix(line, "cmdstat_hdel:calls="); ok {
 				n, _, _ := strings.Cut(rest, ",")
 				calls, _ := strconv.ParseInt(n, 10, 64)
 				return calls
@@ -104,23 +104,23 @@ func propagates(t *testing.T, b *testBroker, primary *redistest.Server, key stri
 		}
 		return 0
 	}
-	score := func() float64 {
-		s, err := rdb.ZScore(t.Context(), strings.Replace(redisbroker.LogKey(b.ns, "lobby"), ":log:", ":keys:", 1), "a|"+key).Result()
+	kept := func() string {
+		s, err := rdb.HGet(t.Context(), strings.Replace(redisbroker.LogKey(b.ns, "lobby"), ":log:", ":keys:", 1), "a|"+key).Result()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
 	_ = primary
-	was := score()
-	before := zrems()
+	was := kept()
+	before := hdels()
 	if r, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", key, "x")}); err != nil || !r[0].Duplicate {
 		t.Fatalf("%+v %v", r, err)
 	}
-	if score() != was {
-		t.Errorf("the repeat changed when the key was taken")
+	if kept() != was {
+		t.Errorf("the repeat changed the id of its key")
 	}
-	return zrems() - before
+	return hdels() - before
 }
 
 func TestARedisWithoutReplicasIsWarnedOf(t *testing.T) {

@@ -8,9 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"example.com/chat/internal/protocol"
 )
 
 //go:embed scripts/*.lua
@@ -30,18 +34,39 @@ func readScript(names ...string) script {
 		}
 		source = append(source, part...)
 	}
-	sum := sha1.Sum(source)
-	return script{string(source), hex.EncodeToString(sum[:])}
+	return newScript(string(source))
+}
+
+func newScript(source string) script {
+	sum := sha1.Sum([]byte(source))
+	return script{source, hex.EncodeToString(sum[:])}
 }
 
 var (
-	appendScript = readScript("line", "room", "append")
+	appendScript = readScript("room", "append").with(bounds())
 	readLog      = readScript("room", "read")
 	hereScript   = readScript("line", "here")
 	leaseScript  = readScript("lease")
 	namesScript  = readScript("line", "names")
 	roomsScript  = readScript("rooms")
 )
+
+// with returns the script with local variables before it. Constants are part of the
+// script, because each argument of a call costs time.
+func (s script) with(names []string, values []int) script {
+	text := make([]string, len(values))
+	for i, v := range values {
+		text[i] = strconv.Itoa(v)
+	}
+	return newScript("local " + strings.Join(names, ", ") + " = " + strings.Join(text, ", ") + "\n" + s.source)
+}
+
+// bounds returns the constants of scripts/append.lua.
+func bounds() (names []string, values []int) {
+	return []string{"KEYS_KEPT", "KEY_AGE", "CHANGES_KEPT", "MAX_EDITS", "MAX_KINDS", "MAX_REACTIONS", "MAX_ROOM_REACTIONS", "MAX_USERS"},
+		[]int{protocol.KeysKept, protocol.KeyAgeMS, changesKept, protocol.MaxEdits, protocol.MaxReactionKinds, protocol.MaxReactions,
+			protocol.MaxRoomReactions, protocol.MaxReactionUsers}
+}
 
 // command makes the call of a script: by its name, or whole where Redis doesn't
 // know it yet.

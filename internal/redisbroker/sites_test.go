@@ -31,6 +31,7 @@ var suite = []struct {
 	{"AKilledSubscriptionIsMadeAnew", testAKilledSubscriptionIsMadeAnew},
 	{"WhatWasDeletedIsRememberedWithinBounds", testWhatWasDeletedIsRememberedWithinBounds},
 	{"EditsLeaveWithTheirMessage", testEditsLeaveWithTheirMessage},
+	{"KeysAreRememberedAsPromised", testKeysAreRememberedAsPromised},
 }
 
 // site is one Redis, of whatever kind.

@@ -104,8 +104,11 @@ func aDeletedCursorEndsWithWhatFollowsIt(t *testing.T, at *Site) {
 	if list, found, _, err := b.After(t.Context(), "lobby", last, 50); found || err != nil {
 		t.Errorf("of another log, after the deleted one came %s, %v", ids(list), err)
 	}
-	if all := at.Dump(t); strings.Contains(all, last.String()) {
-		t.Errorf("of another log is remembered %s", all)
+	for line := range strings.Lines(at.Dump(t)) {
+		// Accepted keys outlive their log, with the ids of their entries.
+		if strings.Contains(line, last.String()) && !strings.Contains(line, ":keys:") {
+			t.Errorf("the room still has of another log: %s", line)
+		}
 	}
 }
 
