@@ -27,9 +27,10 @@ type Conn struct {
 	// answers are the bytes of answers since the queue was last empty. They do not
 	// count towards the limit of slow clients, because the client asked for them.
 	answers int
-	// drained is closed when the queue is within its limit again; nil unless a
-	// goroutine waits for that.
+	// drained is closed when the queue is within its limit again, or with flushing when it
+	// is empty; nil unless a goroutine waits for that.
 	drained   chan struct{}
+	flushing  bool // see flush
 	scheduled bool // a loop or a goroutine will write the queue
 	// stuck reports that the socket accepts no more now, so a goroutine waits for it.
 	stuck    bool
@@ -122,9 +123,16 @@ func (c *Conn) awaitRoom() {
 	}
 }
 
-// tellDrainedLocked wakes the goroutine that waits for room in the outbox.
-func (c *Conn) tellDrainedLocked() {
-	if c.drained != nil && (c.waiting <= c.server.cfg.OutboxLimit || c.closing || c.broken) {
+// notifyDrainedLocked wakes the goroutine that waits in awaitRoom or flush.
+func (c *Conn) notifyDrainedLocked() {
+	if c.drained == nil {
+		return
+	}
+	room := c.waiting <= c.server.cfg.OutboxLimit || c.closing
+	if c.flushing {
+		room = c.waiting == 0
+	}
+	if room || c.broken {
 		close(c.drained)
 		c.drained = nil
 	}
@@ -149,7 +157,7 @@ func (c *Conn) closeLocked(code int, reason string) {
 	c.code, c.reason = code, reason
 	c.pushLocked(closeFrame(code, reason))
 	c.closing = true
-	c.tellDrainedLocked()
+	c.notifyDrainedLocked()
 	_ = c.net.SetReadDeadline(time.Now().Add(c.server.cfg.Linger))
 }
 
@@ -298,7 +306,7 @@ func (c *Conn) wrote(n int, err error) (left int) {
 		c.queue, c.answers = nil, 0
 		c.scheduled, c.stuck = false, false
 	}
-	c.tellDrainedLocked()
+	c.notifyDrainedLocked()
 	return c.waiting
 }
 
@@ -360,10 +368,25 @@ func (c *Conn) finish() {
 	}
 }
 
-// flush waits a moment for the queue, which may have the close frame, to be written.
+// flushTime is how long the last frames may take to be written.
+const flushTime = 64 * time.Millisecond
+
+// flush waits until the queue, which may have the close frame, is written, at most for
+// flushTime.
 func (c *Conn) flush() {
-	for wait := time.Millisecond; wait < 64*time.Millisecond && c.Pending() > 0; wait *= 2 {
-		time.Sleep(wait)
+	c.mu.Lock()
+	if c.waiting == 0 || c.broken {
+		c.mu.Unlock()
+		return
+	}
+	drained := make(chan struct{})
+	c.drained, c.flushing = drained, true
+	c.mu.Unlock()
+	timer := time.NewTimer(flushTime)
+	defer timer.Stop()
+	select {
+	case <-drained:
+	case <-timer.C:
 	}
 }
 

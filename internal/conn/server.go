@@ -116,6 +116,7 @@ type Server struct {
 	closed bool
 	wheel  []map[*Conn]struct{} // connections by the second of their pings
 	turn   int
+	empty  chan struct{} // see Empty; nil until it is asked for
 }
 
 // tick is the step of the wheel of pings.
@@ -203,9 +204,31 @@ func (s *Server) remove(c *Conn) {
 	if len(s.wheel[c.slot]) == 0 {
 		s.wheel[c.slot] = nil // a map does not shrink by itself
 	}
-	s.mu.Unlock()
 	s.open.Add(-1)
+	s.reportEmptyLocked()
+	s.mu.Unlock()
 	s.readers.Done()
+}
+
+// Empty returns a channel that is closed at the first moment without an open
+// connection from now on: Stats then had 0 in Open.
+func (s *Server) Empty() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	empty := s.empty
+	if empty == nil {
+		empty = make(chan struct{})
+		s.empty = empty
+	}
+	s.reportEmptyLocked()
+	return empty
+}
+
+func (s *Server) reportEmptyLocked() {
+	if s.empty != nil && s.open.Load() == 0 {
+		close(s.empty)
+		s.empty = nil
+	}
 }
 
 // pingAll pings each connection every PingEvery, some of them at each step.

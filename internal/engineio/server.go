@@ -159,7 +159,8 @@ type Server struct {
 	mu       sync.Mutex // guards the fields below
 	closed   bool
 	sessions map[string]*Session
-	count    int // sessions, including reserved ones
+	count    int           // sessions, including reserved ones
+	empty    chan struct{} // see Empty; nil until it is asked for
 }
 
 // NewServer returns a Server; Close ends it.
@@ -286,6 +287,28 @@ func (s *Server) remove(id string) {
 	if _, ok := s.sessions[id]; ok {
 		delete(s.sessions, id)
 		s.count--
+	}
+	s.reportEmptyLocked()
+}
+
+// Empty returns a channel that is closed at the first moment without a session from now
+// on: Stats then had 0 in Open.
+func (s *Server) Empty() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	empty := s.empty
+	if empty == nil {
+		empty = make(chan struct{})
+		s.empty = empty
+	}
+	s.reportEmptyLocked()
+	return empty
+}
+
+func (s *Server) reportEmptyLocked() {
+	if s.empty != nil && len(s.sessions) == 0 {
+		close(s.empty)
+		s.empty = nil
 	}
 }
 

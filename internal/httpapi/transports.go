@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -108,6 +109,21 @@ func (t *Transports) SocketIO() socketio.Stats { return t.io.Stats() }
 
 // Users returns the number of connections whose sessions are on this node.
 func (t *Transports) Users() int { return t.cfg.Conns.Stats().Open + t.io.Stats().Engine.Open }
+
+// AwaitUsers waits until no connection of Users is open. If ctx ends first, it returns
+// its error.
+func (t *Transports) AwaitUsers(ctx context.Context) error {
+	for t.Users() > 0 {
+		for _, empty := range []<-chan struct{}{t.cfg.Conns.Empty(), t.io.Empty()} {
+			select {
+			case <-empty:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
 
 // Connections returns the number of open connections: those of Users, and two for
 // each request that is relayed.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"example.com/chat/internal/admission"
 	"example.com/chat/internal/cluster"
@@ -80,3 +81,8 @@ func (n *Node) AskOthers(ctx context.Context) map[string]bool { return n.fallbac
 
 // Machine returns the opaque name of this machine.
 func Machine() string { return machine() }
+
+// SpreadOver calls functions at even intervals.
+func SpreadOver(ctx context.Context, spread time.Duration, calls []func()) {
+	spreadOver(ctx, spread, calls)
+}

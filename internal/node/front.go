@@ -100,17 +100,10 @@ func (n *Node) counts() metrics.Counts {
 	}
 }
 
-// awaitUsers waits until the users' connections have ended, or until the deadline.
-func (f *front) awaitUsers(deadline time.Time) {
-	for f.transports.Users() > 0 && time.Now().Before(deadline) {
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-// finishRequests accepts no more requests and waits for those in progress, at most
-// limit. Polls that other nodes relay here are answered.
-func (f *front) finishRequests(limit time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+// finishRequests accepts no more requests and waits for those in progress, at most for
+// requestTimeout and until ctx ends. Polls that other nodes relay here are answered.
+func (f *front) finishRequests(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	f.http.RegisterOnShutdown(f.relay.ReleasePolls) // called when no more requests come; it ends soon
 	_ = f.http.Shutdown(ctx)                        // close ends what is left

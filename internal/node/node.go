@@ -122,18 +122,18 @@ func closeListeners(cfg *Config) {
 func (n *Node) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for n.Ready() != nil {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the node did not get ready within %s: %w", readyTimeout, n.Ready())
-		case err := <-n.ended:
-			return fmt.Errorf("serve: %w", err)
-		case <-tick.C:
-		}
+	select {
+	case <-n.hub.FirstUp():
+		return nil
+	case err := <-n.ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
 	}
-	return nil
+	err := n.Ready()
+	if err == nil { // just now
+		err = ctx.Err()
+	}
+	return fmt.Errorf("the node did not get ready within %s: %w", readyTimeout, err)
 }
 
 var errCatchingUp = errors.New("this node is catching up with redis")
@@ -176,26 +176,54 @@ func (n *Node) Drain(limit time.Duration) {
 	n.draining.Store(true)
 	n.broker.Hurry() // so that the other nodes know
 	deadline := time.Now().Add(limit)
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	n.log.Info("draining", "connections", n.connections())
+	n.dismiss(ctx, min(drainSpread, limit/2))
+	if n.front != nil {
+		_ = n.front.transports.AwaitUsers(ctx) // Close ends those that are left
+		n.front.finishRequests(ctx)
+	}
+	n.Close(max(0, time.Until(deadline)))
+}
+
+// dismiss closes the users' connections at even intervals over the time spread; if ctx
+// ends, or all users have left by themselves, it closes the rest at once.
+func (n *Node) dismiss(ctx context.Context, spread time.Duration) {
+	ctx, stop := context.WithCancel(ctx)
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer stop()
 	var ends []func()
 	if n.front != nil {
 		ends = n.front.relay.Breaks() // users of other nodes that are relayed by this one
+		if len(ends) == 0 {
+			waiting.Go(func() { // ends with ctx; waited for above
+				_ = n.front.transports.AwaitUsers(ctx)
+				stop()
+			})
+		}
 	}
 	n.hub.Each(func(m room.Member) {
 		ends = append(ends, func() { m.(*session.Session).Close(protocol.CloseDraining, "this node is stopping") })
 	})
-	n.log.Info("draining", "connections", n.connections())
-	spread := min(drainSpread, limit/2)
+	spreadOver(ctx, spread, ends)
+}
+
+// spreadOver calls functions at even intervals over a time, the first one now; when ctx
+// ends, it calls the rest at once.
+func spreadOver(ctx context.Context, spread time.Duration, calls []func()) {
 	began := time.Now()
-	for i, end := range ends {
-		due := began.Add(spread * time.Duration(i) / time.Duration(len(ends)))
-		time.Sleep(time.Until(due))
-		end()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for i, call := range calls {
+		timer.Reset(time.Until(began.Add(spread * time.Duration(i) / time.Duration(len(calls)))))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		call()
 	}
-	if n.front != nil {
-		n.front.awaitUsers(deadline)
-		n.front.finishRequests(min(requestTimeout, time.Until(deadline)))
-	}
-	n.Close(max(0, time.Until(deadline)))
 }
 
 // Close ends the node. It finishes the calls to Redis, within limit and leaveTimeout,

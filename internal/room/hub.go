@@ -92,7 +92,7 @@ func New(cfg Config, broker Broker) *Hub {
 		reads:   make(chan struct{}, maxReads),
 	}
 	h.rooms = registry{hub: h, followed: make(map[string]*room), leaving: make(map[string]chan struct{})}
-	h.users = users{hub: h, online: make(map[string]*User), members: make(map[Member]*User)}
+	h.users = users{hub: h, online: make(map[string]*User), members: make(map[Member]*User), firstUp: make(chan struct{})}
 	h.backlogs = backlogs{hub: h, rooms: make(map[Member][]*room)}
 	h.failures.hub = h
 	h.work.Go(h.rooms.janitor) // ends with ctx; Close waits for it

@@ -70,6 +70,9 @@ type users struct {
 	online  map[string]*User
 	members map[Member]*User
 	changes uint64 // how often Redis was lost or came back
+	wasUp   bool   // firstUp is closed
+
+	firstUp chan struct{} // see Hub.FirstUp
 }
 
 // Enter adds a connection of a user, and claims the user's name. Exit must follow
@@ -268,6 +271,10 @@ func (l *users) recover(change uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.changes == change && l.hub.ctx.Err() == nil && !l.up.Swap(true) {
+		if !l.wasUp {
+			l.wasUp = true
+			close(l.firstUp)
+		}
 		l.broadcastLocked(protocol.Status(true))
 	}
 }
@@ -287,6 +294,9 @@ func (l *users) broadcastLocked(e protocol.Event) {
 
 // Up reports whether Redis can be reached, as members know it.
 func (h *Hub) Up() bool { return h.users.up.Load() }
+
+// FirstUp returns a channel that is closed when Up becomes true for the first time.
+func (h *Hub) FirstUp() <-chan struct{} { return h.users.firstUp }
 
 // Each calls f for every member; f must neither block nor call back.
 func (h *Hub) Each(f func(Member)) {

@@ -7,7 +7,6 @@
 // if it sends an invalid packet or one over a limit, connects to no namespace in time,
 // or announces attachments and does not send them in time. Sending never blocks; see
 // package engineio for clients that fall behind.
-// what happens to clients that fall behind.
 //
 // The package has no rooms, broadcasts or adapters: the program decides who gets an
 // event. It knows no chat, and needs only engineio and conn.
@@ -153,6 +152,10 @@ func (s *Server) ReleasePoll(id string) { s.engine.ReleasePoll(id) }
 
 // Close closes all connections, and waits for their handlers.
 func (s *Server) Close() { s.engine.Close() }
+
+// Empty returns a channel that is closed at the first moment without a session from now
+// on (engineio.Server.Empty).
+func (s *Server) Empty() <-chan struct{} { return s.engine.Empty() }
 
 // Stats returns the counts so far.
 func (s *Server) Stats() Stats {
