@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+
+	"example.com/chat/internal/neterr"
 )
 
 // BrokerConfig says how an embedded broker behaves; what is zero gets its
@@ -96,7 +98,7 @@ func StartBroker(cfg BrokerConfig) (*Broker, error) {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("the embedded broker can't listen on %s: another program does already: choose another --broker-addr", cfg.Addr)
 	case err != nil:
-		return nil, fmt.Errorf("the embedded broker can't listen on %s: %w: choose another --broker-addr", cfg.Addr, plain(err))
+		return nil, fmt.Errorf("the embedded broker can't listen on %s: %w: choose another --broker-addr", cfg.Addr, neterr.Cause(err))
 	}
 	b := &Broker{cfg: cfg, redis: miniredis.NewMiniRedis(), listener: listener, clients: make(map[net.Conn]struct{})}
 	b.redis.RequireAuth(cfg.Password)

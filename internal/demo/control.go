@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"example.com/chat/internal/neterr"
 )
 
 // Action is what an order does.
@@ -113,7 +115,7 @@ type controls struct {
 func openControls(c *cluster, b Broker) (*controls, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("listen for the controls of the nodes: %w", plain(err))
+		return nil, fmt.Errorf("listen for the controls of the nodes: %w", neterr.Cause(err))
 	}
 	o := &controls{cluster: c, broker: b, token: newToken(), reportToken: newToken(), listener: l, served: make(chan struct{})}
 	mux := http.NewServeMux()

@@ -1,35 +1,22 @@
 package demo
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
+
+	"example.com/chat/internal/neterr"
 )
 
 func (c *cluster) checkPorts() error {
 	for i, port := range c.ports {
 		l, err := net.Listen("tcp", net.JoinHostPort(c.host, strconv.Itoa(port)))
 		if err != nil {
-			return fmt.Errorf("node %d can't listen on port %d (%w): choose another --addr", i+1, port, plain(err))
+			return fmt.Errorf("node %d can't listen on port %d (%w): choose another --addr", i+1, port, neterr.Cause(err))
 		}
 		_ = l.Close()
 	}
 	return nil
-}
-
-// plain removes from a network error what the message around it already says.
-func plain(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err
-	}
-	var sys *os.SyscallError
-	if errors.As(err, &sys) {
-		err = sys.Err
-	}
-	return err
 }
 
 // FreePorts returns n ports of the host that are free now.
