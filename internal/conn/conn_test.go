@@ -44,7 +44,7 @@ type site struct {
 	closed chan [2]any
 }
 
-func serve(t *testing.T, cfg Config) *site {
+func serve(t testing.TB, cfg Config) *site {
 	t.Helper()
 	s := &site{Server: NewServer(cfg), conns: make(chan *Conn, 10_000), closed: make(chan [2]any, 10_000)}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -63,12 +63,12 @@ func serve(t *testing.T, cfg Config) *site {
 
 // raw is a client that writes bytes as it likes.
 type raw struct {
-	t *testing.T
+	t testing.TB
 	net.Conn
 	in *bufio.Reader
 }
 
-func (s *site) raw(t *testing.T) *raw {
+func (s *site) raw(t testing.TB) *raw {
 	t.Helper()
 	c, err := net.Dial("tcp", s.url)
 	if err != nil {
