@@ -1,6 +1,9 @@
 package conn
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // A silent client is closed some time after a ping. On a slow link the ping waits
 // behind earlier data, so a client that is far behind gets more time as long as its
@@ -12,84 +15,73 @@ const muchBehind = 16 << 10
 
 // backlog is what a client had not acknowledged at a time.
 type backlog struct {
-	written int // bytes written to its socket so far
-	taken   int // those of them that the other side had acknowledged
-	left    int // bytes not acknowledged, including the outbox
+	acknowledged int // bytes written to its socket that the other side had acknowledged
+	left         int // bytes that it had not, including the outbox
 }
 
-// ping sends a ping, and sets the reader's deadline for an answer.
-func (c *Conn) ping() {
-	c.Pinged()
-	c.expect() // before the ping is sent, since the answer may arrive at once
-	c.enqueue(pingFrame)
-}
+// liveness watches whether a client is still there, and sets the deadline of its reader.
+type liveness struct {
+	cfg    *Config
+	socket *socket
 
-// expect sets the reader's deadline, unless it waits for the rest of a message.
-func (c *Conn) expect() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closing && !c.framing {
-		_ = c.net.SetReadDeadline(time.Now().Add(c.server.cfg.PongWithin))
-	}
-}
-
-// Pinged records the backlog for Behind: a ping is being sent behind it.
-func (c *Conn) Pinged() {
-	unsent := c.unsent()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.noteLocked(unsent)
-}
-
-// Behind reports whether the client was far behind at the last ping or call of Behind,
-// and has acknowledged some bytes since: then its answer may still arrive.
-func (c *Conn) Behind() bool {
-	unsent := c.unsent()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	before := c.behind
-	c.noteLocked(unsent)
-	return before.left > muchBehind && c.behind.taken > before.taken
-}
-
-func (c *Conn) noteLocked(unsent int) {
-	c.behind.taken, c.behind.left = c.behind.written-unsent, c.waiting+unsent
-}
-
-// unsent returns how many bytes in the socket the other side has not acknowledged; 0 if
-// that is unknown.
-func (c *Conn) unsent() int {
-	n := 0
-	if c.raw != nil {
-		_ = c.raw.Control(func(fd uintptr) { n = unconfirmed(fd) })
-	}
-	return n
+	mu      sync.Mutex // guards the fields below, and the order in which deadlines are set
+	heard   time.Time  // when the last bytes arrived
+	behind  backlog    // at the last ping or call of Behind
+	framing bool       // a message has begun, whose end has its own deadline
+	closing bool       // the reader waits for the answer to our close
 }
 
 // hear records that bytes arrived.
-func (c *Conn) hear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.heard = time.Now()
+func (l *liveness) hear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heard = time.Now()
 }
 
-// Heard returns when the client's last bytes arrived, even part of a frame.
-func (c *Conn) Heard() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.heard
+// lastHeard returns when bytes last arrived.
+func (l *liveness) lastHeard() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard
 }
 
-// patient reports whether the reader continues to wait after its deadline.
-func (c *Conn) patient() bool {
-	if !c.Behind() {
+// advance records the backlog, and reports whether the client was far behind at the last
+// call and has acknowledged some bytes since.
+func (l *liveness) advance(now backlog) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.behind
+	l.behind = now
+	return before.left > muchBehind && now.acknowledged > before.acknowledged
+}
+
+// expect sets the reader's deadline, unless it waits for the answer to a close. framing
+// reports that it waits for the rest of a message.
+func (l *liveness) expect(d time.Duration, framing bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.framing = framing
+	if !l.closing {
+		_ = l.socket.net.SetReadDeadline(time.Now().Add(d))
+	}
+}
+
+// expectPong sets the reader's deadline for the answer to a ping. It returns false, and
+// sets nothing, if the reader waits for the rest of a message or the answer to a close.
+func (l *liveness) expectPong() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing || l.framing {
 		return false
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing || c.framing {
-		return false
-	}
-	_ = c.net.SetReadDeadline(time.Now().Add(c.server.cfg.PongWithin))
+	_ = l.socket.net.SetReadDeadline(time.Now().Add(l.cfg.PongWithin))
 	return true
+}
+
+// linger sets the reader's last deadline, for the answer to our close.
+func (l *liveness) linger() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closing = true
+	_ = l.socket.net.SetReadDeadline(time.Now().Add(l.cfg.Linger))
 }

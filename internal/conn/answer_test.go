@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Who said something gets its own message at once, and the answer to it just
-// after: that one must not wait for what else may come to be joined with it.
+// A sender gets its own message at once, and right after that the answer. The answer must
+// not wait to be joined with later frames.
 func TestAnAnswerGoesAtOnce(t *testing.T) {
 	t.Parallel()
 	const join = 5 * time.Second
@@ -24,17 +24,17 @@ func TestAnAnswerGoesAtOnce(t *testing.T) {
 	}{{"message", c.Send}, {"answer", c.Answer}} {
 		send.by(Text([]byte(send.text)))
 		if _, payload, err := r.frame(); err != nil || string(payload) != send.text {
-			t.Fatalf("%s %v", payload, err)
+			t.Fatalf("got %s, %v", payload, err)
 		}
 		if took := time.Since(began); took > join/2 {
-			t.Errorf("%q came after %s", send.text, took)
+			t.Errorf("%q arrived after %s", send.text, took)
 		}
 	}
 }
 
 // A quiet connection gets its first answers one by one: some clients lose a message
-// that arrives together with the one that they wait for. What is sent while it is busy is
-// joined, and so is what others say.
+// that arrives together with the one that they wait for. Answers of a busy connection are
+// joined, and so are messages of other users.
 func TestAQuietConnectionGetsItsFirstAnswersOneByOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -62,28 +62,28 @@ func TestAQuietConnectionGetsItsFirstAnswersOneByOne(t *testing.T) {
 				total += frames[len(frames)-1]
 			}
 			if took := time.Since(began); took > c.server.cfg.JoinEvery {
-				t.Errorf("%q came after %s", texts, took)
+				t.Errorf("%q arrived after %s", texts, took)
 			}
 			return frames
 		}
 		if got := reads(c.Answer, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"); !slices.Equal(got, []int{1, 1, 1, 1, 1, 1, 1, 1, 2}) {
-			t.Errorf("first answers came as %v", got)
+			t.Errorf("the first answers were grouped as %v", got)
 		}
 		if got := reads(c.Answer, "a", "b", "c"); !slices.Equal(got, []int{3}) {
-			t.Errorf("answers of a busy connection came as %v", got)
+			t.Errorf("answers of a busy connection were grouped as %v", got)
 		}
 		time.Sleep(time.Second) // of virtual time
 		if got := reads(c.Send, "a", "b", "c"); !slices.Equal(got, []int{3}) {
-			t.Errorf("what others said came as %v", got)
+			t.Errorf("messages of others were grouped as %v", got)
 		}
 	})
 }
 
 // brokenPipe is a connection whose writes fail. closed receives whether the outbox was
-// unlocked when it was closed: closing a TLS connection writes to it.
+// unlocked at the close: closing a TLS connection writes to it.
 type brokenPipe struct {
 	net.Conn
-	outbox *Conn
+	outbox *outbox
 	closed chan bool
 }
 
@@ -106,10 +106,10 @@ func TestAConnectionIsClosedWithoutItsLock(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	p := &brokenPipe{Conn: near, closed: make(chan bool, 1)}
-	p.outbox = newConn(&Server{cfg: Config{JoinEvery: 1, OutboxLimit: 1000}}, p, newLoop(1))
-	p.outbox.Send(Text([]byte("a")))
+	p.outbox = &newConn(&Server{cfg: Config{JoinEvery: 1, OutboxLimit: 1000}}, p, newLoop(1)).out
+	p.outbox.send(Text([]byte("a")).b)
 	p.outbox.writeOut()
 	if !<-p.closed {
-		t.Error("it was closed under the lock")
+		t.Error("the connection was closed under the lock")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// mirror sends back what it gets, binary as binary.
+// mirror sends each message back, binary ones as binary.
 type mirror struct{ echo }
 
 func (m *mirror) Binary(data []byte) { m.conn.Send(Binary(data)) }
@@ -32,11 +32,11 @@ func TestBinaryMessagesWhereTheHandlerTakesThem(t *testing.T) {
 		head byte
 		want []byte
 	}{
-		{"bytes that are no UTF-8", [][]byte{masked(0x82, "\xff\x00\xfe")}, finBinary, []byte("\xff\x00\xfe")},
-		{"none", [][]byte{masked(0x82, "")}, finBinary, nil},
+		{"bytes that are not UTF-8", [][]byte{masked(0x82, "\xff\x00\xfe")}, finBinary, []byte("\xff\x00\xfe")},
+		{"an empty message", [][]byte{masked(0x82, "")}, finBinary, nil},
 		{"fragments", [][]byte{masked(0x02, "\xff"), masked(0x80, "\xfe")}, finBinary, []byte("\xff\xfe")},
-		{"text after that", [][]byte{masked(0x01, "a"), masked(0x80, "b")}, finText, []byte("ab")},
-		{"much", [][]byte{masked(0x82, string(large))}, finBinary, large},
+		{"text", [][]byte{masked(0x01, "a"), masked(0x80, "b")}, finText, []byte("ab")},
+		{"a large message", [][]byte{masked(0x82, string(large))}, finBinary, large},
 	} {
 		for _, b := range step.in {
 			if _, err := c.Write(b); err != nil {
@@ -48,7 +48,7 @@ func TestBinaryMessagesWhereTheHandlerTakesThem(t *testing.T) {
 			t.Fatalf("%s: got %#x and %d bytes, %v", step.name, head, len(payload), err)
 		}
 	}
-	// Fragments of one kind can't be gone on with by another.
+	// A message can't begin within another one.
 	if _, err := c.Write(append(masked(0x02, "a"), masked(0x82, "b")...)); err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +60,10 @@ func TestPayloadIsWhatAFrameWasMadeOf(t *testing.T) {
 	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, 100_000} {
 		payload := bytes.Repeat([]byte{'x'}, n)
 		if got := Binary(payload).Payload(); !bytes.Equal(got, payload) {
-			t.Errorf("of %d bytes came %d", n, len(got))
+			t.Errorf("the payload of %d bytes has %d", n, len(got))
 		}
 		if got := Text(payload).Payload(); !bytes.Equal(got, payload) {
-			t.Errorf("of %d characters came %d", n, len(got))
+			t.Errorf("the payload of %d characters has %d", n, len(got))
 		}
 	}
 }

@@ -48,28 +48,33 @@ func TestEmptyReportsTheEndOfTheLastConnection(t *testing.T) {
 }
 
 // TestAConnectionEndsOnceItsLastFrameIsWritten checks in virtual time that flush ends
-// with the queue, and without progress after flushTime.
+// with the queue, without progress after flushTime, and without a writer after Linger.
 func TestAConnectionEndsOnceItsLastFrameIsWritten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var s Server
-		s.cfg.fill()
-		c := &Conn{server: &s, queue: [][]byte{{1, 2, 3}}, waiting: 3, closing: true}
+		var cfg Config
+		cfg.fill()
+		o := &outbox{cfg: &cfg, queue: [][]byte{{1, 2, 3}}, waiting: 3, closing: true}
 		began := time.Now()
-		if c.flush(); time.Since(began) != flushTime {
-			t.Errorf("a flush without a writer took %s, want %s", time.Since(began), flushTime)
+		if o.flush(); time.Since(began) != cfg.Linger {
+			t.Errorf("a flush without a writer took %s, want %s", time.Since(began), cfg.Linger)
+		}
+		o.setStuck()
+		began = time.Now()
+		if o.flush(); time.Since(began) != flushTime {
+			t.Errorf("a flush to a socket that accepts nothing took %s, want %s", time.Since(began), flushTime)
 		}
 		began = time.Now()
 		var flush sync.WaitGroup
-		flush.Go(c.flush)
+		flush.Go(o.flush)
 		synctest.Wait()
-		c.wrote(1, nil)
+		o.wrote(1, nil)
 		synctest.Wait()
-		if c.mu.Lock(); c.drained == nil {
+		if o.mu.Lock(); o.flushed.c == nil {
 			t.Error("the flush ended with two bytes in the queue")
 		}
-		c.mu.Unlock()
-		c.wrote(2, nil)
+		o.mu.Unlock()
+		o.wrote(2, nil)
 		if flush.Wait(); time.Since(began) != 0 {
 			t.Errorf("the flush went on for %s after the last byte", time.Since(began))
 		}

@@ -14,18 +14,18 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// fed is a connection that is fed by hand.
+// fed returns a connection whose input tests pass to feed.
 func fed(limit int64) *Conn {
 	near, far := net.Pipe()
 	_ = far.Close()
-	cfg := Config{ReadLimit: limit}
+	cfg := Config{ReadLimit: limit, Linger: time.Millisecond} // nothing writes the outbox
 	cfg.fill()
 	c := newConn(&Server{cfg: cfg}, near, newLoop(time.Hour))
 	c.in.handler = &collect{}
 	return c
 }
 
-// allocated is how many bytes f allocates.
+// allocated returns how many bytes f allocates.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -34,37 +34,36 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Nothing is allocated for what is only announced. It measures memory, so it runs
-// while no other test does.
+// An announced length allocates nothing. This test measures memory, so it does not run in
+// parallel with others.
 func TestAnnouncedBytesCostNothing(t *testing.T) {
 	for name, length := range map[string]uint64{
-		"2^63":              1 << 63,
-		"2^63-1":            1<<63 - 1,
-		"2^40":              1 << 40,
-		"all that is taken": 1 << 30,
+		"2^63":      1 << 63,
+		"2^63-1":    1<<63 - 1,
+		"2^40":      1 << 40,
+		"the limit": 1 << 30,
 	} {
 		c := fed(1 << 30)
 		head := append(binary.BigEndian.AppendUint64([]byte{0x81, 0xff}, length), 1, 2, 3, 4)
 		got := allocated(func() {
-			c.feed(head)
+			c.in.feed(head)
 			for range 100 {
 				if !c.in.ended {
-					c.feed([]byte("x"))
+					c.in.feed([]byte("x"))
 				}
 			}
 		})
 		if got > 64<<10 {
-			t.Errorf("%s bytes announced: %d allocated", name, got)
+			t.Errorf("%s bytes announced: %d bytes allocated", name, got)
 		}
-		if taken := !c.in.ended; taken != (length <= 1<<30) {
-			t.Errorf("%s bytes announced: taken %t", name, taken)
+		if accepted := !c.in.ended; accepted != (length <= 1<<30) {
+			t.Errorf("%s bytes announced: accepted %t", name, accepted)
 		}
 	}
 }
 
-// A message in very many fragments costs what its bytes do, and a byte that
-// comes alone no more than others: else a client that trickles would cost the
-// square of what it sends.
+// The cost of a message is linear in its bytes, however many fragments or reads they
+// arrive in.
 func TestManyFragmentsCostWhatTheirBytesDo(t *testing.T) {
 	const fragments = 100_000
 	for name, piece := range map[string]string{"empty": "", "of a byte": "x"} {
@@ -78,11 +77,11 @@ func TestManyFragmentsCostWhatTheirBytesDo(t *testing.T) {
 		got := allocated(func() {
 			for len(stream) > 0 {
 				n := min(len(stream), pieceSize)
-				c.feed(stream[:n])
+				c.in.feed(stream[:n])
 				stream = stream[n:]
 			}
 		})
-		// The handler of this test writes the message down quoted.
+		// The handler of this test records the message quoted.
 		if got > 32*fragments {
 			t.Errorf("fragments %s: %d bytes allocated", name, got)
 		}
@@ -94,15 +93,15 @@ func TestManyFragmentsCostWhatTheirBytesDo(t *testing.T) {
 	stream := masked(0x81, strings.Repeat("x", fragments))
 	got := allocated(func() {
 		for i := range stream {
-			c.feed(stream[i : i+1])
+			c.in.feed(stream[i : i+1])
 		}
 	})
 	if got > 32*fragments {
-		t.Errorf("byte by byte: %d allocated", got)
+		t.Errorf("byte by byte: %d bytes allocated", got)
 	}
 }
 
-// One fragment too many bytes is one too many, however small they are.
+// The limit applies to the sum of a message's fragments.
 func TestFragmentsAreCountedTogether(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{ReadLimit: 1000})
@@ -119,11 +118,11 @@ func TestUTF8SplitInsideACharacter(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{})
 	for name, pieces := range map[string][3]string{
-		"never ends":             {"\xe2", "\x82", ""},
-		"ends as another begins": {"\xe2", "\x82", "\xe2\x82\xac"},
-		"overlong":               {"\xc0", "\xaf", ""},
-		"half a surrogate":       {"\xed", "\xa0", "\x80"},
-		"beyond Unicode":         {"\xf4", "\x90\x80", "\x80"},
+		"without an end":      {"\xe2", "\x82", ""},
+		"followed by another": {"\xe2", "\x82", "\xe2\x82\xac"},
+		"overlong":            {"\xc0", "\xaf", ""},
+		"half a surrogate":    {"\xed", "\xa0", "\x80"},
+		"beyond Unicode":      {"\xf4", "\x90\x80", "\x80"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -137,8 +136,7 @@ func TestUTF8SplitInsideACharacter(t *testing.T) {
 	}
 }
 
-// A frame that trickles is cut off when its time is over, although each byte
-// came soon after the one before.
+// A frame whose bytes arrive slowly is closed at its deadline, although no byte is late.
 func TestAFrameThatTricklesIsCutOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -155,13 +153,13 @@ func TestAFrameThatTricklesIsCutOff(t *testing.T) {
 		}
 		<-ended
 		if took := time.Since(began); took < 10*time.Second || took > 12*time.Second {
-			t.Errorf("cut off after %s", took)
+			t.Errorf("closed after %s", took)
 		}
 	})
 }
 
-// pipe is a client that is connected by memory, so that time may be virtual. It
-// reads all and answers nothing; ended tells how the connection ended.
+// pipe connects a client in memory, so that time may be virtual. The client reads all and
+// answers nothing; ended receives what the handler got at the close.
 func pipe(t *testing.T, s *Server) (far net.Conn, ended chan [2]any) {
 	t.Helper()
 	near, far := net.Pipe()
@@ -176,9 +174,8 @@ func pipe(t *testing.T, s *Server) (far net.Conn, ended chan [2]any) {
 	return far, ended
 }
 
-// Half-open connections are gone within 45 s, a ping every 25 s and 20 s for the
-// answer: those whose other side is not there any more take no bytes, or answer
-// nothing. All by the defaults, in virtual time.
+// By the defaults, half-open connections end within 45 s: a ping every 25 s, and 20 s for
+// the answer. The other side either accepts no bytes, or answers nothing. In virtual time.
 func TestHalfOpenConnectionsAreGoneWithin45Seconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -186,7 +183,7 @@ func TestHalfOpenConnectionsAreGoneWithin45Seconds(t *testing.T) {
 		defer s.Close()
 		began := time.Now()
 		_, mute := pipe(t, s)
-		near, deaf := net.Pipe() // nobody reads from it, as of a host that was switched off
+		near, deaf := net.Pipe() // without a reader, like a host that was switched off
 		defer deaf.Close()
 		gone := make(chan [2]any, 1)
 		c := newConn(s, near, s.loops[0])
@@ -196,28 +193,27 @@ func TestHalfOpenConnectionsAreGoneWithin45Seconds(t *testing.T) {
 		go c.read(func(c *Conn) Handler { return &echo{c, gone} }) // ends with the connection
 		for name, ended := range map[string]chan [2]any{"mute": mute, "deaf": gone} {
 			if got := <-ended; got[0] != 1006 {
-				t.Errorf("%s: closed with %v", name, got)
+				t.Errorf("%s: the handler got %v at the close", name, got)
 			}
 			if took := time.Since(began); took > 46*time.Second || took < 44*time.Second {
-				t.Errorf("%s: gone after %s", name, took)
+				t.Errorf("%s: ended after %s", name, took)
 			}
 		}
-		time.Sleep(time.Second) // the handler is told before the count goes down
+		time.Sleep(time.Second) // the handler is called before the count decreases
 		if open := s.Stats().Open; open != 0 {
-			t.Errorf("%d are open", open)
+			t.Errorf("%d connections are open", open)
 		}
 	})
 }
 
-// A script that says one thing a call, under one name, was refused as if somebody else
-// had it: its last connection was still being answered when the next one came. Who has
-// left is gone before the answer to the close is written.
+// The handler's Closed runs before the answer to the client's close is written. Otherwise a
+// script that connects once for each message could find its name still in use.
 func TestWhoHasLeftIsGoneBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := NewServer(Config{})
 		defer s.Close()
-		near, far := net.Pipe() // whose answer nobody reads
+		near, far := net.Pipe() // the answer is not read
 		defer far.Close()
 		gone := make(chan [2]any, 1)
 		c := newConn(s, near, s.loops[0])
@@ -228,12 +224,12 @@ func TestWhoHasLeftIsGoneBeforeTheAnswer(t *testing.T) {
 		began := time.Now()
 		_, _ = far.Write(masked(0x88, "\x03\xe8"))
 		if got := <-gone; got[0] != 1000 || time.Since(began) != 0 {
-			t.Errorf("closed with %v, told after %s", got, time.Since(began))
+			t.Errorf("the handler got %v, after %s", got, time.Since(began))
 		}
 	})
 }
 
-// One that answers pings stays, however long it says nothing.
+// A client that answers pings stays connected, even if it sends nothing else.
 func TestOneThatAnswersPingsStays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -253,7 +249,7 @@ func TestOneThatAnswersPingsStays(t *testing.T) {
 				t.Fatalf("after %s: %v", time.Since(began), err)
 			}
 			if !bytes.Equal(b[:], pingFrame) {
-				t.Fatalf("a frame %x", b)
+				t.Fatalf("got frame %x, want a ping", b)
 			}
 			pings++
 			if _, err := far.Write(masked(finPong, "")); err != nil {
@@ -268,8 +264,8 @@ func TestOneThatAnswersPingsStays(t *testing.T) {
 	})
 }
 
-// Many that read nothing cost a bounded buffer each, and are closed. It measures
-// memory, so it runs while no other test does.
+// Clients that read nothing cost a bounded buffer each, and are closed. This test measures
+// memory, so it does not run in parallel with others.
 func TestStalledReadersCostABoundedBuffer(t *testing.T) {
 	const stalled, limit = 200, 64 << 10
 	s := serve(t, Config{OutboxLimit: limit, Linger: 100 * time.Millisecond})
@@ -287,17 +283,17 @@ func TestStalledReadersCostABoundedBuffer(t *testing.T) {
 		if i > 5000 {
 			t.Fatalf("%d of %d were closed", s.Stats().Slow, stalled)
 		}
-		// A frame of its own for each, as if none were shared.
+		// Each client gets a frame of its own: the worst case.
 		for _, c := range conns {
 			c.Send(Text(bytes.Repeat([]byte("x"), 8<<10)))
 			if waits := c.Pending(); waits > limit*burst {
-				t.Fatalf("%d bytes wait for one", waits)
+				t.Fatalf("%d bytes wait for one client", waits)
 			}
 		}
 		for _, c := range conns {
-			chattest.Eventually(t, "the try to write it", c.tried)
+			chattest.Eventually(t, "the attempt to write the frame", c.tried)
 			if waits := c.Pending(); waits > limit+8<<10+20 {
-				t.Fatalf("%d bytes wait for one", waits)
+				t.Fatalf("%d bytes wait for one client", waits)
 			}
 		}
 		runtime.GC()
@@ -305,15 +301,15 @@ func TestStalledReadersCostABoundedBuffer(t *testing.T) {
 		most = max(most, after.HeapAlloc)
 	}
 	each := int64(most-before.HeapAlloc) / stalled
-	t.Logf("%d stalled readers cost %d KiB of heap each at the most", stalled, each>>10)
-	// The outbox, the piece that a waiting writer holds, and the queue's own.
+	t.Logf("%d stalled readers cost at most %d KiB of heap each", stalled, each>>10)
+	// The outbox, the buffer of a blocked writer, and the queue itself.
 	if bound := int64(limit + blockingChunk + 32<<10); each > bound {
-		t.Errorf("%d bytes each, the bound is %d", each, bound)
+		t.Errorf("a stalled reader costs %d bytes, more than %d", each, bound)
 	}
-	chattest.Eventually(t, "their end", func() bool { return s.Stats().Open == 0 })
+	chattest.Eventually(t, "the end of all connections", func() bool { return s.Stats().Open == 0 })
 	for range stalled {
 		if got := <-s.closed; got[0] != CloseSlow {
-			t.Errorf("closed with %v", got)
+			t.Errorf("the handler got %v at the close", got)
 		}
 	}
 }

@@ -2,18 +2,18 @@ package conn
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
-	"os"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 )
 
-// input parses a connection's bytes into messages (RFC 6455 section 5). It holds no
-// memory between messages.
+// input parses a connection's bytes into messages (RFC 6455 section 5), and passes them to
+// the handler. It holds no memory between messages. One goroutine at a time uses it.
 type input struct {
+	conn     *Conn
 	handler  Handler
 	binaries BinaryHandler // the handler, if it takes binary messages
 	part     []byte        // of an incomplete frame
@@ -23,9 +23,14 @@ type input struct {
 	late     bool          // the deadline of an incomplete message is set
 	ended    bool          // nothing more is parsed
 	closed   bool          // the other side closed, and waits for an answer
-	code     int           // of the other side's close
+	code     int           // of the other side's close; 1006 without one
 	reason   string
+	pongs    int // pongs sent in the second of pongAt
+	pongAt   time.Time
 }
+
+// maxPongs is how many pings a second are answered.
+const maxPongs = 20
 
 // Bits and opcodes of a frame's first two bytes (RFC 6455 section 5.2).
 const (
@@ -96,30 +101,10 @@ func unmask(b []byte, mask [4]byte) {
 	}
 }
 
-// read is the reader of a connection: its only goroutine while it is idle.
-func (c *Conn) read(open func(*Conn) Handler) {
-	defer c.server.remove(c)
-	c.in.code = websocket.CloseAbnormalClosure
-	c.server.workers.do(job{conn: c, what: jobOpen, open: open})
-	read := c.reader()
-	for !c.in.ended {
-		buf, err := read()
-		if errors.Is(err, os.ErrDeadlineExceeded) && c.patient() {
-			continue
-		}
-		if err != nil {
-			break
-		}
-		c.server.workers.do(job{conn: c, what: jobFeed, data: buf})
-	}
-	c.server.workers.do(job{conn: c, what: jobFinish})
-}
-
 // feed parses bytes and passes on complete messages. It may change the bytes, and keeps
 // none of them.
-func (c *Conn) feed(data []byte) {
-	c.hear()
-	in := &c.in
+func (in *input) feed(data []byte) {
+	in.conn.alive.hear()
 	kept := len(in.part) > 0
 	if kept {
 		in.part = append(in.part, data...)
@@ -128,10 +113,10 @@ func (c *Conn) feed(data []byte) {
 	for len(data) > 0 && !in.ended {
 		h, code, ok := parseHeader(data)
 		if code == 0 && ok {
-			code = c.judge(h)
+			code = in.check(h)
 		}
 		if code != 0 {
-			c.refuse(code)
+			in.refuse(code)
 			return
 		}
 		if !ok || int64(len(data)-h.size) < h.length {
@@ -141,8 +126,8 @@ func (c *Conn) feed(data []byte) {
 		payload := data[h.size:end:end]
 		data = data[end:]
 		unmask(payload, h.mask)
-		if code := c.frame(h, payload); code != 0 {
-			c.refuse(code)
+		if code := in.frame(h, payload); code != 0 {
+			in.refuse(code)
 			return
 		}
 	}
@@ -152,35 +137,33 @@ func (c *Conn) feed(data []byte) {
 	case !kept || len(data) < len(in.part):
 		in.part = append([]byte(nil), data...)
 	}
-	c.setTime()
+	in.setDeadline()
 }
 
-// judge returns the close code for a frame before its payload has arrived, so no memory
+// check returns the close code for a frame before its payload has arrived, so no memory
 // is used for an announced size; 0 for none.
-func (c *Conn) judge(h header) int {
-	in := &c.in
+func (in *input) check(h header) int {
 	switch {
 	case h.op == opBinary && in.binaries == nil:
 		return websocket.CloseUnsupportedData
 	case h.op == opCont && !in.text, (h.op == opText || h.op == opBinary) && in.text:
 		return websocket.CloseProtocolError
-	case h.op < opClose && int64(len(in.message))+h.length > c.server.cfg.ReadLimit:
+	case h.op < opClose && int64(len(in.message))+h.length > in.conn.server.cfg.ReadLimit:
 		return websocket.CloseMessageTooBig
 	}
 	return 0
 }
 
 // frame handles a complete frame; it returns the close code, or 0.
-func (c *Conn) frame(h header, payload []byte) int {
-	in := &c.in
+func (in *input) frame(h header, payload []byte) int {
 	switch h.op {
 	case opPing:
-		c.pong(payload)
+		in.pong(payload)
 		return 0
 	case opPong:
 		return 0
 	case opClose:
-		return c.peerCloses(payload)
+		return in.peerCloses(payload)
 	}
 	if h.op != opCont {
 		in.binary = h.op == opBinary
@@ -198,20 +181,33 @@ func (c *Conn) frame(h header, payload []byte) int {
 	if !in.binary && !utf8.Valid(payload) {
 		return websocket.CloseInvalidFramePayloadData
 	}
-	if !c.isClosing() {
+	if !in.conn.out.isClosing() {
 		if in.binary {
 			in.binaries.Binary(payload)
 		} else {
 			in.handler.Message(payload)
 		}
-		c.awaitRoom()
+		if !in.conn.out.awaitRoom() {
+			in.conn.cutOff()
+		}
 	}
 	return 0
 }
 
+// pong answers a ping, unless there are too many: only the last one needs an answer
+// (RFC 6455 section 5.5.3).
+func (in *input) pong(data []byte) {
+	if now := time.Now(); now.Sub(in.pongAt) > time.Second {
+		in.pongAt, in.pongs = now, 0
+	}
+	in.pongs++
+	if in.pongs <= maxPongs {
+		in.conn.send(frame(finPong, data))
+	}
+}
+
 // peerCloses handles the other side's close frame (RFC 6455 section 5.5.1).
-func (c *Conn) peerCloses(payload []byte) int {
-	in := &c.in
+func (in *input) peerCloses(payload []byte) int {
 	in.code = noStatus
 	if len(payload) > 0 {
 		if len(payload) == 1 {
@@ -230,6 +226,9 @@ func (c *Conn) peerCloses(payload []byte) int {
 	in.closed = true // finish answers it
 	return 0
 }
+
+// noStatus stands for a close frame without a code (RFC 6455 section 7.4.1).
+const noStatus = 1005
 
 // goodCode reports whether a close frame may have the code (RFC 6455 section 7.4, and
 // IANA's registry).
@@ -250,30 +249,29 @@ var refusals = map[int]string{
 
 // refuse closes the connection, and discards input for a moment, so that unread input
 // does not reset the connection and lose the close frame (RFC 6455 section 7.1.1).
-func (c *Conn) refuse(code int) {
-	c.Close(code, refusals[code])
-	c.in.part, c.in.message, c.in.ended = nil, nil, true
-	c.flush()
-	if tcp, ok := c.net.(*net.TCPConn); ok {
+func (in *input) refuse(code int) {
+	in.conn.Close(code, refusals[code])
+	in.part, in.message, in.ended = nil, nil, true
+	in.conn.out.flush()
+	if tcp, ok := in.conn.socket.net.(*net.TCPConn); ok {
 		_ = tcp.CloseWrite() // the server ends it first (section 7.1.1)
 	}
-	_, _ = io.CopyN(io.Discard, c.net, maxDiscard)
+	_, _ = io.CopyN(io.Discard, in.conn.socket.net, maxDiscard)
 }
 
 // maxDiscard bounds the bytes discarded after a refusal; the linger bounds the time.
 const maxDiscard = 16 << 20
 
-// setTime sets the deadline for the next bytes: for the rest of a message a short one
+// setDeadline sets the deadline for the next bytes: for the rest of a message a short one
 // that nothing extends, else the idle time.
-func (c *Conn) setTime() {
-	in := &c.in
+func (in *input) setDeadline() {
 	begun := in.text || len(in.part) > 0
 	switch {
 	case !begun:
 		in.late = false
-		c.setReadDeadline(c.server.cfg.IdleAfter, false)
+		in.conn.alive.expect(in.conn.server.cfg.IdleAfter, false)
 	case !in.late:
 		in.late = true
-		c.setReadDeadline(c.server.cfg.FrameTime, true)
+		in.conn.alive.expect(in.conn.server.cfg.FrameTime, true)
 	}
 }

@@ -12,8 +12,8 @@ type loop struct {
 	wake chan struct{}
 
 	mu    sync.Mutex // guards the fields below
-	now   []*Conn
-	later []*Conn
+	now   []*outbox
+	later []*outbox
 }
 
 // loopBuffer is how much a loop writes to one connection at once.
@@ -23,16 +23,16 @@ func newLoop(join time.Duration) *loop {
 	return &loop{join: join, wake: make(chan struct{}, 1)}
 }
 
-// push schedules a write to the connection; last is the time of the previous one.
-func (l *loop) push(c *Conn, last time.Time) {
+// push schedules a write of the outbox; last is the time of the previous one.
+func (l *loop) push(o *outbox, last time.Time) {
 	l.mu.Lock()
 	quiet := time.Since(last) >= l.join
 	wake := len(l.now) == 0 && len(l.later) == 0
 	if quiet {
 		wake = len(l.now) == 0
-		l.now = append(l.now, c)
+		l.now = append(l.now, o)
 	} else {
-		l.later = append(l.later, c)
+		l.later = append(l.later, o)
 	}
 	l.mu.Unlock()
 	if wake {
@@ -48,7 +48,7 @@ func (l *loop) run(stop <-chan struct{}) {
 	w := newWriter()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var spare []*Conn
+	var spare []*outbox
 	due := time.Time{} // time of the next write to the busy connections
 	for {
 		l.mu.Lock()
@@ -62,8 +62,8 @@ func (l *loop) run(stop <-chan struct{}) {
 			waiting, due = false, time.Time{}
 		}
 		l.mu.Unlock()
-		for i, c := range work {
-			w.write(c)
+		for i, o := range work {
+			w.write(o)
 			work[i] = nil
 		}
 		spare = work
@@ -113,33 +113,31 @@ func newWriter() *writer {
 	return w
 }
 
-// write writes what the connection has queued, as far as its socket accepts it now, and
+// write writes what an outbox has queued, as far as its socket accepts it now, and
 // starts a goroutine for the rest.
-func (w *writer) write(c *Conn) {
-	if c.raw == nil || !canDoNow {
-		c.setStuck()    // it may be, on this system
-		go c.writeOut() // ends with the queue or the connection
+func (w *writer) write(o *outbox) {
+	if o.socket.raw == nil || !canDoNow {
+		o.block() // as it may, on this system
 		return
 	}
 	for {
-		w.buf = c.take(w.buf[:0])
+		w.buf = o.take(w.buf[:0])
 		if len(w.buf) == 0 {
-			c.wrote(0, nil)
+			o.wrote(0, nil)
 			return
 		}
-		if err := c.raw.Write(w.try); err != nil {
+		if err := o.socket.raw.Write(w.try); err != nil {
 			w.n, w.err = 0, err
 		}
 		full := w.n < len(w.buf)
-		if c.wrote(w.n, w.err) == 0 {
+		if o.wrote(w.n, w.err) == 0 {
 			return
 		}
-		if !full && c.separates() {
+		if !full && o.separates() {
 			return
 		}
 		if full {
-			c.setStuck()
-			go c.writeOut() // ends with the queue or the connection
+			o.block()
 			return
 		}
 	}

@@ -169,7 +169,7 @@ func (s *Server) Close() {
 	case <-done:
 	case <-time.After(min(s.cfg.Linger, quickLinger)):
 		for _, c := range all {
-			_ = c.net.Close()
+			_ = c.socket.net.Close()
 		}
 		<-done
 	}
@@ -336,7 +336,7 @@ func (s *Server) Accept(w http.ResponseWriter, r *http.Request, open func(*Conn)
 	}
 	c := newConn(s, ws.NetConn(), s.loops[s.next.Add(1)%uint32(len(s.loops))])
 	if !s.add(c) {
-		_ = c.net.Close()
+		_ = c.socket.net.Close()
 		return errors.New("the server is closed")
 	}
 	go c.read(open) // ends with the connection; Close waits for it

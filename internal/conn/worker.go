@@ -75,11 +75,11 @@ func (j job) run() {
 	}()
 	switch j.what {
 	case jobOpen:
-		c.setReadDeadline(c.server.cfg.IdleAfter, false)
+		c.alive.expect(c.server.cfg.IdleAfter, false)
 		c.in.handler = j.open(c)
 		c.in.binaries, _ = c.in.handler.(BinaryHandler)
 	case jobFeed:
-		c.feed(j.data)
+		c.in.feed(j.data)
 		releaseBuffer(j.data)
 	case jobFinish:
 		c.finish()

@@ -2,9 +2,9 @@ package conn
 
 import "golang.org/x/sys/unix"
 
-// unconfirmed returns how many bytes of a socket's output the other side has not
+// unacknowledgedBy returns how many bytes of a socket's output the other side has not
 // acknowledged (SIOCOUTQ, tcp(7)).
-func unconfirmed(fd uintptr) int {
+func unacknowledgedBy(fd uintptr) int {
 	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
 	if err != nil {
 		return 0
