@@ -104,6 +104,24 @@ func (n *Node) Before(ctx context.Context, name string, id protocol.ID, count in
 	return all[from:end], from > 0 && end-from == count, nil
 }
 
+// Moved returns the rooms with another newest entry than the given head (room.Log).
+func (n *Node) Moved(ctx context.Context, rooms []protocol.RoomHead) (names []string, err error) {
+	if err := n.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer n.store.mu.Unlock()
+	for _, r := range rooms {
+		var head protocol.ID
+		if l := n.store.logs[r.Room]; l != nil {
+			head = l.head().ID
+		}
+		if head != r.Head {
+			names = append(names, r.Room)
+		}
+	}
+	return names, nil
+}
+
 // Heads reads the id of each room's newest entry (room.Log).
 func (n *Node) Heads(ctx context.Context, rooms []string) ([]protocol.ID, error) {
 	if err := n.enter(ctx); err != nil {

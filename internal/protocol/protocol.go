@@ -90,6 +90,12 @@ type RoomCount struct {
 	Last int64 `json:"last,omitzero"`
 }
 
+// RoomHead is a room and the id of its newest entry; zero if it has none.
+type RoomHead struct {
+	Room string
+	Head ID
+}
+
 // RoomPage is a page of the list of rooms.
 type RoomPage struct {
 	Rooms []RoomCount `json:"rooms"`

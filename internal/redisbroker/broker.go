@@ -112,6 +112,7 @@ type Broker struct {
 type Log struct {
 	*core
 	directory *directory
+	moves     moves
 }
 
 // Subscriber subscribes to what is published in rooms, and publishes who is typing
@@ -141,7 +142,7 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	c.newInstance()
 	notes := newDirectory(c)
 	b := &Broker{
-		core: c, Log: &Log{c, notes}, Subscriber: &Subscriber{c, newSubscriptionManager(c)}, Presence: &Presence{c}, Names: newNames(c),
+		core: c, Log: &Log{core: c, directory: notes}, Subscriber: &Subscriber{c, newSubscriptionManager(c)}, Presence: &Presence{c}, Names: newNames(c),
 		Rulebook: &Rulebook{c}, Directory: &Directory{core: c, notes: notes},
 	}
 	if err := Check(ctx, cfg.Client, cfg.Namespace); err != nil {

@@ -57,6 +57,9 @@ func (k keyspace) log(room string) []string {
 	return []string{k.room("log", room), k.room("changes", room), k.room("gone", room), k.room("stand", room)}
 }
 
+// moved returns the key of the newest appends of a partition (moved.go).
+func (k keyspace) moved(tag string) string { return k.tagged(tag, "moved") }
+
 // mainTag is the hash tag of all that is not of one room.
 const mainTag = "cluster"
 

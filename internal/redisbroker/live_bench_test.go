@@ -28,6 +28,9 @@ func (emptyLog) After(context.Context, string, protocol.ID, int) ([]protocol.Ent
 func (emptyLog) Heads(_ context.Context, rooms []string) ([]protocol.ID, error) {
 	return nil, context.Canceled
 }
+func (emptyLog) Moved(context.Context, []protocol.RoomHead) ([]string, error) {
+	return nil, context.Canceled
+}
 func (l *emptyLog) Follow(name string) { go l.hub.Feed().Following(name) }
 func (emptyLog) Unfollow(string)       {}
 func (emptyLog) Typing(context.Context, string, protocol.User) error {

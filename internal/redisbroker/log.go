@@ -79,7 +79,7 @@ func (b *Log) append(ctx context.Context, room string, drafts []protocol.Draft) 
 		}
 	}
 	keys := append(b.keys.log(room), b.keys.room("keys", room), b.keys.room("oldkeys", room), b.keys.room("reacts", room),
-		b.keys.room("marked", room))
+		b.keys.room("marked", room), b.keys.moved(partition(room)))
 	reply, err := b.runConfirmed(ctx, appendScript, keys, args...).Slice()
 	if err != nil {
 		return nil, err

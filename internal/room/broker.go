@@ -38,6 +38,10 @@ type Log interface {
 	After(ctx context.Context, room string, cursor protocol.ID, n int) (list []protocol.Entry, found, more bool, err error)
 	// Heads reads the id of each room's newest entry.
 	Heads(ctx context.Context, rooms []string) ([]protocol.ID, error)
+	// Moved returns those of the rooms whose newest entry may be another than the given
+	// head; others may be among them. It finds the entries of a room that were appended
+	// since the call before that, if that contained the room. Calls must not be concurrent.
+	Moved(ctx context.Context, rooms []protocol.RoomHead) (names []string, err error)
 }
 
 // Subscriber subscribes to what is published in rooms, and publishes what no log

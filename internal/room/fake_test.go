@@ -38,6 +38,9 @@ type fakeBroker struct {
 	fault  func(n int, p published) []published       // returns which deliveries replace the n-th post
 	lostOK bool                                       // the reply of the next append is lost
 	rules  func(room string) map[string]protocol.Rule // nil for none
+	// moved replaces what Moved returns, and headless makes Heads fail.
+	moved    func(rooms []protocol.RoomHead) []string
+	headless bool
 }
 
 // published is one live post: new entries and the one before them, or else something that
@@ -184,6 +187,12 @@ func (f *fakeBroker) After(_ context.Context, name string, cursor protocol.ID, n
 }
 
 func (f *fakeBroker) Heads(_ context.Context, rooms []string) ([]protocol.ID, error) {
+	f.mu.Lock()
+	headless := f.headless
+	f.mu.Unlock()
+	if headless {
+		return nil, errAway
+	}
 	heads := make([]protocol.ID, len(rooms))
 	for i, name := range rooms {
 		list, err := f.read(name)
@@ -195,6 +204,19 @@ func (f *fakeBroker) Heads(_ context.Context, rooms []string) ([]protocol.ID, er
 		}
 	}
 	return heads, nil
+}
+
+func (f *fakeBroker) Moved(_ context.Context, rooms []protocol.RoomHead) (names []string, err error) {
+	f.mu.Lock()
+	moved := f.moved
+	f.mu.Unlock()
+	if moved != nil {
+		return moved(rooms), nil
+	}
+	for _, r := range rooms {
+		names = append(names, r.Room)
+	}
+	return names, nil
 }
 
 func (f *fakeBroker) Follow(name string) { go f.hub.Feed().Following(name) }

@@ -70,6 +70,44 @@ func TestALostLastPostIsFoundByTheAudit(t *testing.T) {
 	}
 }
 
+// A log is reported as moved once. If its comparison fails then, the next audit repeats it.
+func TestAnAuditThatFailsIsRepeated(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m, u := r.enter("ann")
+	r.join(m, u, protocol.ID{})
+	audits, reported, failed := 0, false, false
+	r.set(func() {
+		r.moved = func([]protocol.RoomHead) (names []string) {
+			r.set(func() {
+				audits++
+				if r.headless && !reported {
+					names, reported = []string{"lobby"}, true
+					return
+				}
+				failed = failed || reported && r.headless
+				r.headless = r.headless && !failed
+			})
+			return names
+		}
+	})
+	chattest.Eventually(t, "the first audit, which compares all rooms", func() (ok bool) {
+		r.set(func() { ok = audits > 0 })
+		return ok
+	})
+	r.set(func() {
+		r.fault = func(int, published) []published { return nil }
+		r.headless = true
+	})
+	r.other(1)
+	m.got(t, count(1, 1))
+	r.set(func() {
+		if !failed {
+			t.Error("no comparison has failed")
+		}
+	})
+}
+
 func TestAWipedOrRolledBackLogIsTold(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(f *fakeBroker){

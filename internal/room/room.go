@@ -17,6 +17,7 @@ type room struct {
 
 	mu      sync.Mutex // guards the fields below, and those of log, answers, sends and here
 	closed  bool       // it is not followed any more
+	audited bool       // an audit contained it
 	members map[Member]*User
 	// backlogs holds those of the members that get their entries in pieces.
 	backlogs map[Member]*replica.Backlog

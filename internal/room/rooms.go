@@ -2,14 +2,18 @@ package room
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
+
+	"example.com/chat/internal/protocol"
 )
 
 // Timings of the janitor.
 const (
-	// auditEvery is how often the heads of the followed rooms are compared with
-	// their logs, in case the last post was lost.
+	// auditEvery is how often the rooms whose logs have moved compare their heads with
+	// these, in case the last post was lost.
 	auditEvery = 3 * time.Second
 	// auditChunk is how many rooms are compared in one call.
 	auditChunk = 100
@@ -26,6 +30,10 @@ type registry struct {
 	// leaving holds the rooms that were evicted and are not released yet, each with
 	// what is closed then.
 	leaving map[string]chan struct{}
+
+	// unsure holds the rooms whose comparison with their logs failed; used by the janitor
+	// alone.
+	unsure map[*room]struct{}
 }
 
 func (g *registry) size() int {
@@ -111,16 +119,73 @@ func (g *registry) release(name string, done chan struct{}) {
 	}
 }
 
-// audit compares the heads of all followed rooms with their logs.
+// audit compares the heads of rooms with their logs: of those whose logs may have moved,
+// that were not audited before, or whose last comparison failed. Only the janitor calls it.
 func (g *registry) audit() {
-	rooms := g.all()
-	for len(rooms) > 0 && g.hub.ctx.Err() == nil {
+	known, due := g.auditable()
+	names, err := g.moved(known)
+	if err != nil {
+		g.unsure = due
+		return // Redis is away, and every room catches up when it is back
+	}
+	for _, name := range names {
+		if r := g.find(name); r != nil {
+			due[r] = struct{}{}
+		}
+	}
+	g.unsure = nil
+	rooms := slices.Collect(maps.Keys(due))
+	for len(rooms) > 0 {
 		n := min(len(rooms), auditChunk)
 		if !g.auditSome(rooms[:n]) {
-			return // Redis is away, and every room catches up when it is back
+			g.unsure = make(map[*room]struct{}, len(rooms))
+			for _, r := range rooms {
+				g.unsure[r] = struct{}{}
+			}
+			return // as above
 		}
 		rooms = rooms[n:]
 	}
+}
+
+// auditable returns the rooms whose logs are known with their heads, and those of them that
+// are compared in any case.
+func (g *registry) auditable() (known []protocol.RoomHead, due map[*room]struct{}) {
+	rooms := g.all()
+	known, due = make([]protocol.RoomHead, 0, len(rooms)), make(map[*room]struct{})
+	for _, r := range rooms {
+		head, first, ok := r.auditable()
+		if !ok {
+			continue
+		}
+		known = append(known, protocol.RoomHead{Room: r.name, Head: head})
+		if _, unsure := g.unsure[r]; unsure || first {
+			due[r] = struct{}{}
+		}
+	}
+	return known, due
+}
+
+// auditable returns the room's head, and whether this is its first audit; ok is false if
+// its log is not known yet.
+func (r *room) auditable() (head protocol.ID, first, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || !r.log.memory.Synced() {
+		return protocol.ID{}, false, false
+	}
+	first, r.audited = !r.audited, true
+	return r.log.memory.Head(), first, true
+}
+
+// moved returns the rooms whose logs may have another head.
+func (g *registry) moved(known []protocol.RoomHead) ([]string, error) {
+	if len(known) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(g.hub.ctx, callTimeout)
+	defer cancel()
+	return g.hub.broker.Moved(ctx, known)
 }
 
 func (g *registry) auditSome(rooms []*room) bool {
@@ -128,8 +193,11 @@ func (g *registry) auditSome(rooms []*room) bool {
 	for i, r := range rooms {
 		names[i] = r.name
 	}
-	ctx, cancel := context.WithTimeout(g.hub.ctx, callTimeout)
-	defer cancel()
+	ctx, done, err := g.hub.beginRead()
+	if err != nil {
+		return false
+	}
+	defer done()
 	heads, err := g.hub.broker.Heads(ctx, names)
 	if err != nil || len(heads) != len(rooms) {
 		return false

@@ -235,6 +235,13 @@ func (v memoryView) Heads(_ context.Context, names []string) ([]protocol.ID, err
 	return heads, nil
 }
 
+func (v memoryView) Moved(_ context.Context, rooms []protocol.RoomHead) (names []string, err error) {
+	for _, r := range rooms {
+		names = append(names, r.Room)
+	}
+	return names, nil
+}
+
 func (v memoryView) Follow(name string)                                              { go v.feed().Following(name) }
 func (v memoryView) Unfollow(string)                                                 {}
 func (v memoryView) Instance() string                                                { return "n~1" }

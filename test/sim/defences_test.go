@@ -68,6 +68,11 @@ var allDefences = []defence{
 		"internal/room", "TestALostLastPostIsFoundByTheAudit", nil,
 	},
 	{
+		"an append is recorded for the audit", "internal/redisbroker/scripts/append.lua",
+		"redis.pcall('XADD', KEYS[9], 'MAXLEN', '~', 256, '*', 'room', ARGV[4])", "",
+		"internal/redisbroker", "TestALostRecordOfAppendsHasAllRoomsCompared", nil,
+	},
+	{
 		"what a dead node left is taken away", "internal/redisbroker/lease.go",
 		"if len(dead) > 0 && ", "if false && ",
 		"internal/redisbroker", "TestOnTheEmbeddedBroker/PresenceIsWorthAsMuchAsItsLease", nil,

@@ -112,6 +112,10 @@ func (f failing) Heads(ctx context.Context, names []string) ([]protocol.ID, erro
 	return met(f.failure, ctx, func() ([]protocol.ID, error) { return f.memoryView.Heads(ctx, names) })
 }
 
+func (f failing) Moved(ctx context.Context, rooms []protocol.RoomHead) ([]string, error) {
+	return met(f.failure, ctx, func() ([]string, error) { return f.memoryView.Moved(ctx, rooms) })
+}
+
 func (f failing) Present(ctx context.Context, name string) ([]protocol.User, error) {
 	return met(f.failure, ctx, func() ([]protocol.User, error) { return f.memoryView.Present(ctx, name) })
 }

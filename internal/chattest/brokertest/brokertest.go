@@ -36,6 +36,7 @@ var suite = []struct {
 	{"AppendTakesEachKeyOnceInOrder", appendTakesEachKeyOnceInOrder},
 	{"WhatIsPublishedIsWhatIsRead", whatIsPublishedIsWhatIsRead},
 	{"TheLogIsCappedAndReadFromCursors", theLogIsCappedAndReadFromCursors},
+	{"LogsThatMovedAreFound", logsThatMovedAreFound},
 	{"PresenceEndsWithItsNode", presenceEndsWithItsNode},
 	{"NamesAreClaimedRenamedAndReleased", namesAreClaimedRenamedAndReleased},
 	{"NamesAreShared", namesAreShared},

@@ -4,7 +4,8 @@
 --       entry), 6 the accepted keys before those (a hash of the same form, which does
 --       not change), 7 the reactions of users (sorted set of "SEQ|EMOJI|USER", scored
 --       by the seq of the message), 8 the seqs of the messages that 4 and 7 hold
---       something about (sorted set, scored by the seq)
+--       something about (sorted set, scored by the seq), 9 the newest appends of the
+--       partition (stream; see moved.go)
 -- ARGV: 1 the live channel, 2 PUBLISH or SPUBLISH, 3 messages kept, 4 the room's name,
 --       5 whether WAIT follows (1 or 0); then for each draft: its author, its key, its
 --       kind ("" for a message), its tail (see protocol.Draft), and for a change: its
@@ -361,6 +362,8 @@ if added > 0 then
     end
     pcall(prune) -- the entries are written already: if this fails, the next call repeats it
   end
+  -- A node that has missed the live post finds this record.
+  redis.pcall('XADD', KEYS[9], 'MAXLEN', '~', 256, '*', 'room', ARGV[4])
   -- First the id that the new entries follow, so that a node sees whether they
   -- continue its log. The log is written already, and live posts may be lost: so a failure
   -- to publish does not refuse the drafts.
