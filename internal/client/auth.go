@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -19,41 +17,19 @@ const (
 	renewAgain  = 5 * time.Second
 )
 
-// authenticate sets the JWT of the next hello, if the caller gave a source of JWTs.
-func (s *Session) authenticate(ctx context.Context, opts *Options) error {
-	if s.opts.AuthFrom == nil {
-		return nil
-	}
-	auth, err := s.opts.AuthFrom(ctx)
-	if err != nil {
-		return fmt.Errorf("get a JWT: %w", err)
-	}
-	opts.Auth = auth
-	return nil
+// renewer renews the JWT of a connection before it expires, when the node would close
+// the connection. Its methods are safe for concurrent use; it has no state that
+// changes.
+type renewer struct {
+	ctx     context.Context                       // of the Session
+	source  func(context.Context) (string, error) // of JWTs; nil for none
+	refused func(*protocol.Error)                 // gets temporary refusals
 }
 
-// reauthenticates reports whether the source has another JWT than the one that was
-// refused, so that another try may succeed.
-func (s *Session) reauthenticates(ctx context.Context, used string, err error) bool {
-	var closed *ClosedError
-	var refused *protocol.Error
-	switch {
-	case s.opts.AuthFrom == nil:
-		return false
-	case errors.As(err, &closed) && closed.Code == protocol.CloseNoHello:
-	case errors.As(err, &refused) && refused.Code == protocol.CodeUnauthorized:
-	default:
-		return false
-	}
-	fresh, err := s.opts.AuthFrom(ctx)
-	return err == nil && fresh != used
-}
-
-// renewLater schedules the renewal of a connection's JWT. The node closes the
-// connection when the JWT expires.
-func (s *Session) renewLater(c *Conn, auth string) {
+// schedule schedules the renewal of a connection's JWT.
+func (r *renewer) schedule(c *Conn, auth string) {
 	exp, ok := expiry(auth)
-	if s.opts.AuthFrom == nil || !ok {
+	if r.source == nil || !ok {
 		return
 	}
 	left := time.Until(exp)
@@ -61,30 +37,30 @@ func (s *Session) renewLater(c *Conn, auth string) {
 		return
 	}
 	// The timer's goroutine ends with that call, which does nothing if c has ended.
-	time.AfterFunc(max(left-renewBefore, left/2), func() { s.renew(c, auth) })
+	time.AfterFunc(max(left-renewBefore, left/2), func() { r.renew(c, auth) })
 }
 
 // renew sends a hello with a fresh JWT once the source has one. It stops when the
 // connection has ended, as it does when the old JWT expires.
-func (s *Session) renew(c *Conn, old string) {
-	ctx, cancel := context.WithTimeout(s.ctx, renewAgain)
+func (r *renewer) renew(c *Conn, old string) {
+	ctx, cancel := context.WithTimeout(r.ctx, renewAgain)
 	defer cancel()
-	if s.ctx.Err() != nil || c.over() {
+	if r.ctx.Err() != nil || c.over() {
 		return
 	}
-	again := func() { time.AfterFunc(renewAgain, func() { s.renew(c, old) }) }
-	auth, err := s.opts.AuthFrom(ctx)
+	again := func() { time.AfterFunc(renewAgain, func() { r.renew(c, old) }) }
+	auth, err := r.source(ctx)
 	if err != nil || auth == old {
 		again()
 		return
 	}
 	_ = c.Request(protocol.HelloCommand{Auth: auth}, func(e Event) {
 		if refused := e.Refused(); refused != nil {
-			s.triesAgain(refused)
+			r.refused(refused)
 			again()
 			return
 		}
-		s.renewLater(c, auth)
+		r.schedule(c, auth)
 	})
 }
 

@@ -13,12 +13,13 @@ import (
 	"example.com/chat/internal/chattest/fakenode"
 )
 
-// jwt makes what looks like one.
+// jwt returns an unsigned JWT.
 func jwt(n int64, exp time.Time) string {
 	part := base64.RawURLEncoding.EncodeToString
 	return part([]byte(`{"alg":"HS256"}`)) + "." + part(fmt.Appendf(nil, `{"n":%d,"exp":%f}`, n, float64(exp.UnixMilli())/1000)) + ".c2ln"
 }
 
+// auths returns the JWTs of the hellos that a node received.
 func auths(n *fakenode.Node) (list []string) {
 	for _, cmd := range n.Heard("hello") {
 		list = append(list, cmd.Auth)
@@ -38,7 +39,7 @@ func TestAJWTIsRenewedBeforeItExpires(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, auth := range auths(n) {
 		if auth == "" || seen[auth] {
-			t.Errorf("said hello with %q", auths(n))
+			t.Errorf("the hellos had %q", auths(n))
 		}
 		seen[auth] = true
 	}
@@ -54,7 +55,7 @@ func TestARefusedJWTIsReplacedWhereThereIsAnother(t *testing.T) {
 	var now atomic.Int64
 	f := open(t, Options{URL: n.URL, AuthFrom: func(context.Context) (string, error) {
 		if now.Load() == 2 {
-			return "", errors.New("the application is away")
+			return "", errors.New("the application does not answer")
 		}
 		return jwt(now.Load(), time.Now().Truncate(time.Hour).Add(2*time.Hour)), nil
 	}})
@@ -64,16 +65,16 @@ func TestARefusedJWTIsReplacedWhereThereIsAnother(t *testing.T) {
 	c.Say("lobby", "1")
 	f.wants(t, "1")
 	if list := auths(n); len(list) != 2 || list[0] == list[1] {
-		t.Errorf("said hello with %q", list)
+		t.Errorf("the hellos had %q", list)
 	}
-	// Where there is no source for a moment, it is asked again.
+	// If the source fails, it is called again.
 	now.Store(2)
 	n.Cut()
 	chattest.Eventually(t, "a try without a JWT", func() bool { return f.last().Err != nil })
 	now.Store(3)
 	c.Say("lobby", "2")
 	f.wants(t, "1", "2")
-	// The same one again would be refused again.
+	// The JWT that was refused would be refused again.
 	n.Close(4001, "the token has expired")
 	<-f.Done()
 	if err := f.Err(); err == nil || err.Error() != "the node does not let this user in: the token has expired" {

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/protocol"
 )
@@ -20,6 +19,97 @@ type call struct {
 	cmd   protocol.ClientCommand // nil for a Request
 	began time.Time
 	reply func(Event)
+}
+
+// calls are the commands of one connection that have no reply yet, by their ref. Its
+// methods are safe for concurrent use; replies are passed on without the lock.
+type calls struct {
+	mu    sync.Mutex // guards the fields below
+	refs  uint64
+	byRef map[string]*call
+}
+
+// add adds a call and returns a ref for its command.
+func (l *calls) add(w *call) (ref string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refs++
+	ref = fmt.Sprintf("r%x", l.refs)
+	if l.byRef == nil {
+		l.byRef = make(map[string]*call)
+	}
+	l.byRef[ref] = w
+	return ref
+}
+
+// remove removes a call and returns it; nil if no call has the ref.
+func (l *calls) remove(ref string) *call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.byRef[ref]
+	delete(l.byRef, ref)
+	return w
+}
+
+// answer passes a reply to its call, and reports whether there is one.
+func (l *calls) answer(e Event) bool {
+	w := l.remove(e.ref)
+	if w == nil {
+		return false
+	}
+	w.reply(e)
+	return true
+}
+
+// refusal handles an error without a ref. It is the reply to the call that it names, or
+// to the only one that it can be about. If it can be about several, and repeating them
+// would cause it again, the error returned ends the connection, and each of them is
+// then tried alone. handled is false if the event is about no call.
+func (l *calls) refusal(e Event) (handled bool, err error) {
+	refused := e.Refused()
+	if refused == nil || e.ref != "" {
+		return false, nil
+	}
+	ref, n := l.matching(refused)
+	switch {
+	case n == 1:
+		e.ref = ref
+		return l.answer(e), nil
+	case n > 1 && !protocol.Codes[refused.Code].Retry:
+		return true, fmt.Errorf("%w: %w", errUnnamed, refused)
+	}
+	return false, nil
+}
+
+// matching returns how many calls an error can be about, and the ref of one of them.
+func (l *calls) matching(refused *protocol.Error) (ref string, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for r, w := range l.byRef {
+		if w.cmd == nil {
+			continue
+		}
+		room, key := w.cmd.Subject()
+		if refused.Key != "" && refused.Key != key || refused.Room != "" && refused.Room != room {
+			continue
+		}
+		ref = r
+		n++
+	}
+	return ref, n
+}
+
+// unanswered returns how many calls have been in flight for at least this long.
+func (l *calls) unanswered(since time.Duration) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, w := range l.byRef {
+		if w.cmd != nil && time.Since(w.began) >= since {
+			n++
+		}
+	}
+	return n
 }
 
 // Call sends a command and waits for its reply, which another goroutine must Read. It
@@ -75,127 +165,5 @@ func (c *Conn) Request(cmd protocol.ClientCommand, reply func(Event)) error {
 }
 
 func (c *Conn) request(cmd protocol.ClientCommand, w *call) error {
-	c.mu.Lock()
-	c.refs++
-	ref := fmt.Sprintf("r%x", c.refs)
-	if c.replies == nil {
-		c.replies = make(map[string]*call)
-	}
-	c.replies[ref] = w
-	c.mu.Unlock()
-	return c.WriteRef(cmd, ref)
+	return c.WriteRef(cmd, c.calls.add(w))
 }
-
-// answer passes a reply to its call, and reports whether there is one.
-func (c *Conn) answer(e Event) bool {
-	c.mu.Lock()
-	w := c.replies[e.ref]
-	delete(c.replies, e.ref)
-	c.mu.Unlock()
-	if w == nil {
-		return false
-	}
-	w.reply(e)
-	return true
-}
-
-// refusal handles an error without a ref. It is the reply to the call that it names, or
-// to the only one that it can be about. If it can be about several, and repeating them
-// would bring it again, refusal ends the connection, and each of them is then tried
-// alone. handled is false if the error is about no call.
-func (c *Conn) refusal(e Event) (handled bool, err error) {
-	refused := e.Refused()
-	if refused == nil || e.ref != "" {
-		return false, nil
-	}
-	var ref string
-	n := 0
-	c.mu.Lock()
-	for r, w := range c.replies {
-		if w.cmd == nil {
-			continue
-		}
-		room, key := w.cmd.Subject()
-		if refused.Key != "" && refused.Key != key || refused.Room != "" && refused.Room != room {
-			continue
-		}
-		ref = r
-		n++
-	}
-	c.mu.Unlock()
-	switch {
-	case n == 1:
-		e.ref = ref
-		return c.answer(e), nil
-	case n > 1 && !protocol.Codes[refused.Code].Retry:
-		return true, fmt.Errorf("%w: %w", errUnnamed, refused)
-	}
-	return false, nil
-}
-
-// unanswered returns how many calls have been in flight for at least this long.
-func (c *Conn) unanswered(since time.Duration) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for _, w := range c.replies {
-		if w.cmd != nil && time.Since(w.began) >= since {
-			n++
-		}
-	}
-	return n
-}
-
-// faults maps the close codes for a bad command to the error that the command fails
-// with.
-var faults = map[int]*protocol.Error{
-	protocol.CloseTooLarge: protocol.Errorf(protocol.CodeTooLong, "the node takes no frame this large"),
-	protocol.CloseNotUTF8:  protocol.Errorf(protocol.CodeBadField, "the node says that this is not UTF-8"),
-	protocol.CloseBinary:   protocol.Errorf(protocol.CodeBadField, "the node says that this is no text"),
-}
-
-// fault returns the error of the bad command that ended the connection; nil if none
-// did.
-func (c *Conn) fault() *protocol.Error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var closed *ClosedError
-	if errors.As(c.err, &closed) {
-		return faults[closed.Code]
-	}
-	var refused *protocol.Error
-	if errors.Is(c.err, errUnnamed) && errors.As(c.err, &refused) {
-		return refused
-	}
-	return nil
-}
-
-// Close closes the connection. It waits, for at most Timing.Leave, for the node's close
-// frame: by then the user's name is free for the next connection.
-func (c *Conn) Close() {
-	if c.over() {
-		_ = c.end(ErrLost)
-		return
-	}
-	bye := websocket.FormatCloseMessage(protocol.CloseNormal, "")
-	_ = c.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(c.timing.Leave))
-	c.netConn.limit(c.timing.Leave)
-	if c.reading.TryLock() { // no reader will receive the node's close frame
-		defer c.reading.Unlock()
-		for err := error(nil); err == nil; {
-			_, _, err = c.ws.ReadMessage()
-		}
-		_ = c.end(errLeft)
-		return
-	}
-	timer := time.NewTimer(c.timing.Leave)
-	defer timer.Stop()
-	select {
-	case <-c.done:
-	case <-timer.C:
-	}
-	_ = c.end(errLeft)
-}
-
-// errLeft is the end of a connection that this side closed.
-var errLeft = fmt.Errorf("%w: it was closed", ErrLost)

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"math/rand/v2"
 	"net"
 	"net/url"
 	"strings"
@@ -69,30 +68,4 @@ func address(base string) string {
 		port = map[string]string{"http": "80", "https": "443"}[scheme]
 	}
 	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
-}
-
-// candidates returns the URLs to try in turn: the other nodes in random order, which
-// spreads the clients of a failed node; then the last one; then the URL that the caller
-// gave, which may lead to further nodes. With stay the last one comes first.
-func (s *Session) candidates(stay bool) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := newCandidates(s.opts.URL, s.tls)
-	if stay {
-		list.add(s.node.URL)
-	}
-	for _, i := range rand.Perm(len(s.nodes)) {
-		if s.nodes[i].ID != s.node.ID {
-			list.add(s.nodes[i].URL)
-		}
-	}
-	list.add(s.node.URL)
-	for _, n := range s.nodes {
-		list.add(n.URL)
-	}
-	list.add(s.opts.URL)
-	if len(list.urls) == 0 {
-		return []string{s.opts.URL} // an invalid URL, for which Dial returns an error
-	}
-	return list.urls
 }

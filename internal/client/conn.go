@@ -3,14 +3,8 @@ package client
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"example.com/chat/internal/protocol"
 )
@@ -19,30 +13,26 @@ import (
 // command is unknown.
 var ErrLost = errors.New("the connection was lost")
 
-// errSilent reports that nothing was received for too long.
-var errSilent = errors.New("nothing was heard from the node")
+// errLeft is the end of a connection that this side closed.
+var errLeft = fmt.Errorf("%w: it was closed", ErrLost)
 
 // Conn is one connection to one node, after its welcome. Read must be called by one
 // goroutine at a time; the other methods are safe for concurrent use.
 type Conn struct {
 	url     string
-	ws      *websocket.Conn
-	netConn *timeoutConn
 	timing  Timing
 	welcome protocol.WelcomeEvent
 	auth    string            // the JWT of the hello
 	joins   map[string]string // the rooms of the hello
 	done    chan struct{}     // closed when the connection has ended
 
-	writing sync.Mutex // held while a frame is written; no other lock is taken under it
-	reading sync.Mutex // held while a frame is read, and by Close if no goroutine reads
+	socket    socket
+	calls     calls
+	heartbeat heartbeat
 
-	mu      sync.Mutex // guards the fields below
-	err     error      // the first failure: why it has ended, or will end
-	ended   bool
-	refs    uint64
-	replies map[string]*call // calls in flight, by ref
-	pinger  *time.Timer
+	mu    sync.Mutex // guards the fields below; no other lock is taken under it
+	err   error      // the first failure: why it has ended, or will end
+	ended bool
 }
 
 // Welcome returns the node's reply to hello.
@@ -70,7 +60,7 @@ func (c *Conn) WriteRef(cmd protocol.ClientCommand, ref string) error {
 
 // WriteRaw sends a text frame unchanged, valid or not.
 func (c *Conn) WriteRaw(frame []byte) error {
-	if err := c.writeFrame(frame); err != nil {
+	if err := c.socket.write(frame, c.timing.Write); err != nil {
 		err = fmt.Errorf("%w: %w", ErrLost, err)
 		c.failed(err)
 		return err
@@ -78,30 +68,19 @@ func (c *Conn) WriteRaw(frame []byte) error {
 	return nil
 }
 
-// writeFrame writes a text frame within Timing.Write. The lock guards the writing itself,
-// which gorilla/websocket leaves to its caller.
-func (c *Conn) writeFrame(frame []byte) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	if err := c.ws.SetWriteDeadline(time.Now().Add(c.timing.Write)); err != nil {
-		return err
-	}
-	return c.ws.WriteMessage(websocket.TextMessage, frame)
-}
-
 // Read returns the next event that is no reply to a Request or Call, and no pong. It
 // passes replies to their calls. After an error the connection has ended; the error is
 // a *ClosedError if the node sent a close frame.
 func (c *Conn) Read() (Event, error) {
 	for {
-		e, err := c.readAny()
+		e, err := c.socket.read()
 		if err != nil {
 			return Event{}, c.end(err)
 		}
-		if e.ref != "" && c.answer(e) {
+		if e.ref != "" && c.calls.answer(e) {
 			continue
 		}
-		switch handled, err := c.refusal(e); {
+		switch handled, err := c.calls.refusal(e); {
 		case err != nil:
 			return Event{}, c.end(err)
 		case handled || e.Type == protocol.PongName:
@@ -109,41 +88,6 @@ func (c *Conn) Read() (Event, error) {
 		}
 		return e, nil
 	}
-}
-
-func (c *Conn) readAny() (Event, error) {
-	kind, frame, err := c.readFrame()
-	if err != nil {
-		return Event{}, c.readError(err)
-	}
-	if kind != websocket.TextMessage {
-		return Event{}, errors.New("the node sent a binary frame, which the protocol does not know")
-	}
-	return decodeEvent(frame)
-}
-
-// readFrame reads a frame. The lock guards the reading itself, as in writeFrame.
-func (c *Conn) readFrame() (kind int, frame []byte, err error) {
-	c.reading.Lock()
-	defer c.reading.Unlock()
-	return c.ws.ReadMessage()
-}
-
-// readError converts an error of the WebSocket into one that says what happened.
-func (c *Conn) readError(err error) error {
-	var closed *websocket.CloseError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
-		return &ClosedError{Code: closed.Code, Reason: closed.Text}
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("%w: %w for %s", ErrLost, errSilent, time.Duration(c.netConn.timeout.Load()))
-	case closed != nil, errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return fmt.Errorf("%w: the node broke it off", ErrLost)
-	case errors.Is(err, websocket.ErrReadLimit):
-		return fmt.Errorf("the node sent too large a frame: %w", err)
-	}
-	return fmt.Errorf("%w: %w", ErrLost, err)
 }
 
 // closeWait bounds the wait for the node's close frame after a write has failed.
@@ -157,27 +101,32 @@ func (c *Conn) failed(err error) {
 		c.err = err
 	}
 	c.mu.Unlock()
-	c.netConn.limit(closeWait)
+	c.socket.netConn.limit(closeWait)
 }
 
 // end ends the connection, and returns why: the node's close frame, or else the first
 // failure.
 func (c *Conn) end(err error) error {
+	first, why := c.recordEnd(err)
+	if first {
+		close(c.done)
+		c.heartbeat.stop()
+		c.socket.close()
+	}
+	return why
+}
+
+// recordEnd records the end of the connection. first is true for one call only.
+func (c *Conn) recordEnd(err error) (first bool, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var said *ClosedError
-	if c.err == nil || (!c.ended && errors.As(err, &said)) {
+	var closed *ClosedError
+	if c.err == nil || (!c.ended && errors.As(err, &closed)) {
 		c.err = err
 	}
-	if !c.ended {
-		c.ended = true
-		close(c.done)
-		if c.pinger != nil {
-			c.pinger.Stop()
-		}
-		_ = c.ws.Close()
-	}
-	return c.err
+	first = !c.ended
+	c.ended = true
+	return first, c.err
 }
 
 // over reports whether the connection has ended or is about to end.
@@ -187,61 +136,50 @@ func (c *Conn) over() bool {
 	return c.err != nil
 }
 
-// watch starts the heartbeat.
+// watch starts the heartbeat, and the limit to the node's silence.
 func (c *Conn) watch() {
-	c.netConn.timeout.Store(int64(c.timing.Gone))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	// Each beat is a short call by the timer's goroutine; end stops the timer.
-	c.pinger = time.AfterFunc(c.timing.Ping, c.beat)
+	c.socket.netConn.timeout.Store(int64(c.timing.Gone))
+	c.heartbeat.start(c.timing.Ping, c.socket.netConn.quiet, func() error { return c.Write(protocol.PingCommand{}) })
 }
 
-// beat sends a ping if nothing was received for Timing.Ping, and schedules the next
-// beat.
-func (c *Conn) beat() {
-	next := c.timing.Ping - c.netConn.quiet()
-	if next <= 0 {
-		if c.Write(protocol.PingCommand{}) != nil {
-			return
-		}
-		next = c.timing.Ping
+// Close closes the connection. It waits, for at most Timing.Leave, for the node's close
+// frame: by then the user's name is free for the next connection.
+func (c *Conn) Close() {
+	if c.over() {
+		_ = c.end(ErrLost)
+		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.ended {
-		c.pinger.Reset(next)
-	}
-}
-
-// timeoutConn is a network connection with a read timeout. Only time within Read counts, and
-// every byte restarts it, so a long frame on a slow link does not time out.
-type timeoutConn struct {
-	net.Conn
-	began   time.Time
-	timeout atomic.Int64 // timeout of one Read, in ns; 0 for none
-	heard   atomic.Int64 // when the last byte was received, in ns since began
-}
-
-// Read implements io.Reader with the timeout.
-func (l *timeoutConn) Read(b []byte) (int, error) {
-	if bound := l.timeout.Load(); bound > 0 {
-		if err := l.SetReadDeadline(time.Now().Add(time.Duration(bound))); err != nil {
-			return 0, err
+	if read := c.socket.leave(c.timing.Leave); !read { // another goroutine is in Read
+		timer := time.NewTimer(c.timing.Leave)
+		defer timer.Stop()
+		select {
+		case <-c.done:
+		case <-timer.C:
 		}
 	}
-	n, err := l.Conn.Read(b)
-	if n > 0 {
-		l.heard.Store(int64(time.Since(l.began)))
+	_ = c.end(errLeft)
+}
+
+// faults maps the close codes for a bad command to the error that the command fails
+// with.
+var faults = map[int]*protocol.Error{
+	protocol.CloseTooLarge: protocol.Errorf(protocol.CodeTooLong, "the node takes no frame this large"),
+	protocol.CloseNotUTF8:  protocol.Errorf(protocol.CodeBadField, "the node says that this is not UTF-8"),
+	protocol.CloseBinary:   protocol.Errorf(protocol.CodeBadField, "the node says that this is no text"),
+}
+
+// fault returns the error of the bad command that ended the connection; nil if none
+// did.
+func (c *Conn) fault() *protocol.Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var closed *ClosedError
+	if errors.As(c.err, &closed) {
+		return faults[closed.Code]
 	}
-	return n, err
-}
-
-func (l *timeoutConn) quiet() time.Duration {
-	return time.Since(l.began) - time.Duration(l.heard.Load())
-}
-
-// limit limits the current and all later Reads to a short wait.
-func (l *timeoutConn) limit(wait time.Duration) {
-	l.timeout.Store(int64(wait))
-	_ = l.SetReadDeadline(time.Now().Add(wait))
+	var refused *protocol.Error
+	if errors.Is(c.err, errUnnamed) && errors.As(c.err, &refused) {
+		return refused
+	}
+	return nil
 }

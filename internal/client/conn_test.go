@@ -5,11 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/fakenode"
 	"example.com/chat/internal/protocol"
 )
@@ -45,7 +48,7 @@ func TestDialAndCall(t *testing.T) {
 	if refused := e.Refused(); err != nil || refused == nil || refused.Code != protocol.CodeUnknownType {
 		t.Errorf("%v %s", err, e.Raw)
 	}
-	// A ref of one's own comes out of Read, as does an error without one.
+	// Read returns the reply to a ref of the caller, and an error without a ref.
 	if err := c.WriteRef(protocol.HistoryCommand{Room: "lobby"}, "mine"); err != nil {
 		t.Error(err)
 	}
@@ -79,7 +82,7 @@ func TestDialFails(t *testing.T) {
 			defer ws.Close()
 			if frame == "" {
 				_, _, _ = ws.ReadMessage()
-				_, _, _ = ws.ReadMessage() // until the client has had enough
+				_, _, _ = ws.ReadMessage() // until the client gives up
 				return
 			}
 			_ = ws.WriteMessage(websocket.TextMessage, []byte(frame))
@@ -110,7 +113,7 @@ func TestDialFails(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			if _, err = Open(t.Context(), Options{URL: s.URL, Timing: quick}); err == nil {
-				t.Error("it opened a session")
+				t.Error("Open returned a session")
 			}
 		})
 	}
@@ -168,7 +171,109 @@ func TestEntryWithoutType(t *testing.T) {
 	}
 }
 
-// nonsense is a command that no node knows.
+// nonsense is a command that nodes do not know.
 type nonsense struct{ protocol.PingCommand }
 
 func (nonsense) Type() string { return "nonsense" }
+
+// On a slow link a frame may take longer than Timing.Gone.
+func TestEveryByteIsASignOfLife(t *testing.T) {
+	t.Parallel()
+	frame := `{"type":"joined","ref":"r1","room":"lobby","head":"5-1","recovered":false,"messages":[{"id":"5-1","room":"lobby","text":"slow"}]}`
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var up websocket.Upgrader
+		ws, err := up.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer ws.Close()
+		_, _, _ = ws.ReadMessage()
+		_ = ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"welcome","version":1,"limits":{"text":4000}}`))
+		_, _, _ = ws.ReadMessage()
+		raw := append([]byte{0x81, 126, byte(len(frame) >> 8), byte(len(frame))}, frame...)
+		for len(raw) > 0 {
+			n := min(5, len(raw))
+			if _, err := ws.NetConn().Write(raw[:n]); err != nil {
+				return
+			}
+			raw = raw[n:]
+			time.Sleep(quick.Gone / 15)
+		}
+		for {
+			if _, _, err := ws.ReadMessage(); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(s.Close)
+	f := open(t, Options{URL: s.URL})
+	f.follow(t, "lobby", 50)
+	if l := f.losses(); l != "" || !slices.Equal(f.seen(), []string{"slow"}) {
+		t.Errorf("got %q, lost: %s", f.seen(), l)
+	}
+}
+
+func TestRetryAfterIsRead(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]time.Duration{
+		"": 0, "3": 3 * time.Second, "0": 0, "-1": 0, "x": 0, "99999999": time.Minute, "99999999999999999999": 0,
+	} {
+		h := http.Header{}
+		h.Set("Retry-After", header)
+		if got := retryAfter(h); got != want {
+			t.Errorf("%q: %s", header, got)
+		}
+	}
+}
+
+// With the default timings a client leaves a node that accepts bytes and sends none
+// within ten seconds.
+func TestASilentNodeIsLeftWithinTenSeconds(t *testing.T) {
+	t.Parallel()
+	timing := new(Timing)
+	timing.fill()
+	if timing.Ping >= timing.Gone || timing.Gone+timing.First > 10*time.Second {
+		t.Errorf("the connection ends after %s, the next try follows within %s", timing.Gone, timing.First)
+	}
+	// The same with a tenth of each timing.
+	const faster = 10
+	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		up := websocket.Upgrader{}
+		ws, err := up.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer ws.Close()
+		if _, _, err := ws.ReadMessage(); err != nil {
+			return
+		}
+		welcome := `{"type":"welcome","user":{"id":"u","name":"Ann"},"token":"t","node":{"id":"n","url":"http://n"},"nodes":[],"limits":{"text":4000,"rooms":100,"rate":10,"burst":30},"version":1}`
+		if err := ws.WriteMessage(websocket.TextMessage, []byte(welcome)); err != nil {
+			return
+		}
+		for { // accepts all commands, and answers none
+			if _, _, err := ws.ReadMessage(); err != nil {
+				return
+			}
+		}
+	}))
+	defer silent.Close()
+	c, err := Dial(t.Context(), Options{URL: silent.URL, Timing: Timing{Ping: timing.Ping / faster, Gone: timing.Gone / faster}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	left := make(chan error, 1)
+	go func() { // ends with the connection
+		_, err := c.Read()
+		left <- err
+	}()
+	select {
+	case err := <-left:
+		if took := time.Since(began); !errors.Is(err, ErrLost) || took < timing.Gone/faster {
+			t.Errorf("ended after %s: %v", took, err)
+		}
+	case <-time.After(chattest.Patience):
+		t.Fatal("the connection did not end")
+	}
+}

@@ -68,8 +68,8 @@ func handshake(ctx context.Context, opts Options) (*Conn, error) {
 			if err != nil {
 				return nil, err
 			}
-			c.netConn = &timeoutConn{Conn: raw, began: time.Now()}
-			return c.netConn, nil
+			c.socket.netConn = &timeoutConn{Conn: raw, began: time.Now()}
+			return c.socket.netConn, nil
 		},
 		Proxy:           http.ProxyFromEnvironment,
 		TLSClientConfig: opts.TLS,
@@ -90,7 +90,7 @@ func handshake(ctx context.Context, opts Options) (*Conn, error) {
 		return nil, failed
 	}
 	ws.SetReadLimit(helloReadLimit)
-	c.ws = ws
+	c.socket.ws = ws
 	return c, nil
 }
 
@@ -109,11 +109,11 @@ func retryAfter(h http.Header) time.Duration {
 
 // hello sends hello and waits for the welcome.
 func (c *Conn) hello(opts Options) error {
-	c.netConn.timeout.Store(int64(c.timing.Hello))
+	c.socket.netConn.timeout.Store(int64(c.timing.Hello))
 	if err := c.Write(protocol.HelloCommand{Name: opts.Name, Token: opts.Token, Auth: opts.Auth, Join: opts.Join}); err != nil {
 		return err
 	}
-	e, err := c.readAny()
+	e, err := c.socket.read()
 	if err != nil {
 		return c.end(err)
 	}
@@ -132,6 +132,6 @@ func (c *Conn) hello(opts Options) error {
 	// The longest frame of a node is a joined of MaxRecovered entries, in which each
 	// byte of a text may be escaped to six.
 	joined := (6*int64(c.welcome.Limits.Text) + entryRest) * protocol.MaxRecovered
-	c.ws.SetReadLimit(min(max(joined, helloReadLimit), maxReadLimit))
+	c.socket.ws.SetReadLimit(min(max(joined, helloReadLimit), maxReadLimit))
 	return nil
 }

@@ -21,28 +21,30 @@ var quick = Timing{
 	Backoff: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 }
 
-// follower is a Session and what it was told.
+// follower is a Session with its updates and notices.
 type follower struct {
 	*Session
 	mu      sync.Mutex // guards the fields below
-	told    []string   // texts of entries, and "gap", "reset", "ended"
+	got     []string   // texts of entries, and "gap", "reset", "ended"
 	notices []Notice
 }
 
+// update records an update (Follow.Handle).
 func (f *follower) update(u Update) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	word := map[Kind]string{KindEntry: u.Entry.Text, KindGap: "gap", KindReset: "reset", KindEnded: "ended"}[u.Kind]
-	f.told = append(f.told, word)
+	f.got = append(f.got, word)
 }
 
+// seen returns the updates so far.
 func (f *follower) seen() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.told)
+	return slices.Clone(f.got)
 }
 
-// losses are the errors that the Session told of.
+// losses returns the errors of all notices, a line each.
 func (f *follower) losses() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,21 +57,23 @@ func (f *follower) losses() string {
 	return strings.Join(all, "\n")
 }
 
-// last is the newest notice.
+// last returns the newest notice.
 func (f *follower) last() Notice {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.notices[len(f.notices)-1]
 }
 
+// wants waits for as many updates, and compares them.
 func (f *follower) wants(t *testing.T, want ...string) {
 	t.Helper()
 	chattest.Eventually(t, fmt.Sprintf("%d updates", len(want)), func() bool { return len(f.seen()) >= len(want) })
 	if got := f.seen(); !slices.Equal(got, want) {
-		t.Fatalf("told %q, want %q", got, want)
+		t.Fatalf("got %q, want %q", got, want)
 	}
 }
 
+// open opens a Session with quick timings, which ends with the test.
 func open(t *testing.T, opts Options) *follower {
 	t.Helper()
 	f := new(follower)
@@ -88,6 +92,7 @@ func open(t *testing.T, opts Options) *follower {
 	return f
 }
 
+// follow follows a room from its newest entries on.
 func (f *follower) follow(t *testing.T, room string, newest int) {
 	t.Helper()
 	if err := f.Follow(t.Context(), room, Follow{Newest: newest, Handle: f.update}); err != nil {
@@ -95,6 +100,7 @@ func (f *follower) follow(t *testing.T, room string, newest int) {
 	}
 }
 
+// numbers returns the decimal numbers in a range.
 func numbers(from, to int) []string {
 	var list []string
 	for i := from; i <= to; i++ {
@@ -103,6 +109,7 @@ func numbers(from, to int) []string {
 	return list
 }
 
+// say sends a message, which must be accepted.
 func (f *follower) say(t *testing.T, room, text string) protocol.SentEvent {
 	t.Helper()
 	sent, err := f.Send(t.Context(), room, text, NewKey())

@@ -3,6 +3,8 @@ package client
 import (
 	"sync"
 	"testing"
+
+	"example.com/chat/internal/protocol"
 )
 
 // panics calls f, which must panic, and fails the test if the lock is held after it.
@@ -24,10 +26,11 @@ func panics(t *testing.T, mu *sync.Mutex, f func()) {
 
 func TestAPanicOfACallbackLeavesNoLockInTheClient(t *testing.T) {
 	t.Parallel()
-	s := &Session{conn: &Conn{done: make(chan struct{})}}
-	panics(t, &s.mu, func() { _, _ = s.when(t.Context(), func() (bool, error) { panic("ok") }) })
-	panics(t, &s.mu, func() { s.locked(func() bool { panic("f") }) })
-	c := &Conn{} // without a WebSocket: writing and reading panic
-	panics(t, &c.writing, func() { _ = c.WriteRaw([]byte("{}")) })
-	panics(t, &c.reading, func() { _, _ = c.Read() })
+	u := &current{conn: &Conn{done: make(chan struct{})}}
+	panics(t, &u.mu, func() { _, _ = u.when(t.Context(), func() (bool, error) { panic("ok") }) })
+	r := newRoom("lobby", Follow{}, protocol.Cursor{}, nil)
+	panics(t, &r.mu, func() { r.locked(func() bool { panic("f") }) })
+	s := new(socket) // without a WebSocket: writing and reading panic
+	panics(t, &s.writing, func() { _ = s.write([]byte("{}"), 0) })
+	panics(t, &s.reading, func() { _, _ = s.read() })
 }

@@ -62,8 +62,7 @@ func (e *ClosedError) Error() string {
 }
 
 // judge returns the reaction to an error.
-func (s *Session) judge(err error) loss {
-	t := &s.opts.Timing
+func (t *Timing) judge(err error) loss {
 	soon := loss{spread: t.First}
 	var refused *protocol.Error
 	if errors.As(err, &refused) {
@@ -160,6 +159,33 @@ func (t *Timing) backoff(failures int) time.Duration {
 	return min(t.BackoffMax, t.Backoff<<min(failures, 16))
 }
 
+// again returns the wait before a refused command is repeated.
+func (t *Timing) again(refused *protocol.Error, tries int) time.Duration {
+	return time.Duration(refused.RetryAfter)*time.Millisecond + rand.N(t.backoff(tries))
+}
+
+// maxTries bounds the repeats of commands for which waiting may not help.
+const maxTries = 5
+
+// maxPause is the longest wait before a refused command is repeated; a longer one makes
+// the refusal final.
+const maxPause = time.Minute
+
+// retry returns whether a refused command is repeated, and after which wait. tries is
+// the number of refusals before this one.
+func (t *Timing) retry(refused *protocol.Error, tries int) (time.Duration, bool) {
+	pause := time.Duration(refused.RetryAfter) * time.Millisecond
+	switch refused.Code {
+	case protocol.CodeUnavailable:
+		return t.again(refused, tries), true
+	case protocol.CodeRateLimited, protocol.CodeSlowMode:
+		return pause + time.Millisecond, pause <= maxPause
+	case protocol.CodeInternal:
+		return t.again(refused, tries), tries < maxTries
+	}
+	return 0, false
+}
+
 // refused records the Retry-After of an answer that was no upgrade.
 func (w *search) refused(err error) {
 	var e *UnreachableError
@@ -171,18 +197,29 @@ func (w *search) refused(err error) {
 	}
 }
 
-// connect tries nodes until one welcomes this user, or an error is final. attempt is
-// the number of tries that failed just before.
-func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, error) {
-	first := s.Node() == protocol.Node{}
-	way := &search{timing: &s.opts.Timing, random: rand.N[time.Duration], now: time.Now, urls: s.candidates(l.stay), failed: attempt}
-	opts := s.credentials()
+// connector opens the connections of a Session, one after the other: it tries nodes, and
+// waits in between. Only one goroutine at a time may use it.
+type connector struct {
+	timing   *Timing
+	cluster  *cluster
+	identity *identity
+	joins    func() map[string]string // the rooms for a hello to join, with their cursors
+	notice   func(Notice)             // gets each failed try
+}
+
+// connect tries nodes until one welcomes the user, or an error is final. l is how the
+// last connection was lost, and attempt the number of tries that failed just before.
+func (k *connector) connect(ctx context.Context, l loss, attempt int) (*Conn, error) {
+	_, _, known := k.identity.current()
+	first := !known
+	way := &search{timing: k.timing, random: rand.N[time.Duration], now: time.Now, urls: k.cluster.candidates(l.stay), failed: attempt}
+	opts := k.identity.options()
 	slow := 0
 	if first {
 		slow = mostPatience // there is no other node to try meanwhile
 	}
 	for try := 0; ; try++ {
-		opts.Timing = s.opts.Timing.patient(slow)
+		opts.Timing = k.timing.patient(slow)
 		var wait time.Duration
 		if try == 0 && first {
 			opts.URL, way.tried = way.urls[0], 1
@@ -192,23 +229,15 @@ func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, erro
 		if err := sleep(ctx, wait); err != nil {
 			return nil, err
 		}
-		var c *Conn
-		err := s.authenticate(ctx, &opts)
-		if err == nil {
-			opts.Join = s.helloJoins()
-			c, err = Dial(ctx, opts)
-		}
-		for err != nil && ctx.Err() == nil && !first && s.yield(&opts, err) {
-			c, err = Dial(ctx, opts)
-		}
+		c, err := k.try(ctx, &opts, first)
 		if err == nil {
 			return c, nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		l = s.judge(err)
-		if l.final && !first && s.reauthenticates(ctx, opts.Auth, err) {
+		l = k.timing.judge(err)
+		if l.final && !first && k.identity.reauthenticates(ctx, opts.Auth, err) {
 			l.final = false
 		}
 		if l.final || (first && !asksToWait(err)) {
@@ -218,8 +247,22 @@ func (s *Session) connect(ctx context.Context, l loss, attempt int) (*Conn, erro
 		if isTimeout(err) {
 			slow++
 		}
-		s.notice(Notice{Node: s.Node(), Err: err, Again: !first})
+		k.notice(Notice{Node: k.cluster.current(), Err: err, Again: !first})
 	}
+}
+
+// try connects to one node. A user that was welcomed before drops from opts what the
+// node refuses in its hello (identity.yield), and tries again at once.
+func (k *connector) try(ctx context.Context, opts *Options, first bool) (*Conn, error) {
+	if err := k.identity.authenticate(ctx, opts); err != nil {
+		return nil, err
+	}
+	opts.Join = k.joins()
+	c, err := Dial(ctx, *opts)
+	for err != nil && ctx.Err() == nil && !first && k.identity.yield(opts, err) {
+		c, err = Dial(ctx, *opts)
+	}
+	return c, err
 }
 
 // asksToWait reports whether a node answered with a temporary refusal. For nodes that
@@ -229,38 +272,6 @@ func asksToWait(err error) bool {
 	var closed *ClosedError
 	var busy *UnreachableError
 	return errors.As(err, &refused) || errors.As(err, &closed) || errors.As(err, &busy) && busy.RetryAfter > 0
-}
-
-// credentials returns the options of a hello as the same user as before. The name goes
-// with the token, for a node where the token is not valid any more; yield drops the
-// name if another user has it by now.
-func (s *Session) credentials() Options {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	opts := s.opts
-	if s.token != "" {
-		opts.Token = s.token
-	}
-	return opts
-}
-
-// yield drops what a node refuses in the hello of a user that was welcomed before,
-// unless the caller asked for it, and reports whether it did: a name that another user
-// has, or a token of a cluster that lost its secret.
-func (s *Session) yield(opts *Options, err error) bool {
-	var refused *protocol.Error
-	if !errors.As(err, &refused) {
-		return false
-	}
-	switch {
-	case refused.Code == protocol.CodeNameTaken && opts.Name != "":
-		opts.Name = ""
-		return true
-	case refused.Code == protocol.CodeUnauthorized && opts.Token != "" && s.opts.Token == "" && s.opts.Auth == "":
-		opts.Token, opts.Name = "", s.opts.Name
-		return true
-	}
-	return false
 }
 
 // sleep waits for d, or until ctx is done.

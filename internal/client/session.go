@@ -2,48 +2,33 @@ package client
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
-	"golang.org/x/time/rate"
 
 	"example.com/chat/internal/protocol"
 )
 
-// ErrClosed reports that Close ended the Session.
-var ErrClosed = errors.New("the session is closed")
-
 // Session is a user that stays in the chat over many connections. When its node is lost
 // it continues at another one, with its rooms recovered. It ends with Close, or with an
-// error that further tries can't change.
+// error that further tries can't change. Its methods are safe for concurrent use.
+//
+// One goroutine, run, owns the connections and reads from them. Each part has its own
+// state and lock, and says how it may be used.
 type Session struct {
 	opts   Options
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	done   chan struct{} // closed when run has returned
-	// gate lets a single command be in flight; see call.
-	gate    *semaphore.Weighted
-	seekers sync.WaitGroup // searches for a better connection; run waits for them
 
-	// mu is taken before a Conn's mu, and not held during writes and callbacks.
-	mu      sync.Mutex // guards the fields below
-	err     error      // why it ended; nil before
-	conn    *Conn      // nil between connections
-	changed chan struct{}
-	rooms   map[string]*room
-	nodes   []protocol.Node
-	node    protocol.Node // the current or last node, with the URL that was dialed
-	tls     bool          // a URL with TLS was given or used, so no other is
-	user    protocol.User
-	token   string
-	pace    *rate.Limiter // nil without a limit
-	seeking *Conn         // the connection beside which a search runs
-	standby *Conn         // the result of a search, for run to continue with
-	// cutOff holds the nodes that reported the loss of Redis, and when.
-	cutOff  map[string]time.Time
-	refuges []protocol.Node // nodes that reach Redis, by the newest status
+	current   current
+	identity  identity
+	cluster   *cluster
+	connector connector
+	mover     mover
+	renewer   renewer
+	rooms     *rooms
+	pacer     pacer
+	commands  *commands
+	sender    sender
 }
 
 // Notice reports a change of the Session's connection.
@@ -61,15 +46,27 @@ type Notice struct {
 	Renewed bool
 }
 
+// newSession returns a Session without a connection.
+func newSession(opts Options) *Session {
+	opts.Timing.fill()
+	s := &Session{opts: opts, done: make(chan struct{}), identity: identity{opts: opts}, cluster: newCluster(opts.URL)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	timing := &s.opts.Timing
+	s.rooms = newRooms(roomHooks{timing: timing, changed: s.current.notify, refused: s.refused})
+	s.connector = connector{timing: timing, cluster: s.cluster, identity: &s.identity, joins: s.rooms.helloJoins, notice: s.notice}
+	s.mover = mover{ctx: s.ctx, timing: timing, identity: &s.identity}
+	s.renewer = renewer{ctx: s.ctx, source: opts.AuthFrom, refused: s.refused}
+	s.commands = newCommands(timing, &s.current, s.stalled, s.rooms.catchingUp)
+	s.sender = sender{timing: timing, current: &s.current, rooms: s.rooms, pacer: &s.pacer, commands: s.commands, refused: s.refused}
+	return s
+}
+
 // Open connects as Dial does, and begins a Session. An absent node, or a refused hello,
 // is an error; while the node is full or has lost Redis, Open tries again until ctx is
 // done. ctx bounds only the opening.
 func Open(ctx context.Context, opts Options) (*Session, error) {
-	opts.Timing.fill()
-	s := &Session{opts: opts, tls: usesTLS(opts.URL), done: make(chan struct{}), rooms: make(map[string]*room)}
-	s.gate = semaphore.NewWeighted(gateWidth)
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	c, err := s.connect(ctx, loss{}, 0)
+	s := newSession(opts)
+	c, err := s.connector.connect(ctx, loss{}, 0)
 	if err != nil {
 		s.cancel()
 		return nil, err
@@ -90,43 +87,39 @@ func (s *Session) Close() {
 func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Err returns why the Session ended; nil before.
-func (s *Session) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
-}
+func (s *Session) Err() error { return s.current.ended() }
 
 // User returns the user that the Session is.
 func (s *Session) User() protocol.User {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.user
+	user, _, _ := s.identity.current()
+	return user
 }
 
 // Token returns the token that makes the same user of a later Session.
 func (s *Session) Token() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.token
+	_, token, _ := s.identity.current()
+	return token
 }
 
 // Node returns the current node, or the last one between connections.
-func (s *Session) Node() protocol.Node {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.node
+func (s *Session) Node() protocol.Node { return s.cluster.current() }
+
+// Do executes a command that is safe to repeat (history, rooms, members) on the current
+// or the next connection, and returns its reply. A permanent refusal is a
+// *protocol.Error.
+func (s *Session) Do(ctx context.Context, cmd protocol.ClientCommand) (Event, error) {
+	return s.commands.do(ctx, cmd)
 }
 
 // run keeps a connection while the Session lives; the first is attached already.
 func (s *Session) run(c *Conn) {
 	defer close(s.done)
-	defer s.seekers.Wait() // none starts once err is set
+	defer s.mover.wait()
 	attempt := 0
 	for {
 		began := time.Now()
 		err := s.read(c)
-		s.detach(c)
-		next := s.takeStandby()
+		next := s.detach(c)
 		if s.ctx.Err() != nil {
 			if next != nil {
 				next.Close()
@@ -136,11 +129,11 @@ func (s *Session) run(c *Conn) {
 		if time.Since(began) >= s.opts.Timing.Stable {
 			attempt = 0
 		}
-		l := s.judge(err)
-		if c.fault() != nil && c.unanswered(0) > 0 {
+		l := s.opts.Timing.judge(err)
+		if c.fault() != nil && c.calls.unanswered(0) > 0 {
 			l.final = false // the bad command fails by itself
 		}
-		if l.final && s.reauthenticates(s.ctx, c.auth, err) {
+		if l.final && s.identity.reauthenticates(s.ctx, c.auth, err) {
 			l.final = false
 		}
 		switch {
@@ -148,7 +141,7 @@ func (s *Session) run(c *Conn) {
 			s.notice(Notice{Node: s.Node(), Err: err, Again: true})
 		case !l.final:
 			s.notice(Notice{Node: s.Node(), Err: err, Again: true})
-			next, err = s.connect(s.ctx, l, attempt)
+			next, err = s.connector.connect(s.ctx, l, attempt)
 			attempt++
 		}
 		if next == nil {
@@ -162,99 +155,52 @@ func (s *Session) run(c *Conn) {
 
 // fail ends the Session; only the first error counts.
 func (s *Session) fail(err error) {
-	s.mu.Lock()
-	if s.err == nil {
-		s.err = err
-	}
-	c := s.conn
-	s.changeLocked()
-	s.mu.Unlock()
+	c := s.current.fail(err)
 	s.cancel()
 	if c != nil {
 		c.Close()
 	}
 }
 
-// attach makes a connection the current one, and joins the Session's rooms on it.
+// attach makes a connection the current one, and joins the Session's rooms on it. If
+// the Session has ended it closes the connection.
 func (s *Session) attach(c *Conn) {
 	w := c.Welcome()
-	s.mu.Lock()
-	again := s.node != protocol.Node{}
-	renewed := w.Renewed || again && s.user.ID != w.User.ID
-	here := protocol.Node{ID: w.Node.ID, URL: c.URL()}
-	s.conn, s.node, s.nodes, s.user, s.token = c, here, w.Nodes, w.User, w.Token
-	s.tls = s.tls || usesTLS(c.URL())
-	s.paceLocked(w.Limits)
-	join, leave := s.joinAllLocked(c)
-	closed := s.err != nil
-	s.changeLocked()
-	s.mu.Unlock()
-	if closed {
+	again, renewed := s.identity.welcomed(w)
+	here := s.cluster.welcomed(w, c.URL())
+	s.pacer.set(w.Limits)
+	s.mover.attach(c)
+	leave := s.rooms.attach(c)
+	if !s.current.attach(c) {
 		c.Close() // Close was called between connections
 		return
 	}
-	s.renewLater(c, c.auth)
+	s.renewer.schedule(c, c.auth)
 	if s.opts.OnToken != nil && w.Token != "" {
 		s.opts.OnToken(w.Token)
 	}
 	s.notice(Notice{Node: here, Again: again, Renewed: renewed})
-	for _, name := range leave {
-		_ = c.Request(protocol.LeaveCommand{Room: name}, func(Event) {})
-	}
-	for _, r := range join {
-		s.join(c, r)
-	}
+	s.rooms.resume(c, leave)
 }
 
-func (s *Session) detach(c *Conn) {
+// detach ends the use of a connection. It returns another one if a search has found
+// one, else nil.
+func (s *Session) detach(c *Conn) (standby *Conn) {
 	_ = c.end(ErrLost)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conn = nil
-	s.changeLocked()
+	s.current.detach()
+	s.rooms.detach()
+	return s.mover.detach()
 }
 
-// paceLocked sets the local rate limit just below the node's, so that hardly any
-// message is refused: a node closes connections that are refused too often.
-func (s *Session) paceLocked(l protocol.Limits) {
-	if l.Rate <= 0 {
-		s.pace = nil
-		return
-	}
-	const margin = 0.95 // for messages that arrive closer together than they were sent
-	per, burst := rate.Limit(l.Rate*margin), max(1, l.Burst-1)
-	if s.pace == nil {
-		s.pace = rate.NewLimiter(per, burst)
-		return
-	}
-	s.pace.SetLimit(per)
-	s.pace.SetBurst(burst)
-}
-
-// changeLocked wakes all goroutines that wait for a change of the Session.
-func (s *Session) changeLocked() {
-	if s.changed != nil {
-		close(s.changed)
-		s.changed = nil
-	}
-}
-
-// waitLocked returns a channel that is closed at the next change.
-func (s *Session) waitLocked() <-chan struct{} {
-	if s.changed == nil {
-		s.changed = make(chan struct{})
-	}
-	return s.changed
-}
-
+// notice passes a change of the connection to the caller's OnNotice.
 func (s *Session) notice(n Notice) {
 	if s.opts.OnNotice != nil {
 		s.opts.OnNotice(n)
 	}
 }
 
-// triesAgain reports a temporary refusal to the caller's OnRefused.
-func (s *Session) triesAgain(refused *protocol.Error) {
+// refused passes a temporary refusal to the caller's OnRefused.
+func (s *Session) refused(refused *protocol.Error) {
 	if s.opts.OnRefused != nil {
 		s.opts.OnRefused(refused)
 	}
@@ -265,7 +211,7 @@ func (s *Session) read(c *Conn) error {
 	for {
 		e, err := c.Read()
 		if err == nil {
-			err = s.handle(c, e)
+			err = s.dispatch(c, e)
 		}
 		if err != nil {
 			return c.end(err)
@@ -273,54 +219,50 @@ func (s *Session) read(c *Conn) error {
 	}
 }
 
-// handle handles one event. An error means that the node violates the protocol.
-func (s *Session) handle(c *Conn, e Event) error {
+// dispatch passes one event to the part that it is about, or else to the caller's
+// OnEvent. An error means that the node violates the protocol.
+func (s *Session) dispatch(c *Conn, e Event) error {
+	if handled, err := s.rooms.handle(c, e); handled || err != nil {
+		return err
+	}
 	switch e.Type {
-	case protocol.MessageName:
-		entry, err := decodeEntry(e.Raw)
-		if err != nil {
-			return err
-		}
-		s.live(c, entry)
-		return nil
-	case protocol.ResetName:
-		var r protocol.ResetEvent
-		if err := e.Decode(&r); err != nil {
-			return err
-		}
-		s.reset(c, r.Room)
-		return nil
 	case protocol.NodesName:
 		var n protocol.NodesEvent
 		if err := e.Decode(&n); err != nil {
 			return err
 		}
-		s.mu.Lock()
-		s.nodes = n.Nodes
-		s.mu.Unlock()
-	case protocol.JoinedName:
-		var j protocol.JoinedEvent
-		if err := e.Decode(&j); err != nil {
-			return err
-		}
-		if r, turn := s.helloRoom(c, j.Room); r != nil {
-			return s.joined(c, r, turn, e)
-		}
-	case protocol.ErrorName:
-		refused := e.Refused()
-		if r, turn := s.helloRoom(c, refused.Room); r != nil {
-			s.joinRefused(c, r, turn, refused)
-			return nil
-		}
+		s.cluster.changed(n.Nodes)
 	case protocol.StatusName:
 		var st protocol.StatusEvent
 		if err := e.Decode(&st); err != nil {
 			return err
 		}
-		s.brokerStatus(c, st)
+		s.cluster.status(st, time.Now())
+		s.leaveCutOff(c)
 	}
 	if s.opts.OnEvent != nil {
 		s.opts.OnEvent(e)
 	}
 	return nil
+}
+
+// stalled starts the search for another connection after a command had no reply for
+// Timing.Stall: the path to the node may be dead although events still arrive from it.
+// The search ends when the reply arrives.
+func (s *Session) stalled(c *Conn) {
+	s.mover.search(c, errStalled, func() []string { return s.cluster.candidates(false) }, func(int) bool {
+		return c.calls.unanswered(s.opts.Timing.Stall) > 0
+	})
+}
+
+// leaveCutOff starts the search for a node that reaches Redis, if the current one has
+// lost it and names others; each is tried a few times, except those that lost Redis
+// recently.
+func (s *Session) leaveCutOff(c *Conn) {
+	if !s.cluster.isCutOff() || len(s.cluster.reaching()) == 0 {
+		return
+	}
+	s.mover.search(c, errCutOff, s.cluster.reaching, func(pass int) bool {
+		return pass < maxTries && s.cluster.isCutOff()
+	})
 }

@@ -12,8 +12,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// A message that a node closes the connection for was sent again without end, and
-// held up all others.
+// A message for which nodes close the connection must not be repeated without end, nor
+// delay the others.
 func TestAMessageThatEndsItsConnectionFailsAlone(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -66,7 +66,7 @@ func TestAMessageThatEndsItsConnectionFailsAlone(t *testing.T) {
 				}
 			}
 			if tries > 3 {
-				t.Errorf("it was sent %d times", tries)
+				t.Errorf("sent %d times", tries)
 			}
 		})
 	}
@@ -108,7 +108,7 @@ func TestCommandsBeyondTheLimitsAreNotSent(t *testing.T) {
 	if got := c.Texts("lobby"); !slices.Equal(got, []string{"half a character: \ufffd"}) {
 		t.Errorf("the log holds %q", got)
 	}
-	// Where nothing stops it, JSON is well-formed nevertheless.
+	// Commands without such a check are still encoded as valid UTF-8.
 	if _, err := f.Do(t.Context(), protocol.RenameCommand{Name: "\xff"}); err == nil || !strings.Contains(err.Error(), "unknown_type") {
 		t.Errorf("rename: %v", err)
 	}
