@@ -14,7 +14,7 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// refuser is a node that lets in, and takes nothing.
+// refuser is a Wire to a node that refuses each message.
 type refuser struct {
 	answers chan client.Event
 	done    chan struct{}
@@ -45,8 +45,8 @@ func (r *refuser) Read() (client.Event, error) {
 	}
 }
 
-// What is refused again and again was sent 19 times a second by each client,
-// for as long as a Redis was full. The first tries stay quick.
+// While Redis is full, each client repeats its message with growing waits. The first
+// tries follow quickly.
 func TestARefusedMessageIsRepeatedLessAndLess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

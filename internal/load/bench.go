@@ -195,6 +195,7 @@ func (b Bench) start(ctx context.Context, fleet *Fleet, nodes *nodeList) {
 	}
 }
 
+// newRandom returns a source that no other client shares.
 func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
 
 // pending returns the number of unacknowledged messages of all clients.

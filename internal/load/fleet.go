@@ -17,7 +17,8 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// Fleet is a number of clients with one history.
+// Fleet is a number of clients with one history. Only one goroutine at a time may use
+// it.
 type Fleet struct {
 	Clients []*Client
 	History *check.History
@@ -41,7 +42,7 @@ func (f *Fleet) Add(cfg Config) *Client {
 	return c
 }
 
-// settleEvery is the interval at which Finish checks the clients.
+// settleEvery is the interval at which settle and clean check the clients.
 const settleEvery = 20 * time.Millisecond
 
 // Finish stops new messages, waits until each client has received all that the logs
@@ -90,6 +91,7 @@ func (f *Fleet) settle(ctx context.Context, read func(context.Context) ([]check.
 	}
 }
 
+// content reports whether all clients have received everything (Client.Content).
 func (f *Fleet) content(heads map[string]string) bool {
 	for _, c := range f.Clients {
 		if !c.Content(heads) {

@@ -27,27 +27,28 @@ const (
 	pageWithin = 10 * time.Second
 )
 
-// nodeList holds the nodes of a cluster, as they announce them.
+// nodeList holds the nodes of a cluster, as they announce them. Its methods are safe for
+// concurrent use. mu is not held during requests.
 type nodeList struct {
 	first  string // the address that was given
 	notice func(string)
 	http   http.Client
 
-	mu    sync.Mutex // guards the fields below
-	list  []string
-	told  map[string]bool // errors already reported, by their text
-	why   error           // the newest error of a client that was never welcomed
-	turns int
+	mu       sync.Mutex // guards the fields below
+	list     []string
+	reported map[string]bool // errors already passed to notice, by their text
+	why      error           // the newest error of a client that was never welcomed
+	turns    int
 }
 
 func newNodeList(first string, notice func(string)) *nodeList {
-	n := &nodeList{first: first, notice: notice, told: make(map[string]bool)}
+	n := &nodeList{first: first, notice: notice, reported: make(map[string]bool)}
 	n.http.Timeout = pageWithin
 	n.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // nodes do not redirect
 	return n
 }
 
-// learn takes the list of nodes that a node announces.
+// learn replaces the list by the nodes that a node announces. Invalid URLs are left out.
 func (n *nodeList) learn(nodes []protocol.Node) {
 	list := client.Candidates(n.first, nodes)
 	if len(list) == 0 {
@@ -76,13 +77,13 @@ func (n *nodeList) failed(err error) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if text := absent.Error(); !n.told[text] && len(n.told) < maxNodes {
-		n.told[text] = true
+	if text := absent.Error(); !n.reported[text] && len(n.reported) < maxNodes {
+		n.reported[text] = true
 		n.notice(text)
 	}
 }
 
-// keptOut records why a client that was never welcomed failed to connect.
+// keptOut records why a client failed to connect, unless it was welcomed before.
 func (n *nodeList) keptOut(err error, welcomed bool) {
 	if welcomed {
 		return
@@ -118,7 +119,7 @@ func (n *nodeList) dialer() func(context.Context, string, int) (Wire, error) {
 	}
 }
 
-// learning is a Wire that also learns of changes of the cluster.
+// learning is a Wire that passes changes of the cluster to a nodeList.
 type learning struct {
 	Wire
 	nodes *nodeList
@@ -154,6 +155,7 @@ func (n *nodeList) readLogs(ctx context.Context, rooms map[string]bool, most int
 	return list, heads, nil
 }
 
+// readLog reads the log of one room, oldest entry first.
 func (n *nodeList) readLog(ctx context.Context, room string, most int) ([]check.Record, error) {
 	var newestFirst []check.Record
 	for before, more := "", true; more; {
@@ -195,6 +197,7 @@ func (n *nodeList) page(ctx context.Context, room, before string) (page protocol
 	return page, err
 }
 
+// pageOf reads a page from one node.
 func (n *nodeList) pageOf(ctx context.Context, base, room, before string) (page protocol.HistoryEvent, err error) {
 	if rest, ok := strings.CutPrefix(base, "ws"); ok {
 		base = "http" + rest

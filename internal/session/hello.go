@@ -21,6 +21,7 @@ type claimant struct {
 	claims  *identity.Claims // of the JWT; nil for a guest
 }
 
+// hello identifies the user and claims its name. A further hello with a JWT renews it.
 func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error {
 	if s.user != nil && s.claims != nil && c.Auth != "" {
 		return s.renew(c)
@@ -52,6 +53,7 @@ func (s *Session) hello(ctx context.Context, c protocol.Command) *protocol.Error
 	return nil
 }
 
+// welcome replies to a hello.
 func (s *Session) welcome(c protocol.Command, renewed bool) {
 	p := s.user.Public()
 	nodes := s.node.Cluster.NodesFor(s.origin)
@@ -133,7 +135,7 @@ func (s *Session) enter(ctx context.Context, w claimant) (*room.User, *protocol.
 		if err == nil || err.Code != protocol.CodeNameTaken || !w.Keep {
 			return u, err
 		}
-		// Another user took the remembered name meanwhile: a guest name will do.
+		// Another user has the remembered name by now, so the user gets a guest name.
 	}
 	made := protocol.NameClaim{User: w.User, Keep: w.Name == ""}
 	var err *protocol.Error

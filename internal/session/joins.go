@@ -12,8 +12,8 @@ import (
 // may wait for a read of a log.
 const joinsAtOnce = 8
 
-// JoinAll joins the rooms that a hello names, like that many join commands: each
-// costs as much and is answered by joined or error, without a ref. It returns when
+// JoinAll joins the rooms that a hello names. Each costs as much as a join command, and
+// gets joined or error as its reply, without a ref. It returns when
 // all are answered, after callTimeout at the latest, so that the client's next
 // command finds them joined. Only the connection's reader calls it.
 func (s *Session) JoinAll(list []protocol.Joining) {
@@ -56,8 +56,8 @@ func (s *Session) JoinAll(list []protocol.Joining) {
 	}
 }
 
-// admitJoin counts a join against the rate limit, and returns why it is refused; nil
-// if it is not.
+// admitJoin charges a join to the user, and returns why it is refused; nil if the join
+// may proceed.
 func (s *Session) admitJoin(j protocol.Joining) *protocol.Error {
 	if err := s.limit(protocol.Join); err != nil {
 		return err

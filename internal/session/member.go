@@ -7,8 +7,8 @@ import (
 	"example.com/chat/internal/room"
 )
 
-// member is the part of a session that rooms use: it may be called by any goroutine,
-// and does not block.
+// member is the part of a session that rooms use. Its methods are safe for concurrent
+// use and do not block.
 type member struct {
 	transport Transport
 	origin    string                 // by which the client reached this node, "http://host:port"
@@ -30,7 +30,7 @@ func (m *member) Unsent() int {
 	return m.transport.Pending()
 }
 
-// Stalled closes the connection because its client reads nothing (room.Stallable).
+// Stalled closes a connection whose client reads nothing (room.Stallable).
 func (m *member) Stalled() { m.transport.Close(protocol.CloseSlow, "you read too slowly") }
 
 // Expel closes the connection after a moderator's decision (room.Member).

@@ -6,15 +6,16 @@ import "sync"
 // it pauses.
 const maxPending = 128
 
-// sendWindow bounds the sends of one connection that are in flight.
+// sendWindow bounds the sends of one connection that are in flight. Its methods are safe
+// for concurrent use.
 type sendWindow struct {
 	mu      sync.Mutex // guards the fields below
 	pending int
 	freed   *sync.Cond // signalled when pending falls; nil until begin waits
 }
 
-// begin counts a send, and blocks while too many are in flight. Each of those ends
-// within the hub's time limit.
+// begin counts a send, and blocks while too many are in flight. It blocks no longer than
+// the hub's time limit, within which each of those ends.
 func (w *sendWindow) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -17,8 +17,8 @@ import (
 	"example.com/chat/internal/room"
 )
 
-// Transport is one connection, as a session sees it. None of its methods
-// blocks; after the connection's end they do nothing.
+// Transport is one connection, as a session sees it. Its methods are safe for concurrent
+// use and do not block; after the connection's end they do nothing.
 type Transport interface {
 	// Deliver queues an event.
 	Deliver(*room.Broadcast)
@@ -31,7 +31,8 @@ type Transport interface {
 	Pending() int
 }
 
-// Cluster answers sessions' questions about other nodes and about all rooms.
+// Cluster provides what sessions need to know about other nodes and about all rooms. Its
+// methods are safe for concurrent use.
 type Cluster interface {
 	// NodesFor returns the live nodes, this one first, with the URLs for a client that
 	// reached this node by the given origin ("http://host:port").
@@ -77,7 +78,7 @@ const (
 	HelloTimeout = 5 * time.Second
 	// MaxRefusals is how many commands may be refused before hello succeeds.
 	MaxRefusals = 20
-	// callTimeout bounds what one command waits for Redis.
+	// callTimeout bounds how long one command waits for Redis.
 	callTimeout = 4 * time.Second
 )
 
@@ -135,6 +136,7 @@ func New(node *Node, transport Transport, origin string, slot Slot) *Session {
 	return s
 }
 
+// late closes a connection whose hello did not arrive in time.
 func (s *Session) late() { s.transport.Close(protocol.CloseNoHello, "no hello in time") }
 
 // End leaves the connection's rooms. No command may follow.
@@ -176,9 +178,9 @@ func (s *Session) Command(c protocol.Command, bad *protocol.Error) {
 	}
 }
 
-// Hello executes the hello that is part of a transport's own handshake. The
-// transport answers the error it returns, after which the session must not be used,
-// and calls JoinAll for the rooms that the hello names.
+// Hello executes the hello that is part of a transport's own handshake. The transport
+// sends the error to the client, after which the session must not be used; without an
+// error it calls JoinAll for the rooms that the hello names.
 func (s *Session) Hello(c protocol.Command, bad *protocol.Error) *protocol.Error {
 	err := bad
 	if err == nil {
@@ -260,8 +262,10 @@ func (s *Session) dispatch(ctx context.Context, c protocol.Command) *protocol.Er
 	return nil
 }
 
+// joined reports whether the connection has joined a room.
 func (s *Session) joined(name string) bool { return slices.Contains(s.rooms, name) }
 
+// join joins a room, and replies with its entries.
 func (s *Session) join(ctx context.Context, c protocol.Command) *protocol.Error {
 	known := s.joined(c.Room)
 	if err := s.mayJoin(c.Room); err != nil {
@@ -288,6 +292,7 @@ func (s *Session) mayJoin(name string) *protocol.Error {
 	return nil
 }
 
+// leave leaves a room.
 func (s *Session) leave(c protocol.Command) *protocol.Error {
 	i := slices.Index(s.rooms, c.Room)
 	if i < 0 {
@@ -299,6 +304,8 @@ func (s *Session) leave(c protocol.Command) *protocol.Error {
 	return nil
 }
 
+// send passes a message or change to its room, whose committer replies. It blocks while
+// too many sends of the connection are in flight.
 func (s *Session) send(c protocol.Command) *protocol.Error {
 	s.node.Hub.TraceReceived(c.Key)
 	if !s.joined(c.Room) {
@@ -332,6 +339,7 @@ func (s *Session) draft(c protocol.Command) protocol.Draft {
 	return c.Change(s.user.Public(), s.node.ID, s.moderator())
 }
 
+// history replies with a page of a room's messages.
 func (s *Session) history(ctx context.Context, c protocol.Command) *protocol.Error {
 	if !s.joined(c.Room) {
 		return protocol.ErrNotJoined
@@ -346,6 +354,8 @@ func (s *Session) history(ctx context.Context, c protocol.Command) *protocol.Err
 	return nil
 }
 
+// rename changes the user's display name. The mark tells this connection's rename from
+// those of others: the connection gets a reply in place of the event.
 func (s *Session) rename(ctx context.Context, c protocol.Command) *protocol.Error {
 	name, bad := protocol.Name(c.Name)
 	if bad != nil {
@@ -361,8 +371,10 @@ func (s *Session) rename(ctx context.Context, c protocol.Command) *protocol.Erro
 	return nil
 }
 
+// moderator reports whether the user's JWT makes it a moderator.
 func (s *Session) moderator() bool { return s.claims != nil && s.claims.Moderator }
 
+// moderate applies a moderator's decision.
 func (s *Session) moderate(ctx context.Context, c protocol.Command) *protocol.Error {
 	if !s.moderator() {
 		return protocol.Errorf(protocol.CodeForbidden, "only moderators do that")
