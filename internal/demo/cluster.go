@@ -63,8 +63,9 @@ type Config struct {
 
 // Broker is an embedded broker that the controls stop and start.
 type Broker interface {
-	// Stop closes its listener and connections; Start opens them again.
+	// Stop closes its connections and refuses new ones.
 	Stop()
+	// Start ends Stop.
 	Start()
 	// Stopped reports whether it is stopped.
 	Stopped() bool

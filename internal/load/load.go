@@ -25,8 +25,11 @@ import (
 type Wire interface {
 	// WriteRef sends a command with a ref, "" for none.
 	WriteRef(cmd protocol.ClientCommand, ref string) error
+	// Read waits for the next event. It returns an error once the connection has ended.
 	Read() (client.Event, error)
+	// Close ends the connection.
 	Close()
+	// Welcome returns the welcome.
 	Welcome() protocol.WelcomeEvent
 }
 

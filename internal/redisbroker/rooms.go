@@ -129,6 +129,7 @@ func parsePlace(s string) (listPlace, error) {
 	return listPlace{idle: s[0] == 't', n: n, room: room}, nil
 }
 
+// String returns the place as the cursor that clients get (fmt.Stringer).
 func (p listPlace) String() string {
 	kind := "u"
 	if p.idle {

@@ -50,6 +50,7 @@ func (t Target) mayComeUp(err error) bool {
 // name.
 type operatorError struct{ text, hint string }
 
+// Error returns the reason, without the hint (error).
 func (e *operatorError) Error() string { return e.text }
 
 // diagnose finds out more about why a Redis cannot be used: a sentinel knows no

@@ -47,9 +47,10 @@ type Log interface {
 // Subscriber subscribes to what is published in rooms, and publishes what no log
 // keeps.
 type Subscriber interface {
-	// Follow subscribes to the room; Feed.Following reports when that is in force.
-	// Unfollow ends it. Neither waits.
+	// Follow subscribes to the room; Feed.Following reports when that is in force. It
+	// does not wait.
 	Follow(room string)
+	// Unfollow ends the subscription. It does not wait.
 	Unfollow(room string)
 	// Typing publishes that the user is typing in the room; it may be lost.
 	Typing(ctx context.Context, room string, user protocol.User) error

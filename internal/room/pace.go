@@ -10,12 +10,14 @@ import (
 // Buffered is a Member that knows how many bytes wait for its other side to read
 // them.
 type Buffered interface {
+	// Pending returns the number of these bytes. It does not block.
 	Pending() int
 }
 
 // Queued is a Member that knows how many bytes were delivered to it and not sent to
 // its other side yet, including those in the system's queues.
 type Queued interface {
+	// Unsent returns the number of these bytes. It does not block.
 	Unsent() int
 }
 

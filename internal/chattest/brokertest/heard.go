@@ -10,14 +10,14 @@ import (
 	"example.com/chat/internal/room"
 )
 
-// Heard is what a broker has delivered. Read its fields in Has or Note.
+// Heard records what a broker delivers. Its fields may be read in Has and Note only.
 type Heard struct {
 	mu sync.Mutex // guards the fields below
 
-	// Live are the deliveries that concern a room, one text each; it begins with the
-	// room's name. News are those that concern all rooms.
+	// Live holds one text for each delivery that concerns a room; it begins with the
+	// room's name. News holds those that concern all rooms.
 	Live, News []string
-	// Entries are all entries that were delivered.
+	// Entries holds all entries that were delivered.
 	Entries []protocol.Entry
 	// Following counts the calls of Following, and Followed names their rooms.
 	Following int
@@ -28,17 +28,18 @@ type Heard struct {
 	Up bool
 }
 
-// Feed returns the feed that the broker delivers to.
+// Feed returns the feed to which the broker delivers.
 func (h *Heard) Feed() room.Feed { return feed{h} }
 
-// Note calls f, during which nothing is delivered.
+// Note calls f, and holds back deliveries until it returns.
 func (h *Heard) Note(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f()
 }
 
-// Has waits until ok, during which nothing is delivered, returns true.
+// Has waits until ok returns true, and holds back deliveries during its calls. It fails the
+// test after chattest.Patience.
 func (h *Heard) Has(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	chattest.Eventually(t, what, func() bool {
@@ -48,8 +49,10 @@ func (h *Heard) Has(t *testing.T, what string, ok func() bool) {
 	})
 }
 
+// feed records deliveries in Heard.
 type feed struct{ *Heard }
 
+// Entries records the entries, and one text for all of them (room.Feed).
 func (f feed) Entries(room string, before protocol.ID, list []protocol.Entry) {
 	text := room + " entries after " + before.Head()
 	for _, e := range list {
@@ -58,6 +61,7 @@ func (f feed) Entries(room string, before protocol.ID, list []protocol.Entry) {
 	f.Note(func() { f.Heard.Live, f.Heard.Entries = append(f.Heard.Live, text), append(f.Heard.Entries, list...) })
 }
 
+// Presence records the count, and the users who joined and left (room.Feed).
 func (f feed) Presence(room string, d protocol.PresenceDelta) {
 	text := fmt.Sprint(room, " presence ", d.Count)
 	for _, u := range d.Joined {
@@ -69,10 +73,12 @@ func (f feed) Presence(room string, d protocol.PresenceDelta) {
 	f.Note(func() { f.Live = append(f.Live, text) })
 }
 
+// Typing records the user (room.Feed).
 func (f feed) Typing(room string, u protocol.User) {
 	f.Note(func() { f.Live = append(f.Live, room+" typing "+u.ID) })
 }
 
+// Moderated records the action, by its room if it has one (room.Feed).
 func (f feed) Moderated(d protocol.Decision) {
 	f.Note(func() {
 		if d.Room == "" {
@@ -83,16 +89,21 @@ func (f feed) Moderated(d protocol.Decision) {
 	})
 }
 
+// Renamed records the mark and the user (room.Feed).
 func (f feed) Renamed(mark string, u protocol.User) {
 	f.Note(func() { f.News = append(f.News, "renamed "+mark+" "+u.ID+" "+u.Name) })
 }
 
+// Doubt records the room (room.Feed).
 func (f feed) Doubt(room string) { f.Note(func() { f.Live = append(f.Live, room+" doubt") }) }
 
+// Following counts the call and records the room (room.Feed).
 func (f feed) Following(room string) {
 	f.Note(func() { f.Heard.Following++; f.Followed = append(f.Followed, room) })
 }
 
+// Lost counts the call (room.Feed).
 func (f feed) Lost() { f.Note(func() { f.Heard.Lost++ }) }
 
+// Reachable records the state (room.Feed).
 func (f feed) Reachable(up bool) { f.Note(func() { f.Up = up }) }
