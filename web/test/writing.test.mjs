@@ -37,6 +37,13 @@ test("names, rooms, emoji and commands are offered for what was begun", () => {
 	assert.ok(words("x :ar").length <= 8);
 });
 
+test("nothing is offered in code that was begun, as the parser of messages finds it", () => {
+	for (const code of ["`@an", "a `b` `c @an", "``a ` @an", "``@an", "```\na @an", "```js\n`a` :tada", "> `@an", "> ```\n> @an", "```a``` `#lob", "- `@an"])
+		assert.deepEqual(words(code), [], code);
+	for (const none of ["`a` @an", "`a\n@an", "\\`@an", "\\` @an", "```a```\n@an", "``a`` @an", "> `a` @an", "> `a\n> @an", "[a @an"])
+		assert.deepEqual(words(none), ["@Ann", "@Annika", "@Mary Ann"], none);
+});
+
 test("the name that is written whole is offered first, and a name before longer ones that begin with it", () => {
 	const of = (before, ...names) => complete(before, { ...sources, names: () => names })?.options.map((one) => one.words) ?? [];
 	assert.deepEqual(of("@anna", "Annabel", "Anna"), ["@Anna", "@Annabel"]);

@@ -1,5 +1,6 @@
 // @ts-check
 import { COMMANDS } from "./commands.js";
+import { opensCode } from "./markup.js";
 import { charBefore, foldName, looseName, opensName, UNSPACED } from "./names.js";
 
 /**
@@ -66,9 +67,7 @@ export function complete(before, { names, rooms, emoji, moderator }) {
 function begins(text, at, mark) {
 	const before = charBefore(text, at);
 	if (mark === ":" ? !/^[\s(]?$/.test(before) && !UNSPACED.test(before) : !opensName(before) || /[/&#@\\]/.test(before)) return false;
-	// Code that ends here was not begun before.
-	const last = text.slice(text.lastIndexOf("\n", at - 1) + 1, at);
-	return (last.match(/`/g)?.length ?? 0) % 2 === 0 && (text.slice(0, at).match(/```/g)?.length ?? 0) % 2 === 0;
+	return !opensCode(text.slice(0, at));
 }
 
 /**

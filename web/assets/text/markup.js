@@ -134,6 +134,14 @@ export function mentioned(tree) {
 }
 
 /**
+ * Reports whether code begins in a text and does not end in it: backticks or a fence after the
+ * text would make code of what follows. The parser tells by an emoji's name, which is none in code.
+ * @param {string} text
+ */
+export const opensCode = (text) =>
+	["`", "``", "```"].some((close) => marksOf(parse(`${text} :x:${close}`), "emoji", true).at(-1)?.at !== text.length + 1);
+
+/**
  * @param {string} text
  * @param {Names[]} names
  * @param {number} depth of quotes
