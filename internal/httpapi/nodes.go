@@ -26,7 +26,7 @@ type NodeReport struct {
 // a demo.
 func (a *API) serveNodes(w http.ResponseWriter, r *http.Request) {
 	if a.cfg.UI != UIDemo && !fromThisMachine(r) {
-		writeJSON(w, http.StatusOK, map[string][]protocol.Node{"nodes": a.cfg.Node.NodesFor(admission.Origin(r))})
+		writeJSON(w, http.StatusOK, map[string][]protocol.Node{"nodes": a.cfg.Sessions.Cluster.NodesFor(admission.Origin(r))})
 		return
 	}
 	a.serveNodeReports(w, r)

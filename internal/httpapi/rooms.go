@@ -62,7 +62,7 @@ func (a *API) authorized(next http.HandlerFunc) http.HandlerFunc {
 type claimsKey struct{}
 
 func (a *API) serveRooms(w http.ResponseWriter, r *http.Request) {
-	list, err := a.cfg.Node.Rooms(r.Context(), r.URL.Query().Get("after"))
+	list, err := a.cfg.Sessions.Cluster.Rooms(r.Context(), r.URL.Query().Get("after"))
 	if bad := (*protocol.Error)(nil); errors.As(err, &bad) {
 		writeError(w, bad)
 		return

@@ -21,7 +21,6 @@ const UIDemo = "demo"
 // Node is the state of the node that the routes report. Its methods may be called
 // concurrently and do not block, except Rooms.
 type Node interface {
-	session.Cluster
 	// Ready returns nil while the node accepts users, else the reason why not.
 	Ready() error
 	// Warnings returns what an operator should mend although the node accepts users.

@@ -255,7 +255,7 @@ func TestOrigins(t *testing.T) {
 	b := redistest.Embedded(t)
 	n1 := startNode(t, b.URL(), "--origin=https://app.example.org")
 	n2 := startNode(t, b.URL())
-	chattest.Eventually(t, "both nodes to be known", func() bool { return len(n1.NodesFor("http://x")) == 2 })
+	chattest.Eventually(t, "both nodes to be known", func() bool { return len(n1.Sessions().Cluster.NodesFor("http://x")) == 2 })
 	for origin, allowed := range map[string]bool{
 		n1.url:                                   true,
 		n2.url:                                   true, // a page of another node goes on here

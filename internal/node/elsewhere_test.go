@@ -113,14 +113,14 @@ func TestANodeWithoutRedisTellsWhoIsReady(t *testing.T) {
 			t.Errorf("after some time: %s", f.Raw)
 		}
 	}
-	if e := one.Status(one.url); !strings.Contains(string(e.Body), `"nodes":[{"id":"two"`) {
+	if e := one.Sessions().Cluster.Status(one.url); !strings.Contains(string(e.Body), `"nodes":[{"id":"two"`) {
 		t.Errorf("who comes now: %s", e.Body)
 	}
 	c.set(false)
 	if f := ann.Next("status"); f.Broker != "up" {
 		t.Errorf("back: %s", f.Raw)
 	}
-	if e := one.Status(one.url); strings.Contains(string(e.Body), "nodes") {
+	if e := one.Sessions().Cluster.Status(one.url); strings.Contains(string(e.Body), "nodes") {
 		t.Errorf("when it is back: %s", e.Body)
 	}
 	// Where Redis itself is away, no other node is any better.

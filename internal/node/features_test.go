@@ -19,7 +19,7 @@ func TestWelcomeTellsWhatAClientNeeds(t *testing.T) {
 	n1 := startNode(t, b.URL(), "--node-id=one", "--text-limit=123")
 	n2 := startNode(t, b.URL(), "--node-id=two", "--advertise=https://two.example.org")
 	p := chattest.Dial(t, n1.url)
-	chattest.Eventually(t, "both nodes to be known", func() bool { return len(n1.NodesFor("http://x")) == 2 })
+	chattest.Eventually(t, "both nodes to be known", func() bool { return len(n1.Sessions().Cluster.NodesFor("http://x")) == 2 })
 	w := p.Hello("ref", "r1")
 	if w.Ref != "r1" || w.User.ID == "" || !strings.HasPrefix(w.User.Name, "guest-") || w.Token == "" || w.Version != 1 {
 		t.Errorf("welcome: %s", w.Raw)

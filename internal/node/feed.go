@@ -37,15 +37,3 @@ func (f feed) Reachable(up bool) {
 		return stop
 	})
 }
-
-// NodesFor returns the live nodes, this one first (session.Cluster).
-func (n *Node) NodesFor(origin string) []protocol.Node { return n.members.list(origin) }
-
-// Status returns the event for a client that reached this node by origin while Redis
-// is not reachable (session.Cluster).
-func (n *Node) Status(origin string) protocol.Event { return n.fallback.event(origin) }
-
-// Rooms lists the rooms with users online or entries (session.Cluster).
-func (n *Node) Rooms(ctx context.Context, after string) (protocol.RoomPage, error) {
-	return n.broker.Rooms(ctx, after)
-}

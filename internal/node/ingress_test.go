@@ -70,7 +70,7 @@ func TestBehindATrustedTLSProxyNodesAnnounceHTTPS(t *testing.T) {
 	n1 := startNode(t, b.URL(), append(flags, "--node-id=one")...)
 	n2 := startNode(t, b.URL(), append(flags, "--node-id=two", "--advertise=none")...)
 	n3 := startNode(t, b.URL(), append(flags, "--node-id=three", "--advertise=https://three.example.org")...)
-	chattest.Eventually(t, "all nodes to be known", func() bool { return len(n1.NodesFor("http://x")) == 3 })
+	chattest.Eventually(t, "all nodes to be known", func() bool { return len(n1.Sessions().Cluster.NodesFor("http://x")) == 3 })
 	want := map[string]string{
 		"one":   fmt.Sprintf("https://chat.example.org:%d", n1.Self().Port),
 		"two":   "https://chat.example.org:8443",
@@ -220,7 +220,9 @@ func TestNoCacheKeepsWhatANodeAnswers(t *testing.T) {
 	b := redistest.Embedded(t)
 	debug := fmt.Sprintf("127.0.0.1:%d", chattest.FreePorts(t, 1)[0])
 	n1, n2 := startNode(t, b.URL(), "--node-id=one", "--debug-addr="+debug), startNode(t, b.URL(), "--node-id=two")
-	chattest.Eventually(t, "both nodes to be known", func() bool { return len(n1.NodesFor("http://x"))+len(n2.NodesFor("http://x")) == 4 })
+	chattest.Eventually(t, "both nodes to be known", func() bool {
+		return len(n1.Sessions().Cluster.NodesFor("http://x"))+len(n2.Sessions().Cluster.NodesFor("http://x")) == 4
+	})
 	_, opened := chattest.AskAs(t, "GET", n1.url+"/socket.io/?EIO=4&transport=polling", "localhost")
 	_, sid, _ := strings.Cut(opened, `"sid":"`)
 	sid, _, _ = strings.Cut(sid, `"`)

@@ -100,7 +100,7 @@ func (n *Node) build(ctx context.Context) error {
 	n.hub = room.New(room.Config{Node: info.ID, Limits: n.cfg.Limits, History: n.cfg.History, Log: n.log, Jitter: n.cfg.Jitter}, b.Room())
 	n.fallback = &fallback{members: n.members, status: b.Statuses}
 	n.sessions = &session.Node{
-		ID: info.ID, Hub: n.hub, Cluster: n, Limits: n.cfg.Limits, Secret: secret, JWT: n.cfg.JWT, Log: n.log,
+		ID: info.ID, Hub: n.hub, Cluster: directory{n.members, n.fallback, b}, Limits: n.cfg.Limits, Secret: secret, JWT: n.cfg.JWT, Log: n.log,
 	}
 	if n.cfg.Listener == nil {
 		return nil

@@ -59,13 +59,63 @@ func joinSize(m Member) int {
 	return protocol.MaxJoined - len("[]")
 }
 
-// behindLocked reports whether the member gets its entries from its backlog.
-func (r *room) behindLocked(m Member, _ *User) bool { return r.backlogs[m] != nil }
+// behind holds the members of one room that get their entries in pieces. The room's lock
+// guards it: the methods take the lock, except for hasLocked.
+type behind struct {
+	room     *room
+	backlogs map[Member]*replica.Backlog
+}
 
-func (r *room) behind(m Member) bool {
+// hasLocked reports whether the member gets its entries from its backlog; the form is
+// that of broadcastLocked. The caller holds the room's lock.
+func (b *behind) hasLocked(m Member, _ *User) bool { return b.backlogs[m] != nil }
+
+// has reports whether the member gets its entries from its backlog.
+func (b *behind) has(m Member) bool {
+	b.room.mu.Lock()
+	defer b.room.mu.Unlock()
+	return b.hasLocked(m, nil)
+}
+
+// end drops the member's backlog.
+func (b *behind) end(m Member) {
+	b.room.mu.Lock()
+	defer b.room.mu.Unlock()
+	delete(b.backlogs, m)
+}
+
+// get returns the member's backlog, and the id of the last entry that was sent of it;
+// nil if there is none.
+func (b *behind) get(m Member) (backlog *replica.Backlog, after protocol.ID) {
+	b.room.mu.Lock()
+	defer b.room.mu.Unlock()
+	if backlog = b.backlogs[m]; backlog != nil {
+		after = backlog.After()
+	}
+	return backlog, after
+}
+
+// sendPiece sends the next piece of the member's backlog. It returns whether the
+// member is still behind, and whether the log has to be read before more can be
+// sent.
+func (b *behind) sendPiece(m Member) (more, read bool) {
+	r := b.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.backlogs[m] != nil
+	backlog := b.backlogs[m]
+	if backlog == nil {
+		return false, false
+	}
+	piece, state := r.log.memory.Next(backlog, backlogPiece)
+	for _, e := range piece {
+		m.Deliver(NewBroadcast(e.Event()))
+		r.hub.counts.frames.Add(1)
+		r.hub.counts.bytes.Add(int64(len(e.Raw)))
+	}
+	if state == replica.BacklogDone {
+		delete(b.backlogs, m) // it has everything, and gets live entries from now on
+	}
+	return state != replica.BacklogDone, state == replica.BacklogRead
 }
 
 // backlogs sends members their backlogs.
@@ -110,7 +160,7 @@ func (l *backlogs) next(m Member) *room {
 func (l *backlogs) remove(m Member, r *room) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.backlogs[m] != nil {
+	if r.behind.backlogs[m] != nil {
 		return
 	}
 	l.mu.Lock()
@@ -127,7 +177,7 @@ func (l *backlogs) send(m Member) {
 			return
 		}
 		l.await(m, r)
-		switch more, read := r.sendPiece(m); {
+		switch more, read := r.behind.sendPiece(m); {
 		case !more:
 			l.remove(m, r)
 		case read && l.read(m, r) != nil:
@@ -140,7 +190,7 @@ func (l *backlogs) send(m Member) {
 // or the backlog ends. A connection whose client does not read is closed.
 func (l *backlogs) await(m Member, r *room) {
 	before, moved := unsentOf(m), time.Now()
-	for wait := paceEvery; before > backlogAhead && r.behind(m) && l.hub.ctx.Err() == nil; wait = min(2*wait, backlogWait) {
+	for wait := paceEvery; before > backlogAhead && r.behind.has(m) && l.hub.ctx.Err() == nil; wait = min(2*wait, backlogWait) {
 		l.hub.pause(wait)
 		now := unsentOf(m)
 		if now < before {
@@ -150,46 +200,17 @@ func (l *backlogs) await(m Member, r *room) {
 		if time.Since(moved) < backlogStalls {
 			continue
 		}
-		r.endBacklog(m)
+		r.behind.end(m)
 		if s, ok := m.(Stallable); ok {
 			s.Stalled()
 		}
 	}
 }
 
-// endBacklog drops the member's backlog.
-func (r *room) endBacklog(m Member) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.backlogs, m)
-}
-
-// sendPiece sends the next piece of the member's backlog. It returns whether the
-// member is still behind, and whether the log has to be read before more can be
-// sent.
-func (r *room) sendPiece(m Member) (more, read bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	b := r.backlogs[m]
-	if b == nil {
-		return false, false
-	}
-	piece, state := r.log.memory.Next(b, backlogPiece)
-	for _, e := range piece {
-		m.Deliver(NewBroadcast(e.Event()))
-		r.hub.counts.frames.Add(1)
-		r.hub.counts.bytes.Add(int64(len(e.Raw)))
-	}
-	if state == replica.BacklogDone {
-		delete(r.backlogs, m) // it has everything, and gets live entries from now on
-	}
-	return state != replica.BacklogDone, state == replica.BacklogRead
-}
-
 // read reads the next part of the member's backlog from the log. If the log no
 // longer holds what was sent last, the member gets a reset.
 func (l *backlogs) read(m Member, r *room) error {
-	b, after := r.backlogOf(m)
+	b, after := r.behind.get(m)
 	if b == nil {
 		return nil
 	}
@@ -199,11 +220,11 @@ func (l *backlogs) read(m Member, r *room) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.backlogs[m] != b || b.After() != after {
+	if r.behind.backlogs[m] != b || b.After() != after {
 		return nil // it was left, joined again, or reset
 	}
 	if !found {
-		delete(r.backlogs, m)
+		delete(r.behind.backlogs, m)
 		r.hub.counts.resetsSent.Add(1)
 		m.Deliver(NewBroadcast(protocol.Reset(r.name, r.log.memory.Head())))
 		return nil
@@ -214,15 +235,6 @@ func (l *backlogs) read(m Member, r *room) error {
 		return errOtherLog
 	}
 	return nil
-}
-
-func (r *room) backlogOf(m Member) (b *replica.Backlog, after protocol.ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if b = r.backlogs[m]; b != nil {
-		after = b.After()
-	}
-	return b, after
 }
 
 // readAfter reads up to backlogRead entries after the cursor from the log.

@@ -61,12 +61,12 @@ func (f *follower) doLocked(e replica.Effects) {
 		f.resetLocked(e.ResetAt)
 	}
 	for _, target := range e.Erased {
-		for _, b := range r.backlogs {
+		for _, b := range r.behind.backlogs {
 			b.Erase(target)
 		}
 	}
 	for _, entry := range e.Deliver {
-		r.broadcastLocked(entry.Event(), r.behindLocked)
+		r.broadcastLocked(entry.Event(), r.behind.hasLocked)
 		r.hub.traces.note(entry.Key, Delivered)
 	}
 	if e.Moved() {
@@ -84,7 +84,7 @@ func (f *follower) doLocked(e replica.Effects) {
 // they join again.
 func (f *follower) resetLocked(head protocol.ID) {
 	r := f.room
-	clear(r.backlogs)
+	clear(r.behind.backlogs)
 	r.hub.counts.resets.Add(1)
 	r.hub.counts.resetsSent.Add(int64(len(r.members)))
 	r.hub.log.Warn("a room's log is no longer the one that was followed", "room", r.name, "head", head.String())

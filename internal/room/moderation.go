@@ -47,7 +47,7 @@ func (r *room) moderated(d protocol.Decision) {
 	r.broadcastLocked(d.ModeratedEvent.Event(), nil)
 	for m, u := range r.members {
 		if moderation.Expels(d, u.ID) {
-			delete(r.backlogs, m)
+			delete(r.behind.backlogs, m)
 			m.Expel(expelReason(d))
 		}
 	}

@@ -99,7 +99,7 @@ func (r *room) crowded() bool {
 // backlog gets nothing live, and delays nobody.
 func (r *room) crowdedLocked(limit int) bool {
 	for m := range r.members {
-		if pendingOf(m) > limit && r.backlogs[m] == nil {
+		if pendingOf(m) > limit && !r.behind.hasLocked(m, nil) {
 			return true
 		}
 	}

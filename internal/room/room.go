@@ -15,13 +15,12 @@ type room struct {
 	name string
 	hub  *Hub
 
-	mu      sync.Mutex // guards the fields below, and those of log, answers, sends and here
+	mu      sync.Mutex // guards the fields below, and those of behind, log, answers, sends and here
 	closed  bool       // it is not followed any more
 	audited bool       // an audit contained it
 	members map[Member]*User
-	// backlogs holds those of the members that get their entries in pieces.
-	backlogs map[Member]*replica.Backlog
-	joining  int // joins under way, which keep the room followed
+	behind  behind // members that get their entries in pieces
+	joining int    // joins under way, which keep the room followed
 	// emptySince is when the last member left, or the room was made.
 	emptySince time.Time
 	typed      map[string]time.Time // when each user was last announced as typing
@@ -37,9 +36,9 @@ func newRoom(h *Hub, name string, vacated <-chan struct{}) *room {
 	r := &room{
 		name: name, hub: h,
 		members:    make(map[Member]*User),
-		backlogs:   make(map[Member]*replica.Backlog),
 		emptySince: time.Now(),
 	}
+	r.behind = behind{room: r, backlogs: make(map[Member]*replica.Backlog)}
 	r.log = newFollower(r, h.cfg.History)
 	r.answers = answerer{log: r.log}
 	r.sends = committer{room: r}
@@ -190,9 +189,9 @@ func (r *room) tryJoin(j *joining) (need replica.Need, done bool, failed *protoc
 	members, count := r.here.users.Members()
 	first, b := r.log.memory.Split(a, joinSize(j.m))
 	if b == nil {
-		delete(r.backlogs, j.m)
+		delete(r.behind.backlogs, j.m)
 	} else {
-		r.backlogs[j.m] = b
+		r.behind.backlogs[j.m] = b
 	}
 	r.bindingLocked(j.u, func(rules []protocol.BindingRule) {
 		j.reply(protocol.Joined(r.name, r.log.memory.Head(), a.Recovered, first, b != nil, members, count, rules))
@@ -227,7 +226,7 @@ func (r *room) leave(m Member) {
 		return
 	}
 	delete(r.members, m)
-	delete(r.backlogs, m)
+	delete(r.behind.backlogs, m)
 	if len(r.members) == 0 {
 		r.emptySince = time.Now()
 	}
