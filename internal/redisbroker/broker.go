@@ -123,7 +123,10 @@ type Subscriber struct {
 }
 
 // Presence writes and reads who is in which room (room.Presence).
-type Presence struct{ *core }
+type Presence struct {
+	*core
+	directory *directory
+}
 
 // Rulebook keeps moderators' decisions (room.Rulebook).
 type Rulebook struct{ *core }
@@ -142,7 +145,7 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	c.newInstance()
 	notes := newDirectory(c)
 	b := &Broker{
-		core: c, Log: &Log{core: c, directory: notes}, Subscriber: &Subscriber{c, newSubscriptionManager(c)}, Presence: &Presence{c}, Names: newNames(c),
+		core: c, Log: &Log{core: c, directory: notes}, Subscriber: &Subscriber{c, newSubscriptionManager(c)}, Presence: &Presence{c, notes}, Names: newNames(c),
 		Rulebook: &Rulebook{c}, Directory: &Directory{core: c, notes: notes},
 	}
 	if err := Check(ctx, cfg.Client, cfg.Namespace); err != nil {

@@ -118,7 +118,7 @@ func (b *Broker) beatLoop(ctx context.Context) {
 			owed = owed || first
 		case owed:
 			b.reshareSecret(ctx)
-			b.directory.forget()
+			b.Log.directory.forget()
 			b.listener.Lost()
 			b.reapSoon(old) // the others may have forgotten them
 			owed, old = false, nil
@@ -282,7 +282,7 @@ func (b *Broker) Leave(ctx context.Context) error {
 	if err := b.reap(ctx, instance); err != nil {
 		return err
 	}
-	if err := b.directory.flushNow(ctx); err != nil {
+	if err := b.Log.directory.flushNow(ctx); err != nil {
 		return err
 	}
 	pipe := b.rdb.Pipeline()

@@ -45,7 +45,7 @@ func (b *Log) Append(ctx context.Context, room string, drafts []protocol.Draft) 
 		}
 	}
 	if added > 0 {
-		b.directory.note(room, newest)
+		b.directory.entry(room, newest)
 	}
 	b.counts.appended(began, added, err)
 	b.did(appending, room, err)

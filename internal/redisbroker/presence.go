@@ -61,6 +61,9 @@ func (b *Presence) here(ctx context.Context, instance, room, mode string, change
 	keys := []string{b.keys.room("here", room), b.keys.room("users", room), b.keys.nothing(partition(room))}
 	count, err := b.run(ctx, hereScript, keys, args...).Int()
 	b.did("writing who is in rooms", room, err)
+	if err == nil {
+		b.directory.present(room, count)
+	}
 	return count, err
 }
 

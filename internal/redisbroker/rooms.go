@@ -2,9 +2,7 @@ package redisbroker
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,19 +20,12 @@ const (
 	roomsFresh = time.Second
 	// pagesKept is how many pages a node keeps for that long.
 	pagesKept = 64
-	// maxRoomsCounted bounds the rooms whose users are counted for one list.
-	maxRoomsCounted = 20_000
-	// directoryChunk is how many rooms of the directory are read at once, and
-	// directoryReads how often at most for one page: all that may have users and a
-	// page besides.
-	directoryChunk = 2 * protocol.MaxListed
-	directoryReads = maxRoomsCounted/directoryChunk + 2
 	// listWithin bounds the reads for one page, whoever waits for them.
 	listWithin = 3 * time.Second
 )
 
-// roomList keeps what was read for the list of rooms for a moment, so that it costs
-// Redis the same however many ask: of those that ask at the same time, one reads.
+// roomList caches pages of the list of rooms for a moment, so that the cost for Redis does
+// not depend on the number of requests. Concurrent requests share one read.
 type roomList struct {
 	flight singleflight.Group
 
@@ -47,7 +38,7 @@ type keptPage struct {
 	until time.Time
 }
 
-// errCursor is answered to a cursor that is none of the list's.
+// errCursor refuses a cursor that is not a valid Next of a page.
 var errCursor = protocol.Errorf(protocol.CodeBadField, "after must be the next of an earlier page")
 
 // Directory lists the rooms of the cluster.
@@ -57,7 +48,7 @@ type Directory struct {
 	notes *directory
 }
 
-// once returns what read returns, or what it returned not long ago.
+// once returns the result of read, or a cached one.
 func (l *roomList) once(ctx context.Context, key string, read func(context.Context) (any, error)) (any, error) {
 	l.mu.Lock()
 	k, ok := l.kept[key]
@@ -91,11 +82,11 @@ func (l *roomList) keep(key string, v any) {
 	l.kept[key] = keptPage{v, time.Now().Add(roomsFresh)}
 }
 
-// Rooms lists the rooms that have users online or entries, protocol.MaxListed at
-// most: first those with users, busiest first, then the others, the last active first.
-// after is the Next of the page before, or "". The list may be a second old, and rooms
-// that change their place between two pages may be missed or come twice. An after that
-// is none fails with a *protocol.Error.
+// Rooms lists the rooms that have users online or entries, protocol.MaxListed at most:
+// first those with users, busiest first, then the others, the last active first. after
+// is the Next of the page before, or "". The list may be a second old, and rooms that
+// change their place between two pages may be missed or listed twice. An invalid after
+// fails with a *protocol.Error.
 func (b *Directory) Rooms(ctx context.Context, after string) (protocol.RoomPage, error) {
 	at, err := parsePlace(after)
 	if err != nil {
@@ -108,17 +99,24 @@ func (b *Directory) Rooms(ctx context.Context, after string) (protocol.RoomPage,
 	return page.(protocol.RoomPage), nil
 }
 
-// listPlace is where a page of the list begins: behind a room that has n users or, where
-// idle, was active last at n.
+// listPlace is where a page of the list begins: behind a room that has n users or, if
+// idle, had its newest entry at n (in ms).
 type listPlace struct {
 	idle bool
 	n    int64
 	room string
 }
 
+// beforeIdle is the place before the first room without users.
+var beforeIdle = listPlace{idle: true, n: 1 << 53}
+
+// parsePlace parses a place as String formats it; "" is the place before all rooms.
 func parsePlace(s string) (listPlace, error) {
-	if s == "" {
-		return listPlace{n: 1 << 53}, nil // before all
+	switch s {
+	case "":
+		return listPlace{n: 1 << 53}, nil
+	case beforeIdle.String():
+		return beforeIdle, nil
 	}
 	number, name, ok := strings.Cut(s[1:], "-")
 	n, err := strconv.ParseInt(number, 10, 64)
@@ -138,73 +136,58 @@ func (p listPlace) String() string {
 	return kind + strconv.FormatInt(p.n, 10) + "-" + p.room
 }
 
+// roomPage reads one page. Its cost does not depend on the number of rooms: one script, and
+// the length of the log of each room without users.
 func (b *Directory) roomPage(ctx context.Context, at listPlace) (protocol.RoomPage, error) {
-	v, err := b.kept.once(ctx, "users", func(ctx context.Context) (any, error) { return b.countRooms(ctx) })
+	// The rooms of this node's users are up to date; those of other nodes are at most
+	// noteEvery late.
+	if err := b.notes.flushNow(ctx); err != nil {
+		b.log.Debug("the directory of rooms could not be updated", "error", err)
+	}
+	kind := "u"
+	if at.idle {
+		kind = "t"
+	}
+	reply, err := b.run(ctx, listScript, b.notes.keys()[:3], protocol.MaxListed, kind, at.n, at.room).Slice()
 	if err != nil {
 		return protocol.RoomPage{}, err
 	}
-	counted := v.([]protocol.RoomCount)
-	if !at.idle {
-		from := sort.Search(len(counted), func(i int) bool {
-			n := int64(counted[i].Count)
-			return n < at.n || n == at.n && counted[i].Room > at.room
-		})
-		list := append([]protocol.RoomCount(nil), counted[from:min(len(counted), from+protocol.MaxListed)]...)
-		if err := b.lastActive(ctx, list); err != nil {
-			return protocol.RoomPage{}, err
-		}
-		if n := len(list); n == protocol.MaxListed {
-			return protocol.RoomPage{Rooms: list, Next: listPlace{n: int64(list[n-1].Count), room: list[n-1].Room}.String()}, nil
-		}
-		return b.idleRooms(ctx, list, counted, listPlace{idle: true, n: 1 << 53})
+	const width = 3
+	if len(reply)%width != 1 {
+		return protocol.RoomPage{}, errReply
 	}
-	return b.idleRooms(ctx, nil, counted, at)
-}
-
-// idleRooms fills a page with rooms that nobody is in.
-func (b *Directory) idleRooms(ctx context.Context, list, counted []protocol.RoomCount, at listPlace) (protocol.RoomPage, error) {
-	busy := make(map[string]bool, len(counted))
-	for _, r := range counted {
-		busy[r.Room] = true
-	}
-	page := protocol.RoomPage{Rooms: list}
-	room := protocol.MaxListed - len(list) // for so many more
+	var page protocol.RoomPage
 	var idle []protocol.RoomCount
-	// Where the page begins, counted from the end, which is active last.
-	offset, err := b.rdb.ZCount(ctx, b.keys.cluster("directory"), "("+strconv.FormatInt(at.n, 10), "+inf").Result()
-	if err != nil {
-		return page, err
+	for row := range slices.Chunk(reply[1:], width) {
+		name, ok1 := row[0].(string)
+		count, ok2 := row[1].(int64)
+		last, ok3 := row[2].(int64)
+		if !ok1 || !ok2 || !ok3 {
+			return protocol.RoomPage{}, errReply
+		}
+		if r := (protocol.RoomCount{Room: name, Count: int(count), Last: last}); count > 0 {
+			page.Rooms = append(page.Rooms, r)
+		} else {
+			idle = append(idle, r)
+		}
 	}
-	for range directoryReads {
-		found, err := b.rdb.ZRangeWithScores(ctx, b.keys.cluster("directory"), -offset-directoryChunk, -offset-1).Result()
-		if err != nil {
-			return page, err
-		}
-		slices.Reverse(found)
-		for _, z := range found {
-			name, _ := z.Member.(string)
-			last := int64(z.Score)
-			if busy[name] || last == at.n && name >= at.room && at.room != "" {
-				continue // rooms of one time come from the last name to the first
-			}
-			if len(idle) == room {
-				page.Next = listPlace{idle: true, n: idle[room-1].Last, room: idle[room-1].Room}.String()
-				break
-			}
-			idle = append(idle, protocol.RoomCount{Room: name, Last: last})
-		}
-		if page.Next != "" || len(found) < directoryChunk {
-			break
-		}
-		offset += int64(len(found))
+	switch busy := page.Rooms; {
+	case reply[0] == "u" && len(busy) > 0:
+		end := busy[len(busy)-1]
+		page.Next = listPlace{n: int64(end.Count), room: end.Room}.String()
+	case reply[0] == "t" && len(idle) > 0:
+		end := idle[len(idle)-1]
+		page.Next = listPlace{idle: true, n: end.Last, room: end.Room}.String()
+	case reply[0] == "t": // the page ends with the last room that has users
+		page.Next = beforeIdle.String()
 	}
 	kept, err := b.withLogs(ctx, idle)
 	page.Rooms = append(page.Rooms, kept...)
 	return page, err
 }
 
-// withLogs returns the rooms that still have a log, and has the others taken out of
-// the directory.
+// withLogs returns the rooms that still have a log, and removes the others from the
+// directory.
 func (b *Directory) withLogs(ctx context.Context, list []protocol.RoomCount) ([]protocol.RoomCount, error) {
 	if len(list) == 0 {
 		return nil, nil
@@ -214,7 +197,7 @@ func (b *Directory) withLogs(ctx context.Context, list []protocol.RoomCount) ([]
 	for i, r := range list {
 		lengths[i] = pipe.XLen(ctx, b.keys.room("log", r.Room))
 	}
-	// On a Redis Cluster some may fail and others not; those are left in.
+	// On a Redis Cluster some may fail and others not; rooms that fail stay.
 	if _, err := pipe.Exec(ctx); err != nil && allFailed(lengths) {
 		return nil, err
 	}
@@ -228,67 +211,7 @@ func (b *Directory) withLogs(ctx context.Context, list []protocol.RoomCount) ([]
 		kept = append(kept, r)
 	}
 	if err := b.notes.drop(ctx, gone); err != nil {
-		b.log.Debug("rooms that are gone could not be taken out of the directory", "error", err)
+		b.log.Debug("rooms without a log could not be removed from the directory", "error", err)
 	}
 	return kept, nil
-}
-
-// lastActive fills in when rooms were active last; nothing where they have no entries.
-func (b *Directory) lastActive(ctx context.Context, list []protocol.RoomCount) error {
-	if len(list) == 0 {
-		return nil
-	}
-	pipe := b.rdb.Pipeline()
-	scores := make([]*redis.FloatCmd, len(list))
-	for i, r := range list {
-		scores[i] = pipe.ZScore(ctx, b.keys.cluster("directory"), r.Room)
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return err
-	}
-	for i := range list {
-		list[i].Last = int64(scores[i].Val())
-	}
-	return nil
-}
-
-// countRooms counts the users of all rooms that have some, busiest first.
-func (b *Directory) countRooms(ctx context.Context) ([]protocol.RoomCount, error) {
-	instances, err := b.rdb.ZRange(ctx, b.keys.cluster("nodes"), 0, -1).Result()
-	if err != nil || len(instances) == 0 {
-		return nil, err
-	}
-	keys := make([]string, len(instances))
-	for i, id := range instances {
-		keys[i] = b.keys.cluster("rooms:" + id)
-	}
-	names, err := b.rdb.SUnion(ctx, keys...).Result()
-	if err != nil {
-		return nil, err
-	}
-	if len(names) > maxRoomsCounted {
-		names = names[:maxRoomsCounted]
-	}
-	pipe := b.rdb.Pipeline()
-	counts := make([]*redis.IntCmd, len(names))
-	for i, room := range names {
-		counts[i] = pipe.HLen(ctx, b.keys.room("users", room))
-	}
-	// On a Redis Cluster some may fail and others not; those are left out.
-	if _, err := pipe.Exec(ctx); err != nil && allFailed(counts) {
-		return nil, err
-	}
-	list := make([]protocol.RoomCount, 0, len(names))
-	for i, room := range names {
-		if n := int(counts[i].Val()); n > 0 {
-			list = append(list, protocol.RoomCount{Room: room, Count: n})
-		}
-	}
-	sort.Slice(list, func(i, j int) bool {
-		if list[i].Count != list[j].Count {
-			return list[i].Count > list[j].Count
-		}
-		return list[i].Room < list[j].Room
-	})
-	return list, nil
 }

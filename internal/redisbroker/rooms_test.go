@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -167,4 +168,52 @@ func testTheListOfRoomsIsPaged(t *testing.T, at *site) {
 	if err := b.rdb.ZScore(t.Context(), directory, "newest").Err(); err != nil {
 		t.Errorf("the newest: %v", err)
 	}
+}
+
+// The list has the true numbers of users after nodes changed those of the same rooms at the
+// same time, and nothing remains of rooms that everybody left.
+func testRoomsAreListedWithTheirUsers(t *testing.T, at *site) {
+	nodes := [2]*testBroker{open(t, at, "n1", 10), open(t, at, "n2", 10)}
+	const rooms, users = 5, 8
+	change := func(b *testBroker, room string, user int, here bool) {
+		u := protocol.User{ID: fmt.Sprint("u", user), Name: "x"}
+		if _, err := b.Here(t.Context(), b.Instance(), room, []protocol.Change{{User: u, Here: here}}); err != nil {
+			t.Error(err)
+		}
+	}
+	listed := func(b *testBroker) string {
+		list, _ := b.allRooms(t)
+		return fmt.Sprint(list)
+	}
+	var all sync.WaitGroup
+	for n, b := range nodes {
+		for room := range rooms {
+			all.Go(func() {
+				name := fmt.Sprint("room-", room)
+				for user := range users {
+					change(b, name, user, true)
+				}
+				for user := range users {
+					if n == 1 || user >= room {
+						change(b, name, user, false)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	for _, b := range nodes {
+		chattest.Eventually(t, "the numbers of users", func() bool {
+			return listed(b) == "[{room-4 4 0} {room-3 3 0} {room-2 2 0} {room-1 1 0}]"
+		})
+	}
+	for room := range rooms {
+		for user := range users {
+			change(nodes[0], fmt.Sprint("room-", room), user, false)
+		}
+	}
+	chattest.Eventually(t, "no room to be left", func() bool {
+		left := nodes[0].rdb.Exists(t.Context(), nodes[0].ns+":{cluster}:busy", nodes[0].ns+":{cluster}:last").Val()
+		return listed(nodes[1]) == "[]" && left == 0
+	})
 }

@@ -49,6 +49,7 @@ var (
 	leaseScript  = readScript("lease")
 	namesScript  = readScript("line", "names")
 	roomsScript  = readScript("rooms")
+	listScript   = readScript("list")
 )
 
 // with returns the script with local variables before it. Constants are part of the

@@ -26,6 +26,7 @@ var suite = []struct {
 	{"NamesAreShared", testNamesAreShared},
 	{"RoomsWithEntriesAreListed", testRoomsWithEntriesAreListed},
 	{"TheListOfRoomsIsPaged", testTheListOfRoomsIsPaged},
+	{"RoomsAreListedWithTheirUsers", testRoomsAreListedWithTheirUsers},
 	{"ALostLeaseIsNoticed", testALostLeaseIsNoticed},
 	{"ALeaseFoundDeadIsLost", testALeaseFoundDeadIsLost},
 	{"AKilledSubscriptionIsMadeAnew", testAKilledSubscriptionIsMadeAnew},

@@ -14,7 +14,7 @@ const Rules = "~chat:* &chat:* " +
 	"+ping +select +time +asking +wait +cluster|slots +evalsha +eval +multi +exec " +
 	"+publish +spublish +subscribe +unsubscribe +ssubscribe +sunsubscribe " +
 	"+get +set +unlink +rename +exists +xadd +xdel +xlen +xrange +xrevrange " +
-	"+hset +hget +hmget +hdel +hkeys +hlen +hgetall +hincrby +sadd +srem +smembers +sunion " +
+	"+hset +hget +hmget +hdel +hkeys +hlen +hgetall +hincrby +sadd +srem +smembers " +
 	"+zadd +zrem +zscore +zcard +zcount +zrange +zrangebyscore +zremrangebyscore +zremrangebyrank"
 
 // SetUser makes the user on each server.
