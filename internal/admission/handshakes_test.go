@@ -24,12 +24,12 @@ var (
 	proxy = netip.MustParseAddr("127.0.0.1")
 )
 
-// in acquires a slot, and ends the test if there is none.
+// in acquires a slot, and fails the test if there is none.
 func in(t *testing.T, d *Limiter, from netip.Addr) *Slot {
 	t.Helper()
 	v, wait := d.Acquire(from)
 	if v == nil {
-		t.Fatalf("%s was told to wait for %s", from, wait)
+		t.Fatalf("%s has to wait for %s", from, wait)
 	}
 	return v
 }
@@ -38,11 +38,11 @@ func refused(t *testing.T, d *Limiter, from netip.Addr) {
 	t.Helper()
 	v, wait := d.Acquire(from)
 	if v != nil || wait <= 0 || wait > maxRetryAfter {
-		t.Fatalf("%s: let in %t, to wait for %s", from, v != nil, wait)
+		t.Fatalf("%s: a slot %t, wait %s", from, v != nil, wait)
 	}
 }
 
-func TestOnlySoManyAreUnderWay(t *testing.T) {
+func TestHandshakesInFlightAreBounded(t *testing.T) {
 	t.Parallel()
 	d := NewLimiter(LimiterConfig{MaxSlots: 3})
 	first := in(t, d, proxy)
@@ -50,7 +50,7 @@ func TestOnlySoManyAreUnderWay(t *testing.T) {
 	in(t, d, proxy)
 	refused(t, d, proxy)
 	first.Release()
-	first.Release() // only the first counts
+	first.Release() // only the first call counts
 	in(t, d, proxy)
 	refused(t, d, ann)
 	if s := d.Stats(); s != (LimiterStats{InFlight: 3, Refused: 2}) {
@@ -67,7 +67,7 @@ func TestAnAddressHoldsOnlyAPart(t *testing.T) {
 	in(t, d, bob)
 	v.Release()
 	in(t, d, ann)
-	// Of IPv6, a customer has a whole network.
+	// An IPv6 customer has a whole /64 network.
 	in(t, d, netip.MustParseAddr("2001:db8:0:1::1"))
 	in(t, d, netip.MustParseAddr("2001:db8:0:1::2"))
 	refused(t, d, netip.MustParseAddr("2001:db8:0:1:ffff::3"))
@@ -77,9 +77,9 @@ func TestAnAddressHoldsOnlyAPart(t *testing.T) {
 	}
 }
 
-// Places are kept for those who say something: when one is wanted, whoever has
-// been silent for longest gives way.
-func TestTheSilentGiveWay(t *testing.T) {
+// When a slot is needed, the inactive slot that is oldest is evicted; active slots are
+// kept.
+func TestInactiveSlotsAreEvicted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := NewLimiter(LimiterConfig{MaxSlots: 3, SilentFor: time.Second})
@@ -97,27 +97,27 @@ func TestTheSilentGiveWay(t *testing.T) {
 		again.Activate()
 		time.Sleep(time.Second - time.Nanosecond)
 		refused(t, d, proxy)
-		again.Deactivate() // refused: it has to say hello anew
+		again.Deactivate() // a refused hello: the slot is inactive again
 		time.Sleep(time.Nanosecond)
-		enter("next") // in place of silent
+		enter("next") // evicts silent
 		refused(t, d, proxy)
 		time.Sleep(time.Second - time.Nanosecond)
-		enter("last") // in place of again, which had the most time left
+		enter("last") // evicts again, although it became inactive last
 		if len(order) != 2 || order[0] != "silent" || order[1] != "again" {
-			t.Errorf("gone: %v", order)
+			t.Errorf("evicted: %v", order)
 		}
 		if s := d.Stats(); s.InFlight != 3 || s.Evicted != 2 {
 			t.Errorf("%+v", s)
 		}
 		called := false
-		again.OnEvict(func() { called = true }) // it has gone before it could be told
+		again.OnEvict(func() { called = true }) // it was evicted before
 		if !called {
-			t.Error("one that has to go was not told")
+			t.Error("the function of an evicted slot was not called")
 		}
 	})
 }
 
-func TestNothingIsLeftOfThoseWhoWent(t *testing.T) {
+func TestReleasedSlotsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	d := NewLimiter(LimiterConfig{MaxSlots: 8})
 	var all sync.WaitGroup
@@ -135,11 +135,11 @@ func TestNothingIsLeftOfThoseWhoWent(t *testing.T) {
 	}
 	all.Wait()
 	if d.count != 0 || len(d.byAddress) != 0 || d.inactive != (slotList{}) {
-		t.Errorf("left: %d, %v, %v", d.count, d.byAddress, d.inactive)
+		t.Errorf("still counted: %d, %v, %v", d.count, d.byAddress, d.inactive)
 	}
 }
 
-func TestWebClosesWhoComesBeyond(t *testing.T) {
+func TestConnectionsBeyondTheBoundAreClosed(t *testing.T) {
 	t.Parallel()
 	w := NewConnections(4, nil)
 	site := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -163,7 +163,7 @@ func TestWebClosesWhoComesBeyond(t *testing.T) {
 	defer beyond.Close()
 	_ = beyond.SetReadDeadline(time.Now().Add(chattest.Patience))
 	if _, err := io.ReadAll(beyond); errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("it was not closed: %v", err)
+		t.Errorf("the connection beyond the bound was not closed: %v", err)
 	}
 	_ = held[0].Close()
 	chattest.Eventually(t, "a place", func() bool { return w.Count() == 3 })
@@ -174,9 +174,9 @@ func TestWebClosesWhoComesBeyond(t *testing.T) {
 	_ = res.Body.Close()
 }
 
-// Somebody who held an address's whole share with silent connections, and renewed
-// them, locked out all others behind the same proxy.
-func TestTheSilentOfAnAddressGiveWayToIt(t *testing.T) {
+// A client that held the whole share of an address with silent connections, and replaced
+// those that were closed, locked out all others behind the same proxy.
+func TestAnAddressEvictsItsOwnInactiveSlots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := NewLimiter(LimiterConfig{MaxSlots: 8, MaxPerAddress: 3, SilentFor: time.Second})
@@ -187,7 +187,7 @@ func TestTheSilentOfAnAddressGiveWayToIt(t *testing.T) {
 			v.OnEvict(func() { gone = append(gone, name) })
 			return v
 		}
-		enter("bob", bob) // silent for longest, but of another address
+		enter("bob", bob) // inactive for longest, but of another address
 		enter("speaks", ann).Activate()
 		enter("first", ann)
 		enter("second", ann)
@@ -195,12 +195,12 @@ func TestTheSilentOfAnAddressGiveWayToIt(t *testing.T) {
 		time.Sleep(time.Second)
 		enter("third", ann)
 		enter("fourth", ann)
-		refused(t, d, ann) // third and fourth still have time
+		refused(t, d, ann) // the third and the fourth are younger than SilentFor
 		enter("bob too", bob)
 		if want := []string{"first", "second"}; !slices.Equal(gone, want) {
-			t.Errorf("gone: %v, want %v", gone, want)
+			t.Errorf("evicted: %v, want %v", gone, want)
 		}
-		// The same where all places are taken.
+		// The same if all slots are in use.
 		for range 3 {
 			enter("proxy", proxy)
 		}
@@ -211,7 +211,7 @@ func TestTheSilentOfAnAddressGiveWayToIt(t *testing.T) {
 		enter("fifth", ann)
 		enter("proxy", proxy)
 		if want := []string{"first", "second", "third", "bob"}; !slices.Equal(gone, want) {
-			t.Errorf("gone: %v, want %v", gone, want)
+			t.Errorf("evicted: %v, want %v", gone, want)
 		}
 		if s := d.Stats(); s.InFlight != 8 || s.Evicted != 4 {
 			t.Errorf("%+v", s)
@@ -219,9 +219,9 @@ func TestTheSilentOfAnAddressGiveWayToIt(t *testing.T) {
 	})
 }
 
-// An attacker opens as many as it can, holds them without a word and replaces each
-// that is closed; all behind the same address still come in.
-func TestWhoRenewsSilentVisitsLocksNobodyOut(t *testing.T) {
+// An attacker opens as many connections as it can, sends nothing, and replaces each that
+// is closed. Other clients of the same address still get slots.
+func TestRenewedSilentConnectionsLockNobodyOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := NewLimiter(LimiterConfig{MaxSlots: 256, MaxPerAddress: 128})
@@ -232,7 +232,7 @@ func TestWhoRenewsSilentVisitsLocksNobodyOut(t *testing.T) {
 				var once sync.Once
 				ended := func() { once.Do(func() { held.Add(-1) }) }
 				v.OnEvict(ended)
-				time.AfterFunc(5*time.Second, func() { // no hello in time
+				time.AfterFunc(5*time.Second, func() { // its hello is overdue
 					v.Release()
 					ended()
 				})
@@ -242,7 +242,7 @@ func TestWhoRenewsSilentVisitsLocksNobodyOut(t *testing.T) {
 			hold()
 		}
 		in, out := 0, 0
-		for range 15 * 25 { // 25 a second
+		for range 15 * 25 { // 25 clients a second
 			time.Sleep(40 * time.Millisecond)
 			if held.Load() < 128 {
 				hold()
@@ -255,9 +255,9 @@ func TestWhoRenewsSilentVisitsLocksNobodyOut(t *testing.T) {
 				out++
 			}
 		}
-		// In the first half second all of them are young.
+		// In the first half second no slot is old enough to be evicted.
 		if out > 13 || d.Stats().Evicted == 0 {
-			t.Errorf("%d came in, %d were refused; %+v", in, out, d.Stats())
+			t.Errorf("%d got a slot, %d were refused; %+v", in, out, d.Stats())
 		}
 	})
 }

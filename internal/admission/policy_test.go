@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// ask has a policy guard a handler that tells what it sees: the client's address,
-// and its origin. change makes the request.
+// ask sends a request, which change has changed, through a policy's Guard. It returns the
+// status, and the client's address and the origin that the handler sees.
 func ask(p *Policy, change func(*http.Request)) (status int, seen string) {
 	r := httptest.NewRequest("GET", "/x", nil)
 	r.RemoteAddr, r.Host = "192.0.2.1:4711", "localhost:8080"
@@ -27,8 +27,8 @@ func ask(p *Policy, change func(*http.Request)) (status int, seen string) {
 	return w.Code, w.Body.String()
 }
 
-// A page whose name leads to this node for a while reads what is said here and
-// speaks for its visitor, unless the node knows its own names.
+// A page whose name resolves to this node for a while could read rooms and send messages
+// as its visitor, unless the node knows its own names.
 func TestANodeAnswersUnderItsOwnNamesOnly(t *testing.T) {
 	t.Parallel()
 	p := NewPolicy(PolicyConfig{
@@ -37,7 +37,7 @@ func TestANodeAnswersUnderItsOwnNamesOnly(t *testing.T) {
 		Sealed:  []string{"/peer/"},
 	})
 	for host, want := range map[string]int{
-		"":                        200, // HTTP/1.0 needs none
+		"":                        200, // HTTP/1.0 needs no Host
 		"127.0.0.1":               200,
 		"10.1.2.3:8080":           200,
 		"[::1]:8080":              200,
@@ -59,7 +59,7 @@ func TestANodeAnswersUnderItsOwnNamesOnly(t *testing.T) {
 		"chat.example.org.evil":   403,
 		"localhost.evil.example":  403,
 		"127.0.0.1.evil.example":  403,
-		"app":                     403, // the name of an app, not of a host
+		"app":                     403, // the URL of an app without a host
 		"*":                       403,
 		"2130706433":              403,
 		"[evil.example]:80":       403,
@@ -80,9 +80,9 @@ func TestANodeAnswersUnderItsOwnNamesOnly(t *testing.T) {
 			t.Errorf("Host %q: %d, want %d: %s", host, status, want, body)
 		}
 	}
-	// What other nodes passed on is judged by its seal.
+	// The seal of a relayed request decides about it, not its Host.
 	if status, _ := ask(p, func(r *http.Request) { r.Host, r.URL.Path = "evil.example", "/peer/" }); status != 200 {
-		t.Errorf("passed on by another node: %d", status)
+		t.Errorf("relayed by another node: %d", status)
 	}
 	if status, _ := ask(p, func(r *http.Request) { r.Host, r.URL.Path = "evil.example", "/peer/../x" }); status != 403 {
 		t.Errorf("below the path for other nodes: %d", status)
@@ -135,8 +135,8 @@ func TestWhatTrustedProxiesSayIsBelieved(t *testing.T) {
 			t.Errorf("%s: %d %q, want %q", name, status, got, c.want)
 		}
 	}
-	// The host that a proxy was asked for is judged as any other; and a page whose
-	// name leads here can't pass by adding the proxy's header.
+	// The host that a proxy reports is judged like any other. A page whose name resolves
+	// to this node does not pass by adding the proxy's header.
 	for _, c := range []struct{ host, forwarded string }{{"inner.example", "evil.example"}, {"evil.example", "localhost"}} {
 		status, _ := ask(p, func(r *http.Request) {
 			r.RemoteAddr, r.Host = proxy, c.host
@@ -167,11 +167,11 @@ func TestPagesThatMayConnect(t *testing.T) {
 	})
 	for _, c := range []struct {
 		origin string
-		proto  string // as a trusted proxy told it
+		proto  string // as a trusted proxy reported it
 		want   bool
 	}{
 		{"http://localhost:8080", "", true},
-		{"https://localhost:8080", "", true}, // who ended TLS did not say so
+		{"https://localhost:8080", "", true}, // a proxy that ends TLS does not report it
 		{"https://localhost:8080", "https", true},
 		{"http://localhost:8080", "https", false},
 		{"https://localhost:8080", "http", false},
@@ -218,18 +218,19 @@ func TestPagesThatMayConnect(t *testing.T) {
 	}
 	r := httptest.NewRequest("GET", "/ws", nil)
 	if !p.Allowed(r) || !p.MayConnect(r) {
-		t.Error("without an Origin")
+		t.Error("a request without an Origin is refused")
 	}
 	r.Header["Origin"] = []string{"https://www.example.org", "https://www.example.org"}
 	if p.Allowed(r) || p.MayConnect(r) {
-		t.Error("with two")
+		t.Error("a request with two Origins is allowed")
 	}
 	if any := NewPolicy(PolicyConfig{Origins: []string{"*"}}); !any.AnyOrigin() || any.Allowed(r) {
-		t.Error("with two, where all are allowed")
+		t.Error("a request with two Origins is allowed by --origin *")
 	}
 }
 
-// Behind a proxy that ends TLS and does not say so, the page's own origin tells.
+// Behind a proxy that ends TLS without reporting it, the page's own origin has the
+// scheme.
 func TestTheOriginThatAClientIsTold(t *testing.T) {
 	t.Parallel()
 	for origin, want := range map[string]string{
@@ -245,13 +246,13 @@ func TestTheOriginThatAClientIsTold(t *testing.T) {
 			}
 		})
 		if got != "192.0.2.1:4711 "+want {
-			t.Errorf("a page of %q is told %s", origin, got)
+			t.Errorf("the origin for a page of %q is %s", origin, got)
 		}
 	}
 }
 
-// A refused page looks like a dead net in its browser, so the node's log tells; but
-// whoever is refused all the time can't fill it, nor forge a line.
+// To its visitor a refused page looks like a broken network, so the node logs the
+// refusal. A client that is refused repeatedly can neither fill the log nor forge a line.
 func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -295,7 +296,7 @@ func TestRequestsThatLostTheirUpgrade(t *testing.T) {
 		r.Header.Set("Connection", "Upgrade")
 		r.Header.Set("Upgrade", "websocket")
 		if lostUpgrade(r) {
-			t.Errorf("%s with its lines", target)
+			t.Errorf("%s: refused although it has the headers", target)
 		}
 	}
 }
