@@ -30,7 +30,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Config identifies a node, and says how it finds the others.
+// Config identifies a node and configures how it finds the others.
 type Config struct {
 	// Tag is the node's tag in the ids of its sessions; see NewTag.
 	Tag string

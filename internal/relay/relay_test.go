@@ -15,7 +15,7 @@ import (
 
 const path = "/inside/"
 
-// node is one with a server behind its Take.
+// node is a relay with a server behind its Take.
 func node(t *testing.T, secret string, find func(string) (string, bool), next http.HandlerFunc) (*Relay, *httptest.Server) {
 	t.Helper()
 	r, err := New(Config{
@@ -33,8 +33,8 @@ func node(t *testing.T, secret string, find func(string) (string, bool), next ht
 	return r, web
 }
 
-// The owner sees the request as its client sent it, and knows the client's
-// address; the seal is not shown to it.
+// The owner sees the request as its client sent it, and the client's address. It does not
+// see the seal.
 func TestAForwardedRequestIsItsClients(t *testing.T) {
 	t.Parallel()
 	owner, at := node(t, "secret", nil, func(w http.ResponseWriter, r *http.Request) {
@@ -59,13 +59,13 @@ func TestAForwardedRequestIsItsClients(t *testing.T) {
 	if got := w.Header().Get("Seen"); !ok || w.Code != http.StatusTeapot || got != want {
 		t.Errorf("%t %d %q", ok, w.Code, got)
 	}
-	// One that has started anew at the address of a node that is gone refuses the
-	// seal, and so it is as with a node that is gone.
+	// A node that started at the address of a node that is gone refuses the seal. Its
+	// refusal counts as no answer, as from a node that is gone.
 	if w, ok := send(stranger, owner.cfg.Tag); ok || w.Body.Len() > 0 || len(w.Header()) > 0 || owner.Stats().Refused != 1 {
 		t.Errorf("with another secret: %t %v", ok, w)
 	}
 	if _, ok := send(other, "unknown"); ok {
-		t.Error("a node that is not known has answered")
+		t.Error("an unknown node has answered")
 	}
 	at.Close()
 	w, ok = send(other, owner.cfg.Tag)
@@ -77,8 +77,8 @@ func TestAForwardedRequestIsItsClients(t *testing.T) {
 	}
 }
 
-// A WebSocket is passed on with all that both sides sent early, and ends when either
-// does; a refusal is passed on as it is.
+// A WebSocket is relayed with the bytes that both sides sent early, and ends when either
+// side does. A refusal is relayed unchanged.
 func TestAWebSocketIsPassedOn(t *testing.T) {
 	t.Parallel()
 	owner, at := node(t, "secret", nil, func(w http.ResponseWriter, r *http.Request) {
@@ -127,17 +127,17 @@ func TestAWebSocketIsPassedOn(t *testing.T) {
 	if all, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 400 ") || !strings.Contains(string(all), "no such session") {
 		t.Errorf("%q, %v", all, err)
 	}
-	chattest.Eventually(t, "the end of those before", func() bool { return other.Stats().Open == 0 })
+	chattest.Eventually(t, "the earlier tunnels to end", func() bool { return other.Stats().Open == 0 })
 	c = ask("x", "")
-	chattest.Eventually(t, "it to be passed on", func() bool { return len(other.Breaks()) == 1 })
+	chattest.Eventually(t, "the tunnel", func() bool { return len(other.Breaks()) == 1 })
 	for _, end := range other.Breaks() {
 		end()
 	}
-	_, _ = io.Copy(io.Discard, c) // ends
+	_, _ = io.Copy(io.Discard, c) // ends with the tunnel
 	chattest.Eventually(t, "the end", func() bool { return other.Stats().Open == 0 })
 }
 
-// A seal is good for one request to one node, and once.
+// A seal is valid once, for one request to one node.
 func TestASealIsGoodOnceAndForItsRequest(t *testing.T) {
 	t.Parallel()
 	owner, at := node(t, "secret", nil, func(http.ResponseWriter, *http.Request) {})
@@ -188,7 +188,7 @@ func TestASealIsGoodOnceAndForItsRequest(t *testing.T) {
 		t.Errorf("the request itself: %d", got)
 	}
 	if got := status(sealed, nil); got != http.StatusForbidden {
-		t.Errorf("again: %d", got)
+		t.Errorf("the request a second time: %d", got)
 	}
 }
 
@@ -210,7 +210,7 @@ func TestNumbersAreTakenOnceWhateverTheirOrder(t *testing.T) {
 		}
 	}
 	if !w.fresh("b", 5) {
-		t.Error("the numbers of another node count too")
+		t.Error("the numbers of one node count for another")
 	}
 	for range 2 * maxWindows {
 		w.fresh(NewTag(), 1)

@@ -24,7 +24,7 @@ func (c *counter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// relayTo makes a relay whose only other node is at an address.
+// relayTo makes a relay that knows one other node, at an address.
 func relayTo(t *testing.T, addr string) (r *Relay, warnings *counter) {
 	t.Helper()
 	warnings = &counter{}
@@ -40,7 +40,7 @@ func relayTo(t *testing.T, addr string) (r *Relay, warnings *counter) {
 	return r, warnings
 }
 
-// request passes one on, and returns its status (0 where nobody is there), and how long
+// request relays a request, and returns its status (0 if no node is there) and how long
 // that took.
 func request(r *Relay, method, body string) (status int, text string, took time.Duration) {
 	began := time.Now()
@@ -57,15 +57,15 @@ func request(r *Relay, method, body string) (status int, text string, took time.
 	return w.Code, w.Body.String(), time.Since(began)
 }
 
-// A node whose machine takes connections and says nothing, as one that is frozen, kept
-// requests for 40 s and more. Their sessions may live: so the clients get 503, soon.
+// A node whose machine accepts connections and sends nothing, as a frozen one does, held
+// requests for 40 s and more. Their sessions may be alive, so the clients get 503 soon.
 func TestASilentNodeIsGivenUpSoon(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Close() }) // connections are accepted by the system, and nobody reads
+	t.Cleanup(func() { _ = l.Close() }) // the system accepts connections, and nothing reads from them
 	for _, method := range []string{"GET", "POST", "WS"} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
@@ -81,7 +81,7 @@ func TestASilentNodeIsGivenUpSoon(t *testing.T) {
 	}
 }
 
-// A node that breaks each connection off, and one that nobody listens for.
+// One node breaks off each connection, and of another nothing listens.
 func TestANodeThatBreaksOffIsGivenUpAtOnce(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -106,7 +106,7 @@ func TestANodeThatBreaksOffIsGivenUpAtOnce(t *testing.T) {
 			t.Errorf("%s: got %d after %s", method, status, took)
 		}
 	}
-	if n := taken.Load(); n != 5 { // the polls and POSTs twice
+	if n := taken.Load(); n != 5 { // the polls and POSTs are tried twice
 		t.Errorf("%d tries", n)
 	}
 	_ = l.Close()
@@ -120,9 +120,9 @@ func TestANodeThatBreaksOffIsGivenUpAtOnce(t *testing.T) {
 	}
 }
 
-// A connection that has rested and is dead, as where a firewall has forgotten it, costs a
-// request a moment and no more: it is sent once more, by a new connection, and the owner
-// knows that it is the same.
+// A connection that was idle and is dead, as after a firewall dropped its state, delays a
+// request by a moment only: the relay sends it again on a new connection, and the owner
+// recognises the repeat.
 func TestADeadConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex // guards ids
@@ -148,7 +148,7 @@ func TestADeadConnectionIsReplaced(t *testing.T) {
 	if status, body, _ := send("POST", "one"); status != 200 || body != "one" {
 		t.Fatalf("got %d %q", status, body)
 	}
-	way.swallow() // what goes over the connections that there are
+	way.swallow() // the bytes on the existing connections
 	if status, body, took := send("POST", "two"); status != 200 || body != "two" || took > acceptWithin+2*time.Second {
 		t.Errorf("got %d %q after %s", status, body, took)
 	}
@@ -163,12 +163,12 @@ func TestADeadConnectionIsReplaced(t *testing.T) {
 	}
 }
 
-// way is what lies between two nodes.
+// way is the path between two nodes.
 type way struct {
 	addr  string
 	dead  atomic.Int32 // connections up to this one are swallowed
 	count atomic.Int32
-	cut   atomic.Int32 // connections to cut when an answer comes
+	cut   atomic.Int32 // connections to cut at an answer
 }
 
 func newWay(t *testing.T, to string) *way {
@@ -221,8 +221,8 @@ func (w *way) copy(n int32, to, from net.Conn, answers bool) {
 func (w *way) swallow()            { w.dead.Store(w.count.Load()) }
 func (w *way) loseAnswers(n int32) { w.cut.Store(n) }
 
-// A poll may wait for as long as its owner says that it has it, and 102, which says so, is
-// not for the client: an old proxy would take it for the answer.
+// A poll may wait as long as its owner confirms that it has it. The confirmation, 102, is
+// not relayed to the client: an old proxy would treat it as the answer.
 func TestAPollMayWait(t *testing.T) {
 	t.Parallel()
 	let := make(chan struct{})
