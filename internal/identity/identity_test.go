@@ -43,7 +43,7 @@ func TestGuestsTokens(t *testing.T) {
 	}
 }
 
-// publicFile writes a public key as operators have it.
+// publicFile writes a public key as operators store it.
 func publicFile(t *testing.T, key any) string {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(key)
@@ -97,7 +97,7 @@ func TestJWTsOfEachKindOfKey(t *testing.T) {
 		if name == "HMAC" {
 			continue
 		}
-		// The public key is no HMAC secret.
+		// The public key is not accepted as an HMAC secret.
 		public, err := os.ReadFile(c.file)
 		if err != nil {
 			t.Fatal(err)
@@ -107,7 +107,7 @@ func TestJWTsOfEachKindOfKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := v.Verify(forged); !errors.Is(err, ErrJWT) {
-			t.Errorf("%s: a forged token holds: %v", name, err)
+			t.Errorf("%s: a forged token is accepted: %v", name, err)
 		}
 	}
 }
@@ -143,8 +143,8 @@ func TestJWTsThatDoNotHold(t *testing.T) {
 	}
 }
 
-// A token that was issued this moment reached nodes whose clock was a second
-// behind, and its user was refused for good.
+// A token that was issued just now reached a node whose clock was a second behind, and
+// its user was refused for good.
 func TestTheIssuersClockMayBeAheadAMinute(t *testing.T) {
 	t.Parallel()
 	secret := strings.Repeat("s", 32)

@@ -30,8 +30,8 @@ func inPEM(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// A file that can't be read once made its own path the secret: whoever guessed the
-// path signed tokens of moderators. So nothing but a secret becomes one.
+// Once the path of a key file that could not be read became the secret: anybody who
+// guessed the path could sign tokens of moderators. So only a secret is accepted as one.
 func TestOnlyASecretBecomesOne(t *testing.T) {
 	t.Parallel()
 	rsaKey := must(rsa.GenerateKey(rand.Reader, 2048))
@@ -110,7 +110,7 @@ func TestKeyFilesThatAreNone(t *testing.T) {
 	}
 }
 
-// Public keys come in three kinds of PEM.
+// Public keys have three kinds of PEM.
 func TestPublicKeysAndCertificates(t *testing.T) {
 	t.Parallel()
 	key := must(rsa.GenerateKey(rand.Reader, 2048))

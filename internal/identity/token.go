@@ -48,8 +48,8 @@ func Sign(secret []byte, g Guest) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac(secret, text))
 }
 
-// Verify returns the content of a guest's token, or ErrToken. Its duration does not
-// depend on where the signature is wrong.
+// Verify returns the content of a guest's token, or ErrToken. Its duration is independent
+// of where the signature is wrong.
 func Verify(secret []byte, token string) (Guest, error) {
 	text, signature, ok := strings.Cut(token, ".")
 	if !ok || len(token) > maxToken {
