@@ -8,20 +8,21 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Book holds what one node knows of the rules for one room, or for all rooms. Its zero
-// value has no rules. It is not safe for concurrent use.
+// Book holds the rules that one node knows for one room, or for all rooms. Its zero value
+// has no rules. It is not safe for concurrent use.
 type Book struct {
 	rules  Rules
 	spoken Spoken
-	// heard holds the decisions that arrived during a read of the rules, by field: what
-	// is read may be older. It is nil while nothing is read.
+	// heard holds the decisions that arrived during a read of the rules, by field: the
+	// read may have missed them. It is nil while no read is under way.
 	heard map[string]protocol.Decision
 }
 
-// Admit refuses a user who is banned.
+// Admit returns an error if the user is banned.
 func (b *Book) Admit(user string, now time.Time) *protocol.Error { return b.rules.Admit(user, now) }
 
-// Speak refuses a user who may not say anything of this kind now (see Rules.Speak).
+// Speak returns an error if the user must not write an entry of this kind now (see
+// Rules.Speak).
 func (b *Book) Speak(user, kind string, now time.Time) *protocol.Error {
 	return b.rules.Speak(user, kind, now, &b.spoken)
 }

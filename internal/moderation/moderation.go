@@ -30,7 +30,7 @@ func left(r protocol.Rule, now time.Time) int64 {
 	return max(1, r.Until-now.UnixMilli())
 }
 
-// Admit refuses a user who is banned.
+// Admit returns an error if the user is banned.
 func (l Rules) Admit(user string, now time.Time) *protocol.Error {
 	r, banned := l.get(protocol.Ban+"|"+user, now)
 	if !banned {
@@ -41,7 +41,7 @@ func (l Rules) Admit(user string, now time.Time) *protocol.Error {
 	return err
 }
 
-// Reason returns the reason that users are given.
+// Reason returns the reason that users see.
 func Reason(given string) string {
 	if given == "" {
 		return "a moderator decided so"
@@ -49,9 +49,9 @@ func Reason(given string) string {
 	return given
 }
 
-// Speak refuses a user who may not say anything of this kind now. Deletions are always
-// allowed, and slow mode counts messages alone: last holds the time of each user's last
-// message, and is updated if the user may speak.
+// Speak returns an error if the user must not write an entry of this kind now. Deletions
+// are always allowed, and slow mode counts messages alone: last holds the time of each
+// user's last message, and is updated if the user may write.
 func (l Rules) Speak(user, kind string, now time.Time, last *Spoken) *protocol.Error {
 	if err := l.Admit(user, now); err != nil || kind == protocol.Delete {
 		return err

@@ -101,7 +101,7 @@ func TestADecisionIsWhatMembersSee(t *testing.T) {
 	}
 }
 
-// What binds a user, for how long, and what changed without an event.
+// The rules that bind a user, and until when; and what changed without an event.
 func TestABookListsWhatBindsAUser(t *testing.T) {
 	t.Parallel()
 	var b Book
@@ -121,7 +121,7 @@ func TestABookListsWhatBindsAUser(t *testing.T) {
 	}
 
 	b.BeginRead()
-	b.Apply(Decide(protocol.Command{Action: protocol.Unmute, User: "v"}, mod, after(3))) // what is read is older
+	b.Apply(Decide(protocol.Command{Action: protocol.Unmute, User: "v"}, mod, after(3))) // the read is older than the decision
 	here := func(user string) bool { return user == "u" }
 	changed := b.EndRead(Rules{protocol.Mute + "|v": {}, protocol.Slow: {Seconds: 30, By: mod}, protocol.Ban + "|x": {}}, "lobby", here, after(3))
 	if len(changed) != 1 || changed[0].Action != protocol.Unmute || changed[0].User == nil || changed[0].User.ID != "u" || changed[0].Room != "lobby" {
