@@ -233,7 +233,7 @@ func (r *Room) Replace(users []protocol.User, now time.Time) Effects {
 		list[u.ID] = u.Name
 	}
 	if r.listed == nil {
-		r.listed = list // members see these users in the answers to their joins
+		r.listed = list // members see these users in the replies to their joins
 		for id := range r.local {
 			if _, listed := list[id]; listed {
 				r.unlisted--
@@ -297,7 +297,7 @@ func (r *Room) left(id, name string) (announce time.Duration) {
 	return announce
 }
 
-// changed notes that a user came or went. With the first change since Changes it
+// changed records that a user joined or left. With the first change since Changes it
 // returns when to announce it.
 func (r *Room) changed(id string, was bool) (announce time.Duration) {
 	if r.before == nil {

@@ -74,7 +74,7 @@ func TestChangesWithinAWindowAreOneEvent(t *testing.T) {
 	if got := announced(r); got != "+bob +dan -ann = 2" {
 		t.Error(got)
 	}
-	// One that came and went is not announced.
+	// A user who joined and left within a window is not announced.
 	r.Apply(joined(3, "eve"), start)
 	r.Apply(left(2, "eve"), start)
 	if got := announced(r); got != "" {
@@ -110,7 +110,7 @@ func TestALargeRoomIsAnnouncedLessOften(t *testing.T) {
 	}
 }
 
-// What is published while the list is read comes after it.
+// Changes that are published during a read of the list are applied after it.
 func TestChangesWaitForTheList(t *testing.T) {
 	t.Parallel()
 	r := New()
@@ -126,7 +126,7 @@ func TestChangesWaitForTheList(t *testing.T) {
 		t.Errorf("%v", list)
 	}
 	r.Changes()
-	// The list is read again: it decides.
+	// The list is read again, and replaces what was published.
 	if e := r.Refresh(); !e.Read {
 		t.Errorf("%+v", e)
 	}
@@ -142,7 +142,7 @@ func TestChangesWaitForTheList(t *testing.T) {
 	if got := announced(r); got != "+eve -bob = 1" {
 		t.Error(got)
 	}
-	// More than may wait: the list is read once more.
+	// If more changes arrive than may wait, the list is read once more.
 	r.Refresh()
 	for i := range maxEarly + 1 {
 		r.Apply(joined(2+i, fmt.Sprint("u", i)), start)
@@ -152,8 +152,8 @@ func TestChangesWaitForTheList(t *testing.T) {
 	}
 }
 
-// A count that differs shows that a change was lost. The list is read again, but not
-// each time while it is written.
+// A different count shows that a change was lost. The list is read again, but not at each
+// event while it is being written.
 func TestACountThatDiffersIsLookedInto(t *testing.T) {
 	t.Parallel()
 	r := known("ann")
@@ -169,8 +169,8 @@ func TestACountThatDiffersIsLookedInto(t *testing.T) {
 	}
 }
 
-// A user with several connections is written when the first one comes and the last one
-// goes.
+// A user with several connections is written when the first one joins and when the last
+// one leaves.
 func TestUsersAreWrittenOnce(t *testing.T) {
 	t.Parallel()
 	r := known()
@@ -198,7 +198,7 @@ func TestUsersAreWrittenOnce(t *testing.T) {
 	if got := writes(); got != "-ann" {
 		t.Error(got)
 	}
-	// What could not be written is written as it is by then.
+	// A change that could not be written is written as it is by then.
 	r.Unwritten([]protocol.Change{{User: named("ann")}, {User: named("bob"), Here: true}})
 	r.Enter(ann)
 	r.Leave("bob")
