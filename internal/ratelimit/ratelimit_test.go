@@ -26,7 +26,7 @@ func TestMessagesAreBoundedByTheirRate(t *testing.T) {
 	if n, wait := allowed(u, protocol.Send, start); n != 20 || wait != 200*time.Millisecond {
 		t.Errorf("%d messages at once, then wait %s", n, wait)
 	}
-	// What is refused costs nothing, and after the wait one is allowed.
+	// A refused command costs nothing, and after the wait one is allowed.
 	if wait := u.Allow(protocol.Send, start.Add(199*time.Millisecond)); wait != time.Millisecond {
 		t.Errorf("too early: wait %s", wait)
 	}
@@ -37,7 +37,7 @@ func TestMessagesAreBoundedByTheirRate(t *testing.T) {
 	if n, _ := allowed(u, protocol.Send, start.Add(time.Hour)); n != 20 {
 		t.Errorf("after an hour %d are allowed", n)
 	}
-	// Other commands have a budget of their own, which messages are charged to, too.
+	// Other commands have a budget of their own; messages are charged to it too.
 	if n, _ := allowed(u, protocol.Ping, start.Add(time.Hour)); n != 500-20 {
 		t.Errorf("%d commands are allowed besides", n)
 	}
@@ -63,7 +63,7 @@ func TestCommandsCostByTheirWork(t *testing.T) {
 func TestAClientThatDoesNotWaitIsRecognised(t *testing.T) {
 	t.Parallel()
 	s := NewStrikes(protocol.Limits{Burst: 20})
-	// One that waits is not, however often it is refused.
+	// A client that waits is not, however often it is refused.
 	now := start
 	for range 1000 {
 		if s.Refused(now, time.Second) {
