@@ -29,8 +29,8 @@ const (
 	NeedMessages
 )
 
-// Lookup is what was read of the log so far to answer one cursor. Its zero value
-// is ready for use. It needs no lock.
+// Lookup holds what was read of the log so far to answer one cursor. Its zero value is
+// ready for use. It needs no lock.
 type Lookup struct {
 	refreshed bool // the log was read to its end since the cursor came
 	read      bool // the entries after the cursor were read
@@ -41,16 +41,16 @@ type Lookup struct {
 	epoch     int         // of the log that all this is about
 }
 
-// Refreshed notes that the log was read to its end.
+// Refreshed records that the log was read to its end.
 func (l *Lookup) Refreshed() { *l = Lookup{refreshed: true, filled: l.filled, epoch: l.epoch} }
 
-// Filled notes that older messages were read.
+// Filled records that older messages were read.
 func (l *Lookup) Filled() { l.filled = true }
 
-// Begin notes the head before the entries after the cursor are read.
+// Begin records the head before the entries after the cursor are read.
 func (l *Lookup) Begin(head protocol.ID) { l.head = head }
 
-// Found adds the entries that were read. found is whether the log holds the cursor,
+// Found adds the entries that were read. found reports whether the log holds the cursor,
 // more whether others follow.
 func (l *Lookup) Found(list []protocol.Entry, found, more bool) {
 	l.read, l.known, l.list = true, found && !more, list

@@ -10,8 +10,8 @@ import (
 // The others are taken from memory, or read from the log again.
 const backlogKept = 256 << 10
 
-// Backlog is the part of the room that a member was not sent yet: a list, then all
-// entries after it. While a member has one, it gets no delivered entries.
+// Backlog is the part of the room that has not been sent to a member yet: a list, then
+// all entries after it. While a member has one, delivered entries do not go to it.
 type Backlog struct {
 	list []protocol.Entry
 	// after is the newest entry that was sent or is in list. If the list is that of
@@ -72,8 +72,7 @@ const (
 	BacklogMore BacklogState = iota
 	// BacklogRead means that entries after After have to be read (Refill).
 	BacklogRead
-	// BacklogDone means that all was sent: the member gets what is delivered from
-	// now on.
+	// BacklogDone means that all was sent: from now on the member gets delivered entries.
 	BacklogDone
 )
 

@@ -9,8 +9,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// FuzzReplica checks a replica against a simple model of a log, its live posts,
-// its reads and the room's members, which take turns as the input says. Each
+// FuzzReplica checks a replica against a simple model of a log, its live posts, its reads
+// and the room's members. The input decides which of them takes the next step. Each
 // member gets each entry once and in order, or a reset.
 func FuzzReplica(f *testing.F) {
 	for seed := range uint64(20) {
@@ -33,7 +33,7 @@ func TestRandomInterleavings(t *testing.T) {
 		resets, answers, backlogs = resets+m.resets, answers+m.answers, backlogs+m.backlogs
 	}
 	if resets == 0 || answers == 0 || backlogs == 0 {
-		t.Errorf("the runs had %d resets, %d answers and %d backlogs: each has to occur", resets, answers, backlogs)
+		t.Errorf("the runs had %d resets, %d answers and %d backlogs: each must occur", resets, answers, backlogs)
 	}
 }
 
@@ -106,8 +106,8 @@ type model struct {
 	logs  []*generation // the last one is the present log
 	clock int64
 	posts []Post
-	// rolledBack tells that the log lost its newest entries alone, so that memory may
-	// hold changes that it does not.
+	// rolledBack is set if the log lost its newest entries alone, so memory may hold
+	// changes that the log does not.
 	rolledBack bool
 	pending    *pendingRead
 	members    [3]*modelMember
@@ -125,8 +125,8 @@ type pendingRead struct {
 // modelMember is a member of the room.
 type modelMember struct {
 	joined bool
-	// owed tells that it got what is in no log, as memory was read from a log that
-	// the replica does not follow yet: a reset has to come.
+	// owed is set if the member got entries of no log, because memory was read from a log
+	// that the replica does not follow yet: a reset must come.
 	owed    bool
 	pos     protocol.ID // the newest entry that it got
 	fresh   int64       // up to this seq its backlog holds messages as they stand
@@ -139,7 +139,7 @@ type modelMember struct {
 	finish  func() // ends the read of the join that is under way
 }
 
-// refill is a read for a backlog.
+// refill is a read for a backlog
 type refill struct {
 	of    *Backlog
 	after protocol.ID
@@ -156,7 +156,7 @@ func newModel(t *testing.T, input []byte) *model {
 	return m
 }
 
-// choose takes a number below n out of the input.
+// choose returns a number below n from the input.
 func (m *model) choose(n int) int {
 	if len(m.input) == 0 {
 		return 0
@@ -196,16 +196,16 @@ func (m *model) step() {
 	case 5, 6, 7, 8:
 		m.post(0)
 	case 9:
-		if len(m.posts) > 0 { // it is lost
+		if len(m.posts) > 0 { // the post is lost
 			m.posts = m.posts[1:]
 		}
 	case 10:
-		if n := len(m.posts); n > 1 { // they change their places
+		if n := len(m.posts); n > 1 { // two posts arrive in the wrong order
 			i := m.choose(n - 1)
 			m.posts[i], m.posts[i+1] = m.posts[i+1], m.posts[i]
 		}
 	case 11:
-		if len(m.posts) > 0 { // it comes twice
+		if len(m.posts) > 0 { // the post arrives twice
 			m.posts = append(m.posts, m.posts[m.choose(len(m.posts))])
 		}
 	case 12, 13, 14:
@@ -262,7 +262,7 @@ func (m *model) post(i int) {
 	m.effects(m.r.Hear(p, backpressure))
 }
 
-// disturb loses entries of the log, all or the newest, or publishes what it does
+// disturb removes entries from the log, all or the newest, or publishes one that it does
 // not hold.
 func (m *model) disturb() {
 	g := m.log()
@@ -270,7 +270,7 @@ func (m *model) disturb() {
 	case 0, 1:
 		keep := 0
 		if n := len(g.all); n > 0 && m.choose(2) == 0 {
-			// The log as it was when it had so many entries.
+			// The log is rolled back to so many entries.
 			keep = m.choose(n)
 		}
 		next := &generation{all: slices.Clone(g.all[:keep]), gone: map[protocol.ID]bool{}, ever: g.ever}
@@ -309,7 +309,7 @@ func (m *model) acknowledge() {
 	}
 }
 
-// read goes one step on with the read that is due.
+// read executes one step of the read that is due.
 func (m *model) read() {
 	switch p := m.pending; {
 	case !m.r.reading:
@@ -351,7 +351,7 @@ func (m *model) pieces(at Position) []Piece {
 	return []Piece{{Found: true, Entries: list[:n], More: true}, {Found: true, Entries: list[n:], More: more}}
 }
 
-// effects does what the room does after a step.
+// effects does what the room does with the effects of a step.
 func (m *model) effects(e Effects) {
 	if e.Reset {
 		m.resets++
@@ -377,8 +377,7 @@ func (m *model) effects(e Effects) {
 	}
 }
 
-// deliver gives an entry to a member. It has to be the next one in a log that
-// existed.
+// deliver gives an entry to a member. It must be the next one in a log that existed.
 func (m *model) deliver(mm *modelMember, e protocol.Entry) {
 	m.t.Helper()
 	if mm.owed {

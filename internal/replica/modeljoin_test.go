@@ -6,7 +6,7 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// join has a member join with the cursor that it has, with another one, or without.
+// join lets a member join with the cursor that it has, with another one, or without.
 func (m *model) join(mm *modelMember) {
 	if mm.joining {
 		m.lookup(mm)
@@ -26,7 +26,7 @@ func (m *model) join(mm *modelMember) {
 	m.lookup(mm)
 }
 
-// lookup goes one step on with a join.
+// lookup executes one step of a join.
 func (m *model) lookup(mm *modelMember) {
 	if mm.finish != nil {
 		mm.finish()
@@ -60,8 +60,8 @@ func (m *model) lookup(mm *modelMember) {
 	}
 }
 
-// need reads what the answer to a join needs; the function it returns passes on the
-// result.
+// need reads what the answer to a join needs. The function that it returns passes the
+// result on.
 func (m *model) need(mm *modelMember, n Need) func() {
 	g := m.log()
 	switch n {
@@ -116,15 +116,15 @@ func (m *model) checkAnswer(mm *modelMember, a Answer) {
 	m.fail("joined after %v at %v with %s, and that was in no log", cursor.ID, head, ids(a.List))
 }
 
-// owe notes that a reset has to come, and reports whether that can be: the log is
+// owe records that a reset must come, and reports whether that is possible: the log is
 // another one than the replica follows.
 func (m *model) owe(mm *modelMember) bool {
 	mm.owed = !m.log().had(m.r.memory.Head())
 	return mm.owed
 }
 
-// covers reports whether a list holds all entries after one up to another that are
-// in the log, and none that never was.
+// covers reports whether a list holds all entries between two ids that are in the log,
+// and none that never was.
 func (g *generation) covers(after, upTo protocol.ID, list []protocol.Entry) bool {
 	last := after
 	for _, e := range list {
@@ -136,7 +136,7 @@ func (g *generation) covers(after, upTo protocol.ID, list []protocol.Entry) bool
 	return !g.missing(last.Seq, upTo.Seq)
 }
 
-// advance goes one step on with what a member waits for.
+// advance executes one step of what a member waits for.
 func (m *model) advance(mm *modelMember) {
 	switch {
 	case mm.joining:
@@ -189,7 +189,7 @@ func (m *model) refillBacklog(mm *modelMember) {
 	m.effects(e)
 }
 
-// history asks for a page.
+// history requests a page.
 func (m *model) history() {
 	limit := 1 + m.choose(5)
 	list, more, ok := m.r.memory.History(protocol.Cursor{}, limit)
@@ -208,8 +208,8 @@ func (m *model) history() {
 	}
 }
 
-// quiesce lets all posts be lost, and everything else come to its end: then all
-// members have all entries.
+// quiesce loses all posts and finishes everything else: then all members have all
+// entries.
 func (m *model) quiesce() {
 	m.note("quiesce")
 	m.posts = nil

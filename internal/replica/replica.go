@@ -1,18 +1,17 @@
 // Package replica holds one room's log as one node knows it.
 //
-// A Replica is a state machine. Its inputs are live posts, the results of reads
-// and what shows that a read is due; it returns Effects: the entries that
-// members get next, a reset, or the need for a read. It has no lock, clock,
-// goroutine or context, and calls nobody: its owner, a room, serialises the
-// calls, delivers and reads. All its behaviour is tested by scripts
-// (testdata/*.txt).
+// A Replica is a state machine. Its inputs are live posts, results of reads, and events
+// that make a read due. It returns Effects: entries to deliver to the members, a reset,
+// or a due read. It has no lock, clock, goroutine or context and calls nothing: its
+// owner, a room, serialises the calls, delivers, and reads. Scripts test all its
+// behaviour (testdata/*.txt).
 //
-// A live post may be lost, repeated, late or forged. The log is the truth: a
-// post is delivered only if it names the head as its predecessor and its seq is
-// the next one. Everything else makes a read due.
+// A live post may be lost, repeated, late or forged; the log is authoritative. A post is
+// delivered only if it names the head as its predecessor and its seq is the next one.
+// Everything else makes a read due.
 //
-// The slices in effects and answers share the replica's memory. They are valid
-// until the next call, and must not be changed.
+// The slices in effects and answers share the replica's memory. They are valid until the
+// next call, and must not be changed.
 package replica
 
 import (
@@ -26,8 +25,7 @@ const (
 	earlyBytes   = 64 << 10
 )
 
-// Post is a live post: an entry, and the entry that it names as its
-// predecessor.
+// Post is a live post: an entry and the predecessor that it names.
 type Post struct {
 	After protocol.ID
 	protocol.Entry
@@ -44,7 +42,7 @@ func (p *Post) follows(head protocol.ID) bool {
 // use. Make one with New.
 type Replica struct {
 	memory   Memory
-	expected int64 // the newest seq that the log has acknowledged to this node
+	expected int64 // the newest seq that the log acknowledged to this node
 
 	reading    bool   // a read is due or under way
 	again      bool   // another read has to follow it
@@ -61,7 +59,7 @@ func New(keep int) *Replica {
 	return &Replica{memory: Memory{tail: tail{keep: keep}, messages: messages{keep: keep}}}
 }
 
-// Effects are what the owner has to do after a step.
+// Effects are what a step requires of the owner.
 type Effects struct {
 	// Reset is set if the log is no longer the one that members followed. They
 	// get a reset with the head ResetAt, before anything in Deliver; their backlogs
@@ -133,8 +131,7 @@ func (r *Replica) Refresh() Effects {
 	return r.end(e)
 }
 
-// Compare compares the id of the log's newest entry with the head. A read
-// becomes due if it is not the head.
+// Compare makes a read due if the id of the log's newest entry is not the head.
 func (r *Replica) Compare(newest protocol.ID) Effects {
 	e := r.begin()
 	if r.memory.synced && newest != r.memory.head {
@@ -143,9 +140,9 @@ func (r *Replica) Compare(newest protocol.ID) Effects {
 	return r.end(e)
 }
 
-// Acknowledged notes the id of an entry that the log has accepted from this
-// node, and which is therefore expected live (Behind). A read becomes due if
-// the id shows that the log is another one.
+// Acknowledged records the id of an entry that this node appended to the log, and which
+// is therefore expected live (Behind). A read becomes due if the id shows that the log is
+// another one.
 func (r *Replica) Acknowledged(id protocol.ID) Effects {
 	e := r.begin()
 	if r.memory.synced && id.Seq <= r.memory.head.Seq && id.Seq > r.memory.tail.floor && !r.memory.tail.holds(id) {
@@ -161,9 +158,8 @@ func (r *Replica) Behind() (expected int64, behind bool) {
 	return r.expected, r.expected > r.memory.head.Seq
 }
 
-// Overdue notes that an acknowledged seq should have come live by now. If it was
-// not delivered, a read becomes due and finds it, so it is not expected any
-// more.
+// Overdue reports that an acknowledged seq should have arrived live by now. If it was not
+// delivered, a read becomes due, which finds it, so it is no longer expected live.
 func (r *Replica) Overdue(seq int64) Effects {
 	e := r.begin()
 	if r.memory.head.Seq < seq {
@@ -192,7 +188,7 @@ func (r *Replica) keepEarly(p Post) {
 	r.earlyBytes += len(p.Raw)
 }
 
-// enter makes an entry the head, and has it delivered.
+// enter makes an entry the head and adds it to the effects.
 func (r *Replica) enter(e protocol.Entry) {
 	if target := r.memory.enter(e); !target.IsZero() {
 		r.erased = append(r.erased, target)

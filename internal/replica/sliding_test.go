@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Whatever is appended, cut off and put in another array: the list holds what a plain
-// append holds, and in the long run nothing is allocated.
+// A sliding list holds what a plain append holds, whatever is appended, cut off and moved
+// to another array. In the long run it allocates nothing.
 func TestASlidingListIsAppendedTo(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	var array, list, want []int

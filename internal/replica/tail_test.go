@@ -9,8 +9,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Memory never holds messages that the log has dropped by its bound, nor edits of
-// them, and shows the newest ones as they stand.
+// Memory never holds messages that the log has dropped by its bound, nor edits of them,
+// and returns the newest ones as they stand.
 func TestMemoryKeepsTheBoundOfTheLog(t *testing.T) {
 	t.Parallel()
 	const keep = 7
@@ -40,7 +40,7 @@ func TestMemoryKeepsTheBoundOfTheLog(t *testing.T) {
 			}
 			same := func(a, b protocol.Entry) bool { return a.ID == b.ID && string(a.Raw) == string(b.Raw) }
 			if got := r.memory.messages.newest(protocol.NewestCount); !slices.EqualFunc(got, want, same) {
-				t.Fatalf("seed %d, %d: it shows\n%s, want\n%s", seed, seq, got, want)
+				t.Fatalf("seed %d, %d: memory returns\n%s, want\n%s", seed, seq, got, want)
 			}
 			for i, e := range r.memory.tail.list {
 				at := slices.IndexFunc(log, func(l protocol.Entry) bool { return l.ID == e.ID })
@@ -59,8 +59,8 @@ func TestMemoryKeepsTheBoundOfTheLog(t *testing.T) {
 	}
 }
 
-// bounded is what remains of a log that holds so many messages at most: deletions
-// take messages with their edits, and what falls off takes its edits too.
+// bounded returns what remains of a log that holds so many messages at most: deletions
+// remove messages with their edits, and so does the bound.
 func bounded(log []protocol.Entry, keep int) []protocol.Entry {
 	last := log[len(log)-1]
 	if m, ok := last.Modification(); ok && m.Kind == protocol.Delete {
