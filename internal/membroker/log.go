@@ -71,7 +71,7 @@ func (n *Node) After(ctx context.Context, name string, cursor protocol.ID, count
 	case held && all[from].ID == cursor:
 		from++
 	case from == len(all) || !l.gone[cursor]:
-		return nil, false, false, nil // a deletion's own entry comes after what it deletes
+		return nil, false, false, nil // the entry of a deletion follows the one that it deletes
 	}
 	list = all[from:]
 	if more = len(list) > count; more {

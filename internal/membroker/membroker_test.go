@@ -13,7 +13,7 @@ import (
 	"example.com/chat/internal/room"
 )
 
-// site is a Store as the suite uses one.
+// site returns a Store as the suite uses one.
 func site(*testing.T) *brokertest.Site {
 	s := New(Config{})
 	return &brokertest.Site{
@@ -42,7 +42,7 @@ func site(*testing.T) *brokertest.Site {
 	}
 }
 
-// dump is all that the Store holds of logs.
+// dump returns all that the Store holds of logs.
 func (s *Store) dump() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,8 +64,8 @@ func TestInMemory(t *testing.T) {
 	brokertest.Run(t, site)
 }
 
-// What a node does not deliver in time is dropped, within a bound, and reported as after
-// the loss of a subscription. A node that has ended answers no calls.
+// Events that a node does not deliver in time are dropped beyond a bound. The node
+// reports that like the loss of a subscription. A node that has ended answers no calls.
 func TestANodeThatHearsTooMuchIsToldThatItMissedSome(t *testing.T) {
 	t.Parallel()
 	n := New(Config{}).Join("n1")

@@ -7,20 +7,20 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// namesKept is how many users are remembered who are gone, and whose token tells an
-// older name than they have.
+// namesKept is how many users who are offline have their names remembered: a token may
+// hold an older name.
 const namesKept = 100_000
 
-// names are the display names in use.
+// names holds the display names in use.
 type names struct {
 	users map[string]*holder // by the users' ids
-	kept  []string           // the users that nobody holds any more, oldest first
+	kept  []string           // the users that no instance holds any more, oldest first
 }
 
-// holder is a user with its name.
+// holder is a user and the user's name.
 type holder struct {
 	name string
-	at   []string // the instances where the user is
+	at   []string // the instances to which the user is connected
 }
 
 func newNames() names { return names{users: make(map[string]*holder)} }
@@ -52,7 +52,7 @@ func (n *Node) claim(ctx context.Context, c protocol.NameClaim, rename bool, mar
 			return "", protocol.ErrNameTaken
 		}
 	}
-	// A name that is remembered of somebody else is taken over.
+	// A name that is only remembered for another user is free.
 	for id, other := range list.users {
 		if id != c.User && len(other.at) == 0 && protocol.FoldName(other.name) == folded {
 			list.forget(id)
@@ -81,7 +81,7 @@ func (n *Node) Release(user string, keep bool, done func(error)) {
 	n.store.mu.Lock()
 	defer n.store.mu.Unlock()
 	n.store.names.release(user, n.instance, keep)
-	go done(nil) // ends with it
+	go done(nil) // ends with done
 }
 
 func (l *names) release(user, instance string, keep bool) {
@@ -103,7 +103,7 @@ func (l *names) release(user, instance string, keep bool) {
 	}
 }
 
-// releaseAll ends all claims of an instance; the names are remembered.
+// releaseAll ends all claims of an instance. Their names are remembered.
 func (l *names) releaseAll(instance string) {
 	for user, h := range l.users {
 		if slices.Contains(h.at, instance) {

@@ -21,7 +21,7 @@ type Node struct {
 	closed   bool
 }
 
-// Join adds a node to the store. Run delivers what it hears.
+// Join adds a node to the store. Run delivers its events.
 func (s *Store) Join(id string) *Node {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,9 +35,9 @@ func (n *Node) Room() room.Broker {
 	return room.Broker{Log: n, Subscriber: n, Presence: n, Names: n, Rulebook: n}
 }
 
-// Run delivers what the node hears to the feed until ctx is done. Then the node has
-// left: all that it wrote about its users is removed, as after the end of a lease. It
-// is called once.
+// Run delivers the node's events to the feed until ctx is done. Then the node has left:
+// all that it wrote about its users is removed, as after the end of a lease. It is called
+// once.
 func (n *Node) Run(ctx context.Context, feed room.Feed) {
 	feed.Reachable(true)
 	for {
@@ -71,7 +71,8 @@ func (n *Node) following() (list []string) {
 	return list
 }
 
-// enter takes the Store's lock for a call; the caller unlocks unless it failed.
+// enter locks the Store for a call. The caller unlocks it, unless enter returned an
+// error.
 func (n *Node) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -143,7 +144,7 @@ func (n *Node) Decide(ctx context.Context, d protocol.Decision) error {
 	return nil
 }
 
-// What is delivered to a feed.
+// The kinds of events.
 const (
 	eventEntries = iota
 	eventPresence
@@ -154,7 +155,7 @@ const (
 	eventLost
 )
 
-// event is one thing that a node hears. Events of a room are for those who follow it.
+// event is one event for a node. Events of a room go to the nodes that follow it.
 type event struct {
 	kind     int
 	room     string
@@ -185,14 +186,13 @@ func (e *event) deliver(to room.Feed) {
 	}
 }
 
-// queueMost is how many events wait for a feed at most.
+// queueMost is the largest number of events that wait for a feed.
 const queueMost = 20_000
 
-// queue holds the events that a node has not delivered yet. When there are too many they
-// are dropped, which its node reports by Following, as after the loss of a
-// subscription.
+// queue holds the events that a node has not delivered yet. If there are too many they
+// are dropped, and the node reports Following, as after the loss of a subscription.
 type queue struct {
-	ready chan struct{} // holds a value while there is something to take
+	ready chan struct{} // holds a value while the queue is not empty
 
 	mu     sync.Mutex // guards the fields below; taken after the Store's
 	list   []event

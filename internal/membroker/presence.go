@@ -7,12 +7,13 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// attendance is who is in a room: names by user and instance, as redisbroker keeps them.
+// attendance lists the users in a room: names by user and instance, as redisbroker keeps
+// them.
 type attendance struct {
 	users map[string]map[string]string
 }
 
-// Instance is the node's present identity (room.Presence).
+// Instance returns the node's present identity (room.Presence).
 func (n *Node) Instance() string {
 	n.store.mu.Lock()
 	defer n.store.mu.Unlock()
@@ -54,7 +55,7 @@ func (n *Node) Vacate(ctx context.Context, instance, name string) error {
 	return nil
 }
 
-// Present reads who is in the room (room.Presence).
+// Present returns the users in the room (room.Presence).
 func (n *Node) Present(ctx context.Context, name string) ([]protocol.User, error) {
 	if err := n.enter(ctx); err != nil {
 		return nil, err
@@ -80,8 +81,8 @@ func (s *Store) attendanceLocked(name string) *attendance {
 	return a
 }
 
-// leave removes a user of an instance, and notes it in the delta where that was the last
-// one.
+// leave removes a user of an instance, and adds it to the delta if that was the user's
+// last instance.
 func (a *attendance) leave(user, instance string, d *protocol.PresenceDelta) {
 	at := a.users[user]
 	name, was := at[instance]

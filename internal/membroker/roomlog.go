@@ -7,26 +7,26 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// roomLog is one room's log: messages, what changes them, and one sequence of ids.
+// roomLog is one room's log: messages, their changes, and one sequence of ids.
 type roomLog struct {
 	messages []*message       // oldest first
 	changes  []protocol.Entry // oldest first; changesKept at most
-	// gone are the ids of deleted entries, which stay good as cursors.
+	// gone holds the ids of deleted entries, which are valid cursors.
 	gone  map[protocol.ID]bool
 	keys  map[string]taken // by user and key
 	order []string         // the keys, oldest first
-	// reactions is how many reactions the messages have in all.
+	// reactions is the number of reactions of all messages.
 	reactions int
 }
 
-// message is a message as it stands, and what its state is made of.
+// message is a message as it stands, and the entries that made it so.
 type message struct {
 	protocol.Standing
 	edits []protocol.ID              // the entries of its edits
-	put   map[string]map[string]bool // who has put which emoji
+	put   map[string]map[string]bool // the users by emoji
 }
 
-// taken is what became of a key.
+// taken is the outcome of a key.
 type taken struct {
 	id protocol.ID
 	ms int64
@@ -36,7 +36,7 @@ func newRoomLog() *roomLog {
 	return &roomLog{gone: make(map[protocol.ID]bool), keys: make(map[string]taken)}
 }
 
-// beginAnew forgets what is remembered of another log.
+// beginAnew removes what belongs to another log.
 func (l *roomLog) beginAnew() {
 	l.changes, l.reactions = nil, 0
 	clear(l.gone)
@@ -66,8 +66,8 @@ func (l *roomLog) entries() []protocol.Entry {
 	return append(list, changes...)
 }
 
-// take adds a draft, unless its key is taken or it may not be; ok tells that there is a
-// new entry.
+// take adds a draft, unless its key is known or the draft is refused. ok reports whether
+// there is a new entry.
 func (l *roomLog) take(room string, d protocol.Draft, now func(seq int64) int64) (r protocol.Receipt, e protocol.Entry, ok bool) {
 	key := d.User + "|" + d.Key // a user's id holds no "|"
 	if was, again := l.keys[key]; again {
@@ -102,7 +102,7 @@ func (l *roomLog) take(room string, d protocol.Draft, now func(seq int64) int64)
 	return protocol.Receipt{ID: id, Time: id.MS}, e, true
 }
 
-// judge decides whether a draft may change its target. count is how many users have put
+// judge decides whether a draft may change its target. count is the number of users with
 // the emoji after a reaction.
 func (l *roomLog) judge(d protocol.Draft, m *message) (refused *protocol.Error, count int) {
 	if d.Kind != protocol.React && !d.Moderator && m.Author != d.User {
@@ -137,7 +137,7 @@ func (l *roomLog) judge(d protocol.Draft, m *message) (refused *protocol.Error, 
 	return nil, count
 }
 
-// apply does what an entry of the changes says.
+// apply applies an entry to the messages.
 func (l *roomLog) apply(e protocol.Entry, m *message) {
 	change, ok := e.Modification()
 	if !ok {
@@ -178,8 +178,7 @@ func (m *message) react(c protocol.Modification) {
 	}
 }
 
-// remove removes what is kept of a message that leaves the log: its edits and its
-// reactions.
+// remove removes the edits and reactions of a message that leaves the log.
 func (l *roomLog) remove(m *message) {
 	if len(m.edits) > 0 {
 		l.changes = slices.DeleteFunc(slices.Clone(l.changes), func(e protocol.Entry) bool { return slices.Contains(m.edits, e.ID) })
@@ -189,7 +188,7 @@ func (l *roomLog) remove(m *message) {
 	}
 }
 
-// trim keeps the log within its bounds; history 0 is any number of messages.
+// trim keeps the log within its bounds. A history of 0 means any number of messages.
 func (l *roomLog) trim(history int) {
 	if over := len(l.messages) - history; history > 0 && over > 0 {
 		for _, m := range l.messages[:over] {
@@ -208,7 +207,7 @@ func (l *roomLog) trim(history int) {
 	}
 }
 
-// forgetKeys forgets the oldest keys when there are many, and they are old.
+// forgetKeys removes the oldest keys beyond the bound, if they are old enough.
 func (l *roomLog) forgetKeys(now int64) {
 	for len(l.order) > 2*protocol.KeysKept && l.keys[l.order[0]].ms < now-protocol.KeyAgeMS {
 		delete(l.keys, l.order[0])
@@ -247,7 +246,7 @@ func (l *roomLog) deletedBetween(low, high int64) bool {
 	return missing <= 0
 }
 
-// rewrite makes the log one of the given entries.
+// rewrite replaces the entries of the log.
 func (l *roomLog) rewrite(list []protocol.Entry) {
 	l.messages, l.changes, l.reactions = nil, nil, 0
 	for _, e := range list {

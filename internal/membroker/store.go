@@ -1,9 +1,9 @@
-// Package membroker joins nodes of one process through its memory: the same contracts
-// as redisbroker, without Redis. Tests and simulations use it.
+// Package membroker joins the nodes of one process through its memory. It fulfils the
+// same contracts as redisbroker, without Redis. Tests and simulations use it.
 //
-// A Store takes the place of Redis, and a Node is one node's view of it, in all the
-// roles of room.Broker. What a Node hears it delivers to its feed from a goroutine of
-// its own, in the order in which it was published, as the broker of Redis does.
+// A Store takes the place of Redis, and a Node is one node's view of it, in all roles of
+// room.Broker. A Node delivers events to its feed from a goroutine of its own, in the
+// order in which they were published, like the broker of Redis.
 package membroker
 
 import (
@@ -16,11 +16,11 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// changesKept is how many of a room's edits, deletions and reactions are kept, as
-// redisbroker does.
+// changesKept is how many of a room's edits, deletions and reactions are kept, the same
+// as in redisbroker.
 const changesKept = 2 * protocol.MaxRecovered
 
-// Config are the bounds of a Store; the zero value has none but those of the protocol.
+// Config holds the bounds of a Store. The zero value has none but those of the protocol.
 type Config struct {
 	// History is how many messages a room's log keeps; 0 for any number.
 	History int
@@ -39,7 +39,7 @@ type Store struct {
 	rooms     map[string]*attendance
 	names     names
 	nodes     []*Node
-	instances int // that there have been
+	instances int // number of instances so far
 }
 
 // ErrClosed is the error of a Node that has ended.
@@ -62,8 +62,8 @@ func (s *Store) clearLocked() {
 	s.names = newNames()
 }
 
-// Wipe loses all that the Store holds, as FLUSHALL does. The nodes hear that what they
-// wrote is lost.
+// Wipe removes all that the Store holds, as FLUSHALL does, and reports the loss to the
+// nodes.
 func (s *Store) Wipe() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,8 +81,8 @@ func (s *Store) Entries(room string) []protocol.Entry {
 	return s.logLocked(room).entries()
 }
 
-// Rewrite replaces the entries of a room's log by what edit makes of them, as somebody
-// does by hand or a failover that lost the end of it. Nobody is notified. edit must not
+// Rewrite replaces the entries of a room's log by what edit returns, as a person does by
+// hand, or a failover that loses the end of the log. It publishes nothing. edit must not
 // call the Store.
 func (s *Store) Rewrite(room string, edit func([]protocol.Entry) []protocol.Entry) {
 	s.mu.Lock()
@@ -104,7 +104,7 @@ func (s *Store) newInstanceLocked(id string) string {
 	return fmt.Sprint(id, "~", s.instances)
 }
 
-// publishLocked queues an event for every node that follows its room, or for all where
+// publishLocked queues an event for every node that follows its room, or for all nodes if
 // it has none.
 func (s *Store) publishLocked(e event) {
 	for _, n := range s.nodes {
