@@ -23,7 +23,7 @@ func newCluster(t *testing.T, f fault) *rig {
 	t.Helper()
 	choose(t, f)
 	t.Parallel()
-	r := &rig{t: t, fault: f, random: forkOf(f)}
+	r := &rig{t: t, fault: f, random: newChance(f)}
 	parent := &node{t: t, id: "the parent"}
 	p := begin(t, chattest.Build(t), nil, []string{
 		"--nodes=3", "--addr=127.0.0.1:0", "--broker-addr=127.0.0.1:0", "--rate=0", "--text-limit=100000", "--history=100000",
@@ -42,7 +42,7 @@ func newCluster(t *testing.T, f fault) *rig {
 		t.Fatal(err)
 	}
 	opts.Protocol = 2
-	r.rdb = redis.NewClient(opts)
+	r.rdb = operator{redis.NewClient(opts), t}
 	t.Cleanup(func() { _ = r.rdb.Close() })
 	for i := range nodes {
 		n := &node{t: t, id: fmt.Sprintf("node-%d", i+1), url: line(fmt.Sprintf("node %d", i+1))}
@@ -89,7 +89,7 @@ func TestEmbeddedSubscriberFrozen(t *testing.T) {
 	r.flow(leastSaid)
 	rep, list := r.finish()
 	r.steady(rep)
-	before, during := usualP99(list, 0, r.at(from)), usualP99(list, r.at(from), r.at(to))
+	before, during := usualP99(list, 0, r.history.at(from)), usualP99(list, r.history.at(from), r.history.at(to))
 	r.note("p99 of acknowledgements %.0f ms before, %.0f ms meanwhile", 1000*before.Seconds(), 1000*during.Seconds())
 	if during > 2*before+50*time.Millisecond {
 		t.Errorf("p99 of acknowledgements was %s, and %s while a node was frozen", before, during)

@@ -98,7 +98,7 @@ func TestConnectionsComeAndGo(t *testing.T) {
 	n := r.nodes[0]
 	r.come(n, 500) // so that pools and buffers are as large as they get
 	descriptors, memory := n.descriptors(t), n.resident(t)
-	keys := r.ask("DBSIZE").(int64)
+	keys := r.rdb.ask("DBSIZE").(int64)
 	began := time.Now()
 	opened := chattest.Count(100_000, 100_000)
 	r.come(n, opened)
@@ -109,7 +109,7 @@ func TestConnectionsComeAndGo(t *testing.T) {
 	var files, grown int
 	var left int64
 	chattest.Eventually(t, "all to be given back", func() bool {
-		files, grown, left = n.descriptors(t)-descriptors, n.resident(t)-memory, r.ask("DBSIZE").(int64)-keys
+		files, grown, left = n.descriptors(t)-descriptors, n.resident(t)-memory, r.rdb.ask("DBSIZE").(int64)-keys
 		return files <= descriptorsLeft && grown <= memoryLeft && left <= 0
 	})
 	rep, _ := r.finish()
@@ -143,7 +143,7 @@ func (r *rig) come(n *node, count int) {
 	todo.Store(int64(count))
 	var all sync.WaitGroup
 	for range visitors {
-		random := r.fork()
+		random := r.random.fork()
 		all.Go(func() { // ends when all have come; waited for below
 			for todo.Add(-1) >= 0 && r.t.Context().Err() == nil {
 				if err := visit(r.t.Context(), n.address(), random); err != nil {

@@ -3,10 +3,7 @@
 package faults
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,11 +23,11 @@ func TestRedisLosesItsTail(t *testing.T) {
 	dir := t.TempDir()
 	r := newRig(t, fault{7, "kill -9 of Redis, a tail lost", true}, setup{redis: append(keeping("everysec"), "--dir", dir)})
 	for range times(1, 5) {
-		r.hold(r.between(0, time.Second))
-		r.wiped("", func() {
+		r.hold(r.random.between(0, time.Second))
+		r.history.wiped("", func() {
 			r.redis.Kill()
-			r.recordFault("kill redis, and %d bytes of its file", r.truncate(dir, 200+r.random.IntN(20_000)))
-			r.hold(r.between(0, time.Second))
+			r.recordFault("kill redis, and %d bytes of its file", r.rdb.truncate(dir, 200+r.random.IntN(20_000)))
+			r.hold(r.random.between(0, time.Second))
 			r.redis.Restart()
 		})
 		r.flow(leastSaid)
@@ -44,33 +41,6 @@ func TestRedisLosesItsTail(t *testing.T) {
 	}
 }
 
-// truncate cuts the end of the append-only file off, as a machine that loses
-// its power does with what was not synced. It cuts between two transactions:
-// within one, Redis 7.0 leaves the first part of it in the file although it
-// does not carry it out, and does so at its next start but one, where the lost
-// entries come back between newer ones.
-func (r *rig) truncate(dir string, n int) int {
-	r.t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "appendonlydir", "*.incr.aof"))
-	if err != nil || len(files) != 1 {
-		r.t.Fatalf("the append-only files are %q: %v", files, err)
-	}
-	data, err := os.ReadFile(files[0])
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	exec := []byte("*1\r\n$4\r\nEXEC\r\n")
-	end := bytes.LastIndex(data[:max(0, len(data)-n)], exec)
-	if end < 0 {
-		r.t.Fatalf("the append-only file of %d bytes is too short to lose %d", len(data), n)
-	}
-	end += len(exec)
-	if err := os.Truncate(files[0], int64(end)); err != nil {
-		r.t.Fatal(err)
-	}
-	return len(data) - end
-}
-
 // memoryFor is what a node's memory may grow by, in KiB, while it waits for
 // Redis and its users talk on.
 const memoryFor = 64 << 10
@@ -79,7 +49,7 @@ const memoryFor = 64 << 10
 func TestRedisFrozen(t *testing.T) {
 	r := newRig(t, fault{8, "SIGSTOP of Redis for 5 s", false}, setup{})
 	for range 3 {
-		r.hold(r.between(0, time.Second))
+		r.hold(r.random.between(0, time.Second))
 		var flooders []*watcher
 		for range 10 {
 			w := watch(t, r.nodes[0], client.Options{})
@@ -132,7 +102,7 @@ func TestSubscribersOverrun(t *testing.T) {
 		// Valkey 9.1 does not count one long PUBLISH towards the limit, since it keeps
 		// the payload once for all subscribers; it counts many short ones, all of which
 		// wait when they come of one script. Nodes don't know what they hold.
-		r.ask("EVAL", "for i = 1, 1000 do redis.call('PUBLISH', ARGV[1], ARGV[2]) end return 1", 0,
+		r.rdb.ask("EVAL", "for i = 1, 1000 do redis.call('PUBLISH', ARGV[1], ARGV[2]) end return 1", 0,
 			redisbroker.LiveChannel("chat", 0, "burst"), strings.Repeat("x", 200))
 	}
 	r.flow(leastSaid)
@@ -152,11 +122,11 @@ func TestSubscribersOverrun(t *testing.T) {
 func TestLogDeletedOrCut(t *testing.T) {
 	r := newRig(t, fault{14, "a room's log deleted; cut below a cursor", true}, setup{})
 	for range times(2, 8) {
-		r.hold(r.between(0, 300*time.Millisecond))
+		r.hold(r.random.between(0, 300*time.Millisecond))
 		before := time.Now()
 		r.recordFault("delete the log")
-		r.wiped("lobby", func() { r.ask("DEL", redisbroker.LogKey("chat", "lobby")) })
-		chattest.Eventually(t, "all to be told", func() bool { return r.toldOfReset(before, "lobby") == len(r.fleet.Clients) })
+		r.history.wiped("lobby", func() { r.rdb.ask("DEL", redisbroker.LogKey("chat", "lobby")) })
+		chattest.Eventually(t, "all to be told", func() bool { return r.history.resets(before, "lobby") == len(r.fleet.Clients) })
 		r.flow(leastSaid)
 	}
 	speaker := watch(t, r.nodes[0], client.Options{})
@@ -166,7 +136,7 @@ func TestLogDeletedOrCut(t *testing.T) {
 		ids = append(ids, speaker.say("cut", strconv.Itoa(i), "said").ID)
 	}
 	r.recordFault("cut a log below a cursor")
-	r.ask("XTRIM", redisbroker.LogKey("chat", "cut"), "MAXLEN", "3")
+	r.rdb.ask("XTRIM", redisbroker.LogKey("chat", "cut"), "MAXLEN", "3")
 	// Only the first node has the room in its memory.
 	j := watch(t, r.nodes[1], client.Options{}).join("cut", ids[4])
 	if j.Recovered || len(j.Messages) != 3 {
@@ -178,25 +148,14 @@ func TestLogDeletedOrCut(t *testing.T) {
 	}
 }
 
-// toldOfReset counts the clients of the fleet that were.
-func (r *rig) toldOfReset(since time.Time, room string) int {
-	seen := make(map[string]bool)
-	for _, rec := range r.fleet.History.Records() {
-		if rec.Op == check.OpReset && rec.Room == room && rec.At >= r.at(since) {
-			seen[rec.Client] = true
-		}
-	}
-	return len(seen)
-}
-
 // Redis has no room any more, and refuses to write.
 func TestRedisFull(t *testing.T) {
 	r := newRig(t, fault{15, "maxmemory reached, noeviction", true}, setup{})
 	for range times(1, 3) {
-		r.hold(r.between(0, time.Second))
+		r.hold(r.random.between(0, time.Second))
 		r.recordFault("no more memory")
 		full, from := time.Now(), len(r.fleet.History.Records())
-		r.ask("CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
+		r.rdb.ask("CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
 		for _, n := range r.nodes {
 			took, reason := n.awaitReady(false, full)
 			if !strings.Contains(strings.ToLower(reason), "memory") {
@@ -205,7 +164,7 @@ func TestRedisFull(t *testing.T) {
 			r.t.Logf("%s not ready after %s: %s", n.id, took, reason)
 		}
 		r.hold(time.Duration(times(1, 7)) * time.Second)
-		r.ask("CONFIG", "SET", "maxmemory", "0")
+		r.rdb.ask("CONFIG", "SET", "maxmemory", "0")
 		refused := 0
 		for _, rec := range r.fleet.History.Records()[from:] {
 			if rec.Op == check.OpRefused && rec.Code == string(protocol.CodeUnavailable) {

@@ -67,9 +67,6 @@ func longestSilence(list []check.Record, until time.Duration) time.Duration {
 	return time.Duration(longest)
 }
 
-// at is when a moment was on the history's clock.
-func (r *rig) at(moment time.Time) int64 { return int64(moment.Sub(r.began)) }
-
 // heardIt reports whether the record tells that a client heard an entry.
 func heardIt(rec check.Record) bool { return rec.Op == check.OpMessage || rec.Op == check.OpShown }
 
@@ -81,16 +78,6 @@ func heardAt(list []check.Record, client, id string) int64 {
 		}
 	}
 	return 0
-}
-
-// lostBetween are the losses of connections between two moments.
-func (r *rig) lostBetween(list []check.Record, from, to time.Time) (lost []check.Record) {
-	for _, rec := range list {
-		if rec.Op == check.OpLost && rec.At >= r.at(from) && rec.At <= r.at(to) {
-			lost = append(lost, rec)
-		}
-	}
-	return lost
 }
 
 // quantile is the value below which that part of a sample lies.

@@ -45,7 +45,7 @@ func TestNetworkToRedisSilent(t *testing.T) {
 	w := watch(t, n, client.Options{})
 	for range 3 {
 		n.awaitReady(true, time.Now())
-		r.hold(r.between(0, time.Second))
+		r.hold(r.random.between(0, time.Second))
 		r.recordFault("silence")
 		silent := time.Now()
 		n.proxy.freeze(true)
@@ -104,7 +104,7 @@ func TestSubscriptionDead(t *testing.T) {
 	r.flow(leastSaid)
 	for range times(1, 4) {
 		n.awaitReady(true, time.Now())
-		r.hold(r.between(0, time.Second))
+		r.hold(r.random.between(0, time.Second))
 		dead, before := time.Now(), n.said("was made anew")
 		count := n.proxy.mute()
 		r.recordFault("mute %d subscriptions", count)
@@ -154,7 +154,7 @@ func TestPublishedSwallowed(t *testing.T) {
 	r.flow(leastSaid)
 	var mu sync.Mutex // guards lost and the source of chance
 	var lost []swallowed
-	random := r.fork()
+	random := r.random.fork()
 	oneIn := times(20, 100)
 	n.proxy.setSwallow(func(channel, payload []byte) bool {
 		mu.Lock()
@@ -179,7 +179,7 @@ func TestPublishedSwallowed(t *testing.T) {
 		if heard == 0 {
 			t.Errorf("%s was never heard", one.id)
 		}
-		slowest = max(slowest, time.Duration(heard-r.at(one.at)))
+		slowest = max(slowest, time.Duration(heard-r.history.at(one.at)))
 	}
 	if len(lost) == 0 {
 		t.Error("nothing was swallowed")
@@ -217,7 +217,7 @@ func (r *rig) lastSwallowed(within time.Duration) {
 	r.nodes[0].proxy.setSwallow(func(channel, _ []byte) bool { return strings.HasSuffix(string(channel), ":live:quiet") })
 	var slowest time.Duration
 	for i := range times(1, 4) {
-		r.hold(r.between(0, 3*time.Second))
+		r.hold(r.random.between(0, 3*time.Second))
 		r.recordFault("swallow the last message")
 		said := time.Now()
 		id := speaker.say("quiet", fmt.Sprint(i), "last").ID

@@ -30,7 +30,7 @@ func TestNodeKilled(t *testing.T) {
 		ghost, witness := watch(t, n, client.Options{}), watch(t, other, client.Options{})
 		ghost.join("lobby", "")
 		witness.join("lobby", "")
-		r.hold(r.between(0, 300*time.Millisecond))
+		r.hold(r.random.between(0, 300*time.Millisecond))
 		r.recordFault("kill %s", n.id)
 		killed := time.Now()
 		n.kill()
@@ -67,7 +67,7 @@ func TestNodeDrained(t *testing.T) {
 		n := r.any()
 		w := watch(t, n, client.Options{})
 		w.join("lobby", "")
-		r.hold(r.between(0, 300*time.Millisecond))
+		r.hold(r.random.between(0, 300*time.Millisecond))
 		r.recordFault("SIGTERM to %s", n.id)
 		status, took := n.stop()
 		if status != 0 || took > 10*time.Second {
@@ -122,8 +122,8 @@ func TestNodeFrozen(t *testing.T) {
 			t.Errorf("a client left the frozen node after %s", took)
 		}
 		r.hold(time.Until(frozen.Add(frozenFor)))
-		for _, lost := range r.lostBetween(r.fleet.History.Records(), frozen, time.Now()) {
-			if took := time.Duration(lost.At - r.at(frozen)); took > leaveWithin {
+		for _, lost := range r.history.lostBetween(r.fleet.History.Records(), frozen, time.Now()) {
+			if took := time.Duration(lost.At - r.history.at(frozen)); took > leaveWithin {
 				t.Errorf("%s left the frozen node after %s", lost.Client, took)
 			}
 		}

@@ -77,12 +77,12 @@ var happenings = []happening{
 		n.proxy.setSwallow(nil)
 	}},
 	{name: "subscriptions killed", longest: time.Millisecond, lone: true, do: func(r *rig, _ *node, _ *rand.Rand, _ func()) {
-		r.try("CLIENT", "KILL", "TYPE", "pubsub")
+		r.rdb.try("CLIENT", "KILL", "TYPE", "pubsub")
 	}},
 	{name: "connections killed", longest: time.Millisecond, lone: true, do: func(r *rig, _ *node, _ *rand.Rand, _ func()) {
-		r.try("CLIENT", "KILL", "TYPE", "normal")
+		r.rdb.try("CLIENT", "KILL", "TYPE", "normal")
 	}},
-	{name: "scripts forgotten", longest: time.Millisecond, lone: true, do: func(r *rig, _ *node, _ *rand.Rand, _ func()) { r.try("SCRIPT", "FLUSH") }},
+	{name: "scripts forgotten", longest: time.Millisecond, lone: true, do: func(r *rig, _ *node, _ *rand.Rand, _ func()) { r.rdb.try("SCRIPT", "FLUSH") }},
 	{name: "redis killed", longest: 4 * time.Second, lone: true, do: func(r *rig, _ *node, _ *rand.Rand, hold func()) {
 		r.redis.Kill()
 		hold()
@@ -94,26 +94,19 @@ var happenings = []happening{
 		r.redis.Signal(syscall.SIGCONT)
 	}},
 	{name: "redis full", longest: 4 * time.Second, lone: true, do: func(r *rig, _ *node, _ *rand.Rand, hold func()) {
-		r.try("CONFIG", "SET", "maxmemory", "1mb")
+		r.rdb.try("CONFIG", "SET", "maxmemory", "1mb")
 		hold()
-		r.try("CONFIG", "SET", "maxmemory", "0")
+		r.rdb.try("CONFIG", "SET", "maxmemory", "0")
 	}},
 	{name: "redis emptied", longest: time.Millisecond, lone: true, rare: true, do: func(r *rig, _ *node, _ *rand.Rand, _ func()) {
-		r.wiped("", func() { r.try("FLUSHALL") })
+		r.history.wiped("", func() { r.rdb.try("FLUSHALL") })
 	}},
 	{name: "a log deleted", longest: time.Millisecond, lone: true, rare: true, do: func(r *rig, _ *node, _ *rand.Rand, _ func()) {
-		r.wiped("lobby", func() { r.try("DEL", redisbroker.LogKey("chat", "lobby")) })
+		r.history.wiped("lobby", func() { r.rdb.try("DEL", redisbroker.LogKey("chat", "lobby")) })
 	}},
 	{name: "a log written by hand", longest: time.Millisecond, lone: true, rare: true, do: func(r *rig, _ *node, _ *rand.Rand, _ func()) {
-		r.try("XADD", redisbroker.LogKey("chat", "lobby"), "*", "by", "hand")
+		r.rdb.try("XADD", redisbroker.LogKey("chat", "lobby"), "*", "by", "hand")
 	}},
-}
-
-// try has Redis do something, if it is there.
-func (r *rig) try(command ...any) {
-	if err := r.rdb.Do(r.t.Context(), command...).Err(); err != nil {
-		r.t.Logf("%v: %v", command[0], err)
-	}
 }
 
 // Everything breaks at random, several things at once.
@@ -127,7 +120,7 @@ func TestAtRandom(t *testing.T) {
 	var mending sync.WaitGroup
 	for end := time.Now().Add(chattest.For(30 * time.Second)); time.Now().Before(end); {
 		h := happenings[r.random.IntN(len(happenings))]
-		i, random := r.random.IntN(nodes), r.fork()
+		i, random := r.random.IntN(nodes), r.random.fork()
 		long := 50*time.Millisecond + time.Duration(r.random.Int64N(int64(h.longest)))
 		if h.rare && r.random.IntN(3) > 0 || !busy[i].TryLock() {
 			continue
@@ -145,7 +138,7 @@ func TestAtRandom(t *testing.T) {
 			}
 			h.do(r, n, random, func() { r.hold(long) })
 		})
-		r.hold(r.between(0, 3*time.Second))
+		r.hold(r.random.between(0, 3*time.Second))
 		r.revive(&busy, &redis)
 	}
 	mending.Wait()

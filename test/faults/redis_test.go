@@ -78,7 +78,7 @@ func countOp(list []check.Record, op check.Op) (n int) {
 func TestSubscriptionsKilled(t *testing.T) {
 	r := newRig(t, fault{9, "CLIENT KILL TYPE pubsub every second", true}, setup{})
 	r.repeat(times(4, 30), time.Second, func() {
-		r.recordFault("kill %v subscriptions", r.ask("CLIENT", "KILL", "TYPE", "pubsub"))
+		r.recordFault("kill %v subscriptions", r.rdb.ask("CLIENT", "KILL", "TYPE", "pubsub"))
 	})
 	rep, _ := r.finish()
 	r.untouched(rep)
@@ -88,7 +88,7 @@ func TestSubscriptionsKilled(t *testing.T) {
 func TestConnectionsToRedisKilled(t *testing.T) {
 	r := newRig(t, fault{10, "CLIENT KILL TYPE normal every second", true}, setup{})
 	r.repeat(times(4, 30), time.Second, func() {
-		r.recordFault("kill %v connections", r.ask("CLIENT", "KILL", "TYPE", "normal"))
+		r.recordFault("kill %v connections", r.rdb.ask("CLIENT", "KILL", "TYPE", "normal"))
 	})
 	rep, _ := r.finish()
 	r.untouched(rep)
@@ -99,7 +99,7 @@ func TestScriptsForgotten(t *testing.T) {
 	r := newRig(t, fault{12, "SCRIPT FLUSH under load", true}, setup{})
 	r.repeat(times(10, 50), 200*time.Millisecond, func() {
 		r.recordFault("flush the scripts")
-		r.ask("SCRIPT", "FLUSH")
+		r.rdb.ask("SCRIPT", "FLUSH")
 	})
 	rep, _ := r.finish()
 	r.untouched(rep)
@@ -109,7 +109,7 @@ func TestScriptsForgotten(t *testing.T) {
 func (r *rig) repeat(n int, span time.Duration, do func()) {
 	began := time.Now()
 	for i := range n {
-		at := began.Add(span*time.Duration(i) + r.between(0, span*9/10))
+		at := began.Add(span*time.Duration(i) + r.random.between(0, span*9/10))
 		r.hold(time.Until(at))
 		do()
 	}
@@ -135,10 +135,10 @@ func TestRedisEmptied(t *testing.T) {
 		for _, w := range old {
 			heads = append(heads, w.join("lobby", "").Head)
 		}
-		r.hold(r.between(0, 300*time.Millisecond))
+		r.hold(r.random.between(0, 300*time.Millisecond))
 		r.recordFault("empty redis")
 		before := time.Now()
-		r.wiped("", func() { r.ask("FLUSHALL") })
+		r.history.wiped("", func() { r.rdb.ask("FLUSHALL") })
 		for i, w := range old {
 			w.await("reset", "reset", before, nil)
 			again := watch(t, r.nodes[(i+1)%nodes], client.Options{}).join("lobby", heads[i])
@@ -147,7 +147,7 @@ func TestRedisEmptied(t *testing.T) {
 			}
 		}
 		r.flow(leastSaid)
-		if got := r.toldOfReset(before, "lobby"); got != len(r.fleet.Clients) {
+		if got := r.history.resets(before, "lobby"); got != len(r.fleet.Clients) {
 			t.Errorf("%d of %d clients were told of a reset", got, len(r.fleet.Clients))
 		}
 	}

@@ -5,10 +5,7 @@ package faults
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -55,22 +52,18 @@ type setup struct {
 type rig struct {
 	t        *testing.T
 	fault    fault
-	random   *rand.Rand // the test's own
+	random   chance // the test's own
 	redis    *redistest.Server
-	rdb      *redis.Client
+	rdb      operator
 	nodes    []*node
 	parent   *node // the process that started the nodes; nil where the test has
 	fleet    *load.Fleet
-	began    time.Time // of the history
+	history  *history
 	injected int
 	byHand   int      // entries that nobody acknowledges
 	seen     []string // for the table
 
 	talked time.Duration // until the clients were told to say nothing more; 0 before
-
-	mu   sync.Mutex // guards the fields below
-	acks int        // counted so far
-	upTo int        // records looked at for that
 }
 
 // newRig starts a chat for one fault and has clients talk, unless the fault is
@@ -81,10 +74,10 @@ func newRig(t *testing.T, f fault, s setup) *rig {
 	if !s.alone {
 		t.Parallel()
 	}
-	r := &rig{t: t, fault: f, random: forkOf(f)}
+	r := &rig{t: t, fault: f, random: newChance(f)}
 	path := chattest.Build(t)
 	r.redis = redistest.Start(t, s.redis...)
-	r.rdb = redis.NewClient(&redis.Options{Addr: r.redis.Addr, Protocol: 2})
+	r.rdb = operator{redis.NewClient(&redis.Options{Addr: r.redis.Addr, Protocol: 2}), t}
 	t.Cleanup(func() { _ = r.rdb.Close() })
 	for i := range nodes {
 		n := &node{t: t, id: fmt.Sprintf("n%d", i+1), path: path}
@@ -110,8 +103,8 @@ func newRig(t *testing.T, f fault, s setup) *rig {
 
 // talk starts the clients.
 func (r *rig) talk(s setup) {
-	r.began = time.Now()
 	r.fleet = load.NewFleet()
+	r.history = &history{History: r.fleet.History, began: time.Now()}
 	r.t.Cleanup(r.fleet.Close)
 	count := talkers
 	if s.talkers > 0 {
@@ -137,12 +130,12 @@ func (r *rig) talk(s setup) {
 		if cfg.Changes == 0 {
 			cfg.Changes = changes
 		}
-		cfg.Random = r.fork()
+		cfg.Random = r.random.fork()
 		urls := s.urls
 		if urls == nil {
 			urls = r.urls
 		}
-		cfg.Dial = spread(i, urls, load.Dialer(r.fork(), urls, client.Timing{}))
+		cfg.Dial = spread(i, urls, load.Dialer(r.random.fork(), urls, client.Timing{}))
 		r.fleet.Add(cfg)
 	}
 }
@@ -169,21 +162,15 @@ type dialer = func(ctx context.Context, token string, try int) (load.Wire, error
 
 // talker is a further client, at any node.
 func (r *rig) talker(name string, rooms ...string) load.Config {
-	return load.Config{Name: name, Rooms: rooms, Random: r.fork(), Dial: load.Dialer(r.fork(), r.urls, client.Timing{})}
+	return load.Config{Name: name, Rooms: rooms, Random: r.random.fork(), Dial: load.Dialer(r.random.fork(), r.urls, client.Timing{})}
 }
 
 // pin adds a client that listens at one node only, however long that is silent.
 func (r *rig) pin(n *node, name string, rooms ...string) {
 	cfg := r.talker(name, rooms...)
-	cfg.Dial = load.Dialer(r.fork(), func() []string { return []string{n.address()} }, client.Timing{Gone: time.Minute})
+	cfg.Dial = load.Dialer(r.random.fork(), func() []string { return []string{n.address()} }, client.Timing{Gone: time.Minute})
 	r.fleet.Add(cfg)
 }
-
-// forkOf is the source of chance for a fault of this run.
-func forkOf(f fault) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(f.number))) }
-
-// fork makes a source of its own, as each may be used by one goroutine only.
-func (r *rig) fork() *rand.Rand { return rand.New(rand.NewPCG(r.random.Uint64(), 1)) }
 
 // urls are all nodes, dead or alive: clients don't know.
 func (r *rig) urls() []string {
@@ -207,16 +194,11 @@ func (r *rig) hold(d time.Duration) {
 	}
 }
 
-// between is a time by chance.
-func (r *rig) between(least, most time.Duration) time.Duration {
-	return least + time.Duration(r.random.Int64N(int64(most-least)+1))
-}
-
 // recordFault counts a fault and logs it. It breaks nothing: the caller does, before or
 // after it.
 func (r *rig) recordFault(format string, args ...any) {
 	r.injected++
-	r.t.Logf("%8s  %s", time.Since(r.began).Round(time.Millisecond), fmt.Sprintf(format, args...))
+	r.t.Logf("%8s  %s", time.Since(r.history.began).Round(time.Millisecond), fmt.Sprintf(format, args...))
 }
 
 // note keeps a measurement for the log and the table.
@@ -226,42 +208,11 @@ func (r *rig) note(format string, args ...any) {
 	r.seen = append(r.seen, text)
 }
 
-// acknowledged counts the acknowledgements so far.
-func (r *rig) acknowledged() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := r.fleet.History.Records()
-	for ; r.upTo < len(list); r.upTo++ {
-		if list[r.upTo].Op == check.OpSent {
-			r.acks++
-		}
-	}
-	return r.acks
-}
-
 // flow waits until so many more messages are acknowledged.
 func (r *rig) flow(n int) {
 	r.t.Helper()
-	from := r.acknowledged()
-	chattest.Eventually(r.t, fmt.Sprintf("%d more messages to be acknowledged", n), func() bool { return r.acknowledged() >= from+n })
-}
-
-// wiped has the checker know that Redis loses entries while f runs: of the
-// room, or of all where it is "".
-func (r *rig) wiped(room string, f func()) {
-	r.fleet.History.Add(check.Record{Op: check.OpWiped, Room: room})
-	f()
-	r.fleet.History.Add(check.Record{Op: check.OpWiped, Room: room})
-}
-
-// ask has Redis do something.
-func (r *rig) ask(command ...any) any {
-	r.t.Helper()
-	v, err := r.rdb.Do(r.t.Context(), command...).Result()
-	if err != nil {
-		r.t.Fatalf("%v: %v", command, err)
-	}
-	return v
+	from := r.history.acknowledged()
+	chattest.Eventually(r.t, fmt.Sprintf("%d more messages to be acknowledged", n), func() bool { return r.history.acknowledged() >= from+n })
 }
 
 // refusedForGood counts the changes that were refused because their target was gone, or
@@ -289,7 +240,7 @@ func (r *rig) hush() {
 	if r.talked > 0 {
 		return
 	}
-	r.talked = time.Since(r.began)
+	r.talked = time.Since(r.history.began)
 	for _, c := range r.fleet.Clients {
 		c.Hush()
 	}
@@ -302,7 +253,7 @@ func (r *rig) finish() (*check.Report, []check.Record) {
 	r.hush()
 	ctx, cancel := context.WithTimeout(r.t.Context(), settledIn)
 	defer cancel()
-	list, err := r.fleet.Finish(ctx, r.rdb, "chat")
+	list, err := r.fleet.Finish(ctx, r.rdb.Client, "chat")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -311,7 +262,7 @@ func (r *rig) finish() (*check.Report, []check.Record) {
 		r.t.Error(v)
 	}
 	if !rep.OK() {
-		r.keep(list)
+		r.fault.keep(r.t, list)
 	}
 	if rep.Acknowledged < leastSaid {
 		r.t.Errorf("only %d messages were acknowledged", rep.Acknowledged)
@@ -335,21 +286,6 @@ func (r *rig) steady(rep *check.Report) {
 	if rep.Gaps+rep.Resets > 0 {
 		r.t.Errorf("clients were told of %d gaps and %d resets, and no log was lost", rep.Gaps, rep.Resets)
 	}
-}
-
-// keep writes a history in which the checker found a violation to a file in the folder
-// CHAT_OUT, or in the one for temporary files if that is not set.
-func (r *rig) keep(list []check.Record) {
-	f, err := os.CreateTemp(chattest.OutDir(), fmt.Sprintf("chat-fault-%d-*.jsonl", r.fault.number))
-	if err != nil {
-		r.t.Error(err)
-		return
-	}
-	defer f.Close()
-	if err := check.Write(f, list); err != nil {
-		r.t.Error(err)
-	}
-	r.t.Logf("chat verify %s", f.Name())
 }
 
 // tell says what helps to find why a test failed.

@@ -100,7 +100,7 @@ func TestSameKeyOnTwoNodes(t *testing.T) {
 			t.Fatalf("key %d was answered %+v and %+v", i, got[0], got[1])
 		}
 	}
-	if n := r.ask("XLEN", redisbroker.LogKey("chat", "twins")); n != int64(rounds) {
+	if n := r.rdb.ask("XLEN", redisbroker.LogKey("chat", "twins")); n != int64(rounds) {
 		t.Errorf("%v entries of %d keys", n, rounds)
 	}
 	rep, _ := r.finish()
@@ -115,7 +115,7 @@ func TestUnknownKind(t *testing.T) {
 	log := redisbroker.LogKey("chat", "lobby")
 	live := strings.Replace(log, ":log:", ":0:live:", 1)
 	for i := range times(3, 20) {
-		r.hold(r.between(0, 200*time.Millisecond))
+		r.hold(r.random.between(0, 200*time.Millisecond))
 		began := time.Now()
 		id := r.put(log, live, byHand{"lobby", "poll", "u-next", fmt.Sprint("next-", i), "Tea?"})
 		r.recordFault("an entry of the kind poll as %s", id)
@@ -156,17 +156,17 @@ func TestLogWrittenByHand(t *testing.T) {
 	log := redisbroker.LogKey("chat", "lobby")
 	r.repeat(times(5, 30), 200*time.Millisecond, func() {
 		r.recordFault("an entry by hand")
-		r.ask("XADD", log, "*", "by", "hand")
+		r.rdb.ask("XADD", log, "*", "by", "hand")
 	})
 	for range times(1, 4) {
 		r.recordFault("a string in place of a log")
 		from := time.Now()
-		r.wiped("lobby", func() {
-			r.ask("SET", log, "not a log")
-			r.hold(r.between(500*time.Millisecond, 2*time.Second))
-			r.ask("DEL", log)
+		r.history.wiped("lobby", func() {
+			r.rdb.ask("SET", log, "not a log")
+			r.hold(r.random.between(500*time.Millisecond, 2*time.Second))
+			r.rdb.ask("DEL", log)
 		})
-		chattest.Eventually(t, "all to be told", func() bool { return r.toldOfReset(from, "lobby") == len(r.fleet.Clients) })
+		chattest.Eventually(t, "all to be told", func() bool { return r.history.resets(from, "lobby") == len(r.fleet.Clients) })
 		r.flow(leastSaid)
 	}
 	r.readByHand()
@@ -186,7 +186,7 @@ func (r *rig) readByHand() {
 	for i := range 3 {
 		speaker.say("hand", strconv.Itoa(i), "said")
 		r.recordFault("an entry by hand in another room")
-		r.ask("XADD", log, "*", "m", "{}")
+		r.rdb.ask("XADD", log, "*", "m", "{}")
 	}
 	reader := r.nodes[1]
 	if j := watch(r.t, reader, client.Options{}).join("hand", ""); len(j.Messages) != 3 {

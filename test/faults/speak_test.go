@@ -86,7 +86,7 @@ func (r *rig) put(logKey, liveKey string, e byHand) string {
 	r.fleet.History.Add(check.Record{
 		Op: check.OpSend, Client: "next", Conn: 1, Room: e.room, User: e.user, Key: e.key, Text: e.text, Kind: e.kind,
 	})
-	id, ok := r.ask("EVAL", putByHand, 1, logKey, liveKey, e.room, tail, e.user, e.key, e.kind).(string)
+	id, ok := r.rdb.ask("EVAL", putByHand, 1, logKey, liveKey, e.room, tail, e.user, e.key, e.kind).(string)
 	if !ok {
 		r.t.Fatal("the entry was not taken")
 	}

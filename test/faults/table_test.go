@@ -103,8 +103,7 @@ func (r row) line() string {
 func TestAFailedHistoryIsKept(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("CHAT_OUT", dir)
-	r := &rig{t: t, fault: fault{number: 99}}
-	r.keep([]check.Record{{Op: check.OpWiped}})
+	fault{number: 99}.keep(t, []check.Record{{Op: check.OpWiped}})
 	if files, err := filepath.Glob(filepath.Join(dir, "chat-fault-99-*.jsonl")); err != nil || len(files) != 1 {
 		t.Errorf("%v, %v", files, err)
 	}
