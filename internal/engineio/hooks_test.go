@@ -243,7 +243,7 @@ func TestLaterWaitsForTheHandler(t *testing.T) {
 	s := serve(t, Config{})
 	s.polling()
 	session := s.session()
-	session.in.Lock()
+	session.calls.mu.Lock()
 	done := make(chan struct{})
 	session.Later(func() { close(done) })
 	select {
@@ -251,6 +251,6 @@ func TestLaterWaitsForTheHandler(t *testing.T) {
 		t.Fatal(errors.New("it did not wait"))
 	default:
 	}
-	session.in.Unlock()
+	session.calls.mu.Unlock()
 	<-done
 }

@@ -201,7 +201,7 @@ func TestTwoPostsAtOnceCloseTheSession(t *testing.T) {
 	chattest.Eventually(t, "the first POST", func() bool {
 		session.mu.Lock()
 		defer session.mu.Unlock()
-		return session.posting
+		return session.posts.active
 	})
 	s.wants("POST", url, "4b", 400, badRequest)
 	_ = more.Close()
@@ -288,17 +288,17 @@ func TestWhoSaysAnythingIsNotSilent(t *testing.T) {
 		session.begin(nil, nil)
 		for range 100 {
 			time.Sleep(19 * time.Second) // a second less than the timeout
-			session.in.Lock()
-			if !session.packet(kindMessage, []byte("a")) {
+			session.calls.mu.Lock()
+			if !session.calls.packet(kindMessage, []byte("a")) {
 				t.Fatal("it was taken for silent")
 			}
-			session.in.Unlock()
+			session.calls.mu.Unlock()
 		}
 		last := time.Now()
 		if got := <-ended; got != ReasonPing || time.Since(last) != 20*time.Second {
 			t.Errorf("ended by %q after %s", got, time.Since(last))
 		}
-		if pings := len(session.queue); pings != 0 || len(in) != 100 {
+		if pings := len(session.out.queue); pings != 0 || len(in) != 100 {
 			t.Errorf("%d are kept of a session that is over, %d came", pings, len(in))
 		}
 	})
@@ -348,7 +348,7 @@ func TestACloseThatOvertookItsPoll(t *testing.T) {
 		chattest.Eventually(t, "the close", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
-			return session.polled != nil || session.over
+			return session.polls.arrived != nil || session.ended
 		})
 		status, body := s.do("GET", url, "")
 		if got := <-posted; got != "ok" {

@@ -244,13 +244,13 @@ func TestAPostThatIsRepeatedAtOnceIsHandledOnce(t *testing.T) {
 		chattest.Eventually(t, "the first to be handled", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
-			return session.handling
+			return session.beat.handling
 		})
 		go send() // ends with the request
 		chattest.Eventually(t, "the second", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
-			return session.second
+			return session.posts.second
 		})
 		hold <- struct{}{}
 		if one, two := <-answers, <-answers; one != "ok" || two != "ok" {
@@ -287,14 +287,14 @@ func TestASessionOutlivesAPostThatBreaksOff(t *testing.T) {
 		chattest.Eventually(t, "the POST", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
-			return session.posting
+			return session.posts.active
 		})
 		end(c)
 		_ = c.Close()
 		chattest.Eventually(t, "its end", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
-			return !session.posting
+			return !session.posts.active
 		})
 		s.wants("POST", url, "4whole", 200, "ok")
 		s.wants("GET", url, "", 200, "4whole")

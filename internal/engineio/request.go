@@ -104,13 +104,13 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, id, transp
 	}
 	switch {
 	case upgrade:
-		session.takeOver(w, r)
+		session.upgrade.serve(w, r)
 	case transport != "polling" || session.upgraded():
 		refuse(w, codeRequest)
 	case r.Method == http.MethodGet:
-		session.get(w, r)
+		session.polls.serve(w, r)
 	case r.Method == http.MethodPost:
-		session.post(w, r)
+		session.posts.serve(w, r)
 	default:
 		refuse(w, codeRequest)
 	}

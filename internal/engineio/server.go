@@ -203,8 +203,8 @@ func (s *Server) ReleasePoll(id string) {
 	}
 	session.mu.Lock()
 	defer session.mu.Unlock()
-	if !session.over && session.socket == nil {
-		session.push(noopPacket)
+	if !session.ended && session.out.socket == nil {
+		session.pushLocked(noopPacket)
 	}
 }
 

@@ -110,7 +110,7 @@ func (s *site) polled(ctx context.Context, url string) <-chan string {
 	chattest.Eventually(s.t, "the poll to wait", func() bool {
 		session.mu.Lock()
 		defer session.mu.Unlock()
-		return session.poll != nil
+		return session.polls.waiting != nil
 	})
 	return got
 }

@@ -178,7 +178,7 @@ func TestAWebSocketThatDoesNotTakeOverLeavesThePollingAlone(t *testing.T) {
 		chattest.Eventually(t, "the WebSocket to be gone", func() bool {
 			s.session().mu.Lock()
 			defer s.session().mu.Unlock()
-			return s.session().probe == nil
+			return s.session().upgrade.link == nil
 		})
 		s.wants("POST", url, "4a", 200, "ok")
 		s.wants("GET", url, "", 200, "4a")
@@ -225,7 +225,7 @@ func TestAProbeWaitsForThePostThatIsHandled(t *testing.T) {
 	chattest.Eventually(t, "the probe", func() bool {
 		s.session().mu.Lock()
 		defer s.session().mu.Unlock()
-		return s.session().answer
+		return s.session().upgrade.owed
 	})
 	hold <- struct{}{}
 	if body := <-posted; body != "ok" {
@@ -288,7 +288,7 @@ func TestNothingIsLostOrOutOfOrderAcrossTheUpgrade(t *testing.T) {
 				}
 				polls <- body
 				session.mu.Lock()
-				asked := session.asked
+				asked := session.upgrade.probed
 				session.mu.Unlock()
 				if asked {
 					return
