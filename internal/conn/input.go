@@ -15,7 +15,7 @@ import (
 type input struct {
 	conn     *Conn
 	handler  Handler
-	binaries BinaryHandler // the handler, if it takes binary messages
+	binaries BinaryHandler // the handler, if it accepts binary messages
 	part     []byte        // of an incomplete frame
 	message  []byte        // the fragments of a message so far
 	text     bool          // a fragmented message has begun

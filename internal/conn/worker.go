@@ -34,7 +34,7 @@ const maxIdle = 64
 
 func newWorkers() workers { return workers{jobs: make(chan job)} }
 
-// do lets a worker run the job, and waits for it.
+// do runs the job in a worker, and waits for it.
 func (w *workers) do(j job) {
 	j.conn.atWork.Add(1)
 	select {

@@ -25,7 +25,7 @@ func BenchmarkPoll(b *testing.B) {
 		s.ServeHTTP(discard{}, r)
 	}
 	if session.Pending() != 0 {
-		b.Errorf("%d bytes are left", session.Pending())
+		b.Errorf("%d bytes are pending", session.Pending())
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzPayload cuts any bytes into packets and parses them: no panic, and what was
-// parsed is encoded as it came, or as its canonical form.
+// FuzzPayload splits any bytes into packets and parses them. There must be no panic, and a
+// parsed packet must be encoded to the same bytes, or binary in its canonical form.
 func FuzzPayload(f *testing.F) {
 	f.Add([]byte("4hello\x1ebAQIDBA==\x1e2\x1e3probe"))
 	f.Add([]byte("\x1e\x1eb=\x1e4\xff"))
@@ -29,11 +29,11 @@ func FuzzPayload(f *testing.F) {
 			}
 			k2, again, err := parsePolled(m.polled())
 			if err != nil || k2 != k || !bytes.Equal(again, rest) {
-				t.Fatalf("%q came back as %c %q, %v", raw, k2, again, err)
+				t.Fatalf("%q was encoded and parsed as %c %q, %v", raw, k2, again, err)
 			}
 		}
 		if seen != count {
-			t.Fatalf("%d packets were counted, %d seen", count, seen)
+			t.Fatalf("packets counted %d, next returned %d", count, seen)
 		}
 	})
 }

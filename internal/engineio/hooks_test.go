@@ -35,7 +35,7 @@ func TestAForeignOriginIsForbiddenOnEveryRequest(t *testing.T) {
 	if _, answer, err := websocket.DefaultDialer.Dial(ws, header); err == nil || answer.StatusCode != 403 {
 		t.Errorf("a WebSocket: got %v", answer)
 	}
-	s.wants("POST", url, "4a", 200, "ok") // the session has felt nothing
+	s.wants("POST", url, "4a", 200, "ok") // the session is unharmed
 	s.wants("GET", url, "", 200, "4a")
 }
 
@@ -56,7 +56,7 @@ func TestCORS(t *testing.T) {
 		_ = answer.Body.Close()
 		return answer
 	}
-	for _, method := range []string{"OPTIONS", "GET", "POST"} { // the last is refused, readably
+	for _, method := range []string{"OPTIONS", "GET", "POST"} { // the refusal of the last is readable too
 		h := ask(named, method, named.url+"polling").Header
 		if h.Get("Access-Control-Allow-Origin") != page || h.Get("Access-Control-Allow-Credentials") != "true" ||
 			!slices.Contains(h.Values("Vary"), "Origin") {
@@ -64,13 +64,13 @@ func TestCORS(t *testing.T) {
 		}
 		h = ask(all, method, all.url+"polling").Header
 		if h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Credentials") != "" {
-			t.Errorf("%s of any: got %v", method, h)
+			t.Errorf("%s for any origin: got %v", method, h)
 		}
 	}
 	answer := ask(named, "OPTIONS", named.url+"polling")
 	if answer.StatusCode != 204 || answer.Header.Get("Access-Control-Allow-Methods") != "GET, POST" ||
 		answer.Header.Get("Access-Control-Allow-Headers") != "x-mine, authorization" {
-		t.Errorf("got %d %v", answer.StatusCode, answer.Header)
+		t.Errorf("preflight: got %d %v", answer.StatusCode, answer.Header)
 	}
 	if s := named.Stats(); s.Opened != 1 {
 		t.Errorf("stats %+v", s)
@@ -103,13 +103,13 @@ func TestAdmission(t *testing.T) {
 	if status, _ := s.do("GET", s.url+"polling", "", "X-Name", "ann"); status != 200 || <-opened != "ann" {
 		t.Errorf("got %d", status)
 	}
-	// A WebSocket whose handshake fails after the admission.
+	// The handshake of a WebSocket fails after the admission.
 	status, _ := s.do("GET", s.url+"websocket", "", "X-Name", "bob", "Connection", "upgrade", "Upgrade", "websocket")
 	if got := <-abandoned; status != 400 || got != "bob" {
 		t.Errorf("got %d, %v", status, got)
 	}
 	if s.count != 1 {
-		t.Errorf("%d places are taken", s.count)
+		t.Errorf("%d sessions are counted, want 1", s.count)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestRequestsForAnotherOwnerGoElsewhere(t *testing.T) {
 		return true
 	}})
 	other = serve(t, Config{Owner: "b", Elsewhere: func(string, http.ResponseWriter, *http.Request) bool {
-		t.Error("a request that was passed on is passed on again")
+		t.Error("a relayed request was relayed again")
 		return false
 	}})
 	id := strings.SplitN(other.polling(), "sid=", 2)[1]
@@ -160,16 +160,16 @@ func TestTheNumberOfSessionsIsBounded(t *testing.T) {
 	if _, answer, err := websocket.DefaultDialer.Dial(ws, nil); err == nil || answer.StatusCode != 503 {
 		t.Errorf("got %v", answer)
 	}
-	s.takes(s.polls(t, url)) // an upgrade takes no place
+	s.takes(s.polls(t, url)) // an upgrade needs no place
 	_ = c.Close()
-	chattest.Eventually(t, "the place", func() bool { return s.Stats().Open == 2 })
+	chattest.Eventually(t, "the free place", func() bool { return s.Stats().Open == 2 })
 	s.polling()
 	if s.Stats().Full != 2 {
 		t.Errorf("stats %+v", s.Stats())
 	}
 }
 
-// polls makes the session of a URL the one that the site calls its newest.
+// polls makes the session of a URL the one that session returns.
 func (s *site) polls(t *testing.T, url string) string {
 	t.Helper()
 	s.mu.Lock()
@@ -184,7 +184,8 @@ func (s *site) polls(t *testing.T, url string) string {
 	return ""
 }
 
-// TestSessionsThatOnlyOpenCostLittle: a thousand handshakes and nothing more.
+// TestSessionsThatOnlyOpenCostLittle measures the memory of a thousand sessions that send
+// no further request.
 func TestSessionsThatOnlyOpenCostLittle(t *testing.T) {
 	s := serve(t, Config{})
 	s.polling()
@@ -195,9 +196,9 @@ func TestSessionsThatOnlyOpenCostLittle(t *testing.T) {
 		s.polling()
 	}
 	http.DefaultClient.CloseIdleConnections()
-	chattest.Eventually(t, "the goroutines to be gone", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
+	chattest.Eventually(t, "the end of the goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
 	each := (int64(heap()) - int64(before)) / count
-	t.Logf("a session that only opened costs %d bytes, and no goroutine", each)
+	t.Logf("a session without further requests costs %d bytes, and no goroutine", each)
 	if each > 4096 {
 		t.Errorf("a session costs %d bytes", each)
 	}
@@ -222,11 +223,11 @@ func TestCloseEndsAllAndTellsTheirHandlers(t *testing.T) {
 	s.takes(s.polling())
 	s.Close()
 	if got := <-waits; got != "OK 1" {
-		t.Errorf("the poll that waited got %q", got)
+		t.Errorf("the waiting poll got %q", got)
 	}
 	for range 4 {
 		if len(s.ended) == 0 {
-			t.Fatal("a handler was not told")
+			t.Fatal("a handler's Closed was not called")
 		}
 		<-s.ended
 	}
@@ -248,7 +249,7 @@ func TestLaterWaitsForTheHandler(t *testing.T) {
 	session.Later(func() { close(done) })
 	select {
 	case <-done:
-		t.Fatal(errors.New("it did not wait"))
+		t.Fatal(errors.New("Later did not wait"))
 	default:
 	}
 	session.calls.mu.Unlock()

@@ -3,7 +3,7 @@ package engineio
 import "example.com/chat/internal/conn"
 
 // outbox sends a session's messages: to its WebSocket, or while it polls, to a queue from
-// which polls take them. The session's mutex guards it.
+// which polls fetch them. The session's mutex guards it.
 type outbox struct {
 	cfg    *Config
 	socket *conn.Conn // the session's WebSocket; nil while it polls
@@ -59,7 +59,7 @@ func polledSize(messages []*Message) int {
 	return size
 }
 
-// upgrade sends what no poll has taken to the WebSocket, and all later messages too.
+// upgrade moves the queue to the WebSocket, which gets all later messages too.
 func (o *outbox) upgrade(socket *conn.Conn) {
 	rest := o.takeAll()
 	o.socket = socket

@@ -169,7 +169,7 @@ const (
 	pollWaits    pollState = iota
 	pollAnswered           // it has its batch
 	pollReplaced           // another request has replaced it
-	pollOver               // it gets nothing: the session has upgraded, or the client is gone
+	pollOver               // it gets nothing: the session has upgraded, or the client has closed the connection
 )
 
 // await waits for the end of a poll: for packets, at most until the next ping.
@@ -193,8 +193,8 @@ func (g *polls) await(ctx context.Context, p *poll) pollState {
 }
 
 // check answers a poll if there is something to answer, and returns its state. gone reports
-// that its client has gone, and enough that it has waited for noopAfter. probed reports
-// that an upgrade has begun, in which polls are answered soon.
+// that its client has closed the connection, and enough that it has waited for noopAfter.
+// probed reports that an upgrade has begun, in which polls are answered soon.
 func (g *polls) check(p *poll, gone, enough bool) (state pollState, probed bool) {
 	s := g.session
 	s.mu.Lock()

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A poll was answered with all that waited, a quarter of a megabyte: a client on a
-// slow line heard nothing for that long.
+// The answer to one poll is bounded: on a slow link, a client knows nothing until an answer
+// is complete. The rest of the queue goes to the next polls.
 func TestThePollsOfASlowClientAreBounded(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{})
@@ -20,10 +20,10 @@ func TestThePollsOfASlowClientAreBounded(t *testing.T) {
 		want = append(want, string(m.polled()))
 		session.Send(m)
 	}
-	big := Text(bytes.Repeat([]byte{'y'}, 2*maxPolled)) // alone
+	big := Text(bytes.Repeat([]byte{'y'}, 2*maxPolled)) // in an answer of its own
 	session.Answer(big)
 	want = append(want, string(big.polled()))
-	session.Close(4003, "kicked") // the end comes last
+	session.Close(4003, "kicked") // the close packet comes last
 	want = append(want, "1")
 	var got []string
 	for polls := 0; len(got) < len(want); polls++ {
@@ -40,11 +40,11 @@ func TestThePollsOfASlowClientAreBounded(t *testing.T) {
 		}
 		got = append(got, packets...)
 		if left := session.Pending(); len(got) < len(want) && left != len(strings.Join(want[len(got):len(want)-1], "")) {
-			t.Errorf("%d bytes wait after %d packets", left, len(got))
+			t.Errorf("%d bytes are pending after %d packets", left, len(got))
 		}
 	}
 	if strings.Join(got, "\x1e") != strings.Join(want, "\x1e") {
-		t.Error("the packets are not those that were sent")
+		t.Error("the packets differ from those that were sent")
 	}
 	s.wants("GET", url, "", 400, unknownSession)
 }

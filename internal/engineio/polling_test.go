@@ -37,10 +37,10 @@ func TestHandshakeByPolling(t *testing.T) {
 	}
 	random, ok := strings.CutPrefix(h.SID, "n-1.")
 	if !ok || len(random)*6 < 120 {
-		t.Errorf("the id %q has not the owner and 120 random bits", h.SID)
+		t.Errorf("the id %q lacks the owner or 120 random bits", h.SID)
 	}
 	if ownerOf(h.SID) != "n-1" || ownerOf(random) != "" {
-		t.Errorf("the owner of %q is read as %q, of %q as %q", h.SID, ownerOf(h.SID), random, ownerOf(random))
+		t.Errorf("the owner of %q is %q, that of %q is %q", h.SID, ownerOf(h.SID), random, ownerOf(random))
 	}
 }
 
@@ -84,7 +84,7 @@ func TestPacketsByPollingAreMirrored(t *testing.T) {
 	}
 	s.wants("POST", url, "bAQIDBA", 200, "ok") // without padding
 	s.wants("GET", url, "", 200, "bAQIDBA==")
-	s.wants("POST", url, "6\x1e5\x1e0", 200, "ok") // of no meaning here, and harmless
+	s.wants("POST", url, "6\x1e5\x1e0", 200, "ok") // these have no meaning here
 	s.wants("POST", url, "4still", 200, "ok")
 	s.wants("GET", url, "", 200, "4still")
 }
@@ -107,12 +107,12 @@ func TestPayloadsThatAreNoneCloseTheSession(t *testing.T) {
 	s := serve(t, Config{MaxPackets: 100})
 	for name, payload := range map[string]string{
 		"an unknown packet":       "abc",
-		"one after a good one":    "4a\x1eabc",
-		"nothing":                 "",
-		"nothing at the end":      "4a\x1e",
-		"no base64":               "b!!!!",
-		"base64 that is cut":      "bA",
-		"text that is no UTF-8":   "4\xff",
+		"a bad one after a good":  "4a\x1eabc",
+		"an empty body":           "",
+		"an empty last packet":    "4a\x1e",
+		"invalid base64":          "b!!!!",
+		"incomplete base64":       "bA",
+		"text that is not UTF-8":  "4\xff",
 		"a ping of a v3 client":   "2",
 		"a probe":                 "2probe",
 		"too many packets":        strings.Repeat("6\x1e", 100) + "6",
@@ -123,7 +123,7 @@ func TestPayloadsThatAreNoneCloseTheSession(t *testing.T) {
 		s.wants("POST", url, payload, 400, badRequest)
 		s.wants("GET", url, "", 400, unknownSession)
 		if got := <-s.ended; got != ReasonParse {
-			t.Errorf("%s: the end was %q", name, got)
+			t.Errorf("%s: the session ended by %q", name, got)
 		}
 	}
 }
@@ -146,14 +146,14 @@ func TestAPayloadOverTheLimitGets413(t *testing.T) {
 	s.wants("GET", url, "", 200, "4"+strings.Repeat("x", 999))
 	got := s.polled(context.Background(), url)
 	if status, _ := s.do("POST", url, "4"+strings.Repeat("x", 1000)); status != 413 {
-		t.Errorf("over it: %d", status)
+		t.Errorf("a body over the limit: got %d", status)
 	}
 	if answer := <-got; answer != "OK 1" {
-		t.Errorf("the poll that waited got %q", answer)
+		t.Errorf("the waiting poll got %q", answer)
 	}
 	s.wants("GET", url, "", 400, unknownSession)
 
-	// One that doesn't say how long it is.
+	// A body of unknown length.
 	url = s.polling()
 	r, _ := http.NewRequest("POST", url, io.MultiReader(strings.NewReader("4"), strings.NewReader(strings.Repeat("x", 5000))))
 	answer, err := http.DefaultClient.Do(r)
@@ -162,7 +162,7 @@ func TestAPayloadOverTheLimitGets413(t *testing.T) {
 	}
 	_ = answer.Body.Close()
 	if answer.StatusCode != 413 {
-		t.Errorf("over it, unannounced: %d", answer.StatusCode)
+		t.Errorf("a body over the limit without a length: got %d", answer.StatusCode)
 	}
 	s.wants("GET", url, "", 400, unknownSession)
 }
@@ -244,19 +244,19 @@ func TestWhoseMessageIsHandledIsNotSilent(t *testing.T) {
 		_, body, _ := wiretest.Try(context.Background(), "POST", url, "4a\x1e3")
 		posted <- body
 	}()
-	<-time.After(1200 * time.Millisecond) // longer than a silent one may be
+	<-time.After(1200 * time.Millisecond) // longer than a client may be silent
 	hold <- struct{}{}
 	hold <- struct{}{}
 	if body := <-posted; body != "ok" {
 		t.Errorf("got %q", body)
 	}
 	for c.Event() != "4a" {
-		t.Log("something before the answer")
+		t.Log("a packet before the answer")
 	}
 }
 
-// TestAPollOutlastsTheServersTimeouts: what net/http bounds is for requests that
-// are answered at once.
+// TestAPollOutlastsTheServersTimeouts checks that a poll waits longer than the timeouts of
+// net/http, which are for requests that are answered at once.
 func TestAPollOutlastsTheServersTimeouts(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{})
@@ -276,7 +276,7 @@ func TestAPollOutlastsTheServersTimeouts(t *testing.T) {
 	s.wants("GET", url, "", 200, "4a")
 }
 
-// TestWhoSaysAnythingIsNotSilent: no pong ever, but packets; in virtual time.
+// TestWhoSaysAnythingIsNotSilent sends packets but no pong, in virtual time.
 func TestWhoSaysAnythingIsNotSilent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -290,21 +290,21 @@ func TestWhoSaysAnythingIsNotSilent(t *testing.T) {
 			time.Sleep(19 * time.Second) // a second less than the timeout
 			session.calls.mu.Lock()
 			if !session.calls.packet(kindMessage, []byte("a")) {
-				t.Fatal("it was taken for silent")
+				t.Error("the session ended although the client sends packets")
 			}
 			session.calls.mu.Unlock()
 		}
 		last := time.Now()
 		if got := <-ended; got != ReasonPing || time.Since(last) != 20*time.Second {
-			t.Errorf("ended by %q after %s", got, time.Since(last))
+			t.Errorf("the session ended by %q after %s", got, time.Since(last))
 		}
 		if pings := len(session.out.queue); pings != 0 || len(in) != 100 {
-			t.Errorf("%d are kept of a session that is over, %d came", pings, len(in))
+			t.Errorf("%d packets are kept of an ended session, %d messages were handled", pings, len(in))
 		}
 	})
 }
 
-// judged tells how its session ended.
+// judged reports how its session ended.
 type judged struct {
 	collect
 	ended chan Reason
@@ -319,21 +319,21 @@ func TestTheClientCloses(t *testing.T) {
 	got := s.polled(context.Background(), url)
 	s.wants("POST", url, "1", 200, "ok")
 	if answer := <-got; answer != "OK 6" {
-		t.Errorf("the poll that waited got %q", answer)
+		t.Errorf("the waiting poll got %q", answer)
 	}
 	s.wants("GET", url, "", 400, unknownSession)
 	s.ends(ReasonClient)
 
-	// Nothing after a close is taken.
+	// Packets after a close are ignored.
 	url = s.polling()
 	s.wants("POST", url, "1\x1e4a", 200, "ok")
 	s.wants("POST", url, "4a", 400, unknownSession)
 	s.ends(ReasonClient)
 }
 
-// TestACloseThatOvertookItsPoll: a client that closes polls and posts at once, on
-// two connections, and the suites of the protocol want its poll answered. On a
-// busy machine the poll may really come too late, but not always.
+// TestACloseThatOvertookItsPoll sends a close right before a poll: clients send both at once,
+// on two connections, and expect an answer to the poll. On a busy machine a poll may arrive
+// too late, but not each time.
 func TestACloseThatOvertookItsPoll(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{})
@@ -352,7 +352,7 @@ func TestACloseThatOvertookItsPoll(t *testing.T) {
 		})
 		status, body := s.do("GET", url, "")
 		if got := <-posted; got != "ok" {
-			t.Fatalf("the close was answered %q", got)
+			t.Fatalf("the close got the answer %q", got)
 		}
 		s.ends(ReasonClient)
 		s.wants("GET", url, "", 400, unknownSession)
@@ -372,7 +372,7 @@ func TestTheServerClosesAfterWhatItSent(t *testing.T) {
 	s.session().Send(Text([]byte("a")), Binary([]byte{1}))
 	s.session().Close(4003, "kicked")
 	s.session().Send(Text([]byte("too late")))
-	s.ends(ReasonServer) // at once, not only when the client has heard of it
+	s.ends(ReasonServer) // at once, before the client knows
 	s.wants("GET", url, "", 200, "4a\x1ebAQ==\x1e1")
 	s.wants("GET", url, "", 400, unknownSession)
 
@@ -380,10 +380,10 @@ func TestTheServerClosesAfterWhatItSent(t *testing.T) {
 	got := s.polled(context.Background(), url)
 	s.session().Close(4003, "kicked")
 	if answer := <-got; answer != "OK 1" {
-		t.Errorf("the poll that waited got %q", answer)
+		t.Errorf("the waiting poll got %q", answer)
 	}
 
-	// Nobody comes for it.
+	// No poll follows.
 	s.polling()
 	s.session().Close(4003, "kicked")
 	chattest.Eventually(t, "the end of the linger", func() bool { return s.Stats().Open == 0 })
@@ -397,7 +397,7 @@ func TestASlowPollerIsClosed(t *testing.T) {
 	m := Text(bytes.Repeat([]byte{'x'}, 599))
 	session.Send(m)
 	if session.Pending() != 600 {
-		t.Errorf("pending %d", session.Pending())
+		t.Errorf("%d bytes are pending", session.Pending())
 	}
 	session.Send(m)
 	s.ends(ReasonSlow)
@@ -406,7 +406,7 @@ func TestASlowPollerIsClosed(t *testing.T) {
 		t.Errorf("stats %+v", s.Stats())
 	}
 
-	// One that is larger than the limit by itself passes, and so do answers.
+	// A single message may be larger than the limit, and so may answers.
 	url = s.polling()
 	session = s.session()
 	large := Text(bytes.Repeat([]byte{'x'}, 5000))
@@ -420,7 +420,7 @@ func TestASlowPollerIsClosed(t *testing.T) {
 		t.Errorf("got %d bytes", len(body))
 	}
 	if session.Pending() != 0 {
-		t.Errorf("pending %d", session.Pending())
+		t.Errorf("%d bytes are pending", session.Pending())
 	}
 }
 
@@ -438,7 +438,7 @@ func TestAPosterTakesItsAnswersFirst(t *testing.T) {
 	got := 0
 	for got < 10 {
 		if p := session.Pending(); p > 1200 {
-			t.Fatalf("%d bytes wait", p)
+			t.Fatalf("%d bytes are pending", p)
 		}
 		_, body := s.do("GET", url, "")
 		got += strings.Count(body, packet)
@@ -447,7 +447,7 @@ func TestAPosterTakesItsAnswersFirst(t *testing.T) {
 		t.Errorf("got %q and %d messages", body, got)
 	}
 
-	// Who never comes for them is closed.
+	// A client that does not poll for its answers is closed.
 	s = serve(t, Config{OutboxLimit: 1000, PingTimeout: 50 * time.Millisecond})
 	url = s.polling()
 	s.wants("POST", url, strings.Repeat(packet+"\x1e", 9)+packet, 200, "ok")

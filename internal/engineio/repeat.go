@@ -28,7 +28,7 @@ const (
 	// its nodes once.
 	maxRepeats = 2
 	// overlapWithin is how long a second poll or POST waits for the end of the first,
-	// whose connection may be gone without this node knowing yet.
+	// whose connection may have broken unnoticed.
 	overlapWithin = 100 * time.Millisecond
 	// maxMark is the longest mark that is used.
 	maxMark = 64

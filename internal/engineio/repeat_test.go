@@ -15,10 +15,9 @@ import (
 	"example.com/chat/test/socketio/wiretest"
 )
 
-// A proxy may repeat a GET when the connection breaks by which it asked: one node in
-// between was killed with the answer in its hands. The repeated poll took the next
-// messages then, and those in the lost answer were gone without a word. Clients mark
-// each poll against caches, so a repeated one gets the same answer again.
+// A proxy may repeat a GET whose connection broke, for example because a relaying node was
+// killed before it had passed on the answer. The repeat must get the same answer, not the
+// next messages. Its mark, which clients add because of caches, identifies it.
 func TestARepeatedPollGetsTheSameAnswer(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{})
@@ -27,7 +26,7 @@ func TestARepeatedPollGetsTheSameAnswer(t *testing.T) {
 	session.Send(Text([]byte("1")), Text([]byte("2")))
 	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
 	session.Send(Text([]byte("3")))
-	s.wants("POST", url+"&t=post", "3", 200, "ok") // it may be under way at the same time
+	s.wants("POST", url+"&t=post", "3", 200, "ok") // a POST in between changes nothing
 	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
 	s.wants("GET", url+"&t=a", "", 200, "41\x1e42")
 	s.wants("GET", url+"&t=b", "", 200, "43")
@@ -36,15 +35,14 @@ func TestARepeatedPollGetsTheSameAnswer(t *testing.T) {
 	if answer := <-got; answer != "OK 44" {
 		t.Errorf("got %q", answer)
 	}
-	// Without a mark, or with one that is too long, each poll is another.
+	// Without a mark, or with one that is too long, no poll repeats another.
 	for _, mark := range []string{"", "&t=", "&t=" + strings.Repeat("x", 100)} {
 		session.Send(Text([]byte("5")))
 		s.wants("GET", url+mark, "", 200, "45")
 		session.Send(Text([]byte("6")))
 		s.wants("GET", url+mark, "", 200, "46")
 	}
-	// One that is repeated while the first still waits takes its place: whoever
-	// repeats it has given up the first.
+	// A repeat of a waiting poll replaces it: no client waits for the first any more.
 	first := s.polled(context.Background(), url+"&t=d")
 	second := make(chan string, 1)
 	go func() { // ends with the request
@@ -52,17 +50,16 @@ func TestARepeatedPollGetsTheSameAnswer(t *testing.T) {
 		second <- body
 	}()
 	if answer := <-first; answer != "OK 6" {
-		t.Errorf("the first got %q", answer)
+		t.Errorf("the first poll got %q", answer)
 	}
 	session.Send(Text([]byte("7")))
 	if answer := <-second; answer != "47" {
-		t.Errorf("the second got %q", answer)
+		t.Errorf("the second poll got %q", answer)
 	}
 }
 
-// Some clients mark all requests alike, or by the second. Each poll got the same
-// answer then, for ever, and the .NET client, which connects on each open packet,
-// lost its session at once.
+// Some clients mark all requests alike, or by the second. Such marks do not identify a
+// request: a poll with the mark of the last one must get the next messages.
 func TestMarksThatRepeatSayNothing(t *testing.T) {
 	t.Parallel()
 	for name, mark := range map[string]func() string{
@@ -90,10 +87,10 @@ func TestMarksThatRepeatSayNothing(t *testing.T) {
 				session.Send(Text([]byte(strconv.Itoa(i))))
 				s.wants("GET", url+mark(), "", 200, "4"+strconv.Itoa(i))
 				s.wants("POST", url+mark(), "4typing", 200, "ok")
-				s.wants("POST", url+mark(), "4typing", 200, "ok") // once more, on purpose
+				s.wants("POST", url+mark(), "4typing", 200, "ok") // a second one, not a repeat
 				s.wants("GET", url+mark(), "", 200, "4typing\x1e4typing")
 			}
-			got = s.polled(context.Background(), url+mark()) // there is nothing: it waits
+			got = s.polled(context.Background(), url+mark()) // it waits
 			session.Send(Text([]byte("end")))
 			if answer := <-got; answer != "OK 4end" {
 				t.Errorf("the last poll got %q", answer)
@@ -102,7 +99,7 @@ func TestMarksThatRepeatSayNothing(t *testing.T) {
 	}
 }
 
-// A mark that repeats and was not found out by another request is given up after a
+// If all polls have one mark, and no other request shows that, the mark is ignored after a
 // few answers.
 func TestAPollIsNotRepeatedForEver(t *testing.T) {
 	t.Parallel()
@@ -118,7 +115,7 @@ func TestAPollIsNotRepeatedForEver(t *testing.T) {
 	session.Send(Text([]byte("3")))
 	s.wants("GET", url+"&t=a", "", 200, "43")
 
-	// A POST without a mark tells that its client has gone on.
+	// A POST without a mark shows that its client has received the last answer.
 	url = s.polling()
 	session = s.session()
 	session.Send(Text([]byte("1")))
@@ -127,8 +124,8 @@ func TestAPollIsNotRepeatedForEver(t *testing.T) {
 	s.wants("GET", url+"&t=a", "", 200, "42")
 }
 
-// A poll whose connection broke ended its session: a client whose proxy answered 502
-// could not go on.
+// A session survives a poll whose connection breaks, for example at a proxy that answers
+// 502.
 func TestASessionOutlivesAPollThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{})
@@ -148,7 +145,7 @@ func TestASessionOutlivesAPollThatBreaksOff(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, _, _ = wiretest.Try(ctx, "GET", url, "")
-	s.ends(ReasonPing) // as any silent one
+	s.ends(ReasonPing) // like that of any silent client
 }
 
 // brokenWriter fails to write an answer from its n-th byte on.
@@ -165,8 +162,8 @@ func (w *brokenWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// What could not be written is handed to the next poll, whatever its mark, before
-// what came since.
+// The packets of an answer that could not be written go to the next poll, whatever its mark,
+// before later ones.
 func TestAnAnswerThatCannotBeWrittenIsHandedOutAgain(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{OutboxLimit: 10})
@@ -184,15 +181,15 @@ func TestAnAnswerThatCannotBeWrittenIsHandedOutAgain(t *testing.T) {
 	s.wants("GET", url+"&t=c", "", 200, "4one\x1e4two\x1e4three")
 }
 
-// discard is a response that nobody reads.
+// discard is a response that is not read.
 type discard struct{}
 
 func (discard) Header() http.Header         { return http.Header{} }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
 
-// Browsers repeat a POST whose connection broke, and some proxies do: what it brings
-// was handled twice, or the session ended since it came twice at once.
+// Browsers and some proxies repeat a POST whose connection broke. Its packets are handled
+// once, and two copies at the same time do not end the session.
 func TestARepeatedPostIsHandledOnce(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{})
@@ -200,10 +197,10 @@ func TestARepeatedPostIsHandledOnce(t *testing.T) {
 	for range 3 {
 		s.wants("POST", url+"&t=a", "4join", 200, "ok")
 	}
-	s.wants("POST", url+"&t=b", "4join", 200, "ok") // that is the client's next one
+	s.wants("POST", url+"&t=b", "4join", 200, "ok") // not a repeat
 	s.wants("GET", url+"&t=c", "", 200, "4join\x1e4join")
 
-	// One without a mark counts as a repeat only if its answer did not leave.
+	// Without a mark, a POST is a repeat only if the first answer was not written.
 	s.wants("POST", url, "4typing", 200, "ok")
 	s.wants("POST", url, "4typing", 200, "ok")
 	s.wants("GET", url, "", 200, "4typing\x1e4typing")
@@ -213,7 +210,7 @@ func TestARepeatedPostIsHandledOnce(t *testing.T) {
 	s.wants("POST", url, "4rename", 200, "ok")
 	s.wants("GET", url, "", 200, "4rename\x1e4rename")
 
-	// A repeat that comes cut is no answer to it either.
+	// An incomplete repeat changes nothing.
 	s.wants("POST", url+"&t=d", "4mute", 200, "ok")
 	r, _ = http.NewRequest("POST", url+"&t=d", io.MultiReader(strings.NewReader("4mu"), cut{}))
 	s.ServeHTTP(discard{}, r)
@@ -221,12 +218,12 @@ func TestARepeatedPostIsHandledOnce(t *testing.T) {
 	s.wants("GET", url, "", 200, "4mute")
 }
 
-// cut is a body that breaks off.
+// cut is an incomplete body.
 type cut struct{}
 
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// A repeat that comes while the first is being handled waits for its answer.
+// A repeat that arrives while the first POST is being handled waits for its answer.
 func TestAPostThatIsRepeatedAtOnceIsHandledOnce(t *testing.T) {
 	t.Parallel()
 	for _, mark := range []string{"", "&t=a"} {
@@ -241,13 +238,13 @@ func TestAPostThatIsRepeatedAtOnceIsHandledOnce(t *testing.T) {
 			answers <- body
 		}
 		go send() // ends with the request
-		chattest.Eventually(t, "the first to be handled", func() bool {
+		chattest.Eventually(t, "the handling of the first POST", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
 			return session.beat.handling
 		})
 		go send() // ends with the request
-		chattest.Eventually(t, "the second", func() bool {
+		chattest.Eventually(t, "the second POST", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
 			return session.posts.second
@@ -260,14 +257,13 @@ func TestAPostThatIsRepeatedAtOnceIsHandledOnce(t *testing.T) {
 	}
 }
 
-// server is the session of a URL.
+// server returns the session of a URL.
 func (s *site) server(url string) *Session {
 	_, id, _ := strings.Cut(url, "sid=")
 	return s.find(id)
 }
 
-// A POST whose body breaks off, or never ends, is not handled, and its session goes
-// on.
+// A POST with an incomplete body is not handled, and its session continues.
 func TestASessionOutlivesAPostThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{BodyTime: 100 * time.Millisecond})
@@ -275,7 +271,7 @@ func TestASessionOutlivesAPostThatBreaksOff(t *testing.T) {
 	for _, end := range []func(net.Conn){
 		func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); _ = c.Close() },
 		func(c net.Conn) { _ = c.Close() },
-		func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, // until it is cut off
+		func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, // until the server closes it
 	} {
 		c, err := net.Dial("tcp", strings.Split(strings.TrimPrefix(url, "http://"), "/")[0])
 		if err != nil {
@@ -291,7 +287,7 @@ func TestASessionOutlivesAPostThatBreaksOff(t *testing.T) {
 		})
 		end(c)
 		_ = c.Close()
-		chattest.Eventually(t, "its end", func() bool {
+		chattest.Eventually(t, "the end of the POST", func() bool {
 			session.mu.Lock()
 			defer session.mu.Unlock()
 			return !session.posts.active
@@ -301,7 +297,7 @@ func TestASessionOutlivesAPostThatBreaksOff(t *testing.T) {
 	}
 }
 
-// Whoever passes requests on may know that one is sent again.
+// A relaying node identifies requests that it sends again.
 func TestARequestIsKnownByItsIdentity(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{Identity: func(r *http.Request) (string, string) { return r.Header.Get("X-Node"), r.Header.Get("X-Number") }})

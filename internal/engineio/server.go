@@ -10,7 +10,7 @@
 // time and number of sessions. A session at rest uses no goroutine while it polls
 // without a request, and the one of package conn on a WebSocket.
 //
-// The package knows no chat, and needs only package conn.
+// The package does not depend on the chat, only on package conn.
 package engineio
 
 import (
@@ -68,7 +68,7 @@ type Config struct {
 	// BodyTime bounds the reading of a request's body, and the writing of an answer;
 	// default 10 s.
 	BodyTime time.Duration
-	// Linger is how long a closed polling session waits for a poll that takes the
+	// Linger is how long a closed polling session waits for a poll that fetches the
 	// packets sent before the close; default 20 s.
 	Linger time.Duration
 	// MaxPayload is the largest body of a request and the largest WebSocket message, in

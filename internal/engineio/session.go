@@ -148,7 +148,7 @@ func (s *Session) Close(code int, reason string) {
 	s.endLocked(ReasonServer, true)
 }
 
-// Abort ends the session at once and drops what waits for a poll. It is for clients
+// Abort ends the session at once and drops the queue. It is for clients
 // that violate the inner protocol, and for silent ones.
 func (s *Session) Abort(reason Reason) { s.end(reason) }
 
@@ -166,15 +166,15 @@ var closeCodes = map[Reason]int{
 	ReasonSlow:      websocket.ClosePolicyViolation,
 }
 
-// end ends the session at once and drops what waits for a poll.
+// end ends the session at once and drops the queue.
 func (s *Session) end(reason Reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endLocked(reason, false)
 }
 
-// endLocked ends the session. With keep, a polling one stays known until a poll has
-// taken what waits, or the linger is over. A new goroutine calls the handler's Closed;
+// endLocked ends the session. With keep, a polling one stays in the server's table
+// until a poll has fetched the rest of the queue, or the linger is over. A new goroutine calls the handler's Closed;
 // on a WebSocket, link.Closed does once that is closed.
 func (s *Session) endLocked(reason Reason, keep bool) {
 	if s.ended {
@@ -243,7 +243,7 @@ func (s *Session) tickLocked() {
 	case s.removed:
 		return
 	case s.ended:
-		if s.out.socket == nil { // no poll took the rest
+		if s.out.socket == nil { // no poll fetched the rest
 			s.removeLocked()
 		}
 		return

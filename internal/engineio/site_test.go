@@ -12,7 +12,7 @@ import (
 	"example.com/chat/test/socketio/wiretest"
 )
 
-// mirror sends back what it gets, and keeps how its session ended.
+// mirror sends each message back, and reports how its session ended.
 type mirror struct {
 	session *Session
 	site    *site
@@ -21,7 +21,7 @@ type mirror struct {
 func (m *mirror) Message(data []byte, binary bool) {
 	switch {
 	case string(data) == "panic":
-		panic("told to")
+		panic("the client asked for it")
 	case binary:
 		m.session.Answer(Binary(data))
 	default:
@@ -31,7 +31,7 @@ func (m *mirror) Message(data []byte, binary bool) {
 
 func (m *mirror) Closed(reason Reason) { m.site.ended <- reason }
 
-// site is a Server that tests talk to.
+// site is a Server that tests send requests to.
 type site struct {
 	*Server
 	t        testing.TB
@@ -64,7 +64,7 @@ func serve(t testing.TB, cfg Config) *site {
 	return s
 }
 
-// session is the newest one, as the server has it.
+// session returns the newest session.
 func (s *site) session() *Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,13 +89,13 @@ func (s *site) hello(packet string) wiretest.Hello {
 	return wiretest.ParseHello(s.t, packet)
 }
 
-// wants checks what a request is answered.
+// wants sends a request and checks the answer.
 func (s *site) wants(method, url, body string, status int, text string) {
 	s.t.Helper()
 	wiretest.Wants(s.t, method, url, body, status, text)
 }
 
-// polled starts a poll, and waits until the server has it.
+// polled starts a poll, and waits until the server has received it.
 func (s *site) polled(ctx context.Context, url string) <-chan string {
 	s.t.Helper()
 	session := s.session()
@@ -107,7 +107,7 @@ func (s *site) polled(ctx context.Context, url string) <-chan string {
 		}
 		got <- http.StatusText(status) + " " + body
 	}()
-	chattest.Eventually(s.t, "the poll to wait", func() bool {
+	chattest.Eventually(s.t, "the arrival of the poll", func() bool {
 		session.mu.Lock()
 		defer session.mu.Unlock()
 		return session.polls.waiting != nil
@@ -115,13 +115,13 @@ func (s *site) polled(ctx context.Context, url string) <-chan string {
 	return got
 }
 
-// dial opens a WebSocket to a URL that is meant for polling.
+// dial opens a WebSocket to the URL of a polling session.
 func (s *site) dial(url string) *wiretest.Socket {
 	s.t.Helper()
 	return wiretest.Dial(s.t, url)
 }
 
-// takes opens a WebSocket for a polling session and sees it taken over.
+// takes upgrades a polling session to a WebSocket.
 func (s *site) takes(url string) *wiretest.Socket {
 	s.t.Helper()
 	c := s.dial(url)
@@ -139,7 +139,7 @@ func (s *site) ends(want Reason) {
 	select {
 	case got := <-s.ended:
 		if got != want {
-			s.t.Fatalf("want the end %q, got %q", want, got)
+			s.t.Fatalf("want the session to end by %q, got %q", want, got)
 		}
 	case <-time.After(chattest.Patience):
 		s.t.Fatalf("the session did not end")

@@ -69,8 +69,8 @@ func (u *upgrade) answerLocked() {
 	u.session.polls.wakeLocked()
 }
 
-// complete makes the WebSocket the session's transport. It sends what no poll has taken
-// first, after the messages of earlier POSTs are handled.
+// complete makes the WebSocket the session's transport. It sends the rest of the
+// queue first, after the messages of earlier POSTs are handled.
 func (u *upgrade) complete(l *link) bool {
 	s := u.session
 	s.calls.mu.Lock()

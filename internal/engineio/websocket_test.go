@@ -30,7 +30,7 @@ func TestHandshakeByWebSocket(t *testing.T) {
 		}
 		c.Sends("3")
 	}
-	c.Closes() // no pong any more
+	c.Closes() // without another pong
 	s.ends(ReasonPing)
 }
 
@@ -77,10 +77,10 @@ func TestWhatClosesAWebSocket(t *testing.T) {
 	for packet, reason := range map[string]Reason{
 		"abc":                           ReasonParse,
 		"":                              ReasonParse,
-		"bAQ==":                         ReasonParse, // base64 is polling's
+		"bAQ==":                         ReasonParse, // base64 is for polling only
 		"2":                             ReasonTransport,
 		"2probe":                        ReasonTransport,
-		"4" + strings.Repeat("x", 1000): ReasonClient, // closed below the protocol, with 1009
+		"4" + strings.Repeat("x", 1000): ReasonClient, // package conn closes with 1009
 	} {
 		c := s.dial(s.url + "polling")
 		s.hello(c.Next())
@@ -114,13 +114,13 @@ func TestUpgrade(t *testing.T) {
 	c.Sends("2probe")
 	c.Wants("3probe")
 	if got := <-waits; got != "OK 6" {
-		t.Errorf("the poll that waited got %q", got)
+		t.Errorf("the waiting poll got %q", got)
 	}
-	s.wants("GET", url, "", 200, "6") // and so does one that comes still
+	s.wants("GET", url, "", 200, "6") // and so does a later poll
 	s.wants("POST", url, "4by polling", 200, "ok")
 	s.session().Send(Binary([]byte{1}))
 	c.Sends("5")
-	c.Wants("4by polling", "b:\x01") // what no poll has taken
+	c.Wants("4by polling", "b:\x01") // the rest of the queue
 	c.Sends("4by websocket")
 	c.Wants("4by websocket")
 	s.wants("GET", url, "", 400, badRequest)
@@ -139,7 +139,7 @@ func TestAPollThatWaitsAtTheUpgradeIsRefused(t *testing.T) {
 	url := s.polling()
 	c := s.dial(url)
 	waits := s.polled(context.Background(), url)
-	c.Sends("5") // no probe: the official server takes that too
+	c.Sends("5") // without a probe, as the official server allows
 	if got := <-waits; got != "Bad Request "+badRequest {
 		t.Errorf("got %q", got)
 	}
@@ -154,13 +154,13 @@ func TestASecondWebSocketIsClosedAndTheFirstIsNot(t *testing.T) {
 	first := s.dial(url)
 	first.Sends("2probe")
 	first.Wants("3probe")
-	s.dial(url).Closes() // while the first takes over
+	s.dial(url).Closes() // during the upgrade of the first
 	first.Sends("5")
 	chattest.Eventually(t, "the upgrade", s.session().upgraded)
 	s.dial(url).Closes()
 	first.Sends("4a")
 	first.Wants("4a")
-	// Nor does a session that began on a WebSocket take another.
+	// A session that began on a WebSocket accepts no other.
 	c := s.dial(s.url + "polling")
 	h := s.hello(c.Next())
 	s.dial(s.url + "polling&sid=" + h.SID).Closes()
@@ -175,7 +175,7 @@ func TestAWebSocketThatDoesNotTakeOverLeavesThePollingAlone(t *testing.T) {
 	url := s.polling()
 	alive := func() {
 		t.Helper()
-		chattest.Eventually(t, "the WebSocket to be gone", func() bool {
+		chattest.Eventually(t, "the end of the WebSocket", func() bool {
 			s.session().mu.Lock()
 			defer s.session().mu.Unlock()
 			return s.session().upgrade.link == nil
@@ -236,7 +236,7 @@ func TestAProbeWaitsForThePostThatIsHandled(t *testing.T) {
 	c.Wants("4a", "4b")
 }
 
-// held mirrors when it is let.
+// held sends a message back once it receives from hold.
 type held struct {
 	hold    chan struct{}
 	session *Session
@@ -249,8 +249,8 @@ func (h held) Message(data []byte, _ bool) {
 
 func (held) Closed(Reason) {}
 
-// TestNothingIsLostOrOutOfOrderAcrossTheUpgrade has both sides count while the
-// session goes over: what each gets must be the whole row of numbers.
+// TestNothingIsLostOrOutOfOrderAcrossTheUpgrade sends numbers in both directions during the
+// upgrade. Each side must receive all of them in order.
 func TestNothingIsLostOrOutOfOrderAcrossTheUpgrade(t *testing.T) {
 	t.Parallel()
 	const rounds, count = 20, 300
@@ -279,7 +279,7 @@ func TestNothingIsLostOrOutOfOrderAcrossTheUpgrade(t *testing.T) {
 		c := s.dial(url)
 		c.Sends("2probe")
 		polls := make(chan string, count)
-		go func() { // ends with the polls: the probe lets the last one go
+		go func() { // ends with the polls: the server answers the last one after the probe
 			defer close(polls)
 			for {
 				_, body, err := wiretest.Try(context.Background(), "GET", url, "")
@@ -319,7 +319,7 @@ type collect struct{ in chan string }
 func (c collect) Message(data []byte, _ bool) { c.in <- string(data) }
 func (collect) Closed(Reason)                 {}
 
-// counting checks that numbers come one after another.
+// counting checks that numbers arrive in order, without a gap.
 type counting struct {
 	t    *testing.T
 	next int

@@ -104,7 +104,7 @@ func (c *client) packet(p *Packet, attachments [][]byte) {
 		c.connect(p)
 	case p.Type == Connect, p.Type == ConnectError, s == nil:
 		c.broken()
-	case s.state.Load() == gone: // it does not know that yet
+	case s.state.Load() == gone: // its Disconnect has not reached the client yet
 	case p.Type == Disconnect:
 		s.leave(ReasonClientLeft)
 	case p.Type == AckType, p.Type == BinaryAck:

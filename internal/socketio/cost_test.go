@@ -19,8 +19,7 @@ import (
 	"example.com/chat/internal/engineio"
 )
 
-// bare opens a WebSocket of which the client's side costs next to nothing here,
-// and connects it to "/" where it is one of Socket.IO.
+// bare opens a WebSocket whose client costs little memory, and sends it packets.
 func bare(t testing.TB, url string, packets ...string) net.Conn {
 	t.Helper()
 	host, path, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
@@ -41,7 +40,7 @@ func bare(t testing.TB, url string, packets ...string) net.Conn {
 			break
 		}
 	}
-	for _, p := range packets { // masked with nothing
+	for _, p := range packets { // with a mask of zeros
 		if _, err := c.Write(append([]byte{0x81, 0x80 | byte(len(p)), 0, 0, 0, 0}, p...)); err != nil {
 			t.Fatal(err)
 		}
@@ -49,11 +48,11 @@ func bare(t testing.TB, url string, packets ...string) net.Conn {
 	return c
 }
 
-// TestAWebSocketAtRestIsSlim: a connected client that says nothing costs one small
-// goroutine, as it does without Socket.IO.
+// TestAWebSocketAtRestIsSlim checks that a connected client that sends nothing costs one small
+// goroutine, as without Socket.IO.
 func TestAWebSocketAtRestIsSlim(t *testing.T) {
 	if chattest.Race {
-		t.Skip("the race detector's own memory would be measured")
+		t.Skip("the memory of the race detector would count")
 	}
 	s := serve(t, Config{})
 	memory := func() uint64 {
@@ -68,7 +67,7 @@ func TestAWebSocketAtRestIsSlim(t *testing.T) {
 	for range count {
 		bare(t, s.url+"websocket", "40")
 	}
-	chattest.Eventually(t, "all to be connected", func() bool { return s.Stats().Sockets == count })
+	chattest.Eventually(t, "all connections", func() bool { return s.Stats().Sockets == count })
 	chattest.Eventually(t, "one goroutine for each", func() bool { return runtime.NumGoroutine() <= goroutines+count+70 }) // workers
 	each := (int64(memory()) - int64(before)) / count
 	t.Logf("a WebSocket at rest costs %d bytes, with this test's side of it", each)
@@ -81,8 +80,8 @@ const members = 100
 
 var text = jsontext.Value(`{"room":"lobby","id":"1764000000000-12345","key":"k","user":{"id":"u","name":"Ann"},"text":"hello"}`)
 
-// BenchmarkDelivery is one event to a hundred clients, until all have it, each
-// write by itself: what Socket.IO costs next to a bare WebSocket.
+// BenchmarkDelivery measures one event to a hundred clients, until all have received it, with a
+// write for each: over Socket.IO, and over a WebSocket without it.
 func BenchmarkDelivery(b *testing.B) {
 	b.Run("Socket.IO", func(b *testing.B) {
 		s := serve(b, Config{Engine: engineio.Config{JoinEvery: 1}})
@@ -133,10 +132,10 @@ type nothing struct{}
 func (nothing) Message([]byte)     {}
 func (nothing) Closed(int, string) {}
 
-// deliver measures send, until each client has got what it sends: size bytes.
+// deliver measures send, until each client has received the size bytes that it sends.
 func deliver(b *testing.B, clients []net.Conn, size int, send func()) {
 	enough := time.Now().Add(200 * time.Millisecond)
-	for _, c := range clients { // what came before
+	for _, c := range clients { // the handshakes
 		_ = c.SetReadDeadline(enough)
 		_, _ = io.Copy(io.Discard, c)
 		_ = c.SetReadDeadline(time.Time{})

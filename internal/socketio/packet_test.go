@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// parsed are texts and what they are, "" where they are no packet.
+// parsed maps texts to what Parse returns for them; "" for an error.
 var parsed = map[string]string{
 	`0`:                                      `0 / id=- 0 "" [] `,
 	`0{"token":"123"}`:                       `0 / id=- 0 "" [] {"token":"123"}`,
@@ -88,7 +88,7 @@ func TestLimitsOfPackets(t *testing.T) {
 		{`0/abc`, Limits{Namespace: 3}},
 	} {
 		if _, err := Parse([]byte(c.text), c.limits); err == nil {
-			t.Errorf("%s with %+v: taken", c.text, c.limits)
+			t.Errorf("%s with %+v: accepted", c.text, c.limits)
 		}
 	}
 }
@@ -113,10 +113,10 @@ func TestEncode(t *testing.T) {
 		t.Error(got)
 	}
 	if _, err := EncodeEvent("/", "connect"); err == nil {
-		t.Error("a reserved name was taken")
+		t.Error("a reserved name was accepted")
 	}
 	if _, err := EncodeEvent("/", "a", func() {}); err == nil {
-		t.Error("a function became JSON")
+		t.Error("a function was accepted as JSON")
 	}
 }
 
@@ -138,8 +138,8 @@ func TestAttachment(t *testing.T) {
 	}
 }
 
-// FuzzParse parses any bytes: no panic, and what is a packet is the same one when
-// it is encoded and parsed again.
+// FuzzParse parses any bytes. There must be no panic, and a packet must stay the same when it
+// is encoded and parsed again.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		`0/custom,{"token":"abc"}`, `1/x,`, `2/a,12["foo",1,{"b":[2]}]`, `313["ok"]`, `4{"message":"no"}`,
@@ -155,15 +155,15 @@ func FuzzParse(f *testing.F) {
 		text := p.appendText(nil)
 		again, err := Parse(text, Limits{})
 		if err != nil {
-			t.Fatalf("%q was encoded as %q, which is no packet", data, text)
+			t.Fatalf("%q was encoded as %q, which is not a packet", data, text)
 		}
 
 		if fmt.Sprintf("%+v", p) != fmt.Sprintf("%+v", again) {
-			t.Fatalf("%q came back as %+v, not %+v", data, again, p)
+			t.Fatalf("%q was encoded and parsed as %+v, not %+v", data, again, p)
 		}
 		for _, arg := range p.Args {
 			if n, ok := Attachment(arg); p.Attachments > 0 && ok && n >= p.Attachments {
-				t.Fatalf("%q has a placeholder outside of its attachments", data)
+				t.Fatalf("%q has a placeholder out of range", data)
 			}
 		}
 	})

@@ -9,7 +9,7 @@
 // package engineio for clients that fall behind.
 //
 // The package has no rooms, broadcasts or adapters: the program decides who gets an
-// event. It knows no chat, and needs only engineio and conn.
+// event. It does not depend on the chat, only on engineio and conn.
 package socketio
 
 import (

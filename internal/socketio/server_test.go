@@ -27,7 +27,7 @@ func TestConnect(t *testing.T) {
 	other := <-s.sockets
 	c.Wants(`40/other,{"sid":"` + other.ID() + `"}`)
 	if other.ID() == socket.ID() {
-		t.Error("two sockets have one id")
+		t.Error("two sockets have the same id")
 	}
 	c.Sends("40/nowhere")
 	c.Wants(`44/nowhere,{"message":"Invalid namespace"}`)
@@ -35,19 +35,19 @@ func TestConnect(t *testing.T) {
 	c.Wants(`44/named,{"message":"who are you?","data":{"want":"name"}}`)
 	c.Sends(`40/named,{"name":"Ann"}`) // again
 	named := <-s.sockets
-	// What was sent while it was decided follows the confirmation.
+	// Events that were sent before the decision follow the confirmation.
 	c.Wants(`40/named,{"sid":"`+named.ID()+`"}`, `42/named,["early",1]`, `42/named,["welcome",{"name":"Ann"}]`)
 	if st := s.Stats(); st.Sockets != 3 || st.Refused != 2 || st.Broken != 0 {
 		t.Errorf("stats %+v", st)
 	}
 	c.Sends("41/other,")
-	s.told("/other gone: client namespace disconnect")
+	s.handled("/other disconnected: client namespace disconnect")
 	c.Sends(`42["a"]`)
-	s.told("/ a")
+	s.handled("/ a")
 	c.Wants(`42["back"]`)
 	_ = c.Close()
-	s.told("/ gone: transport close")
-	s.told("/named gone: transport close")
+	s.handled("/ disconnected: transport close")
+	s.handled("/named disconnected: transport close")
 	chattest.Eventually(t, "no sockets", func() bool { return s.Stats().Sockets == 0 })
 }
 
@@ -81,8 +81,8 @@ func TestEventsByPolling(t *testing.T) {
 	}
 	wiretest.Wants(t, "GET", url, "", 200, `451-["b",{"_placeholder":true,"num":0}]`+"\x1ebAw==")
 	wiretest.Wants(t, "POST", url, "41", 200, "ok")
-	for _, want := range []string{"/ a", "/ a", "/ gone: client namespace disconnect"} {
-		s.told(want)
+	for _, want := range []string{"/ a", "/ a", "/ disconnected: client namespace disconnect"} {
+		s.handled(want)
 	}
 }
 
@@ -95,8 +95,8 @@ func TestOneEncodedEventGoesToManyByWhateverTheyAreConnected(t *testing.T) {
 	c, socket := s.connected()
 	e := EncodeRaw("/", "m", []jsontext.Value{jsontext.Value(`{"n":1}`)}, [][]byte{{9}})
 	allocs := testing.AllocsPerRun(100, func() { polling.Send(e) })
-	if allocs > 1 { // now and then the queue grows
-		t.Errorf("to send an encoded event allocates %v times", allocs)
+	if allocs > 1 { // when the queue grows
+		t.Errorf("sending an encoded event allocates %v times", allocs)
 	}
 	wiretest.Do(t, "GET", url, "")
 	polling.Send(e)
@@ -122,12 +122,12 @@ func TestAcknowledgementsOfServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := ask(time.Minute); !errors.Is(err, ErrTooManyAcks) {
-		t.Errorf("a third: %v", err)
+		t.Errorf("a third call: %v", err)
 	}
 	c.Wants(`420["q",1]`, `421["q",1]`)
 	c.Sends(`461-1[{"_placeholder":true,"num":0}]`)
 	c.SendsBinary("x")
-	c.Sends(`431["twice"]`, `4399["nobody asked"]`, `430["zero"]`)
+	c.Sends(`431["twice"]`, `4399["unknown"]`, `430["zero"]`)
 	if a, b := <-got, <-got; a != `{"_placeholder":true,"num":0} x` || b != `"zero" ` {
 		t.Errorf("got %q, %q", a, b)
 	}
@@ -143,43 +143,43 @@ func TestAcknowledgementsOfServers(t *testing.T) {
 	if err := <-got; err != ErrDisconnected.Error() {
 		t.Errorf("got %q", err)
 	}
-	s.told("/ gone: transport close")
+	s.handled("/ disconnected: transport close")
 	if err := ask(time.Minute); !errors.Is(err, ErrDisconnected) {
 		t.Errorf("after the end: %v", err)
 	}
 	if err := socket.EmitWithAck(time.Minute, done, "connect"); err == nil {
-		t.Error("a reserved name was taken")
+		t.Error("a reserved name was accepted")
 	}
 	if len(got) != 0 {
-		t.Errorf("told once more: %s", <-got)
+		t.Errorf("done was called once more: %s", <-got)
 	}
 }
 
-// TestWhatIsNoPacketClosesTheConnection holds what an attacker would try, too.
+// TestWhatIsNoPacketClosesTheConnection includes what attackers would send.
 func TestWhatIsNoPacketClosesTheConnection(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{MaxBinary: 1000})
 	for name, send := range map[string]func(c *wiretest.Socket){
 		"an unknown type":                func(c *wiretest.Socket) { c.Sends("4abc") },
 		"an empty message":               func(c *wiretest.Socket) { c.Sends("4") },
-		"JSON that isn't":                func(c *wiretest.Socket) { c.Sends(`42["a"`) },
+		"invalid JSON":                   func(c *wiretest.Socket) { c.Sends(`42["a"`) },
 		"an object for an event":         func(c *wiretest.Socket) { c.Sends(`42{}`) },
 		"an event without a name":        func(c *wiretest.Socket) { c.Sends(`42[]`) },
 		"a reserved name":                func(c *wiretest.Socket) { c.Sends(`42["disconnect"]`) },
-		"another":                        func(c *wiretest.Socket) { c.Sends(`42["__proto__"]`) },
-		"an ack id that is none":         func(c *wiretest.Socket) { c.Sends(`42abc["a"]`) },
+		"another reserved name":          func(c *wiretest.Socket) { c.Sends(`42["__proto__"]`) },
+		"an invalid ack id":              func(c *wiretest.Socket) { c.Sends(`42abc["a"]`) },
 		"an ack id of 1,000 digits":      func(c *wiretest.Socket) { c.Sends("42" + strings.Repeat("9", 1000) + `["a"]`) },
 		"a second connect":               func(c *wiretest.Socket) { c.Sends("40") },
 		"a connect error":                func(c *wiretest.Socket) { c.Sends(`44{"message":"x"}`) },
 		"an event for another namespace": func(c *wiretest.Socket) { c.Sends(`42/other,["a"]`) },
-		"one that announces attachments": func(c *wiretest.Socket) { c.Sends(`451-/other,["a",{"_placeholder":true,"num":0}]`) },
-		"an end of another namespace":    func(c *wiretest.Socket) { c.Sends("41/other") },
+		"a binary event for another":     func(c *wiretest.Socket) { c.Sends(`451-/other,["a",{"_placeholder":true,"num":0}]`) },
+		"a disconnect of another":        func(c *wiretest.Socket) { c.Sends("41/other") },
 		"an ack for another namespace":   func(c *wiretest.Socket) { c.Sends(`43/other,1[]`) },
-		"binary where none is due":       func(c *wiretest.Socket) { c.SendsBinary("x") },
+		"binary without an event":        func(c *wiretest.Socket) { c.SendsBinary("x") },
 		"no attachments announced":       func(c *wiretest.Socket) { c.Sends(`450-["a"]`) },
 		"10,000 attachments announced":   func(c *wiretest.Socket) { c.Sends(`4510000-["a"]`) },
-		"a placeholder outside":          func(c *wiretest.Socket) { c.Sends(`451-["a",{"_placeholder":true,"num":1}]`) },
-		"text where binary is due":       func(c *wiretest.Socket) { c.Sends(`451-["a"]`, `42["a"]`) },
+		"a placeholder out of range":     func(c *wiretest.Socket) { c.Sends(`451-["a",{"_placeholder":true,"num":1}]`) },
+		"text in place of an attachment": func(c *wiretest.Socket) { c.Sends(`451-["a"]`, `42["a"]`) },
 		"one attachment too many": func(c *wiretest.Socket) {
 			c.Sends(`451-["a",{"_placeholder":true,"num":0}]`)
 			c.SendsBinary("x", "y")
@@ -193,24 +193,24 @@ func TestWhatIsNoPacketClosesTheConnection(t *testing.T) {
 		c, _ := s.connected()
 		send(c)
 		c.Closes()
-		for got := ""; got != "/ gone: parse error"; {
-			if got = <-s.events; got != "/ a" && got != "/ gone: parse error" {
-				t.Errorf("%s: told %q", name, got)
+		for got := ""; got != "/ disconnected: parse error"; {
+			if got = <-s.events; got != "/ a" && got != "/ disconnected: parse error" {
+				t.Errorf("%s: a handler got the call %q", name, got)
 			}
 		}
 		if s.Stats().Broken != broken+1 {
 			t.Errorf("%s: stats %+v", name, s.Stats())
 		}
 	}
-	// Before any connect, too.
+	// Before any connect.
 	for _, packet := range []string{`42["a"]`, "41", "43[]", "4abc", "40[]"} {
 		c := s.open()
 		c.Sends(packet)
 		c.Closes()
 	}
-	// And by polling.
+	// By polling.
 	url := wiretest.Open(t, s.url)
-	wiretest.Wants(t, "POST", url, "4abc", 200, "ok") // a good packet of Engine.IO
+	wiretest.Wants(t, "POST", url, "4abc", 200, "ok") // it is a valid packet of Engine.IO
 	if status, _ := wiretest.Do(t, "GET", url, ""); status != 400 {
 		t.Errorf("after a bad packet: %d", status)
 	}
@@ -223,24 +223,24 @@ func TestAttachmentsThatNeverComeCloseTheConnection(t *testing.T) {
 	c.Sends(`452-["a",{"_placeholder":true,"num":0}]`)
 	c.SendsBinary("x")
 	c.Closes()
-	s.told("/ gone: parse error")
+	s.handled("/ disconnected: parse error")
 }
 
 func TestAConnectionThatConnectsToNothingIsClosed(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Config{ConnectTimeout: 500 * time.Millisecond})
 	c := s.open()
-	c.Sends("40/nowhere", "40/named,{}") // refusals don't count
+	c.Sends("40/nowhere", "40/named,{}") // refusals do not extend the time
 	url := wiretest.Open(t, s.url)
 	c.Closes()
-	chattest.Eventually(t, "the end of the polling one", func() bool { return s.Stats().Engine.Open == 0 })
+	chattest.Eventually(t, "the end of the polling connection", func() bool { return s.Stats().Engine.Open == 0 })
 	if status, _ := wiretest.Do(t, "GET", url, ""); status != 400 {
 		t.Errorf("got %d", status)
 	}
-	// One that has connected stays, even after it left the namespace.
+	// A connection that was connected to a namespace stays open after it left.
 	c, _ = s.connected()
 	c.Sends("41")
-	s.told("/ gone: client namespace disconnect")
+	s.handled("/ disconnected: client namespace disconnect")
 	stays := time.NewTimer(time.Second)
 	for alive := true; alive; {
 		c.Sends("40/nowhere")
@@ -264,18 +264,18 @@ func TestTheServerDisconnects(t *testing.T) {
 	socket.Disconnect()
 	_ = socket.Emit("too late")
 	c.Wants("41")
-	s.told("/ gone: server namespace disconnect")
+	s.handled("/ disconnected: server namespace disconnect")
 	c.Sends(`42/other,["a"]`)
 	c.Wants(`42/other,["back"]`)
-	s.told("/other a")
+	s.handled("/other a")
 	other.Disconnect()
 	other.Close(4003, "kicked")
 	c.Wants("41/other,")
 	if got := c.Closes(); got.Code != 4003 || got.Text != "kicked" {
 		t.Errorf("got %v", got)
 	}
-	if got := <-s.events; !strings.HasPrefix(got, "/other gone: ") {
-		t.Errorf("told %q", got)
+	if got := <-s.events; !strings.HasPrefix(got, "/other disconnected: ") {
+		t.Errorf("a handler got the call %q", got)
 	}
 }
 
@@ -293,7 +293,7 @@ func TestASocketThatIsDisconnectedWhileItConnects(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	c.Wants(`42/brief,["bye"]`, "41/brief,")
-	s.told("/brief gone: server namespace disconnect")
+	s.handled("/brief disconnected: server namespace disconnect")
 }
 
 func TestAPanicOfAHandlerEndsItsConnectionAlone(t *testing.T) {
@@ -303,8 +303,8 @@ func TestAPanicOfAHandlerEndsItsConnectionAlone(t *testing.T) {
 	c, _ := s.connected()
 	c.Sends(`42["panic"]`)
 	c.Closes()
-	s.told("/ panic")
-	s.told("/ gone: forced close")
+	s.handled("/ panic")
+	s.handled("/ disconnected: forced close")
 	other.Sends(`42["a"]`)
 	other.Wants(`42["back"]`)
 }
@@ -322,7 +322,7 @@ func TestAdmittedGoesToTheSocket(t *testing.T) {
 	})
 	c := wiretest.Dial(t, s.url+"polling&who=bob")
 	wiretest.ParseHello(t, c.Next())
-	(<-opened)(1013, "too many say nothing")
+	(<-opened)(1013, "too many are silent")
 	if got := c.Closes(); got.Code != 1013 {
 		t.Errorf("got %v", got)
 	}
@@ -337,8 +337,8 @@ func TestAdmittedGoesToTheSocket(t *testing.T) {
 	}
 }
 
-// TestConnectionsThatNeverConnectCostLittle: a thousand handshakes and nothing
-// more are bounded in memory, and gone after the timeout.
+// TestConnectionsThatNeverConnectCostLittle measures the memory of a thousand connections that
+// send no connect, and checks that they end after the timeout.
 func TestConnectionsThatNeverConnectCostLittle(t *testing.T) {
 	s := serve(t, Config{ConnectTimeout: 5 * time.Second})
 	wiretest.Open(t, s.url)
@@ -349,13 +349,13 @@ func TestConnectionsThatNeverConnectCostLittle(t *testing.T) {
 		wiretest.Open(t, s.url)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	chattest.Eventually(t, "the goroutines to be gone", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
+	chattest.Eventually(t, "the end of the goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
 	each := (int64(heap()) - int64(before)) / count
-	t.Logf("a connection that only opened costs %d bytes, and no goroutine", each)
+	t.Logf("a connection without a connect costs %d bytes, and no goroutine", each)
 	if each > 4096 {
 		t.Errorf("a connection costs %d bytes", each)
 	}
-	chattest.Eventually(t, "all to be closed", func() bool { return s.Stats().Engine.Open == 0 })
+	chattest.Eventually(t, "the end of all connections", func() bool { return s.Stats().Engine.Open == 0 })
 }
 
 func heap() uint64 {

@@ -12,14 +12,14 @@ import (
 	"example.com/chat/test/socketio/wiretest"
 )
 
-// site is a Server that tests talk to. Its namespaces let everybody in but who has
-// no name, in "/named".
+// site is a Server that tests connect to. Its namespaces accept all clients; "/named" accepts
+// those with a name.
 type site struct {
 	*Server
 	t       testing.TB
 	url     string
 	sockets chan *Socket
-	events  chan string // what handlers were told
+	events  chan string // calls of handlers
 }
 
 func serve(t testing.TB, cfg Config) *site {
@@ -49,7 +49,7 @@ func (s *site) named(socket *Socket, auth jsontext.Value) (Handler, *Refusal) {
 	return s.connect(socket, auth)
 }
 
-// recorder tells the site what its socket brings, and mirrors it.
+// recorder reports events to the site, and sends them back.
 type recorder struct {
 	site   *site
 	socket *Socket
@@ -58,7 +58,7 @@ type recorder struct {
 func (r *recorder) Event(e *Event) {
 	r.site.events <- r.socket.Namespace() + " " + e.Name
 	if e.Name == "panic" {
-		panic("told to")
+		panic("the client asked for it")
 	}
 	if ack, ok := e.Ack(); ok {
 		ack.SendRaw(e.Args, e.Attachments)
@@ -68,23 +68,23 @@ func (r *recorder) Event(e *Event) {
 }
 
 func (r *recorder) Disconnected(reason Reason) {
-	r.site.events <- r.socket.Namespace() + " gone: " + string(reason)
+	r.site.events <- r.socket.Namespace() + " disconnected: " + string(reason)
 }
 
-// told waits for what handlers are told.
-func (s *site) told(want string) {
+// handled waits for the next call of a handler, and checks it.
+func (s *site) handled(want string) {
 	s.t.Helper()
 	select {
 	case got := <-s.events:
 		if got != want {
-			s.t.Fatalf("want %q, a handler was told %q", want, got)
+			s.t.Fatalf("want the call %q of a handler, got %q", want, got)
 		}
 	case <-time.After(chattest.Patience):
-		s.t.Fatalf("no handler was told %q", want)
+		s.t.Fatalf("no handler got the call %q", want)
 	}
 }
 
-// open opens a connection that is connected to nothing.
+// open opens a connection without a socket.
 func (s *site) open() *wiretest.Socket {
 	s.t.Helper()
 	c := wiretest.Dial(s.t, s.url+"polling")
@@ -92,7 +92,7 @@ func (s *site) open() *wiretest.Socket {
 	return c
 }
 
-// connected opens one that is connected to "/", and returns the server's side too.
+// connected opens a connection, connects it to "/", and returns both sides.
 func (s *site) connected() (*wiretest.Socket, *Socket) {
 	s.t.Helper()
 	c := s.open()

@@ -14,9 +14,9 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// Dir returns the folder that the client is installed in: its browser bundles lie
-// in node_modules/socket.io-client/dist. Where it is not there the test is
-// skipped, but not under CI=true, which insists on it.
+// Dir returns the folder in which the client is installed: its browser bundles are
+// in node_modules/socket.io-client/dist. Without it the test is skipped, or with CI=true
+// fails.
 func Dir(t testing.TB) string {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
@@ -26,7 +26,7 @@ func Dir(t testing.TB) string {
 	return dir
 }
 
-// Node returns the path of Node.js, and skips the test where it is not installed.
+// Node returns the path of Node.js, and skips the test if it is not installed.
 func Node(t testing.TB) string {
 	t.Helper()
 	return chattest.NeedProgram(t, "node", "the tests with the official client are skipped")
@@ -35,8 +35,8 @@ func Node(t testing.TB) string {
 // patience is how long a script may take.
 const patience = 2 * time.Minute
 
-// Run runs a script of the folder under Node, with arguments, and fails the test
-// with what the script prints when that fails. The script ends with the test.
+// Run runs a script of the folder in Node.js, with arguments. If the script fails, so does
+// the test, with the script's output. The script ends with the test.
 func Run(t testing.TB, script string, args ...string) {
 	t.Helper()
 	dir := Dir(t)

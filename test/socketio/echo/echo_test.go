@@ -38,8 +38,8 @@ func start(t *testing.T, args ...string) string {
 	return url
 }
 
-// patient are for tests that are not about the timeouts: a busy machine must not
-// be taken for a silent client.
+// patient are the flags of tests that are not about timeouts: a busy machine must not look
+// like a silent client.
 var patient = []string{"--ping-timeout", "20s", "--connect-timeout", "20s"}
 
 // each runs a test on the paths of both protocols.
@@ -102,8 +102,8 @@ func TestHeartbeat(t *testing.T) {
 	}, patient...)
 }
 
-// TestPingTimeout: a request that comes right after the timeout finds no session.
-// On a busy machine that may be wrong now and then, but not always.
+// TestPingTimeout checks that a request right after the timeout finds no session. On a busy
+// machine the timeout may be late, but not each time.
 func TestPingTimeout(t *testing.T) {
 	each(t, func(t *testing.T, base string) {
 		c := wiretest.Dial(t, base+"polling")
@@ -112,7 +112,7 @@ func TestPingTimeout(t *testing.T) {
 		const tries = 5
 		for range tries {
 			_, body := wiretest.Do(t, "GET", base+"polling", "")
-			if body == "1" { // over before it was answered
+			if body == "1" { // it ended before it was answered
 				continue
 			}
 			url := base + "polling&sid=" + wiretest.ParseHello(t, body).SID
@@ -127,12 +127,11 @@ func TestPingTimeout(t *testing.T) {
 
 func TestTheClientCloses(t *testing.T) {
 	each(t, func(t *testing.T, base string) {
-		// The poll must be there before the close; on a busy machine that takes
-		// longer.
+		// The poll must arrive before the close, which takes longer on a busy machine.
 		var url, answer string
 		for wait := 20 * time.Millisecond; answer != "6<nil>"; wait *= 2 {
 			if wait > 2*time.Second {
-				t.Fatalf("the poll that waited got %q", answer)
+				t.Fatalf("the waiting poll got %q", answer)
 			}
 			url = wiretest.Open(t, base)
 			posted := make(chan struct{})
@@ -145,7 +144,7 @@ func TestTheClientCloses(t *testing.T) {
 			<-posted
 		}
 		if status, _ := wiretest.Do(t, "GET", url, ""); status != 400 {
-			t.Errorf("after the close: %d", status)
+			t.Errorf("after the close: got %d", status)
 		}
 		c := wiretest.Dial(t, base+"polling")
 		c.Next()
@@ -161,7 +160,7 @@ func TestUpgrade(t *testing.T) {
 		c.Sends("2probe")
 		c.Wants("3probe")
 		got := "2"
-		for got == "2" { // a ping may be before it
+		for got == "2" { // a ping may precede it
 			_, got = wiretest.Do(t, "GET", url, "")
 		}
 		if got != "6" {
@@ -169,19 +168,19 @@ func TestUpgrade(t *testing.T) {
 		}
 		c.Sends("5")
 		if status, _ := wiretest.Do(t, "GET", url, ""); status != 400 {
-			t.Errorf("a poll after the upgrade: %d", status)
+			t.Errorf("a poll after the upgrade: got %d", status)
 		}
 		wiretest.Dial(t, url).Closes()
 		if strings.Contains(base, "engine.io") {
 			c.Sends("4hello")
 			c.Wants("4hello")
 		}
-		// All at once, and a poll right after it.
+		// Probe and upgrade at once, and a poll right after them.
 		url = wiretest.Open(t, base)
 		c = wiretest.Dial(t, url)
 		c.Sends("2probe", "5")
 		if status, _ := wiretest.Do(t, "GET", url, ""); status != 400 {
-			t.Errorf("a poll after the upgrade: %d", status)
+			t.Errorf("a poll after the upgrade: got %d", status)
 		}
 	}, patient...)
 }
@@ -202,10 +201,10 @@ func TestMessages(t *testing.T) {
 		}
 	}
 	if status, _ := wiretest.Do(t, "POST", url, "abc"); status != 400 {
-		t.Errorf("a bad packet: %d", status)
+		t.Errorf("an invalid packet: got %d", status)
 	}
 	if status, _ := wiretest.Do(t, "GET", url, ""); status != 400 {
-		t.Errorf("after it: %d", status)
+		t.Errorf("after an invalid packet: got %d", status)
 	}
 	c := wiretest.Dial(t, base+"polling")
 	c.Next()
@@ -231,7 +230,7 @@ func TestCORSIsForAll(t *testing.T) {
 	})
 }
 
-// namespace connects to one, and checks what comes then.
+// namespace connects to a namespace, and checks the packets that follow.
 func namespace(t *testing.T, c *wiretest.Socket, name, packet, auth string) {
 	t.Helper()
 	c.Sends("40" + packet)
@@ -262,7 +261,7 @@ func TestNamespaces(t *testing.T) {
 	c = open()
 	namespace(t, c, "", "", "{}")
 	c.Sends("41")
-	if got := c.Next(); got != "2" { // the connection lives
+	if got := c.Next(); got != "2" { // the connection stays open
 		t.Errorf("got %q", got)
 	}
 	c = open()

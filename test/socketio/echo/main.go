@@ -1,5 +1,5 @@
-// Echo is a server of Engine.IO and Socket.IO that sends back what it gets: what
-// the public conformance suites of the two protocols are run against.
+// Echo is a server of Engine.IO and Socket.IO that sends back each message, for the public
+// conformance suites of the two protocols.
 //
 //	go run ./test/socketio/echo --addr :3000
 package main
@@ -32,12 +32,12 @@ func main() {
 	}
 }
 
-// run serves until the context is done; it tells where on out.
+// run serves until the context is done. It writes its URL to out.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := pflag.NewFlagSet("echo", pflag.ContinueOnError)
 	addr := flags.String("addr", ":3000", "the address to listen on")
 	pong := flags.Duration("ping-timeout", 200*time.Millisecond, "how long a client may take to answer a ping")
-	connect := flags.Duration("connect-timeout", time.Second, "how long one may take to connect to a namespace")
+	connect := flags.Duration("connect-timeout", time.Second, "how long a client may take to connect to a namespace")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return nil
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // headerWithin is how long a request's headers may take.
 const headerWithin = 5 * time.Second
 
-// What the suites expect, with the flags' defaults.
+// The suites expect these, and the defaults of the flags.
 const (
 	pingInterval = 300 * time.Millisecond
 	maxPayload   = 1_000_000
@@ -95,7 +95,7 @@ func servers(pingTimeout, connectTimeout time.Duration) (*engineio.Server, *sock
 // messages sends back messages of Engine.IO.
 type messages struct{ session *engineio.Session }
 
-// Message sends one back (engineio.Handler).
+// Message sends a message back (engineio.Handler).
 func (m messages) Message(data []byte, binary bool) {
 	if binary {
 		m.session.Answer(engineio.Binary(data))
@@ -107,7 +107,7 @@ func (m messages) Message(data []byte, binary bool) {
 // Closed does nothing (engineio.Handler).
 func (messages) Closed(engineio.Reason) {}
 
-// enter lets everybody in, and tells what they came with.
+// enter accepts each client, and sends its auth payload back.
 func enter(s *socketio.Socket, auth jsontext.Value) (socketio.Handler, *socketio.Refusal) {
 	if auth == nil {
 		auth = jsontext.Value("{}")
@@ -119,7 +119,7 @@ func enter(s *socketio.Socket, auth jsontext.Value) (socketio.Handler, *socketio
 // events sends back events of Socket.IO.
 type events struct{ socket *socketio.Socket }
 
-// Event sends one back, or acknowledges it (socketio.Handler).
+// Event sends an event back, or acknowledges it (socketio.Handler).
 func (e events) Event(event *socketio.Event) {
 	switch event.Name {
 	case "message":

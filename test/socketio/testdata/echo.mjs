@@ -1,6 +1,6 @@
 // The official client against the echo server: node echo.mjs http://host:port
-// It prints a line for each thing that works, and exits with 1 at the first that
-// does not.
+// It prints a line for each test that passes, and exits with 1 at the first that
+// fails.
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 

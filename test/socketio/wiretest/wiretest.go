@@ -1,5 +1,5 @@
-// Package wiretest speaks Engine.IO to a server as tests want it: by raw requests
-// and raw WebSocket messages, also those that no client sends.
+// Package wiretest sends raw Engine.IO requests and WebSocket messages to a server, also
+// those that no client sends.
 package wiretest
 
 import (
@@ -17,7 +17,7 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// Hello is what an open packet says; anything else in it fails.
+// Hello is the content of an open packet. Unknown members are an error.
 type Hello struct {
 	SID          string   `json:"sid"`
 	Upgrades     []string `json:"upgrades"`
@@ -60,7 +60,7 @@ func Try(ctx context.Context, method, url, body string, headers ...string) (int,
 	return answer.StatusCode, string(text), err
 }
 
-// Do is Try for requests that must be answered.
+// Do is Try, and fails the test if there is no answer.
 func Do(t testing.TB, method, url, body string, headers ...string) (int, string) {
 	t.Helper()
 	status, text, err := Try(context.Background(), method, url, body, headers...)
@@ -70,7 +70,7 @@ func Do(t testing.TB, method, url, body string, headers ...string) (int, string)
 	return status, text
 }
 
-// Wants checks what a request is answered.
+// Wants sends a request and checks the answer.
 func Wants(t testing.TB, method, url, body string, status int, text string) {
 	t.Helper()
 	if gotStatus, got := Do(t, method, url, body); gotStatus != status || got != text {
@@ -78,8 +78,8 @@ func Wants(t testing.TB, method, url, body string, status int, text string) {
 	}
 }
 
-// Open opens a session by polling. base is a URL up to "transport=", and what is
-// returned is that of the session's requests.
+// Open opens a session by polling, and returns the URL of its requests. base is a URL up to
+// "transport=".
 func Open(t testing.TB, base string) (url string) {
 	t.Helper()
 	status, body := Do(t, "GET", base+"polling", "")
@@ -95,12 +95,12 @@ type Socket struct {
 	t testing.TB
 }
 
-// WebSocketURL makes a WebSocket's URL of one that is meant for polling.
+// WebSocketURL returns the WebSocket's URL for the URL of a polling session.
 func WebSocketURL(url string) string {
 	return strings.Replace(strings.Replace(url, "http", "ws", 1), "transport=polling", "transport=websocket", 1)
 }
 
-// Dial opens a WebSocket to a URL that is meant for polling.
+// Dial opens a WebSocket to the URL of a polling session.
 func Dial(t testing.TB, url string) *Socket {
 	t.Helper()
 	c, _, err := websocket.DefaultDialer.Dial(WebSocketURL(url), nil)
@@ -111,7 +111,7 @@ func Dial(t testing.TB, url string) *Socket {
 	return &Socket{c, t}
 }
 
-// Sends sends messages of text.
+// Sends sends text messages.
 func (c *Socket) Sends(packets ...string) {
 	c.t.Helper()
 	for _, p := range packets {
@@ -145,7 +145,7 @@ func (c *Socket) Next() string {
 	return string(data)
 }
 
-// Event returns the next message, and answers pings before it.
+// Event returns the next message after any pings, which it answers.
 func (c *Socket) Event() string {
 	c.t.Helper()
 	for {
@@ -157,7 +157,7 @@ func (c *Socket) Event() string {
 	}
 }
 
-// Wants checks the next messages, and answers pings between them.
+// Wants checks the next messages. It answers and skips pings.
 func (c *Socket) Wants(packets ...string) {
 	c.t.Helper()
 	for _, want := range packets {
@@ -167,7 +167,7 @@ func (c *Socket) Wants(packets ...string) {
 	}
 }
 
-// Closes reads until the close frame.
+// Closes reads up to the close frame, and returns it.
 func (c *Socket) Closes() *websocket.CloseError {
 	c.t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(chattest.Patience))
