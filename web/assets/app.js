@@ -195,7 +195,7 @@ chat.reading.attended = looked;
 const notifier = new Notifier(keep, ({ room, id }) => go(room, `#${id}`));
 const notices = new Notices({
 	me: () => client.user,
-	muted: (room) => keep.mutedRooms().includes(room),
+	muted: isMuted,
 	known: (room) => chat.logs.get(room)?.known,
 	looked,
 	there: ({ room, id }) => !!chat.logs.get(room)?.get(id) && !chat.attention.isRead(room, id),
@@ -214,7 +214,9 @@ const drawings = {
 	room: () => {
 		const path = pathOf(chat.current) + EMBED + (isCurrent(roomOfAddress()) ? location.hash : "");
 		if (location.pathname + location.search + location.hash !== path) history.replaceState(null, "", path);
-		setText(byId("room-name"), chat.current); // at once: the room's menu stands behind it
+		// At once: the menu stands behind the name, and acts on this room.
+		setText(byId("room-name"), chat.current);
+		drawMenu();
 		composer.setRoom(chat.current, drafts.get(chat.current));
 	},
 	log: drawLog,
@@ -224,7 +226,7 @@ const drawings = {
 		rooms.draw(chat.current, own, others);
 		switcher.draw();
 		drawTab(chat.current, own);
-		menu.draw(own.some(({ room, muted }) => muted && room === chat.current), chat.canPart(chat.current));
+		drawMenu();
 	},
 	node: () => {
 		const online = chat.state.state === "online";
@@ -264,6 +266,15 @@ listen(chat, "change", ({ part }) => {
 	if (part === "log") checkNotices(); // in hidden tabs too
 	drawings[part]();
 });
+
+function drawMenu() {
+	menu.draw(isMuted(chat.current), chat.canPart(chat.current));
+}
+
+/** @param {string} room */
+function isMuted(room) {
+	return keep.mutedRooms().includes(room);
+}
 
 function drawLog() {
 	const { log: room, past } = chat;

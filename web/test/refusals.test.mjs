@@ -144,7 +144,7 @@ test("an error that names only the room, or nothing, fails what is under way the
 			type === "send" && text === "bad" ? { type: "error", code: "bad_json", message: "no JSON", ...named } : undefined;
 		client.say("lobby", "bad");
 		client.say("lobby", "good");
-		await until(() => texts().length === 1, "the other is said");
+		await until(() => texts().length === 1 && client.pending("lobby").length === 1, "the other is said");
 		assert.deepEqual(client.pending("lobby").map(({ text, failed }) => [text, failed]), [["bad", "no JSON"]]);
 	}
 });

@@ -101,6 +101,24 @@ for (const [secure, where] of [[true, "with locks"], [false, "without locks (pla
 	});
 }
 
+test("a reload waits for the locks of a page that ends slowly", async () => {
+	const tab = await open(true);
+	tab.outbox.write("lobby", "mine");
+	tab.channel.close(); // that page runs no more, and the browser has not released its locks yet
+	setTimeout(() => close(tab), 1000);
+	assert.deepEqual(texts(await open(true, tab.own)), ["mine"]);
+});
+
+test("a duplicated tab does not wait for the locks of the other", async () => {
+	const tab = await open(true);
+	tab.outbox.write("lobby", "mine");
+	const first = await Promise.race([
+		open(true, storage({ ...tab.own })).then(texts),
+		new Promise((late) => setTimeout(late, 4000, "late")),
+	]);
+	assert.deepEqual(first, []);
+});
+
 test("what an earlier version left, and nothing that is broken, is taken", async () => {
 	const old = { key: "k", room: "lobby", text: "old", written: 1, tried: 0, failed: "" };
 	browser.all["t.outbox.x"] = JSON.stringify([old, { ...old, key: "e", kind: "edit" }, null, 7]);

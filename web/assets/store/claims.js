@@ -8,14 +8,16 @@
 
 /** In milliseconds. */
 const WAIT = Object.freeze({
-	predecessor: 300, // for the page that was in this tab to let go
-	answer: 150, // for a tab that holds a name to say so
+	predecessor: 5000, // for the locks of the page that was in this tab
+	answer: 150, // for the answer of a tab that holds a name
 });
 
 /**
- * Names of which each belongs to one living tab. The browser's locks tell; where
- * there are none (no TLS) tabs ask each other: who holds a name answers. A page
- * in the background answers too, as messages are not slowed down as timers are.
+ * Names that each belong to one living tab. A tab holds a lock for each of its names.
+ * After a reload the old page may keep its locks for a while, so the new one waits for
+ * them, unless another tab answers that it holds the name: then the tab was duplicated.
+ * Without locks (no TLS) the answers alone decide. Pages in the background answer too, because
+ * browsers delay their timers and not their messages.
  */
 export class Claims {
 	#locks;
@@ -30,6 +32,8 @@ export class Claims {
 	#over = new Promise((resolve) => (this.#let = resolve));
 	/** Names that are asked for now, and whether another has them. @type {Map<string, boolean>} */
 	#asked = new Map();
+	/** Names of this tab's page before, and what ends the wait for their locks. @type {Map<string, AbortController>} */
+	#waits = new Map();
 
 	/**
 	 * @param {string} scope
@@ -37,7 +41,7 @@ export class Claims {
 	 */
 	constructor(scope, ground = browser()) {
 		this.#locks = ground.locks;
-		if (this.#locks || !ground.channel) return;
+		if (!ground.channel) return;
 		this.#channel = ground.channel(scope);
 		this.#channel.onmessage = (e) => this.#heard(e.data);
 	}
@@ -82,7 +86,10 @@ export class Claims {
 
 	/** @param {{ask?: string[], from?: number, held?: string[]}} message */
 	#heard({ ask = [], from = 0, held = [] }) {
-		for (const name of held) if (this.#asked.has(name)) this.#asked.set(name, true);
+		for (const name of held) {
+			if (this.#asked.has(name)) this.#asked.set(name, true);
+			this.#waits.get(name)?.abort();
+		}
 		const mine = ask.filter((name) => this.#held.has(name) || (this.#asked.get(name) === false && this.#me < from));
 		for (const name of ask) if (this.#asked.has(name) && !mine.includes(name)) this.#asked.set(name, true);
 		if (mine.length > 0) this.#channel?.postMessage({ held: mine });
@@ -97,9 +104,14 @@ export class Claims {
 		return new Promise((resolve) => {
 			const over = new AbortController();
 			const timer = wait ? setTimeout(() => over.abort(), WAIT.predecessor) : undefined;
+			if (wait) {
+				this.#waits.set(name, over); // no effect once the lock is there
+				this.#channel?.postMessage({ ask: [name] });
+			}
 			this.#locks
 				?.request(name, wait ? { signal: over.signal } : { ifAvailable: true }, (lock) => {
 					clearTimeout(timer);
+					if (lock) this.#held.add(name);
 					resolve(lock !== null);
 					return lock && this.#over; // it is held as long as that waits
 				})
