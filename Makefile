@@ -14,7 +14,7 @@ unit      = $(shell go list ./... | grep -v -e /test/ -e /internal/node$$ -e /in
 # seeds of "make sim", split over two processes as each uses one processor.
 seeds ?= 1200
 
-.PHONY: help check format vet lint unit vuln web generate modules test long race fuzz faults badnet sim defences browser pace bench run smoke ci
+.PHONY: help check format vet lint unit vuln web generate modules test long race fuzz faults badnet sim defences browser pace bench compare run smoke ci
 
 help: ## this list
 	@grep -hE '^[a-z]+:' $(MAKEFILE_LIST) | sed -E 's/:[^#]*(## )?/\t/' | expand -t 12
@@ -85,6 +85,9 @@ pace: ## how fast the pages are
 
 bench: ## what a delivery costs on both transports
 	CHAT_MEASURE=1 go test ./test/program -run '^TestADelivery' -count=1 -v
+
+compare: ## chat beside Centrifugo and Socket.IO; writes BENCHMARKS.md
+	go run ./bench/compare
 
 run: ## three nodes and an embedded broker on http://localhost:8080
 	go run . --nodes 3

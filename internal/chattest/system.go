@@ -1,21 +1,21 @@
 package chattest
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/prometheus/procfs"
+
+	"example.com/chat/internal/procstat"
 )
 
-// States of a TCP connection (include/net/tcp_states.h in Linux).
-const (
-	tcpEstablished = 1
-	tcpListen      = 10
-)
+// tcpEstablished is a state of a TCP connection (include/net/tcp_states.h in Linux).
+const tcpEstablished = 1
+
+const noProc = "/proc is not there: tests that look at processes and connections are skipped"
 
 // proc opens /proc, and skips the test where there is none.
 func proc(t testing.TB) procfs.FS {
@@ -25,7 +25,7 @@ func proc(t testing.TB) procfs.FS {
 		_, err = fs.Self()
 	}
 	if err != nil {
-		t.Skip("/proc is not there: tests that look at processes and connections are skipped")
+		t.Skip(noProc)
 	}
 	return fs
 }
@@ -59,22 +59,13 @@ func Established(t testing.TB, port string) int {
 // Listener returns the id of the process that listens on a port, 0 if there is none.
 func Listener(t testing.TB, port string) int {
 	t.Helper()
-	inodes := tcpInodes(t, port, tcpListen)
-	if len(inodes) == 0 {
-		return 0
-	}
-	socket := fmt.Sprintf("socket:[%d]", inodes[len(inodes)-1])
-	all, err := proc(t).AllProcs()
+	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range all {
-		targets, err := p.FileDescriptorTargets()
-		if err == nil && slices.Contains(targets, socket) {
-			return p.PID
-		}
-	}
-	return 0
+	pid, err := procstat.Listener(int(n))
+	NeedProc(t, err)
+	return pid
 }
 
 // ProcessState returns the state letter of a process (proc(5), stat): "T" if it is
@@ -121,39 +112,23 @@ func CommandLine(t testing.TB, pid int) []string {
 	return line
 }
 
-// Usage is what a process uses.
-type Usage struct {
-	// CPU is the processor time since the start, in the kernel and outside.
-	CPU time.Duration
-	// Resident is the resident memory, Peak the most of it since the start or the
-	// last ResetPeak, in bytes.
-	Resident, Peak int
-	// Files is the number of open file descriptors.
-	Files int
+// UsageOf returns what a process uses; it must exist.
+func UsageOf(t testing.TB, pid int) procstat.Usage {
+	t.Helper()
+	u, err := procstat.Of(pid)
+	NeedProc(t, err)
+	return u
 }
 
-// UsageOf returns what a process uses; it must exist.
-func UsageOf(t testing.TB, pid int) Usage {
+// NeedProc skips the test at an error of procstat where there is no /proc, and fails it
+// at any other.
+func NeedProc(t testing.TB, err error) {
 	t.Helper()
-	p, err := proc(t).Proc(pid)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(noProc)
+	}
 	if err != nil {
 		t.Fatal(err)
-	}
-	stat, err := p.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, err := p.NewStatus()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := p.FileDescriptorsLen()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Usage{
-		CPU:      time.Duration(stat.CPUTime() * float64(time.Second)),
-		Resident: int(status.VmRSS), Peak: int(status.VmHWM), Files: files,
 	}
 }
 

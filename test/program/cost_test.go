@@ -2,39 +2,21 @@ package program_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/procstat"
 )
 
-// cpuTime is what all threads of a process have used, which Linux counts in
-// nanoseconds.
+// cpuTime is what all threads of a process have used.
 func cpuTime(t *testing.T, pid int) time.Duration {
 	t.Helper()
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	var sum time.Duration
-	for _, name := range tasks {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			continue // a thread that has just ended
-		}
-		ns, _, _ := strings.Cut(string(text), " ")
-		n, err := strconv.ParseInt(ns, 10, 64)
-		if err != nil {
-			t.Fatalf("%s: %q", name, text)
-		}
-		sum += time.Duration(n)
-	}
-	if sum == 0 {
-		t.Skip("this system does not tell what a process's threads have used")
-	}
-	return sum
+	spent, err := procstat.CPU(pid)
+	chattest.NeedProc(t, err)
+	return spent
 }
 
 // One delivery costs a node about the same on both transports: what is said in a
