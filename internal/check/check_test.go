@@ -12,12 +12,12 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// world writes the history of a chat that keeps its promises: three clients in
-// one room, who send, lose their connections, resume, and see a deletion.
+// world writes the history of a chat that keeps its promises: clients in one room, which
+// send, lose their connections, and resume.
 type world struct {
 	list []check.Record
 	log  []check.Record // OpLog, in order
-	last map[string]int // how many entries each client has heard
+	last map[string]int // how many entries each client has received
 	conn map[string]int
 	keys int
 }
@@ -42,7 +42,7 @@ func (w *world) join(client string) {
 		After: w.head(after), Head: w.head(len(w.log)), Recovered: after > 0, Count: len(w.log) - after}
 	if after > 0 {
 		w.add(r)
-		w.hear(client)
+		w.receive(client)
 		return
 	}
 	list := w.standing()
@@ -53,7 +53,7 @@ func (w *world) join(client string) {
 	w.last[client] = len(w.log)
 }
 
-// look has a client ask for the history.
+// look makes a client read the history.
 func (w *world) look(client string) {
 	list := w.standing()
 	w.add(check.Record{Op: check.OpHistory, Client: client, Conn: w.conn[client], Room: lobby, Count: len(list)})
@@ -67,7 +67,7 @@ func (w *world) show(client string, list []check.Record) {
 	}
 }
 
-// standing are the messages of the log as they stand.
+// standing returns the messages of the log as they stand.
 func (w *world) standing() (list []check.Record) {
 	at := make(map[string]int)
 	for _, e := range w.log {
@@ -89,7 +89,7 @@ func (w *world) standing() (list []check.Record) {
 	return list
 }
 
-func (w *world) hear(client string) {
+func (w *world) receive(client string) {
 	for ; w.last[client] < len(w.log); w.last[client]++ {
 		e := w.log[w.last[client]]
 		e.Op, e.Client, e.Conn = check.OpMessage, client, w.conn[client]
@@ -136,29 +136,29 @@ func good() []check.Record {
 	for i := range 30 {
 		w.say(clients[i%3])
 		for _, c := range clients {
-			w.hear(c)
+			w.receive(c)
 		}
 	}
-	// b is away while others talk, one of its own is entered without an answer,
-	// and is sent again.
+	// b loses its connection after a message that enters the log without an
+	// acknowledgement, and sends it again when it has returned.
 	r := w.send("b", "unsure")
 	id := w.enter(r)
 	w.lose("b")
 	for range 5 {
 		w.say("a")
 	}
-	w.hear("a")
-	w.hear("c")
+	w.receive("a")
+	w.receive("c")
 	w.join("b")
 	w.send("b", "unsure")
 	w.sent("b", "unsure", id, true)
-	// Two at once from one connection.
+	// One connection sends two messages before the first is acknowledged.
 	x, y := w.send("c", "x"), w.send("c", "y")
 	idx, idy := w.enter(x), w.enter(y)
 	w.sent("c", "x", idx, false)
 	w.sent("c", "y", idy, false)
 	for _, c := range clients {
-		w.hear(c)
+		w.receive(c)
 		w.add(check.Record{Op: check.OpEnd, Client: c, Conn: w.conn[c], Room: lobby})
 	}
 	for _, e := range w.log {
@@ -190,8 +190,8 @@ func TestAGoodHistoryIsGood(t *testing.T) {
 	}
 }
 
-// Every record that tells of a message is needed: without any one of them, with
-// one told twice, in another place, or under another name, the history is bad.
+// Every record of an entry counts: a history in which any of them is missing, repeated,
+// misplaced or changed is refused.
 func TestEveryMutationIsFound(t *testing.T) {
 	list := good()
 	mutations := map[string]func(list []check.Record, i int) []check.Record{
@@ -204,7 +204,7 @@ func TestEveryMutationIsFound(t *testing.T) {
 					return list
 				}
 			}
-			return nil // there is none to swap with
+			return nil // no record to swap with
 		},
 		"with another text": func(list []check.Record, i int) []check.Record { list[i].Text += "!"; return list },
 		"with another user": func(list []check.Record, i int) []check.Record { list[i].User = "mallory"; return list },
@@ -234,7 +234,7 @@ func TestEveryMutationIsFound(t *testing.T) {
 			}
 			tried++
 			if check.Verify(mutated).OK() {
-				t.Errorf("%s %s of %q: %s was not found", r.Op, r.ID, r.Client, name)
+				t.Errorf("%s %s of %q, %s: found nothing", r.Op, r.ID, r.Client, name)
 			}
 		}
 	}
@@ -243,7 +243,7 @@ func TestEveryMutationIsFound(t *testing.T) {
 	}
 }
 
-// An acknowledgement may be missing, but a false one must be found.
+// An acknowledgement may be missing; a false one is found.
 func TestFalseAcknowledgementsAreFound(t *testing.T) {
 	list := good()
 	for i, r := range list {
@@ -277,30 +277,30 @@ func TestRules(t *testing.T) {
 		return nil
 	}
 	resumed := func(r check.Record) bool { return r.Op == check.OpJoined && r.Recovered }
-	t.Run("a resumption that resumes elsewhere", func(t *testing.T) {
+	t.Run("a join resumes after another entry", func(t *testing.T) {
 		mustFind(t, change(resumed, func(r *check.Record) { r.After = "1001-3" }), check.RuleHole)
 	})
-	t.Run("a head that does not come", func(t *testing.T) {
+	t.Run("the messages of a join lack the head", func(t *testing.T) {
 		mustFind(t, change(resumed, func(r *check.Record) { r.Head = "1099-99" }), check.RuleHead)
 	})
-	t.Run("an end too early", func(t *testing.T) {
+	t.Run("a view ends early", func(t *testing.T) {
 		list := good()
 		end := slices.IndexFunc(list, func(r check.Record) bool { return r.Op == check.OpEnd })
 		mustFind(t, slices.Delete(list, end-1, end), check.RuleEnd)
 	})
-	t.Run("news of a room that was left", func(t *testing.T) {
+	t.Run("an entry of a room that was left", func(t *testing.T) {
 		list := good()
 		i := slices.IndexFunc(list, func(r check.Record) bool { return r.Op == check.OpMessage })
 		mustFind(t, slices.Insert(list, i, check.Record{Op: check.OpLeft, Client: "a", Room: lobby}), check.RuleStray)
 	})
-	t.Run("a connection's order", func(t *testing.T) {
+	t.Run("a connection's entries change their order", func(t *testing.T) {
 		list := good()
 		i := slices.IndexFunc(list, func(r check.Record) bool { return r.Op == check.OpSend && r.Key == "x" })
 		list[i].Key, list[i].Text, list[i+1].Key, list[i+1].Text = "y", "says y", "x", "says x"
 		mustFind(t, list, check.RuleOrder)
 	})
-	t.Run("an order against time", func(t *testing.T) {
-		// What entered last was acknowledged before the one before was sent.
+	t.Run("an order contradicts time", func(t *testing.T) {
+		// The last entry was acknowledged before the one before it was sent.
 		list := good()
 		for i := range list {
 			if list[i].Op == check.OpSend && list[i].Key == "y" {
@@ -312,7 +312,7 @@ func TestRules(t *testing.T) {
 		}
 		mustFind(t, list, check.RuleTime)
 	})
-	t.Run("two logs", func(t *testing.T) {
+	t.Run("clients receive different entries", func(t *testing.T) {
 		list := good()
 		for i := range list {
 			if list[i].Op == check.OpMessage && list[i].Client == "b" && list[i].Key == "7" {
@@ -323,8 +323,8 @@ func TestRules(t *testing.T) {
 	})
 }
 
-// unrecovered makes a resumption a join that brings the newest messages; there are
-// fewer than it may bring, and nothing has changed them.
+// unrecovered turns a join that recovered into one that returns the newest messages. The
+// log holds fewer than such a join may return, and no changes.
 func unrecovered(list []check.Record, at int) []check.Record {
 	r := list[at]
 	list = slices.Delete(slices.Clone(list), at+1, at+1+r.Count)
@@ -339,7 +339,7 @@ func unrecovered(list []check.Record, at int) []check.Record {
 	return slices.Insert(list, at+1, shown...)
 }
 
-// A gap that was told is none, and a log that was wiped is another log.
+// A gap with notice is no violation, and a wiped log counts as another log.
 func TestWhatWasToldIsNoViolation(t *testing.T) {
 	list := good()
 	i := slices.IndexFunc(list, func(r check.Record) bool { return r.Op == check.OpJoined && r.Recovered })
@@ -352,7 +352,7 @@ func TestWhatWasToldIsNoViolation(t *testing.T) {
 	w := &world{last: map[string]int{}, conn: map[string]int{}}
 	w.join("a")
 	w.say("a")
-	w.hear("a")
+	w.receive("a")
 	before := slices.Clone(w.list)
 	w.add(check.Record{Op: check.OpWiped})
 	w.log, w.last["a"] = nil, 0
@@ -361,7 +361,7 @@ func TestWhatWasToldIsNoViolation(t *testing.T) {
 	w.say("a")
 	w.log[0].ID = "5000-1"
 	w.list[len(w.list)-1].ID = "5000-1"
-	w.hear("a")
+	w.receive("a")
 	w.add(check.Record{Op: check.OpEnd, Client: "a", Room: lobby})
 	w.add(w.log[0])
 	if report := check.Verify(w.list); !report.OK() || report.Resets != 1 {
@@ -375,20 +375,20 @@ func TestWhatWasToldIsNoViolation(t *testing.T) {
 	mustFind(t, unwiped, check.RuleLost)
 }
 
-// A deletion leaves a place empty, and no other does.
+// A deleted entry leaves no gap.
 func TestADeletionIsNoHole(t *testing.T) {
 	w := &world{last: map[string]int{}, conn: map[string]int{}}
 	w.join("a")
 	for range 3 {
 		w.say("a")
 	}
-	w.hear("a")
+	w.receive("a")
 	r := check.Record{Op: check.OpSend, Client: "a", Room: lobby, User: "ua", Key: "d", Kind: "delete", Target: w.log[1].ID}
 	w.add(r)
 	w.sent("a", "d", w.enter(r), false)
 	w.log = slices.Delete(w.log, 1, 2)
 	w.last["a"]--
-	w.hear("a")
+	w.receive("a")
 	w.last["b"], w.conn["b"] = 0, 1
 	w.join("b")
 	w.add(check.Record{Op: check.OpEnd, Client: "a", Room: lobby})
@@ -418,7 +418,7 @@ func TestHistoriesAreWrittenAndRead(t *testing.T) {
 	}
 }
 
-// Whatever stands in a history, checking it ends without a panic.
+// Verify does not panic, whatever a history contains.
 func FuzzVerify(f *testing.F) {
 	var file bytes.Buffer
 	if err := check.Write(&file, good()); err != nil {

@@ -7,9 +7,9 @@ import (
 	"example.com/chat/internal/check"
 )
 
-// wipedWorld is the history of a room whose log Redis loses after five messages
-// of a. a is told by a reset; b, which was away, by a join that can't resume.
-// more is how many messages the new log holds when b comes back.
+// wipedWorld returns the history of a room whose log Redis loses after five messages of
+// a. a gets a reset; b, which was away, learns of it by a join that can't resume. more is
+// how many messages the new log holds when b returns.
 func wipedWorld(more int) []check.Record {
 	w := &world{last: map[string]int{}, conn: map[string]int{"a": 1, "b": 1}}
 	w.join("a")
@@ -17,8 +17,8 @@ func wipedWorld(more int) []check.Record {
 	for range 5 {
 		w.say("a")
 	}
-	w.hear("a")
-	w.hear("b")
+	w.receive("a")
+	w.receive("b")
 	w.lose("b")
 	last := w.head(5)
 	w.log, w.last["a"] = nil, 0
@@ -27,13 +27,13 @@ func wipedWorld(more int) []check.Record {
 	for range more {
 		w.sayAnew("a")
 	}
-	w.hear("a")
+	w.receive("a")
 	w.add(check.Record{Op: check.OpJoined, Client: "b", Conn: 2, Room: lobby, After: last, Head: w.head(more), Count: more})
 	w.show("b", w.standing())
 	w.last["b"] = more
 	w.sayAnew("b")
 	for _, c := range []string{"a", "b"} {
-		w.hear(c)
+		w.receive(c)
 		w.add(check.Record{Op: check.OpEnd, Client: c, Conn: w.conn[c], Room: lobby})
 	}
 	for _, e := range w.log {
@@ -42,7 +42,7 @@ func wipedWorld(more int) []check.Record {
 	return w.list
 }
 
-// sayAnew says something that a log of another time than the first one takes.
+// sayAnew sends a message that the new log accepts.
 func (w *world) sayAnew(client string) {
 	w.keys++
 	key := "new" + string(rune('a'+w.keys))
@@ -77,16 +77,16 @@ func TestWhatRedisLostIsNotWhatTheChatBroke(t *testing.T) {
 		reset := slices.IndexFunc(onlyB, is(check.OpReset, "a"))
 		onlyB[reset] = check.Record{At: onlyB[reset].At, Op: check.OpLost, Client: "a", Conn: 1}
 		if got := judge(onlyB); got != check.RedisLost {
-			t.Errorf("%d messages later, nobody is there to be reset: %v", more, got)
+			t.Errorf("%d messages later, nobody gets a reset: %v", more, got)
 		}
 
-		// Whoever is not told, and whatever else is wrong, is the chat's fault.
+		// A missing notice, and any other violation, is the chat's fault.
 		for name, broken := range map[string][]check.Record{
-			"a is not told": slices.DeleteFunc(slices.Clone(list), func(r check.Record) bool {
+			"a gets no notice": slices.DeleteFunc(slices.Clone(list), func(r check.Record) bool {
 				return r.Op == check.OpReset || r.Op == check.OpJoined && r.Client == "a" && r.At > 2
 			}),
 			"the last is lost": list[:len(list)-1],
-			"b hears the last twice": func() []check.Record {
+			"b gets the last twice": func() []check.Record {
 				i := slices.IndexFunc(list, is(check.OpEnd, "b"))
 				return slices.Insert(slices.Clone(list), i, list[i-1])
 			}(),
@@ -98,25 +98,25 @@ func TestWhatRedisLostIsNotWhatTheChatBroke(t *testing.T) {
 	}
 }
 
-// A member that was away too long for the bounded log is told so too, and that
-// is no word of a loss: what is missing then is the chat's fault.
+// A member that was away too long for the bounded log gets a notice too, and that is no
+// sign of a loss: an entry that is missing then is the chat's fault.
 func TestATrimmedLogIsNoLossOfRedis(t *testing.T) {
 	t.Parallel()
 	list := good()
 	back := slices.IndexFunc(list, func(r check.Record) bool { return r.Op == check.OpJoined && r.Recovered })
 	list = unrecovered(list, back)
 	if _, verdict := check.Judge(list); verdict != check.Kept {
-		t.Fatalf("a gap that was told: %v", verdict)
+		t.Fatalf("a gap with notice: %v", verdict)
 	}
 	lost := slices.IndexFunc(list, func(r check.Record) bool { return r.Op == check.OpLog && r.Key == "20" })
 	if _, verdict := check.Judge(slices.Delete(list, lost, lost+1)); verdict != check.Broken {
-		t.Errorf("and a message that is lost: %v", verdict)
+		t.Errorf("a gap with notice, and a lost message: %v", verdict)
 	}
 }
 
-// A seq that Redis gave twice, as it lost the log between, says nothing of what
-// stood there: neither that an entry which left the new log can't have done so, nor
-// that one which is missing from it was deleted.
+// A seq that Redis gave twice, because it lost the log in between, belongs to two entries.
+// The first one decides neither whether the second may have left the log by its bounds,
+// nor whether it was deleted.
 func TestASeqOfALostLogSaysNothingOfTheNewOne(t *testing.T) {
 	t.Parallel()
 	history := func(kind string, log []string) []check.Record {
@@ -137,7 +137,7 @@ func TestASeqOfALostLogSaysNothingOfTheNewOne(t *testing.T) {
 			w.list[len(w.list)-1] = r
 			w.sent("a", "change", w.enter(r), false)
 		}
-		w.hear("a")
+		w.receive("a")
 		w.add(check.Record{Op: check.OpWiped})
 		w.log, w.last["a"] = nil, 0
 		w.add(check.Record{Op: check.OpReset, Client: "a", Conn: 1, Room: lobby})
@@ -148,9 +148,9 @@ func TestASeqOfALostLogSaysNothingOfTheNewOne(t *testing.T) {
 		react.Op, react.Client, react.Conn, react.ID, react.Count = check.OpLog, "", 0, anew(2), 1
 		w.log = append(w.log, react)
 		w.sayAnew("a")
-		w.list[len(w.list)-1] = check.Record{At: int64(len(w.list)), Op: check.OpLost, Client: "b"} // it is heard, and not acknowledged
+		w.list[len(w.list)-1] = check.Record{At: int64(len(w.list)), Op: check.OpLost, Client: "b"} // it is received, and not acknowledged
 		w.sayAnew("a")
-		w.hear("a")
+		w.receive("a")
 		w.add(check.Record{Op: check.OpEnd, Client: "a", Conn: 1, Room: lobby})
 		for _, e := range w.log {
 			if slices.Contains(log, e.ID) {
@@ -163,10 +163,10 @@ func TestASeqOfALostLogSaysNothingOfTheNewOne(t *testing.T) {
 	trimmed := []string{anew(2), anew(4)}
 	for _, kind := range []string{"", "react"} {
 		if report := check.Verify(history(kind, trimmed)); !report.OK() {
-			t.Errorf("of another log there was %q at the third place: %v", kind, report.Violations)
+			t.Errorf("the lost log had %q at the third place: %v", kind, report.Violations)
 		}
 	}
-	// The third message is missing, of a log that was not trimmed.
+	// The third message is missing in a log that was not trimmed.
 	holed := []string{anew(1), anew(2), anew(4)}
 	for _, kind := range []string{"", "delete"} {
 		mustFind(t, history(kind, holed), check.RuleLog)

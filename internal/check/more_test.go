@@ -7,14 +7,14 @@ import (
 	"example.com/chat/internal/check"
 )
 
-// A joined that does not hold all up to its head is followed by the rest.
+// Messages that do not fit into a joined follow it.
 func TestAJoinThatComesInPieces(t *testing.T) {
 	t.Parallel()
 	w := &world{last: map[string]int{}, conn: map[string]int{"a": 1, "b": 1}}
 	w.join("a")
 	for range 20 {
 		w.say("a")
-		w.hear("a")
+		w.receive("a")
 	}
 	joined := len(w.list)
 	w.add(check.Record{Op: check.OpJoined, Client: "b", Conn: 1, Room: lobby, Head: w.head(20), Count: 5, More: true})
@@ -22,7 +22,7 @@ func TestAJoinThatComesInPieces(t *testing.T) {
 	w.last["b"] = 20
 	w.say("a")
 	for _, c := range []string{"a", "b"} {
-		w.hear(c)
+		w.receive(c)
 		w.add(check.Record{Op: check.OpEnd, Client: c, Conn: 1, Room: lobby})
 	}
 	for _, e := range w.log {
@@ -32,7 +32,7 @@ func TestAJoinThatComesInPieces(t *testing.T) {
 		t.Errorf("a good history: %v", report.Violations)
 	}
 	if behind := check.Verify(w.list).Behind; behind > 5 {
-		t.Errorf("what came with the join counts as late: %d", behind)
+		t.Errorf("the messages of the join count as late: %d", behind)
 	}
 	for i, gone := range map[int]string{joined + 3: "in the first piece", joined + 10: "in the rest"} {
 		if w.list[i].Op != check.OpShown || w.list[i].Client != "b" {

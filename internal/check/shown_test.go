@@ -7,7 +7,7 @@ import (
 	"example.com/chat/internal/check"
 )
 
-// change has a client edit, delete or react to a message.
+// change makes a client edit, delete or react to a message.
 func (w *world) change(client, kind, target, text string, count int) {
 	w.keys++
 	key := "change-" + client + text + target
@@ -19,13 +19,13 @@ func (w *world) change(client, kind, target, text string, count int) {
 	w.sent(client, key, w.enter(r), false)
 }
 
-// changes is a good history in which messages are edited, deleted and reacted to, and
-// shown in joins and in the history.
+// changes returns a good history in which messages are edited, deleted and reacted to,
+// and listed in joins and in the history.
 func changes() []check.Record {
 	w := &world{last: map[string]int{}, conn: map[string]int{"a": 1, "b": 1, "c": 1}}
-	hear := func() {
+	receive := func() {
 		for _, c := range []string{"a", "b"} {
-			w.hear(c)
+			w.receive(c)
 		}
 	}
 	w.join("a")
@@ -40,7 +40,7 @@ func changes() []check.Record {
 	w.change("a", "react", second, "👍 on", 2)
 	w.change("b", "react", third, "👍 on", 1)
 	w.change("b", "react", third, "👍 off", 0)
-	hear()
+	receive()
 	w.look("a")
 	w.join("c")
 	w.last["c"] = len(w.log)
@@ -49,8 +49,8 @@ func changes() []check.Record {
 	for _, c := range []string{"a", "b", "c"} {
 		w.last[c]--
 	}
-	hear()
-	w.hear("c")
+	receive()
+	w.receive("c")
 	w.look("b")
 	w.lose("c")
 	w.last["c"] = 0
@@ -64,8 +64,8 @@ func changes() []check.Record {
 	return w.list
 }
 
-// What is shown must be how it stood: with any message that is left out, shown in an
-// earlier state or after its deletion, the history is bad.
+// Lists hold messages as they stood: a history in which any message is left out, or listed
+// in an earlier state or after its deletion, is refused. The mutations are one table.
 func TestMessagesStandAsTheyWereChanged(t *testing.T) {
 	list := changes()
 	if report := check.Verify(list); !report.OK() {
@@ -73,7 +73,7 @@ func TestMessagesStandAsTheyWereChanged(t *testing.T) {
 	}
 	mutations := map[string]func(list []check.Record, i int) []check.Record{
 		"left out":      func(list []check.Record, i int) []check.Record { return slices.Delete(list, i, i+1) },
-		"shown twice":   func(list []check.Record, i int) []check.Record { return slices.Insert(list, i, list[i]) },
+		"listed twice":  func(list []check.Record, i int) []check.Record { return slices.Insert(list, i, list[i]) },
 		"another text":  func(list []check.Record, i int) []check.Record { list[i].Text += "!"; return list },
 		"another count": func(list []check.Record, i int) []check.Record { list[i].Marks = "👍 7"; return list },
 		"another emoji": func(list []check.Record, i int) []check.Record { list[i].Marks += " 🎉 1"; return list },
@@ -84,7 +84,7 @@ func TestMessagesStandAsTheyWereChanged(t *testing.T) {
 			list[i].Text = "edited"
 			return list
 		},
-		"an edit that is not there": func(list []check.Record, i int) []check.Record {
+		"an edit that does not exist": func(list []check.Record, i int) []check.Record {
 			if list[i].Text != "edited again" {
 				return nil
 			}
@@ -98,16 +98,16 @@ func TestMessagesStandAsTheyWereChanged(t *testing.T) {
 			list[i].Marks = ""
 			return list
 		},
-		"a reaction that is gone": func(list []check.Record, i int) []check.Record {
+		"a reaction that was removed": func(list []check.Record, i int) []check.Record {
 			if list[i].Key != "3" {
 				return nil
 			}
 			list[i].Marks = "👍 1"
 			return list
 		},
-		"with what was deleted": func(list []check.Record, i int) []check.Record {
+		"a deleted message": func(list []check.Record, i int) []check.Record {
 			if list[i].Key != "3" || i < len(list)/2 || list[i+1].Key != "5" {
-				return nil // before the deletion it stands there
+				return nil // before the deletion it is listed
 			}
 			at := slices.IndexFunc(list, func(r check.Record) bool { return r.Op == check.OpShown && r.Key == "4" })
 			return slices.Insert(list, i+1, list[at])
@@ -125,7 +125,7 @@ func TestMessagesStandAsTheyWereChanged(t *testing.T) {
 			}
 			tried[name]++
 			if report := check.Verify(mutated); report.Found[check.RuleStands] == 0 {
-				t.Errorf("%s shown to %q: %s was not found; %v", r.ID, r.Client, name, report.Violations)
+				t.Errorf("%s listed for %q: %s was not found; %v", r.ID, r.Client, name, report.Violations)
 			}
 		}
 	}
@@ -134,7 +134,7 @@ func TestMessagesStandAsTheyWereChanged(t *testing.T) {
 			t.Errorf("%s was tried %d times", name, tried[name])
 		}
 	}
-	// A count that does not come of the reactions before it.
+	// A count is not the sum of the reactions before it.
 	wrong := slices.Clone(list)
 	for i := range wrong {
 		if wrong[i].Text == "👍 on" && wrong[i].Count == 2 {

@@ -9,12 +9,14 @@ import (
 	"testing"
 
 	"example.com/chat/internal/chattest/brokertest"
+	"example.com/chat/internal/chattest/faultbroker"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
 )
 
-// site returns a Store as the suite uses one.
-func site(*testing.T) *brokertest.Site {
+// site returns a Store as the suite uses one. faults are injected on both sides of each
+// node.
+func site(faults *faultbroker.Injector) *brokertest.Site {
 	s := New(Config{})
 	return &brokertest.Site{
 		Open: func(t *testing.T, id string, history int, feed room.Feed) (room.Broker, func()) {
@@ -24,10 +26,10 @@ func site(*testing.T) *brokertest.Site {
 			n := s.Join(id)
 			ctx, cancel := context.WithCancel(context.Background())
 			var running sync.WaitGroup
-			running.Go(func() { n.Run(ctx, feed) })
+			running.Go(func() { n.Run(ctx, faults.Feed(feed)) })
 			stop := func() { cancel(); running.Wait() }
 			t.Cleanup(stop)
-			return n.Room(), stop
+			return faults.Broker(n.Room()), stop
 		},
 		DeleteLog: func(_ *testing.T, name string) {
 			s.Rewrite(name, func([]protocol.Entry) []protocol.Entry { return nil })
@@ -61,7 +63,27 @@ func (s *Store) dump() string {
 
 func TestInMemory(t *testing.T) {
 	t.Parallel()
-	brokertest.Run(t, site)
+	brokertest.Run(t, func(*testing.T) *brokertest.Site { return site(&faultbroker.Injector{}) })
+}
+
+// Faults that change nothing leave the contract as it is.
+func TestInMemoryWithFaultsThatChangeNothing(t *testing.T) {
+	t.Parallel()
+	brokertest.Run(t, func(*testing.T) *brokertest.Site {
+		faults := &faultbroker.Injector{}
+		faults.Set(faultbroker.Faults{
+			Call: func(ctx context.Context, _ faultbroker.Op, do func(context.Context) error) error { return do(ctx) },
+			Append: func(_ string, drafts []protocol.Draft, do func([]protocol.Draft) ([]protocol.Receipt, error)) ([]protocol.Receipt, error) {
+				return do(drafts)
+			},
+			Read:    func(list []protocol.Entry, more bool) ([]protocol.Entry, bool) { return list, more },
+			Page:    func(p protocol.Page) protocol.Page { return p },
+			Moved:   func(names []string) []string { return names },
+			Entries: func(p faultbroker.Post, deliver func(faultbroker.Post)) { deliver(p) },
+			Publish: func(deliver func()) { deliver() },
+		})
+		return site(faults)
+	})
 }
 
 // Events that a node does not deliver in time are dropped beyond a bound. The node

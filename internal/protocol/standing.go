@@ -236,25 +236,3 @@ func PageOf(log []Entry, before ID, n int) Page {
 	}
 	return p
 }
-
-// Reacted returns how many users have put the emoji of a React to its target after it,
-// according to a whole log. Logs in memory use it for Draft.Entry.
-func Reacted(log []Entry, d Draft) int {
-	if d.Kind != React {
-		return 0
-	}
-	put := make(map[string]bool)
-	for _, e := range log {
-		if m, ok := e.Modification(); ok && m.Kind == React && m.Target == d.Target && m.Emoji == d.Emoji {
-			put[m.User] = m.On
-		}
-	}
-	put[d.User] = d.On
-	n := 0
-	for _, on := range put {
-		if on {
-			n++
-		}
-	}
-	return n
-}

@@ -4,48 +4,15 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/chattest/faultbroker"
+	"example.com/chat/internal/membroker"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/room"
 )
-
-// emptyLog is a log without entries; a subscription to it is confirmed at once.
-type emptyLog struct {
-	room.Log
-	room.Presence
-	room.Rulebook
-	room.Names
-	hub *room.Hub
-}
-
-func (emptyLog) Messages(context.Context, string, protocol.ID, int) (protocol.Page, error) {
-	return protocol.Page{}, nil
-}
-func (emptyLog) After(context.Context, string, protocol.ID, int) ([]protocol.Entry, bool, bool, error) {
-	return nil, true, false, nil
-}
-func (emptyLog) Heads(_ context.Context, rooms []string) ([]protocol.ID, error) {
-	return nil, context.Canceled
-}
-func (emptyLog) Moved(context.Context, []protocol.RoomHead) ([]string, error) {
-	return nil, context.Canceled
-}
-func (l *emptyLog) Follow(name string) { go l.hub.Feed().Following(name) }
-func (emptyLog) Unfollow(string)       {}
-func (emptyLog) Typing(context.Context, string, protocol.User) error {
-	return nil
-}
-func (emptyLog) Instance() string { return "n~1" }
-func (emptyLog) Here(context.Context, string, string, []protocol.Change) (int, error) {
-	return 0, nil
-}
-func (emptyLog) Present(context.Context, string) ([]protocol.User, error) { return nil, nil }
-func (emptyLog) Rules(context.Context, string) (map[string]protocol.Rule, error) {
-	return nil, nil
-}
-func (emptyLog) Claim(_ context.Context, c protocol.NameClaim) (string, error) { return c.Name, nil }
-func (emptyLog) Release(_ string, _ bool, done func(error))                    { go done(nil) }
 
 // deaf is a member that drops what it gets.
 type deaf struct{ _ byte }
@@ -66,16 +33,14 @@ func BenchmarkLive(b *testing.B) {
 }
 
 func benchmarkLive(b *testing.B, members, batch int) {
-	l := &emptyLog{}
-	l.hub = room.New(room.Config{Node: "n"}, room.Broker{Log: l, Subscriber: l, Presence: l, Names: l, Rulebook: l})
-	defer l.hub.Close(context.Background())
+	hub := newHub(b)
 	for i := range members {
 		m := &deaf{}
-		u, refused := l.hub.Enter(b.Context(), m, protocol.NameClaim{User: fmt.Sprint("u", i), Name: fmt.Sprint("u", i)})
+		u, refused := hub.Enter(b.Context(), m, protocol.NameClaim{User: fmt.Sprint("u", i), Name: fmt.Sprint("u", i)})
 		if refused != nil {
 			b.Fatal(refused)
 		}
-		if refused := l.hub.Join(b.Context(), m, u, "lobby", protocol.Cursor{}, func(protocol.Event) {}); refused != nil {
+		if refused := hub.Join(b.Context(), m, u, "lobby", protocol.Cursor{}, func(protocol.Event) {}); refused != nil {
 			b.Fatal(refused)
 		}
 	}
@@ -91,14 +56,41 @@ func benchmarkLive(b *testing.B, members, batch int) {
 		published[i] = encodeEntries(before, list)
 		before = list[batch-1].ID
 	}
-	start := l.hub.Stats().Frames
+	start := hub.Stats().Frames
 	b.ReportAllocs()
 	b.ResetTimer()
 	for _, line := range published {
-		deliver(l.hub.Feed(), "lobby", line)
+		deliver(hub.Feed(), "lobby", line)
 	}
 	b.StopTimer()
-	if n := l.hub.Stats().Frames - start; n != int64(b.N*batch*members) {
+	if n := hub.Stats().Frames - start; n != int64(b.N*batch*members) {
 		b.Fatalf("%d frames were delivered, not %d", n, b.N*batch*members)
 	}
+}
+
+// newHub makes a hub over an empty log in memory. It reads nothing of it after a join,
+// and writes nothing about users, so that no other frames are delivered.
+func newHub(b *testing.B) *room.Hub {
+	b.Helper()
+	node, faults := membroker.New(membroker.Config{}).Join("n"), &faultbroker.Injector{}
+	faults.Set(faultbroker.Faults{Call: func(ctx context.Context, op faultbroker.Op, do func(context.Context) error) error {
+		switch op {
+		case faultbroker.Moved, faultbroker.Heads:
+			return context.Canceled
+		case faultbroker.Here:
+			return nil
+		}
+		return do(ctx)
+	}})
+	hub := room.New(room.Config{Node: "n"}, faults.Broker(node.Room()))
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { node.Run(ctx, hub.Feed()) }) // ends with ctx; the benchmark's end waits for it
+	b.Cleanup(func() {
+		hub.Close(context.Background())
+		cancel()
+		running.Wait()
+	})
+	chattest.Eventually(b, "the broker to be up", hub.Up)
+	return hub
 }

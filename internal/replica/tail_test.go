@@ -30,7 +30,7 @@ func TestMemoryKeepsTheBoundOfTheLog(t *testing.T) {
 				}
 			}
 			id := protocol.ID{MS: 1000 + seq, Seq: seq}
-			e := d.Entry(id, "lobby", protocol.Reacted(log, d))
+			e := d.Entry(id, "lobby", reacted(log, d))
 			r.Hear(Post{After: r.memory.Head(), Entry: e}, false)
 			log = bounded(append(log, e), keep)
 
@@ -81,4 +81,26 @@ func bounded(log []protocol.Entry, keep int) []protocol.Entry {
 		})
 	}
 	return log
+}
+
+// reacted returns how many users have put the emoji of a React to its target after it,
+// according to a whole log.
+func reacted(log []protocol.Entry, d protocol.Draft) int {
+	if d.Kind != protocol.React {
+		return 0
+	}
+	put := make(map[string]bool)
+	for _, e := range log {
+		if m, ok := e.Modification(); ok && m.Kind == protocol.React && m.Target == d.Target && m.Emoji == d.Emoji {
+			put[m.User] = m.On
+		}
+	}
+	put[d.User] = d.On
+	n := 0
+	for _, on := range put {
+		if on {
+			n++
+		}
+	}
+	return n
 }

@@ -21,8 +21,8 @@ func (r refused) Error() string { return string(r) }
 // RedisError marks it as one (redis.Error).
 func (refused) RedisError() {}
 
-// What Redis refused was not done, so nothing is gained by trying the same once
-// more at once; where no answer came, a new connection may do.
+// A call that Redis refused is not repeated, as the answer would be the same. If no answer
+// came, a new connection may bring one.
 func TestWhichFailuresAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	for err, again := range map[error]bool{
@@ -32,7 +32,7 @@ func TestWhichFailuresAreTriedAgain(t *testing.T) {
 		context.DeadlineExceeded:    true,
 		&net.OpError{Op: "read", Err: syscall.ECONNRESET}:                true,
 		&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}:              true,
-		&net.OpError{Op: "write", Err: net.ErrClosed}:                    true, // by go-redis, as the primary is another one
+		&net.OpError{Op: "write", Err: net.ErrClosed}:                    true, // by go-redis, when another server becomes the primary
 		refused("READONLY You can't write against a read only replica."): false,
 		refused("MOVED 1 127.0.0.1:1"):                                   false, // after all redirections
 		refused("ASK 1 127.0.0.1:1"):                                     false,
@@ -45,7 +45,7 @@ func TestWhichFailuresAreTriedAgain(t *testing.T) {
 		refused("NOPERM this user has no"):                               false,
 		refused("WRONGPASS invalid"):                                     false,
 		refused("NOREPLICAS Not enough good"):                            false,
-		errors.New("too few of redis's replicas confirm"):                false, // it is written, and has waited long enough
+		errors.New("too few of redis's replicas confirm"):                false, // the entry is in the log, and the call has waited long enough
 		redis.ErrPoolTimeout:                                             false,
 	} {
 		if noAnswer(err) != again {

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// A node whose Redis was away wrote fifty lines a second into its log, and later
-// one a second: an outage has its own line when it begins and when it ends.
+// Failed appends share one line in the operator's log, and have none during an outage,
+// which has its own lines. A node without Redis logged fifty lines a second.
 func TestFailuresAreLoggedTogetherAndNotInAnOutage(t *testing.T) {
 	for name, c := range map[string]struct {
 		outage func(h *Hub)
 		want   string
 	}{
-		"no outage":               {func(*Hub) {}, "count=60"},
-		"one that began":          {func(h *Hub) { h.users.changes++; h.users.up.Store(false) }, ""},
-		"one that is over":        {func(h *Hub) { h.users.changes += 2 }, ""},
-		"the end of an older one": {func(h *Hub) { h.users.changes++ }, ""},
+		"no outage":            {func(*Hub) {}, "count=60"},
+		"an outage begins":     {func(h *Hub) { h.users.changes++; h.users.up.Store(false) }, ""},
+		"an outage ends":       {func(h *Hub) { h.users.changes += 2 }, ""},
+		"an older outage ends": {func(h *Hub) { h.users.changes++ }, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer

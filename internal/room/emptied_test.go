@@ -1,44 +1,28 @@
-package room
+package room_test
 
 import (
 	"context"
 	"testing"
-	"time"
 
-	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/chattest"
+	"example.com/chat/internal/room"
 )
 
-// emptied is a broker whose rooms are empty.
-type emptied struct{ Log }
-
-func (emptied) Before(context.Context, string, protocol.ID, int) ([]protocol.Entry, bool, error) {
-	return nil, false, nil
-}
-
-func (emptied) Messages(context.Context, string, protocol.ID, int) (protocol.Page, error) {
-	return protocol.Page{}, nil
-}
-
-// The log was emptied between the answer that older entries are needed and their
-// read: the first entry of an empty list was indexed, and the panic left the room's
-// lock held.
+// The log is emptied after memory has answered that older entries are needed, and before
+// they are read: the first entry of an empty list was indexed, and the panic left the
+// room's lock held.
 func TestOlderEntriesOfAnEmptiedLogAreReadWithoutHarm(t *testing.T) {
 	t.Parallel()
-	h := New(Config{}, Broker{Log: emptied{}})
-	defer h.Close(context.Background())
-	r := newRoom(h, "lobby", nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	r := newRig(t)
+	ctx, cancel := context.WithTimeout(t.Context(), chattest.Patience)
 	defer cancel()
-	for _, read := range []func() error{
-		func() error { return r.answers.extend(ctx) },
-		func() error { return r.answers.fill(ctx) },
-	} {
-		if err := read(); err != nil {
-			t.Error(err)
+	for what, read := range room.ReadsOfOlder(r.hub, "lobby") {
+		err, unlocked := read(ctx)
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
-		if !r.mu.TryLock() {
-			t.Fatal("the room is locked")
+		if !unlocked {
+			t.Fatalf("%s: the room's lock stays held", what)
 		}
-		r.mu.Unlock()
 	}
 }

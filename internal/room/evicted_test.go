@@ -3,16 +3,17 @@ package room
 import (
 	"context"
 	"testing"
-	"time"
+
+	"example.com/chat/internal/chattest"
 )
 
-// A room is evicted while its log is being read: whoever waits for the read goes on.
-// After an outage "up" waited for such a room for half a minute.
+// A room is evicted while its log is being read: the wait for the read ends. After an
+// outage, the status "up" waited half a minute for such a room.
 func TestNobodyWaitsForAnEvictedRoom(t *testing.T) {
 	t.Parallel()
 	h := New(Config{}, Broker{})
 	defer h.Close(context.Background())
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), chattest.Patience)
 	defer cancel()
 	r := newRoom(h, "lobby", nil)
 	r.mu.Lock()
@@ -25,7 +26,7 @@ func TestNobodyWaitsForAnEvictedRoom(t *testing.T) {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		t.Error("a read of a room that is not followed any more is waited for")
+		t.Error("the wait for the read of an evicted room does not end")
 	}
 	if err := r.log.catchUpNow(ctx); err != nil {
 		t.Error(err)

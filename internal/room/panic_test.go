@@ -1,4 +1,4 @@
-package room
+package room_test
 
 import (
 	"context"
@@ -7,39 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/protocol"
+	"example.com/chat/internal/room"
 )
-
-// nothing is a broker in all roles that does nothing.
-type nothing struct {
-	Log
-	Presence
-	Names
-	Rulebook
-	hub *Hub
-}
-
-func (n *nothing) Follow(name string) { go n.hub.Feed().Following(name) }
-func (*nothing) Unfollow(string)      {}
-
-func (*nothing) Typing(context.Context, string, protocol.User) error { return nil }
-
-func (*nothing) Messages(context.Context, string, protocol.ID, int) (protocol.Page, error) {
-	return protocol.Page{}, nil
-}
-
-func (*nothing) After(context.Context, string, protocol.ID, int) ([]protocol.Entry, bool, bool, error) {
-	return nil, true, false, nil
-}
-
-func (*nothing) Instance() string                                         { return "n~1" }
-func (*nothing) Present(context.Context, string) ([]protocol.User, error) { return nil, nil }
-
-func (*nothing) Here(context.Context, string, string, []protocol.Change) (int, error) { return 0, nil }
-
-func (*nothing) Claim(_ context.Context, c protocol.NameClaim) (string, error) { return c.Name, nil }
-
-func (*nothing) Rules(context.Context, string) (map[string]protocol.Rule, error) { return nil, nil }
 
 // panicky is a member that panics once it is armed.
 type panicky struct{ armed bool }
@@ -52,83 +23,85 @@ func (p *panicky) panics() {
 	}
 }
 
-func (p *panicky) Deliver(*Broadcast) { p.panics() }
-func (p *panicky) Expel(string)       { p.panics() }
-func (p *panicky) Mark() string       { p.panics(); return "" }
-func (p *panicky) Pending() int       { p.panics(); return 0 }
+func (p *panicky) Deliver(*room.Broadcast) { p.panics() }
+func (p *panicky) Expel(string)            { p.panics() }
+func (p *panicky) Mark() string            { p.panics(); return "" }
+func (p *panicky) Pending() int            { p.panics(); return 0 }
 
-// Whatever panics while something is delivered, no lock stays held: the node goes on.
+// panics are calls that reach a member of the lobby, which panics. entered is the member's
+// user.
+var panics = map[string]func(h *room.Hub, m room.Member, entered *room.User){
+	"an entry": func(h *room.Hub, _ room.Member, _ *room.User) {
+		entry := protocol.Message(bob, "k", "x", "n").Entry(protocol.ID{MS: 1, Seq: 1}, "lobby", 0)
+		h.Feed().Entries("lobby", protocol.ID{}, []protocol.Entry{entry})
+	},
+	"typing":     func(h *room.Hub, _ room.Member, _ *room.User) { h.Feed().Typing("lobby", bob) },
+	"a new name": func(h *room.Hub, _ room.Member, u *room.User) { h.Feed().Renamed("x", u.Public()) },
+	"a decision": func(h *room.Hub, _ room.Member, _ *room.User) {
+		h.Feed().Moderated(protocol.Decision{ModeratedEvent: protocol.ModeratedEvent{Action: protocol.Lock, Room: "lobby"}})
+	},
+	"a decision for all": func(h *room.Hub, _ room.Member, _ *room.User) {
+		h.Feed().Moderated(protocol.Decision{ModeratedEvent: protocol.ModeratedEvent{Action: protocol.Lock}})
+	},
+	"an outage":   func(h *room.Hub, _ room.Member, _ *room.User) { h.Feed().Reachable(false) },
+	"each member": func(h *room.Hub, _ room.Member, _ *room.User) { h.Each(func(room.Member) { panic(errPanicky) }) },
+	"presence": func(h *room.Hub, _ room.Member, _ *room.User) {
+		h.Feed().Presence("lobby", protocol.PresenceDelta{Joined: []protocol.User{bob}, Count: 1})
+		room.Announce(h, "lobby")
+	},
+	"a join": func(h *room.Hub, m room.Member, u *room.User) {
+		_ = h.Join(context.Background(), m, u, "lobby", protocol.Cursor{}, func(protocol.Event) { panic(errPanicky) })
+	},
+	"history": func(h *room.Hub, _ room.Member, _ *room.User) {
+		_ = h.History(context.Background(), "lobby", protocol.Cursor{}, 5, func([]protocol.Entry, bool) { panic(errPanicky) })
+	},
+	"a look at outboxes": func(h *room.Hub, _ room.Member, _ *room.User) { room.Crowded(h, "lobby") },
+}
+
+var bob = protocol.User{ID: "bob", Name: "bob"}
+
+// Whatever panics during a delivery, no lock stays held: the node goes on.
 func TestAPanicLeavesNoLock(t *testing.T) {
 	t.Parallel()
-	user := protocol.User{ID: "ann", Name: "ann"}
-	other := protocol.User{ID: "bob", Name: "bob"}
-	entry := protocol.Message(other, "k", "x", "n").Entry(protocol.ID{MS: 1, Seq: 1}, "lobby", 0)
-	for name, call := range map[string]func(h *Hub, m Member, u *User){
-		"an entry":   func(h *Hub, _ Member, _ *User) { h.Feed().Entries("lobby", protocol.ID{}, []protocol.Entry{entry}) },
-		"typing":     func(h *Hub, _ Member, _ *User) { h.Feed().Typing("lobby", other) },
-		"a new name": func(h *Hub, _ Member, _ *User) { h.Feed().Renamed("x", user) },
-		"a decision": func(h *Hub, _ Member, _ *User) {
-			h.Feed().Moderated(protocol.Decision{ModeratedEvent: protocol.ModeratedEvent{Action: protocol.Lock, Room: "lobby"}})
-		},
-		"a decision for all": func(h *Hub, _ Member, _ *User) {
-			h.Feed().Moderated(protocol.Decision{ModeratedEvent: protocol.ModeratedEvent{Action: protocol.Lock}})
-		},
-		"an outage":   func(h *Hub, _ Member, _ *User) { h.Feed().Reachable(false) },
-		"each member": func(h *Hub, m Member, _ *User) { h.Each(func(Member) { panic(errPanicky) }) },
-		"presence": func(h *Hub, _ Member, _ *User) {
-			r := h.rooms.find("lobby")
-			h.Feed().Presence("lobby", protocol.PresenceDelta{Joined: []protocol.User{other}, Count: 1})
-			r.here.announce()
-		},
-		"a join": func(h *Hub, m Member, u *User) {
-			_ = h.Join(context.Background(), m, u, "lobby", protocol.Cursor{}, func(protocol.Event) { panic(errPanicky) })
-		},
-		"history": func(h *Hub, _ Member, _ *User) {
-			_ = h.History(context.Background(), "lobby", protocol.Cursor{}, 5, func([]protocol.Entry, bool) { panic(errPanicky) })
-		},
-		"outboxes are looked at": func(h *Hub, _ Member, _ *User) { h.rooms.find("lobby").crowded() },
-	} {
+	for name, call := range panics {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := &nothing{}
-			h := New(Config{}, Broker{Log: n, Subscriber: n, Presence: n, Names: n, Rulebook: n})
-			n.hub = h
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
+			r := newRig(t)
+			r.beQuiet()
 			m := &panicky{}
-			u, err := h.Enter(ctx, m, protocol.NameClaim{User: user.ID, Name: user.Name})
+			u, err := r.hub.Enter(t.Context(), m, protocol.NameClaim{User: "ann", Name: "ann"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := h.Join(ctx, m, u, "lobby", protocol.Cursor{}, func(protocol.Event) {}); err != nil {
+			if err := r.hub.Join(t.Context(), m, u, "lobby", protocol.Cursor{}, func(protocol.Event) {}); err != nil {
 				t.Fatal(err)
 			}
-			r := h.rooms.find("lobby")
-			r.mu.Lock()
-			m.armed = true
-			r.mu.Unlock()
+			locks := room.Locks(r.hub, "lobby", u)
+			m.arm(locks["room"], true)
 			func() {
 				defer func() {
 					if p := recover(); p != errPanicky {
 						t.Errorf("it ended with %v", p)
 					}
 				}()
-				call(h, m, u)
+				call(r.hub, m, u)
 			}()
-			for what, held := range map[string]func() bool{
-				"room":     func() bool { return unlocked(&r.mu) },
-				"registry": func() bool { return unlocked(&h.rooms.mu) },
-				"users":    func() bool { return unlocked(&h.users.mu) },
-				"user":     func() bool { return unlocked(&u.mu) },
-				"backlogs": func() bool { return unlocked(&h.backlogs.mu) },
-			} {
-				if !held() {
-					t.Fatalf("the lock of the %s stays held", what) // which Close would wait for
+			for what, mu := range locks {
+				if !unlocked(mu) {
+					r.abandoned = true
+					t.Fatalf("the lock of the %s stays held", what)
 				}
 			}
-			h.Close(ctx)
+			m.arm(locks["room"], false)
 		})
 	}
+}
+
+// arm makes the member panic, or not any more. Deliveries hold the lock.
+func (p *panicky) arm(mu *sync.Mutex, on bool) {
+	mu.Lock()
+	defer mu.Unlock()
+	p.armed = on
 }
 
 // unlocked reports whether a lock is released in time.
@@ -142,7 +115,7 @@ func unlocked(mu *sync.Mutex) bool {
 	select {
 	case <-done:
 		return true
-	case <-time.After(5 * time.Second):
+	case <-time.After(chattest.Patience):
 		return false
 	}
 }

@@ -23,11 +23,12 @@ func TestTheNewestTracesAreKept(t *testing.T) {
 		}
 	}
 	if n := len(h.traces.byKey); n != tracesKept {
-		t.Errorf("%d are kept", n)
+		t.Errorf("%d traces are kept", n)
 	}
 }
 
-// Somebody else may say something under the same key, or the same come twice.
+// Another user may send under the same key, or the same entry may arrive twice: the first
+// time counts.
 func TestTheFirstTimeCounts(t *testing.T) {
 	t.Parallel()
 	var h Hub
@@ -35,11 +36,11 @@ func TestTheFirstTimeCounts(t *testing.T) {
 	first, _ := h.Trace("trace-x")
 	h.TraceReceived("trace-x")
 	if again, _ := h.Trace("trace-x"); again != first {
-		t.Errorf("%v, then %v", first, again)
+		t.Errorf("the times were %v, and are now %v", first, again)
 	}
 }
 
-// A text may hold what an entry with a traced key holds.
+// A text that looks like a traced key is none.
 func TestATextIsNoKey(t *testing.T) {
 	t.Parallel()
 	var h Hub
@@ -48,6 +49,6 @@ func TestATextIsNoKey(t *testing.T) {
 	}
 	h.traces.hear([]protocol.Entry{entry("k", `","key":"trace-x"`), entry("trace-y", ""), entry("k", "trace-z")})
 	if trace, ok := h.Trace("trace-y"); !ok || trace[Heard].IsZero() || len(h.traces.byKey) != 1 {
-		t.Errorf("%v", h.traces.byKey)
+		t.Errorf("the traces are %v", h.traces.byKey)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"example.com/chat/internal/check"
 )
 
-// Who runs a bench does not know when Redis lost what: from what the members
-// were told alone, no loss of Redis may be taken for a promise that was broken.
+// A bench has no record of what Redis lost. From the notices that members got alone, no
+// loss of Redis is treated as a broken promise.
 func TestLossesOfRedisAreKnownByWhatMembersWereTold(t *testing.T) {
 	const most, enough = 200, 20
 	seed, n := runs()

@@ -11,29 +11,28 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// defence is something without which a promise would not hold.
+// defence is a piece of code without which a promise does not hold.
 type defence struct {
 	name string
-	// file holds it, from the module's root; with have replaced by want it is
-	// gone.
+	// file holds it, relative to the module's root; without replaces have by want.
 	file, have, want string
-	// pack and test are what must fail then.
+	// pack and test name the test that must fail then.
 	pack, test string
 	env        []string // of the test
 }
 
-// seeds are enough for the simulation to meet whatever is missing.
+// seeds are enough for the simulation to meet what a missing defence allows.
 var seeds = []string{"CHAT_SEED=1", "CHAT_COUNT=60"}
 
-// allDefences are taken away one by one.
+// allDefences are removed one by one.
 var allDefences = []defence{
 	{
-		"a hole is seen, and read from the log", "internal/replica/replica.go",
+		"a gap is detected, and read from the log", "internal/replica/replica.go",
 		"return p.After == head && p.ID.Seq == head.Seq+1 && p.ID.MS >= head.MS", "return p.ID.Seq > head.Seq",
 		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
-		"what follows by its seq alone is not believed", "internal/replica/replica.go",
+		"an entry that follows by its seq alone is not delivered", "internal/replica/replica.go",
 		"return p.After == head && p.ID.Seq == head.Seq+1", "return p.ID.Seq == head.Seq+1",
 		"internal/replica", "TestScripts", nil,
 	},
@@ -43,12 +42,12 @@ var allDefences = []defence{
 		"internal/redisbroker", "TestOnTheEmbeddedBroker/Contract/TheLogIsCappedAndReadFromCursors", nil,
 	},
 	{
-		"a key is entered once", "internal/redisbroker/scripts/append.lua",
+		"a key is accepted once", "internal/redisbroker/scripts/append.lua",
 		"  elseif d.score then", "  elseif false then",
 		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
-		"what is missing after a cursor is counted", "internal/redisbroker/scripts/read.lua",
+		"entries missing after a cursor are counted", "internal/redisbroker/scripts/read.lua",
 		"text(low)) < missing then", "text(low)) < 0 then",
 		"internal/redisbroker", "TestOnTheEmbeddedBroker/Contract/SupersededChangesLeaveAGapThatIsTold", nil,
 	},
@@ -63,7 +62,7 @@ var allDefences = []defence{
 		"test/sim", "TestTheProbeFindsADeafSubscription", nil,
 	},
 	{
-		"the last thing published is missed by the audit", "internal/room/rooms.go",
+		"the audit finds that the last post was lost", "internal/room/rooms.go",
 		"r.log.compare(heads[i])", "_, _ = r, heads[i]",
 		"internal/room", "TestALostLastPostIsFoundByTheAudit", nil,
 	},
@@ -73,37 +72,37 @@ var allDefences = []defence{
 		"internal/redisbroker", "TestALostRecordOfAppendsHasAllRoomsCompared", nil,
 	},
 	{
-		"what a dead node left is taken away", "internal/redisbroker/lease.go",
+		"entries of a dead node are removed", "internal/redisbroker/lease.go",
 		"if len(dead) > 0 && ", "if false && ",
 		"internal/redisbroker", "TestOnTheEmbeddedBroker/PresenceIsWorthAsMuchAsItsLease", nil,
 	},
 	{
-		"a lost lease is noticed", "internal/redisbroker/scripts/lease.lua",
+		"a lost lease is detected", "internal/redisbroker/scripts/lease.lua",
 		"if not lost() then", "if true then",
 		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
-		"what a frozen node writes late is found", "internal/redisbroker/presence.go",
+		"late writes of a frozen node are found", "internal/redisbroker/presence.go",
 		"time.Since(began) > noteHolds", "time.Since(began) < 0",
 		"internal/redisbroker", "TestWhatAFrozenNodeWritesLateIsFound", nil,
 	},
 	{
-		"a lost log is told", "internal/room/follow.go",
+		"a lost log is reported", "internal/room/follow.go",
 		"r.broadcastLocked(protocol.Reset(r.name, head), nil)", "",
 		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
-		"an answer is matched to its call", "internal/redisbroker/log.go",
+		"a reply is matched to its call", "internal/redisbroker/log.go",
 		"echo != member(d)", "member(d) != member(d) && echo != echo",
 		"internal/redisbroker", "TestAReplyOfAnotherCallIsRefused", nil,
 	},
 }
 
-// Each defence, taken away, makes the test fail that is there for it: so the
-// tests bite, and none of the defences is for show.
+// Without a defence its test fails: so each defence is needed, and each test finds that it
+// is missing.
 func TestWithoutADefenceItsTestFails(t *testing.T) {
 	if chattest.Race {
-		t.Skip("the race detector finds nothing here, and builds all for each defence")
+		t.Skip("the race detector finds nothing here, and each defence needs a build of its own")
 	}
 	chattest.NeedLong(t)
 	root, err := filepath.Abs("../..")
@@ -112,18 +111,18 @@ func TestWithoutADefenceItsTestFails(t *testing.T) {
 	}
 	for _, d := range allDefences {
 		t.Run(d.name, func(t *testing.T) {
-			t.Parallel() // most of it is waiting in vain
+			t.Parallel() // mostly waits that time out
 			out, err := d.without(t, root)
 			if err == nil {
-				t.Errorf("%s holds in %s without it", d.test, d.pack)
+				t.Errorf("%s of %s passes without it", d.test, d.pack)
 			} else if !strings.Contains(out, "--- FAIL: "+d.test) {
-				t.Errorf("%s did not fail by itself: %v\n%s", d.test, err, out)
+				t.Errorf("%s is not what failed: %v\n%s", d.test, err, out)
 			}
 		})
 	}
 }
 
-// without runs the defence's test on a program that lacks it.
+// without runs the test on a program without the defence.
 func (d *defence) without(t *testing.T, root string) (string, error) {
 	t.Helper()
 	name := filepath.Join(root, d.file)
@@ -132,7 +131,7 @@ func (d *defence) without(t *testing.T, root string) (string, error) {
 		t.Fatal(err)
 	}
 	if strings.Count(string(source), d.have) != 1 {
-		t.Fatalf("%s holds %q not once: name the defence as it stands there now", d.file, d.have)
+		t.Fatalf("%s does not contain %q exactly once: update the defence", d.file, d.have)
 	}
 	changed := filepath.Join(t.TempDir(), filepath.Base(d.file))
 	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), d.have, d.want, 1)), 0o600); err != nil {

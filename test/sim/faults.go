@@ -135,6 +135,6 @@ func (w *world) ask(random *rand.Rand, command ...any) {
 	rdb := w.redis.from(random.Uint64(), latency{0, time.Microsecond}).client()
 	defer rdb.Close()
 	if err := rdb.Do(context.Background(), command...).Err(); err != nil {
-		w.tell("%v: %v", command[0], err)
+		w.note("%v: %v", command[0], err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.com/chat/internal/chattest/faultbroker"
 	"example.com/chat/internal/client"
 	"example.com/chat/internal/cluster"
 	chat "example.com/chat/internal/node"
@@ -150,50 +151,44 @@ type lossy struct {
 	n *node
 }
 
-// Run is the broker's, with a faulty listener.
+// Run delivers to the listener, with the faults.
 func (b lossy) Run(ctx context.Context, listener cluster.Listener) {
-	b.Broker.Run(ctx, &faulty{Listener: listener, n: b.n})
+	faults := &faultbroker.Injector{}
+	faults.Set(faultbroker.Faults{Publish: b.n.publish()})
+	b.Broker.Run(ctx, struct {
+		room.Feed
+		nodesListener
+	}{faults.Feed(listener), listener})
 }
 
-// faulty is a listener; a seed decides how deliveries to it fail.
-type faulty struct {
-	cluster.Listener
-	n    *node
-	late []func() // late deliveries; used only by the broker's goroutine
+// nodesListener is the part of a cluster.Listener that has no faults.
+type nodesListener interface {
+	Nodes(live []cluster.NodeInfo)
 }
 
-// post delivers one thing that was published: never, twice, or after the next.
-func (f *faulty) post(deliver func()) {
-	drop, repeat, late := f.n.faults()
-	held := f.late
-	f.late = nil
-	switch {
-	case drop:
-	case late && len(held) == 0:
-		f.late = append(f.late, deliver)
-	default:
-		deliver()
-		if repeat {
+// publish returns a function that delivers what is published: never, twice, or after the
+// next, as a seed decides. One goroutine uses it.
+func (n *node) publish() func(deliver func()) {
+	var late func()
+	return func(deliver func()) {
+		drop, repeat, delay := n.faults()
+		held := late
+		late = nil
+		switch {
+		case drop:
+		case delay && held == nil:
+			late = deliver
+		default:
 			deliver()
+			if repeat {
+				deliver()
+			}
+		}
+		if held != nil {
+			held()
 		}
 	}
-	for _, again := range held {
-		again()
-	}
 }
-
-// Entries delivers entries, or not (room.Feed).
-func (f *faulty) Entries(name string, before protocol.ID, list []protocol.Entry) {
-	f.post(func() { f.Listener.Entries(name, before, list) })
-}
-
-// Presence delivers arrivals and departures, or not (room.Feed).
-func (f *faulty) Presence(name string, d protocol.PresenceDelta) {
-	f.post(func() { f.Listener.Presence(name, d) })
-}
-
-// Typing delivers that a user is typing, or not (room.Feed).
-func (f *faulty) Typing(name string, u protocol.User) { f.post(func() { f.Listener.Typing(name, u) }) }
 
 // wire is a client's connection to a node, both ends of it: the session's
 // transport there, and the load's wire here.

@@ -12,10 +12,10 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// foundWithin is how long a subscription may look alive and be dead.
+// foundWithin is how long a dead subscription may stay undetected.
 const foundWithin = 3 * time.Second
 
-// oneNode is a chat of one node, in virtual time.
+// oneNode runs a test with a chat of one node, in virtual time.
 func oneNode(t *testing.T, seed uint64, test func(n *node)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -39,19 +39,19 @@ func oneNode(t *testing.T, seed uint64, test func(n *node)) {
 	})
 }
 
-// The subscription is dead and its connection open: nothing published comes any
-// more, nor does an error. The probe finds it, and a new one takes its place.
+// The subscription is dead and its connection open: neither posts nor errors arrive. The
+// probe detects that, and a new subscription replaces it.
 func TestTheProbeFindsADeafSubscription(t *testing.T) {
 	for seed := range uint64(20) {
 		oneNode(t, seed, func(n *node) {
 			sleep(context.Background(), time.Duration(n.random.Int64N(int64(2*time.Second))))
 			began := time.Now()
-			n.net.deafen(true) // and new ones hear
+			n.net.deafen(true) // new connections are not
 			for n.life.broker.Ready() == nil && time.Since(began) < time.Minute {
 				sleep(context.Background(), 10*time.Millisecond)
 			}
 			if took := time.Since(began); took > foundWithin+100*time.Millisecond {
-				t.Errorf("seed %d: it was found after %s", seed, took)
+				t.Errorf("seed %d: it was detected after %s", seed, took)
 			}
 			for n.life.broker.Ready() != nil && time.Since(began) < time.Minute {
 				sleep(context.Background(), 10*time.Millisecond)
@@ -63,9 +63,9 @@ func TestTheProbeFindsADeafSubscription(t *testing.T) {
 	}
 }
 
-// What Redis pushes is swallowed for so short a time that the probe does not
-// notice, and with it the confirmation of a channel: whoever joins that room
-// would wait for ever. Met by seed 10258.
+// Redis's pushes are lost for so short a time that the probe does not detect it, and with
+// them the confirmation of a channel. The room is joined all the same; without a defence
+// the join waited forever. Met by seed 10258.
 func TestALostConfirmationIsNoticed(t *testing.T) {
 	for seed := range uint64(20) {
 		oneNode(t, seed, func(n *node) {

@@ -60,7 +60,7 @@ func TestWhateverBreaks(t *testing.T) {
 		entries += report.Heard
 		seed++
 	}
-	t.Logf("%d seeds, %d messages acknowledged, %d heard", n, acknowledged, entries)
+	t.Logf("%d seeds, %d messages acknowledged, %d entries received", n, acknowledged, entries)
 }
 
 // Seeds that once found a bug; the commits of the fixes name them. Their faults stay the
@@ -83,7 +83,7 @@ func TestASeedRepeatsItsRun(t *testing.T) {
 			a.Story, b.Story = a.Story[:len(a.Story)-1], b.Story[:len(b.Story)-1]
 		}
 		if !slices.Equal(a.Story, b.Story) {
-			t.Errorf("seed %d tells two stories:\n%s\nand\n%s", seed+1, strings.Join(a.Story, "\n"), strings.Join(b.Story, "\n"))
+			t.Errorf("seed %d has different faults in two runs:\n%s\nand\n%s", seed+1, strings.Join(a.Story, "\n"), strings.Join(b.Story, "\n"))
 		}
 		same := 0
 		for same < min(len(a.History), len(b.History)) && a.History[same] == b.History[same] {
@@ -133,7 +133,7 @@ func once(t *testing.T, seed uint64) *check.Report {
 		t.Errorf("seed %d (%s): %s\n%s", seed, chattest.Repeat(seed), result.Presence, strings.Join(result.Story, "\n"))
 	}
 	if report.Acknowledged == 0 {
-		t.Errorf("seed %d: nothing was said", seed)
+		t.Errorf("seed %d: no message was acknowledged", seed)
 	}
 	return report
 }

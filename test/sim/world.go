@@ -124,13 +124,13 @@ func (w *world) presence(ctx context.Context) string {
 		for _, name := range slices.Sorted(maps.Keys(there)) {
 			slices.Sort(there[name])
 			users, err := w.nodes[0].life.broker.Room().Present(ctx, name)
-			said := make([]string, len(users))
+			listed := make([]string, len(users))
 			for i, u := range users {
-				said[i] = u.ID
+				listed[i] = u.ID
 			}
-			slices.Sort(said)
-			if err != nil || !slices.Equal(said, there[name]) {
-				wrong = fmt.Sprintf("in %s are %v, and said to be there %v (%v)", name, there[name], said, err)
+			slices.Sort(listed)
+			if err != nil || !slices.Equal(listed, there[name]) {
+				wrong = fmt.Sprintf("%s has the users %v, and Redis lists %v (%v)", name, there[name], listed, err)
 			}
 		}
 		if wrong == "" || time.Now().After(until) || !sleep(ctx, 100*time.Millisecond) {
@@ -192,7 +192,7 @@ func (w *world) people() {
 	}
 }
 
-func (w *world) tell(format string, args ...any) {
+func (w *world) note(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.story = append(w.story, fmt.Sprintf("%8s  ", time.Since(w.began).Round(time.Millisecond))+fmt.Sprintf(format, args...))
@@ -214,7 +214,7 @@ func (w *world) break_() {
 		long := 50*time.Millisecond + time.Duration(w.random.Int64N(int64(f.longest)))
 		random := w.fork()
 		mending.Go(func() { // ends with the fault; waited for below
-			w.tell("%s at %s for %s", f.name, n.id, long)
+			w.note("%s at %s for %s", f.name, n.id, long)
 			f.do(w, n, random, func() { sleep(ctx, long) })
 		})
 		sleep(ctx, time.Duration(w.random.Int64N(int64(betweenMost))))
@@ -237,5 +237,5 @@ func (w *world) heal() {
 			_ = n.start(context.Background(), w.log)
 		}
 	}
-	w.tell("all is mended")
+	w.note("all faults have ended")
 }
