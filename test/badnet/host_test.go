@@ -18,7 +18,7 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// mtu is that of all lines, in bytes.
+// mtu is the MTU of all lines, in bytes.
 const mtu = 1500
 
 // host is a machine of its own: a network namespace whose only way out is a TUN
@@ -33,12 +33,12 @@ type host struct {
 	done sync.WaitGroup
 }
 
-// newHost makes a host, which ends with the test. Where that is not possible the
-// test is skipped.
+// newHost makes a host, which ends with the test. If that is not possible, it skips the
+// test.
 func newHost(t *testing.T, name, ip string) *host {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("bad networks are tried by root only, who may make network namespaces")
+		t.Skip("only root may make network namespaces")
 	}
 	h := &host{t: t, name: name, ip: ip, work: make(chan func())}
 	ready := make(chan error)
@@ -57,7 +57,7 @@ func newHost(t *testing.T, name, ip string) *host {
 	})
 	err := <-ready
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
-		t.Skipf("bad networks are not tried: no network namespaces here: %v", err)
+		t.Skipf("no network namespaces here: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func (h *host) dial(ctx context.Context, network, addr string) (c net.Conn, err 
 // start runs a program on the host; it is killed when the test ends.
 func (h *host) start(dir string, env []string, path string, args ...string) *chattest.Process {
 	h.t.Helper()
-	out := new(chattest.Output) // of both kinds
+	out := new(chattest.Output) // standard output and standard error
 	return chattest.Start(h.t, chattest.Command{
 		Path: path, Args: args, Env: env, Dir: dir, Stdout: out, Stderr: out,
 		Attributes: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},

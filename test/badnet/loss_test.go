@@ -10,8 +10,8 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// All lines lose packets, deliver some late, and so out of order: nothing that was
-// acknowledged is lost, doubled or out of order for anyone.
+// All lines drop packets, and deliver some late and so out of order: no acknowledged entry is
+// lost, duplicated or out of order for any client.
 func TestPacketsAreLostAndLate(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -47,7 +47,7 @@ func TestPacketsAreLostAndLate(t *testing.T) {
 		t.Errorf("only %d messages were acknowledged", rep.Acknowledged)
 	}
 	if rep.Gaps+rep.Resets > 0 {
-		t.Errorf("clients were told of %d gaps and %d resets, and no log was lost", rep.Gaps, rep.Resets)
+		t.Errorf("clients got %d gaps and %d resets, although no log was lost", rep.Gaps, rep.Resets)
 	}
 	r.net.mu.Lock()
 	defer r.net.mu.Unlock()

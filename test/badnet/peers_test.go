@@ -14,12 +14,13 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// refusedWithin is how long a node may take to say that a session's node can't be
-// reached. Clients open another session then.
+// refusedWithin is how long a node may take to refuse a request because the session's node
+// can't be reached. Clients open another session then.
 const refusedWithin = 10 * time.Second
 
-// Nodes can't reach each other, and a balancer sends the requests of a session to
-// all of them: these hung for 40 s.
+// Nodes can't reach each other, and a balancer sends the requests of a session to all of
+// them: the requests are refused soon. They hung for 40 s. It is one story: requests are
+// relayed, fail while nodes are parted, and are relayed again.
 func TestNodesThatCannotReachEachOther(t *testing.T) {
 	chattest.NeedLong(t)
 	t.Parallel()
@@ -50,14 +51,14 @@ func TestNodesThatCannotReachEachOther(t *testing.T) {
 		}
 		return path + "&sid=" + sid
 	}
-	// First over ways that are good, so that connections between nodes are kept.
+	// First over good lines, so that nodes keep connections to each other.
 	session := open()
 	for _, node := range r.urls[1:] {
 		if status, text, err := ask(http.MethodPost, node+session, "40"); err != nil || status != http.StatusOK {
-			t.Fatalf("passed on by %s: %d %s %v", node, status, text, err)
+			t.Fatalf("relayed by %s: %d %s %v", node, status, text, err)
 		}
 		if status, _, err := ask(http.MethodGet, node+session, ""); err != nil || status != http.StatusOK {
-			t.Fatalf("passed on by %s: %d %v", node, status, err)
+			t.Fatalf("relayed by %s: %d %v", node, status, err)
 		}
 		session = open()
 	}
@@ -67,7 +68,7 @@ func TestNodesThatCannotReachEachOther(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ method, node, body string }{
-		{http.MethodPost, r.urls[1], "40"}, {http.MethodGet, r.urls[2], ""}, // by connections that were kept
+		{http.MethodPost, r.urls[1], "40"}, {http.MethodGet, r.urls[2], ""}, // over connections that were kept
 		{http.MethodPost, r.urls[1], "40"}, {http.MethodGet, r.urls[2], ""},
 	} {
 		began := time.Now()
@@ -85,7 +86,7 @@ func TestNodesThatCannotReachEachOther(t *testing.T) {
 			r.net.part(a, b, false)
 		}
 	}
-	chattest.Eventually(t, "requests to be passed on again", func() bool {
+	chattest.Eventually(t, "requests to be relayed again", func() bool {
 		status, _, err := ask(http.MethodPost, r.urls[1]+open(), "40")
 		return err == nil && status == http.StatusOK
 	})

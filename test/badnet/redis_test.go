@@ -14,18 +14,18 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// noticedWithin is how long a node may take to see that it can't use Redis, and to
-// use it again when it can.
+// noticedWithin is how long a node may take to detect that it can't use Redis, and that it
+// can again.
 const noticedWithin = 40 * time.Second
 
-// statuses keeps what a node tells of Redis.
+// statuses returns a function that returns the newest status of a node.
 func (r *rig) statuses(h *host, url string) func() string {
 	r.t.Helper()
 	c, err := client.Dial(r.t.Context(), client.Options{URL: url, DialContext: h.dial})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	told := make(chan string, 100)
+	received := make(chan string, 100)
 	go func() { // ends with the connection
 		for {
 			e, err := c.Read()
@@ -34,7 +34,7 @@ func (r *rig) statuses(h *host, url string) func() string {
 			}
 			var s protocol.StatusEvent
 			if e.Type == "status" && e.Decode(&s) == nil {
-				told <- s.Broker
+				received <- s.Broker
 			}
 		}
 	}()
@@ -43,7 +43,7 @@ func (r *rig) statuses(h *host, url string) func() string {
 	return func() string {
 		for {
 			select {
-			case last = <-told:
+			case last = <-received:
 			default:
 				return last
 			}
@@ -51,8 +51,8 @@ func (r *rig) statuses(h *host, url string) func() string {
 	}
 }
 
-// Packets over 1,000 bytes vanish between one node and Redis, as in a tunnel whose
-// MTU nobody knows: the node said that it was ready, and refused all messages.
+// Packets over 1,000 bytes are lost between one node and Redis, as in a tunnel with an unknown
+// MTU: the node is not ready. It was, and refused all messages.
 func TestLargePacketsToRedisVanish(t *testing.T) {
 	chattest.NeedLong(t)
 	t.Parallel()
@@ -68,11 +68,11 @@ func TestLargePacketsToRedisVanish(t *testing.T) {
 	began := time.Now()
 	unready := func() bool { code, _ := r.get(0, "/readyz"); return code == http.StatusServiceUnavailable }
 	chattest.EventuallyWithin(t, noticedWithin, "n1 to be unready", unready)
-	chattest.EventuallyWithin(t, noticedWithin, "n1 to tell its users", func() bool { return status() == "down" })
-	t.Logf("seen within %s", time.Since(began).Round(100*time.Millisecond))
+	chattest.EventuallyWithin(t, noticedWithin, "n1 to send its status", func() bool { return status() == "down" })
+	t.Logf("detected within %s", time.Since(began).Round(100*time.Millisecond))
 	for began = time.Now(); time.Since(began) < 5*time.Second; r.hold(200 * time.Millisecond) {
 		if !unready() {
-			t.Fatal("n1 is ready again, although large packets vanish still")
+			t.Fatal("n1 is ready again, although large packets are still lost")
 		}
 	}
 	for i := 1; i < nodes; i++ {
@@ -83,12 +83,11 @@ func TestLargePacketsToRedisVanish(t *testing.T) {
 	r.net.between(r.nodes[0], r.redis, way{})
 	r.net.between(r.redis, r.nodes[0], way{})
 	chattest.EventuallyWithin(t, noticedWithin, "n1 to be ready again", func() bool { code, _ := r.get(0, "/readyz"); return code == http.StatusOK })
-	chattest.EventuallyWithin(t, noticedWithin, "n1 to tell its users", func() bool { return status() == "up" })
+	chattest.EventuallyWithin(t, noticedWithin, "n1 to send its status", func() bool { return status() == "up" })
 	r.finish()
 }
 
-// A node is cut off from Redis while others are not: its users go to one of those,
-// rather than to wait.
+// One node is cut off from Redis: its users connect to another one, and do not wait.
 func TestUsersLeaveANodeThatIsCutOff(t *testing.T) {
 	chattest.NeedLong(t)
 	t.Parallel()
@@ -105,7 +104,7 @@ func TestUsersLeaveANodeThatIsCutOff(t *testing.T) {
 	if _, err := s.Send(t.Context(), "side", "elsewhere", client.NewKey()); err != nil {
 		t.Error(err)
 	}
-	t.Logf("it went to %s after %s", s.Node().ID, moved.Round(100*time.Millisecond))
+	t.Logf("the user went to %s after %s", s.Node().ID, moved.Round(100*time.Millisecond))
 	chattest.Eventually(t, "its message", func() bool { return v.count() == 1 })
 	r.net.part(r.nodes[0], r.redis, false)
 	r.ready(0)
@@ -113,8 +112,8 @@ func TestUsersLeaveANodeThatIsCutOff(t *testing.T) {
 	v.whole(t, r.log("side"))
 }
 
-// What a user sends to its node vanishes, and what others say arrives: that took
-// 57 s to be seen.
+// Data from a user to its node is lost, and data in the other direction arrives: the user
+// changes its node soon. It took 57 s.
 func TestAnUplinkStalls(t *testing.T) {
 	chattest.NeedLong(t)
 	t.Parallel()
@@ -124,33 +123,33 @@ func TestAnUplinkStalls(t *testing.T) {
 		r.talker(others, fmt.Sprintf("talker%d", i), 100*time.Millisecond, "lobby")
 	}
 	v, s := r.session(mover, r.urls[0], "lobby")
-	chattest.Eventually(t, "others to talk", func() bool { return v.count() > 10 })
-	// Acknowledgements of TCP pass, and nothing that has a payload of a command.
+	chattest.Eventually(t, "messages of others", func() bool { return v.count() > 10 })
+	// Acknowledgements of TCP pass, and no command.
 	const bare = 72
 	r.net.between(mover, r.nodes[0], way{larger: bare})
 	began := time.Now()
 	key := client.NewKey()
 	text := "from " + s.User().Name + strings.Repeat(" on and on", 10)
 	r.said(s.User().ID, "mover", "lobby", key, text)
-	heard := v.count()
+	before := v.count()
 	sent, err := s.Send(t.Context(), "lobby", text, key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	took := time.Since(began)
 	r.acknowledged(s.User().ID, "mover", "lobby", sent)
-	t.Logf("acknowledged by %s after %s, while %d messages came", s.Node().ID, took.Round(100*time.Millisecond), v.count()-heard)
+	t.Logf("acknowledged by %s after %s, in which %d messages arrived", s.Node().ID, took.Round(100*time.Millisecond), v.count()-before)
 	if took > 12*time.Second {
-		t.Errorf("it took %s to be acknowledged", took)
+		t.Errorf("the acknowledgement took %s", took)
 	}
 	if s.Node().ID == "n1" {
-		t.Error("it is at the same node")
+		t.Error("the user is at the same node")
 	}
 	r.finish()
 	v.whole(t, r.log("lobby"))
 }
 
-// session opens a client of Go that follows a room.
+// session opens a Go client that follows a room.
 func (r *rig) session(h *host, url, room string) (*view, *client.Session) {
 	r.t.Helper()
 	v := &view{}

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	chattest.EndIfSuitesRunLater()
 	chattest.RunAtOnce(atOnce)
 	seed = chattest.SeedOrNew()
-	redis.SetLogger(silence{}) // what goes wrong comes as an error too
+	redis.SetLogger(silence{}) // failures are returned as errors too
 	status := m.Run()
 	chattest.RemoveBuilds()
 	os.Exit(status)
@@ -42,13 +42,13 @@ func TestMain(m *testing.M) {
 
 type silence struct{}
 
-// Printf drops what go-redis has to say.
+// Printf drops go-redis's messages.
 func (silence) Printf(context.Context, string, ...any) {}
 
-// nodes is how many there are.
+// nodes is the number of nodes.
 const nodes = 3
 
-// settledIn is how long a chat may take to come to rest once the network is good.
+// settledIn is how long after the last fault clients may receive entries.
 const settledIn = 40 * time.Second
 
 // rig is a chat on machines of its own, and its clients.
@@ -65,11 +65,10 @@ type rig struct {
 	hosts  int
 }
 
-// newRig starts Redis and the nodes. A test that can't make network namespaces is
-// skipped.
+// newRig starts Redis and the nodes. It skips the test if it can't make network namespaces.
 func newRig(t *testing.T, args ...string) *rig {
 	t.Helper()
-	server := chattest.NeedProgram(t, "redis-server", "bad networks are tried with a real Redis")
+	server := chattest.NeedProgram(t, "redis-server", "bad networks are tested with a real Redis")
 	r := &rig{t: t, fleet: load.NewFleet()}
 	var salt uint64
 	for _, b := range []byte(t.Name()) {
@@ -107,10 +106,10 @@ func (r *rig) host(name string) *host {
 	return r.net.connect(name, fmt.Sprintf("10.77.0.%d", r.hosts))
 }
 
-// fork makes a source of chance of its own, as each may be used by one goroutine only.
+// fork returns a new random source, as each is used by one goroutine.
 func (r *rig) fork() *rand.Rand { return rand.New(rand.NewPCG(r.random.Uint64(), 1)) }
 
-// get asks a node over HTTP on its own host, past the network.
+// get sends a request to a node from its own host, past the network.
 func (r *rig) get(i int, path string) (status int, body string) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
 	defer cancel()
@@ -131,7 +130,7 @@ func (r *rig) get(i int, path string) (status int, body string) {
 	return res.StatusCode, string(text)
 }
 
-// ready waits until a node is ready, and knows that the others are.
+// ready waits until a node is ready, and lists the others as ready.
 func (r *rig) ready(i int) {
 	r.t.Helper()
 	chattest.Eventually(r.t, r.nodes[i].name+" to be ready", func() bool {
@@ -143,8 +142,8 @@ func (r *rig) ready(i int) {
 	})
 }
 
-// dialer connects clients on the host to the nodes at these URLs, by turns as
-// load.Dialer does.
+// dialer connects clients on the host to the nodes at these URLs by turns, as load.Dialer
+// does.
 func (r *rig) dialer(h *host, urls ...string) func(context.Context, string, int) (load.Wire, error) {
 	random, start := r.fork(), 0
 	return func(ctx context.Context, token string, try int) (load.Wire, error) {
@@ -159,15 +158,15 @@ func (r *rig) dialer(h *host, urls ...string) func(context.Context, string, int)
 	}
 }
 
-// talker is a client on the host that talks in the rooms, or listens where every
-// is 0.
+// talker adds a client on the host that sends messages in the rooms, or only receives if
+// every is 0.
 func (r *rig) talker(h *host, name string, every time.Duration, rooms ...string) *load.Client {
 	return r.fleet.Add(load.Config{
 		Name: name, Rooms: rooms, Random: r.fork(), Every: every, Window: 2, Dial: r.dialer(h, r.urls...),
 	})
 }
 
-// fill has a user say n texts of a size in a room, as the history tells.
+// fill sends n texts of a size to a room as a new user, and records them.
 func (r *rig) fill(h *host, name, room string, n, size int) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), chattest.Patience)
@@ -181,7 +180,7 @@ func (r *rig) fill(h *host, name, room string, n, size int) {
 		r.t.Fatal(err)
 	}
 	user := c.Welcome().User.ID
-	const window = 20 // who only writes is too slow a reader
+	const window = 20 // a client that does not read is closed
 	for sent, acknowledged := 0, 0; acknowledged < n; {
 		for ; sent < min(n, acknowledged+window); sent++ {
 			key := fmt.Sprintf("%s-%d", name, sent)
@@ -207,17 +206,17 @@ func (r *rig) fill(h *host, name, room string, n, size int) {
 	}
 }
 
-// said notes in the history that a client sends a message.
+// said records that a client sends a message.
 func (r *rig) said(user, name, room, key, text string) {
 	r.fleet.History.Add(check.Record{Op: check.OpSend, Client: name, Conn: 1, Room: room, User: user, Key: key, Text: text})
 }
 
-// acknowledged notes in the history that a message was acknowledged.
+// acknowledged records that a message was acknowledged.
 func (r *rig) acknowledged(user, name, room string, s protocol.SentEvent) {
 	r.fleet.History.Add(check.Record{Op: check.OpSent, Client: name, Conn: 1, Room: room, User: user, Key: s.Key, ID: s.ID, Duplicate: s.Duplicate})
 }
 
-// log is what a room's log holds, by ids.
+// log returns the ids of the entries in a room's log.
 func (r *rig) log(room string) []string {
 	r.t.Helper()
 	list, _, err := load.ReadLogs(r.t.Context(), r.rdb, "chat", map[string]bool{room: true})
@@ -231,7 +230,7 @@ func (r *rig) log(room string) []string {
 	return ids
 }
 
-// finish lets the clients come to rest, and has the checker judge.
+// finish waits until the clients have received everything, and verifies the history.
 func (r *rig) finish() *check.Report {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), settledIn)
@@ -247,12 +246,12 @@ func (r *rig) finish() *check.Report {
 	if rep.Unknown > 0 {
 		r.t.Errorf("%d messages were never acknowledged", rep.Unknown)
 	}
-	r.t.Logf("%d messages acknowledged, %d entries heard, %d connections lost, %d gaps, %d resets; longest wait for an acknowledgement %s",
+	r.t.Logf("%d messages acknowledged, %d entries received, %d connections lost, %d gaps, %d resets; longest wait for an acknowledgement %s",
 		rep.Acknowledged, rep.Heard, rep.Lost, rep.Gaps, rep.Resets, rep.Waited.Round(time.Millisecond))
 	return rep
 }
 
-// hold lets the chat run for so long.
+// hold waits, or until the test ends.
 func (r *rig) hold(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -262,7 +261,7 @@ func (r *rig) hold(d time.Duration) {
 	}
 }
 
-// tell says what helps to find why a test failed.
+// tell logs the state of clients and nodes if the test has failed.
 func (r *rig) tell() {
 	if !r.t.Failed() {
 		return
@@ -278,7 +277,7 @@ func (r *rig) tell() {
 	}
 }
 
-// decode reads a script's line.
+// decode decodes a line of a script's output.
 func decode(t *testing.T, line string, into any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(line), into); err != nil {

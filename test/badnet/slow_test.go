@@ -16,14 +16,14 @@ import (
 	"example.com/chat/test/socketio/clienttest"
 )
 
-// slow is a mobile line where it is bad: 20 kB/s, 400 ms there and back.
+// slow is a bad mobile line: 20 kB/s, and 400 ms for a round trip.
 var slow = line{up: way{rate: 20_000, delay: 200 * time.Millisecond}, down: way{rate: 20_000, delay: 200 * time.Millisecond}}
 
-// slowPatience is how long a backlog of half a megabyte may take at 20 kB/s, on a
-// machine that does much else.
+// slowPatience is how long a backlog of half a megabyte may take at 20 kB/s, on a busy
+// machine.
 const slowPatience = 75 * time.Second
 
-// view is what a client has of a room.
+// view is what a client received of a room.
 type view struct {
 	mu    sync.Mutex // guards the fields below
 	ids   []string
@@ -59,14 +59,14 @@ func (v *view) count() int {
 	return len(v.ids)
 }
 
-// whole checks that the client has all that the log holds, each once and in order.
+// whole checks that the client received all entries of the log, each once and in order.
 func (v *view) whole(t *testing.T, log []string) {
 	t.Helper()
 	chattest.Eventually(t, "the newest message", func() bool { return v.count() >= len(log) })
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !slices.Equal(v.ids, log) || v.gaps > 0 {
-		t.Errorf("it has %d of %d messages, and was told of %d gaps", len(v.ids), len(log), v.gaps)
+		t.Errorf("the client got %d of %d messages, and %d gaps", len(v.ids), len(log), v.gaps)
 	}
 }
 
@@ -76,16 +76,16 @@ func (v *view) has(want []string) bool {
 	return slices.Equal(v.ids, want)
 }
 
-// Recovering 300 messages of 1,500 bytes at 20 kB/s never ended, nor did a first
-// join of 50 of 4,000: all came in one frame, and clients left in its middle.
+// On a slow line clients recover 300 messages of 1,500 bytes, and join a room with 50 of 4,000.
+// That never ended while all came in one frame: clients left before its end.
 func TestALongBacklogOnASlowLink(t *testing.T) {
 	chattest.NeedLong(t)
 	t.Parallel()
 	r := newRig(t)
 	quick := r.host("quick")
 	r.talker(quick, "listener", 0, "long", "large", "away")
-	// One is in the room when all comes at once: more than waits for a slow client,
-	// so that it is closed (4008) and recovers.
+	// One client is in the room when the messages are sent. They are more than an outbox
+	// holds, so it is closed (4008) and recovers.
 	r.talker(r.slowHost(t), "overrun", 0, "long")
 	chattest.Eventually(t, "both to have joined", func() bool { return r.fleet.Clients[0].In() && r.fleet.Clients[1].In() })
 	r.fill(quick, "Ann", "long", 51, 100)
@@ -114,7 +114,7 @@ func TestALongBacklogOnASlowLink(t *testing.T) {
 			lost := way{stalled: true}
 			r.net.set(h, line{lost, lost})
 			r.fill(quick, "Dan", "away", 300, 1500)
-			r.hold(10 * time.Second) // it has seen that, and tries to connect
+			r.hold(10 * time.Second) // the client detects that, and tries to connect
 			r.net.set(h, slow)
 			got(r.log("away"), 2)
 		})
@@ -132,8 +132,8 @@ func TestALongBacklogOnASlowLink(t *testing.T) {
 	r.finish()
 }
 
-// follows has a Go client on a slow line follow a room until it has what it
-// should, and checks that it kept its first connection.
+// follows makes a Go client on a slow line follow a room until it has the wanted entries, and
+// checks that it kept its first connection.
 func (r *rig) follows(t *testing.T, room string, f client.Follow, want []string) {
 	t.Helper()
 	h := r.slowHost(t)
@@ -155,17 +155,17 @@ func (r *rig) follows(t *testing.T, room string, f client.Follow, want []string)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !slices.Equal(v.ids, want) || v.gaps > 0 {
-		t.Errorf("it has %d of %d messages, and was told of %d gaps", len(v.ids), len(want), v.gaps)
+		t.Errorf("the client got %d of %d messages, and %d gaps", len(v.ids), len(want), v.gaps)
 	}
 	if len(v.lost) > 0 {
-		t.Errorf("it lost its connection: %v", v.lost)
+		t.Errorf("the client lost its connection: %v", v.lost)
 	}
 	t.Logf("%d messages in %s", len(v.ids), time.Since(began).Round(100*time.Millisecond))
 }
 
-var clientHosts sync.Mutex // held while one is made
+var clientHosts sync.Mutex // held while a host is made
 
-// clientHost is another client's machine.
+// clientHost makes a host for another client.
 func (r *rig) clientHost(t *testing.T) *host {
 	t.Helper()
 	clientHosts.Lock()
@@ -173,7 +173,7 @@ func (r *rig) clientHost(t *testing.T) *host {
 	return r.host(fmt.Sprintf("client%d", r.hosts))
 }
 
-// slowHost is one on a slow line.
+// slowHost makes a host on a slow line.
 func (r *rig) slowHost(t *testing.T) *host {
 	t.Helper()
 	h := r.clientHost(t)
@@ -181,8 +181,8 @@ func (r *rig) slowHost(t *testing.T) *host {
 	return h
 }
 
-// page starts the page's client, and returns once it is in the room. got waits until
-// it has as many messages as it should, and checks them and how often it connected.
+// page starts the page's client, and returns once it has joined the room. got waits until it
+// has the wanted number of messages, and checks these and the number of its connections.
 func (r *rig) page(t *testing.T, h *host, room string, count int) (got func(want []string, connects int)) {
 	t.Helper()
 	node := chattest.NeedProgram(t, "node", "the tests with the page's client are skipped")
@@ -205,16 +205,16 @@ func (r *rig) page(t *testing.T, h *host, room string, count int) (got func(want
 		}
 		decode(t, strings.TrimPrefix(p.Out(), "joined\n"), &got)
 		if !slices.Equal(got.IDs, want) || got.Gaps > 0 {
-			t.Errorf("it has %d of %d messages, and was told of %d gaps", len(got.IDs), len(want), got.Gaps)
+			t.Errorf("the client got %d of %d messages, and %d gaps", len(got.IDs), len(want), got.Gaps)
 		}
 		if got.Connects != connects {
-			t.Errorf("it connected %d times, want %d", got.Connects, connects)
+			t.Errorf("the client connected %d times, want %d", got.Connects, connects)
 		}
 		t.Logf("%d messages in %s", len(got.IDs), time.Since(began).Round(100*time.Millisecond))
 	}
 }
 
-// official does the same with the official client of Socket.IO, by its default
+// official does the same as follows with the official client of Socket.IO, over its default
 // transports or those that are named.
 func (r *rig) official(t *testing.T, room, after, transports string, want []string) {
 	t.Helper()
@@ -237,10 +237,10 @@ func (r *rig) official(t *testing.T, room, after, transports string, want []stri
 	}
 	decode(t, p.Out(), &got)
 	if !slices.Equal(got.IDs, want) || got.Recovered != (after != "") {
-		t.Errorf("it has %d of %d messages, recovered %v", len(got.IDs), len(want), got.Recovered)
+		t.Errorf("the client got %d of %d messages, recovered %v", len(got.IDs), len(want), got.Recovered)
 	}
 	if got.Connects != 1 || len(got.Lost) > 0 {
-		t.Errorf("it connected %d times: %v", got.Connects, got.Lost)
+		t.Errorf("the client connected %d times: %v", got.Connects, got.Lost)
 	}
-	t.Logf("%d messages in %s, at last by %s", len(got.IDs), time.Since(began).Round(100*time.Millisecond), got.Transport)
+	t.Logf("%d messages in %s, in the end over %s", len(got.IDs), time.Since(began).Round(100*time.Millisecond), got.Transport)
 }

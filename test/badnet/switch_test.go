@@ -14,23 +14,23 @@ import (
 // way is what happens to the packets of one host in one direction. The zero value
 // delivers all of them at once.
 type way struct {
-	// rate is how many bytes a second pass, 0 for no bound; what waits for that is
-	// queueBytes at most, and what is more is dropped.
+	// rate is how many bytes a second pass, 0 for no bound. At most queueBytes wait for
+	// that; further packets are dropped.
 	rate int
-	// delay is how long a packet is under way.
+	// delay is how long a packet is in transit.
 	delay time.Duration
-	// loss is which part of the packets is dropped, late which part is lateBy
-	// longer under way, so that others overtake them.
+	// loss is the share of packets that are dropped, late the share of those that are
+	// lateBy longer in transit, so that others overtake them.
 	loss, late float64
 	lateBy     time.Duration
-	// larger drops all packets of more bytes, silently; 0 drops none.
+	// larger drops all packets of more bytes silently; 0 drops none.
 	larger int
-	// stalled drops all.
+	// stalled drops all packets.
 	stalled bool
 }
 
-// queueBytes is how much waits at most where a rate is bounded: three seconds at
-// 20 kB/s, as in a home router.
+// queueBytes bounds what waits for a bounded rate: three seconds at 20 kB/s, as in a home
+// router.
 const queueBytes = 64 << 10
 
 // line is how a host is connected to the switch.
@@ -41,7 +41,7 @@ type line struct {
 // direction is a way in use.
 type direction struct {
 	way
-	free time.Time // when what was taken so far has been passed on at the rate
+	free time.Time // when the packets so far have passed at the rate
 	last time.Time // when the newest packet is delivered
 }
 
@@ -49,7 +49,7 @@ type direction struct {
 type port struct {
 	host     *host
 	up, down direction
-	to       map[*port]*direction // to single hosts, where that is not as usual
+	to       map[*port]*direction // further ways to single hosts
 }
 
 // network is the switch.
@@ -67,7 +67,7 @@ type network struct {
 	lost   int
 }
 
-// packet is one on its way.
+// packet is a packet in transit.
 type packet struct {
 	at    time.Time
 	order int64
@@ -75,7 +75,7 @@ type packet struct {
 	data  []byte
 }
 
-// packets are a heap by the time of delivery.
+// packets is a heap by the time of delivery.
 type packets []packet
 
 func (p packets) Len() int { return len(p) }
@@ -122,14 +122,14 @@ func (n *network) set(h *host, l line) {
 	p.up.way, p.down.way = l.up, l.down
 }
 
-// between changes the way from one host to another, beside what their lines do.
+// between sets a further way from one host to another, beside those of their lines.
 func (n *network) between(from, to *host, w way) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.portLocked(from).to[n.portLocked(to)] = &direction{way: w}
 }
 
-// part lets nothing pass between two hosts, or all again.
+// part drops all packets between two hosts, or none any more.
 func (n *network) part(a, b *host, apart bool) {
 	n.between(a, b, way{stalled: apart})
 	n.between(b, a, way{stalled: apart})
@@ -137,7 +137,7 @@ func (n *network) part(a, b *host, apart bool) {
 
 func (n *network) portLocked(h *host) *port { return n.ports[[4]byte(net.ParseIP(h.ip).To4())] }
 
-// read takes the packets that a host sends.
+// read forwards the packets that a host sends.
 func (n *network) read(p *port) {
 	buffer := make([]byte, 64<<10)
 	for {
@@ -153,7 +153,7 @@ func (n *network) read(p *port) {
 	}
 }
 
-// forward decides when a packet is delivered, if at all.
+// forward decides whether and when a packet is delivered.
 func (n *network) forward(from *port, address [4]byte, data []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -182,7 +182,7 @@ func (n *network) forward(from *port, address [4]byte, data []byte) {
 	}
 }
 
-// pass returns when a packet that comes at a time has passed.
+// pass returns when a packet that arrives at a time has passed; false if it is dropped.
 func (d *direction) pass(random *rand.Rand, at time.Time, size int) (time.Time, bool) {
 	if d.stalled || d.larger > 0 && size > d.larger || d.loss > 0 && random.Float64() < d.loss {
 		return at, false
@@ -203,7 +203,7 @@ func (d *direction) pass(random *rand.Rand, at time.Time, size int) (time.Time, 
 		return at.Add(d.lateBy), true
 	}
 	if at.Before(d.last) {
-		at = d.last // after a change of the delay packets stay in order
+		at = d.last // packets stay in order after a change of the delay
 	}
 	d.last = at
 	return at, true

@@ -18,8 +18,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// clockOff is put into the standard library's package time: a process can't be
-// given a clock of its own from outside, as Go asks the kernel and no library.
+// clockOff is added to the standard library's package time: a process can't get a clock of
+// its own from outside, as Go programs read the kernel's without a library.
 const clockOff = `package time
 
 import "syscall"
@@ -31,7 +31,7 @@ var clockOff = func() int64 {
 }()
 `
 
-// shiftedProgram is the program with another time.Now, and nothing else changed.
+// shiftedProgram builds the program with another time.Now.
 func shiftedProgram(t *testing.T) string {
 	t.Helper()
 	root, err := exec.Command("go", "env", "GOROOT").Output()
@@ -45,7 +45,7 @@ func shiftedProgram(t *testing.T) string {
 	}
 	const now = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
 	if strings.Count(string(src), now) != 1 {
-		t.Fatalf("time.Now of %s is not as it was: adapt this test", runtime.Version())
+		t.Fatalf("time.Now of %s has changed: adapt this test", runtime.Version())
 	}
 	return chattest.BuildOverlay(t, map[string]string{
 		filepath.Join(where, "time.go"):   strings.Replace(string(src), now, now+"\tsec += clockOff\n", 1),
@@ -53,9 +53,8 @@ func shiftedProgram(t *testing.T) string {
 	})
 }
 
-// One node's clock is 10 minutes ahead, another's 10 minutes behind. What is
-// shifted is all that the program takes for the time of day; how long things
-// take it measures by the other clock, as always.
+// One node's clock is 10 minutes ahead, another's 10 minutes behind. Only the wall clock is
+// shifted; the program measures durations by the monotonic clock.
 func TestClocksOff(t *testing.T) {
 	f := fault{5, "one node's clock 10 minutes ahead, another's behind", false}
 	choose(t, f)
@@ -70,7 +69,7 @@ func TestClocksOff(t *testing.T) {
 		r.recordFault("%s's clock is %s off", n.id, offs[i])
 		off := time.Duration(w.say("clocks", "key", "what time is it?").Time-time.Now().UnixMilli()) * time.Millisecond
 		if off.Abs() > 5*time.Second {
-			t.Errorf("what was said at a node whose clock is %s off is %s off", offs[i], off)
+			t.Errorf("a message of a node whose clock is %s off has a time that is %s off", offs[i], off)
 		}
 	}
 	r.hold(8 * time.Second) // longer than a lease holds
@@ -80,7 +79,7 @@ func TestClocksOff(t *testing.T) {
 			t.Errorf("%s knows %d nodes", n.id, got)
 		}
 		if off := clockOf(t, n); (off - offs[i]).Abs() > 5*time.Second {
-			t.Errorf("the clock of %s is %s off, not %s: nothing was tried", n.id, off, offs[i])
+			t.Errorf("the clock of %s is %s off, not %s: the test shows nothing", n.id, off, offs[i])
 		}
 		if n.said("lease was lost") > 0 {
 			t.Errorf("%s lost its lease", n.id)
@@ -93,7 +92,7 @@ func TestClocksOff(t *testing.T) {
 	r.nodes[0].kill()
 	gone := witness.await("the killed node's user to leave", "presence", killed, left(ghost.me.User.ID))
 	if took := gone.at.Sub(killed); took > goneWithin {
-		t.Errorf("who was at the killed node left after %s", took)
+		t.Errorf("the killed node's user left after %s", took)
 	}
 	r.nodes[0].start()
 	r.flow(leastSaid)
@@ -105,12 +104,12 @@ func TestClocksOff(t *testing.T) {
 			continue
 		}
 		if id, err := protocol.ParseID(rec.ID); err != nil || id.MS > now || id.MS < now-time.Minute.Milliseconds()*5 {
-			t.Errorf("the log holds %s, which is not of these minutes", rec.ID)
+			t.Errorf("the log holds %s, which is not of the last five minutes", rec.ID)
 		}
 	}
 }
 
-// clockOf is how far a node's clock is off, as its HTTP answers tell.
+// clockOf returns how far a node's clock is off, according to its HTTP responses.
 func clockOf(t *testing.T, n *node) time.Duration {
 	t.Helper()
 	res, err := probes.Get(n.address() + "/healthz")

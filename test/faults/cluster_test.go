@@ -18,7 +18,7 @@ import (
 	"example.com/chat/internal/load"
 )
 
-// newCluster starts a chat of one call with --nodes 3 and the embedded broker.
+// newCluster starts a chat by one command, with --nodes 3 and the embedded broker.
 func newCluster(t *testing.T, f fault) *rig {
 	t.Helper()
 	choose(t, f)
@@ -52,9 +52,8 @@ func newCluster(t *testing.T, f fault) *rig {
 	return r
 }
 
-// A node of --nodes 3 is frozen under load until the embedded broker, which
-// keeps what it doesn't take, cuts it off, and for a while after that: who is at
-// the others does not notice.
+// A node of --nodes 3 is frozen under load. The embedded broker closes its subscription once
+// too much waits for it. Users of the other nodes are not affected.
 func TestEmbeddedSubscriberFrozen(t *testing.T) {
 	r := newCluster(t, fault{31, "a node of --nodes 3 frozen under load", false})
 	frozen := r.nodes[r.random.IntN(nodes)]
@@ -79,9 +78,9 @@ func TestEmbeddedSubscriberFrozen(t *testing.T) {
 		r.hold(100 * time.Millisecond)
 	}
 	if !cut() {
-		t.Error("the frozen node's subscription was not cut off within a minute")
+		t.Error("the frozen node's subscription was not closed within a minute")
 	}
-	r.note("the broker cut the frozen node off after %.0f s", since(from))
+	r.note("the broker closed the frozen node's subscription after %.0f s", since(from))
 	r.hold(5 * time.Second)
 	to := time.Now()
 	frozen.signal(syscall.SIGCONT)
@@ -90,14 +89,14 @@ func TestEmbeddedSubscriberFrozen(t *testing.T) {
 	rep, list := r.finish()
 	r.steady(rep)
 	before, during := usualP99(list, 0, r.history.at(from)), usualP99(list, r.history.at(from), r.history.at(to))
-	r.note("p99 of acknowledgements %.0f ms before, %.0f ms meanwhile", 1000*before.Seconds(), 1000*during.Seconds())
+	r.note("p99 of acknowledgements %.0f ms before, %.0f ms while a node was frozen", 1000*before.Seconds(), 1000*during.Seconds())
 	if during > 2*before+50*time.Millisecond {
 		t.Errorf("p99 of acknowledgements was %s, and %s while a node was frozen", before, during)
 	}
 }
 
-// usualP99 is the median of the p99 of each second: what lasts shows in it, and
-// a moment in which the machine was busy with something else does not.
+// usualP99 returns the median of the p99 of each second. It shows a lasting delay, and hides
+// a moment in which the machine was busy.
 func usualP99(list []check.Record, from, to int64) time.Duration {
 	var each []time.Duration
 	for at := from; at < to; at += int64(time.Second) {
@@ -108,8 +107,8 @@ func usualP99(list []check.Record, from, to int64) time.Duration {
 	return quantile(each, 0.5)
 }
 
-// waits are the times from sending to acknowledgement of what was sent first
-// between two moments.
+// waits returns the times from the first sending to the acknowledgement of the messages that
+// were sent first between two moments.
 func waits(list []check.Record, from, to int64) (sample []time.Duration) {
 	sent := make(map[string]int64)
 	for _, rec := range list {
@@ -127,7 +126,7 @@ func waits(list []check.Record, from, to int64) (sample []time.Duration) {
 	return sample
 }
 
-// childOn finds the child of a process that was told to listen at a URL.
+// childOn returns the child of a process that listens at a URL.
 func childOn(t *testing.T, parent int, url string) *os.Process {
 	t.Helper()
 	port := url[strings.LastIndex(url, ":"):]

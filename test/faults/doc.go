@@ -1,10 +1,10 @@
-// Package faults breaks a running chat and has the checker decide whether its
-// promises held: three real nodes, each a process, a real Redis, clients that
-// talk and write down what they hear (internal/load), and one fault after the
-// other, from a printed seed, until the history is judged (internal/check).
+// Package faults injects faults into a running chat, and the checker decides whether its
+// promises held: three real nodes, each a process, a real Redis, clients that send messages
+// and record what they receive (internal/load), faults from a printed seed, and the
+// verification of the history (internal/check).
 //
-// It is all tests. A quick choice of the faults runs always, all of them with
-// CHAT_LONG=1. Each adds a row to a table, which is printed at the end.
+// It holds tests only. The quick ones run always, all of them with CHAT_LONG=1. Each adds a
+// row to a table, which is printed at the end.
 //
 //	CHAT_LONG=1 go test ./test/faults -v -run 'TestNodeKilled'
 //	CHAT_LONG=1 CHAT_SEED=17 CHAT_OUT=/tmp go test ./test/faults

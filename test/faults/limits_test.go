@@ -21,9 +21,9 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// A node has few descriptors, and strangers take as many as they get: users
-// come in all the same. Then it has none left at all: who waits is let in when
-// there are some again, and meanwhile it does not turn in circles.
+// A node has few descriptors, and silent connections take as many as they get: users connect
+// all the same. Then it has no free descriptor: it accepts waiting connections once there
+// are free ones again, and does not spin until then.
 func TestOutOfDescriptors(t *testing.T) {
 	const limit, strangers = 180, 600
 	f := fault{27, "out of file descriptors on a node", false}
@@ -37,45 +37,45 @@ func TestOutOfDescriptors(t *testing.T) {
 	}})
 	n := r.nodes[0]
 	addr := strings.TrimPrefix(n.address(), "http://")
-	r.recordFault("%d connections that say nothing", strangers)
+	r.recordFault("%d connections that send nothing", strangers)
 	for range strangers {
 		c, err := net.DialTimeout("tcp", addr, time.Second)
 		if err != nil {
-			break // the kernel's own queue is full too
+			break // the kernel's queue is full too
 		}
 		defer c.Close()
 	}
 	watch(t, n, client.Options{}).join("lobby", "")
 	for range 3 {
-		n.limitFiles(t, 5) // it has all those lower than this since its start
+		n.limitFiles(t, 5) // lower descriptors are in use since the start
 		r.recordFault("no descriptors")
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		c, err := client.Dial(ctx, client.Options{URL: n.address()})
 		cancel()
 		if err == nil {
 			c.Close()
-			t.Error("a node without descriptors took a client")
+			t.Error("a node without descriptors accepted a client")
 		}
 		const watched = 3 * time.Second
 		before := n.cpu(t)
 		r.hold(watched)
 		if used := n.cpu(t) - before; used > watched/2 {
-			t.Errorf("without descriptors the node computed for %s of %s", used, watched)
+			t.Errorf("without descriptors the node used the CPU for %s of %s", used, watched)
 		} else {
-			r.note("computed %.2f s of %.0f", used.Seconds(), watched.Seconds())
+			r.note("used the CPU for %.2f s of %.0f", used.Seconds(), watched.Seconds())
 		}
 		n.limitFiles(t, limit)
 		free := time.Now()
 		took, _ := n.awaitReady(true, free)
 		watch(t, n, client.Options{}).join("lobby", "")
-		r.note("took users again after %.1f s", took.Seconds())
+		r.note("accepted users again after %.1f s", took.Seconds())
 		r.flow(leastSaid)
 	}
 	rep, _ := r.finish()
 	r.untouched(rep)
 }
 
-// limitFiles says how many descriptors the node may have from now on.
+// limitFiles sets how many descriptors the node may have.
 func (n *node) limitFiles(t *testing.T, most int) {
 	t.Helper()
 	out, err := exec.Command("prlimit", "--pid", strconv.Itoa(n.pid()), fmt.Sprintf("--nofile=%d:", most)).CombinedOutput()
@@ -84,19 +84,19 @@ func (n *node) limitFiles(t *testing.T, most int) {
 	}
 }
 
-// Bounds of what may be left when very many have come and gone.
+// Bounds of what many connections may leave behind.
 const (
 	descriptorsLeft = 32
 	memoryLeft      = 48 << 10 // KiB
-	goroutinesLeft  = 128      // of them 64 workers that wait for work
+	goroutinesLeft  = 128      // including 64 idle workers
 )
 
-// Very many connections come and go, with names and rooms that change; then all
-// is as it was.
+// Very many connections, with changing names and rooms, are opened and closed. They leave
+// nothing behind.
 func TestConnectionsComeAndGo(t *testing.T) {
 	r := newRig(t, fault{35, "connections opened and closed", false}, setup{alone: true})
 	n := r.nodes[0]
-	r.come(n, 500) // so that pools and buffers are as large as they get
+	r.come(n, 500) // so that pools and buffers have their largest size
 	descriptors, memory := n.descriptors(t), n.resident(t)
 	keys := r.rdb.ask("DBSIZE").(int64)
 	began := time.Now()
@@ -104,11 +104,11 @@ func TestConnectionsComeAndGo(t *testing.T) {
 	r.come(n, opened)
 	r.injected = opened
 	r.note("%.0f connections a second", float64(opened)/since(began))
-	// Rooms are let go 15 s after their last member.
+	// Rooms are evicted 15 s after their last member has left.
 	r.hold(15 * time.Second)
 	var files, grown int
 	var left int64
-	chattest.Eventually(t, "all to be given back", func() bool {
+	chattest.Eventually(t, "all to be released", func() bool {
 		files, grown, left = n.descriptors(t)-descriptors, n.resident(t)-memory, r.rdb.ask("DBSIZE").(int64)-keys
 		return files <= descriptorsLeft && grown <= memoryLeft && left <= 0
 	})
@@ -117,26 +117,26 @@ func TestConnectionsComeAndGo(t *testing.T) {
 	goroutines := n.goroutines(t) - r.nodes[2].goroutines(t)
 	t.Logf("left: %d descriptors, %d KiB, %d goroutines, %d keys", files, grown, goroutines, left)
 	if goroutines > goroutinesLeft {
-		t.Errorf("%d goroutines more than at a node where nobody came", goroutines)
+		t.Errorf("%d goroutines more than at a node without visitors", goroutines)
 	}
 }
 
-// goroutines has the node end with what its goroutines do, and counts them.
+// goroutines ends the node with a dump of its goroutines, and counts them.
 func (n *node) goroutines(t *testing.T) int {
 	t.Helper()
 	n.signal(syscall.SIGQUIT)
 	<-n.process().Done()
 	count := n.said("\ngoroutine ")
 	if count == 0 {
-		t.Fatalf("%s did not tell of its goroutines: %s", n.id, lastLines(n.log(), 20))
+		t.Fatalf("%s did not dump its goroutines: %s", n.id, lastLines(n.log(), 20))
 	}
 	return count
 }
 
-// visitors is how many come at the same time.
+// visitors is how many connections exist at a time.
 const visitors = 64
 
-// come has so many connections come to a node and go.
+// come opens and closes so many connections to a node.
 func (r *rig) come(n *node, count int) {
 	r.t.Helper()
 	var todo, failed atomic.Int64
@@ -144,7 +144,7 @@ func (r *rig) come(n *node, count int) {
 	var all sync.WaitGroup
 	for range visitors {
 		random := r.random.fork()
-		all.Go(func() { // ends when all have come; waited for below
+		all.Go(func() { // ends after the last visit; waited for below
 			for todo.Add(-1) >= 0 && r.t.Context().Err() == nil {
 				if err := visit(r.t.Context(), n.address(), random); err != nil {
 					if failed.Add(1) < 5 {
@@ -156,15 +156,15 @@ func (r *rig) come(n *node, count int) {
 	}
 	all.Wait()
 	if failed.Load() > int64(count)/1000 {
-		r.t.Errorf("%d of %d visitors were not let in", failed.Load(), count)
+		r.t.Errorf("%d of %d visitors could not connect", failed.Load(), count)
 	}
 }
 
-// visits numbers the visitors, so that none has another's name.
+// visits numbers the visitors, so that each has a name of its own.
 var visits atomic.Int64
 
-// visit is one connection: it comes from one of many addresses of this machine,
-// as an address has too few ports, goes into a room, and ends well or badly.
+// visit opens one connection, joins a room, and ends with or without a close. It uses one of
+// many addresses of this machine, as one address has too few ports.
 func visit(ctx context.Context, url string, random *rand.Rand) error {
 	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(random.IntN(250)), byte(1+random.IntN(250)))}}
 	var raw net.Conn

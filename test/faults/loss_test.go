@@ -17,8 +17,8 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// Redis is killed and has lost the end of what it held: members of a room whose
-// log goes on otherwise are told.
+// Redis is killed and has lost the end of its logs: members of a room whose log continues
+// with other entries get a reset.
 func TestRedisLosesItsTail(t *testing.T) {
 	dir := t.TempDir()
 	r := newRig(t, fault{7, "kill -9 of Redis, a tail lost", true}, setup{redis: append(keeping("everysec"), "--dir", dir)})
@@ -37,15 +37,15 @@ func TestRedisLosesItsTail(t *testing.T) {
 		t.Errorf("%d clients lost their connections", rep.Lost)
 	}
 	if rep.Resets == 0 {
-		t.Error("nobody was told of a reset")
+		t.Error("nobody got a reset")
 	}
 }
 
-// memoryFor is what a node's memory may grow by, in KiB, while it waits for
-// Redis and its users talk on.
+// memoryFor is by how much a node's memory may grow, in KiB, while it waits for Redis and its
+// users go on sending.
 const memoryFor = 64 << 10
 
-// Redis is frozen: what is said waits, or is refused, in bounded memory.
+// Redis is frozen: messages wait in bounded memory, or are refused.
 func TestRedisFrozen(t *testing.T) {
 	r := newRig(t, fault{8, "SIGSTOP of Redis for 5 s", false}, setup{})
 	for range 3 {
@@ -74,12 +74,12 @@ func TestRedisFrozen(t *testing.T) {
 	r.untouched(rep)
 }
 
-// flood has clients say, until a moment, as much as the node takes, in a room
-// that the checker doesn't look at.
+// flood makes clients send, until a moment, as much as the node accepts, in a room that is
+// not part of the history.
 func flood(list []*watcher, until time.Time) {
 	text := strings.Repeat("flood ", 600)
 	for _, w := range list {
-		go func() { // ends at the moment, or a bounded time after the node takes no more
+		go func() { // ends at the moment, or a bounded time after the node accepts no more
 			for i := 0; time.Now().Before(until); i++ {
 				if w.conn.Write(protocol.SendCommand{Room: "flood", Key: strconv.Itoa(i), Text: text}) != nil {
 					return
@@ -89,8 +89,8 @@ func flood(list []*watcher, until time.Time) {
 	}
 }
 
-// Redis cuts off who does not take at once what is published, and bursts of long
-// messages are published.
+// Redis closes the subscriptions that do not read at once, and bursts of long messages are
+// published.
 func TestSubscribersOverrun(t *testing.T) {
 	r := newRig(t, fault{11, "client-output-buffer-limit pubsub 32kb 0 0, and bursts", true}, setup{redis: []string{"--client-output-buffer-limit", "pubsub 32kb 0 0"}})
 	for _, n := range r.nodes {
@@ -101,7 +101,7 @@ func TestSubscribersOverrun(t *testing.T) {
 		r.burst(r.any(), fmt.Sprintf("burst%d", i), "burst", 60, 3900)
 		// Valkey 9.1 does not count one long PUBLISH towards the limit, since it keeps
 		// the payload once for all subscribers; it counts many short ones, all of which
-		// wait when they come of one script. Nodes don't know what they hold.
+		// wait if one script sends them. Nodes can't decode them.
 		r.rdb.ask("EVAL", "for i = 1, 1000 do redis.call('PUBLISH', ARGV[1], ARGV[2]) end return 1", 0,
 			redisbroker.LiveChannel("chat", 0, "burst"), strings.Repeat("x", 200))
 	}
@@ -110,9 +110,9 @@ func TestSubscribersOverrun(t *testing.T) {
 	for _, n := range r.nodes {
 		broke += n.said("subscription to redis broke off")
 	}
-	r.note("%d subscriptions cut off", broke)
+	r.note("%d subscriptions closed", broke)
 	if broke == 0 {
-		t.Error("no subscription was cut off")
+		t.Error("no subscription was closed")
 	}
 	rep, _ := r.finish()
 	r.untouched(rep)
@@ -126,7 +126,7 @@ func TestLogDeletedOrCut(t *testing.T) {
 		before := time.Now()
 		r.recordFault("delete the log")
 		r.history.wiped("lobby", func() { r.rdb.ask("DEL", redisbroker.LogKey("chat", "lobby")) })
-		chattest.Eventually(t, "all to be told", func() bool { return r.history.resets(before, "lobby") == len(r.fleet.Clients) })
+		chattest.Eventually(t, "all clients to get a reset", func() bool { return r.history.resets(before, "lobby") == len(r.fleet.Clients) })
 		r.flow(leastSaid)
 	}
 	speaker := watch(t, r.nodes[0], client.Options{})
@@ -137,10 +137,10 @@ func TestLogDeletedOrCut(t *testing.T) {
 	}
 	r.recordFault("cut a log below a cursor")
 	r.rdb.ask("XTRIM", redisbroker.LogKey("chat", "cut"), "MAXLEN", "3")
-	// Only the first node has the room in its memory.
+	// Only the first node follows the room.
 	j := watch(t, r.nodes[1], client.Options{}).join("cut", ids[4])
 	if j.Recovered || len(j.Messages) != 3 {
-		t.Errorf("after a cursor that is gone: recovered %t, %d messages", j.Recovered, len(j.Messages))
+		t.Errorf("after a cursor that the log does not hold: recovered %t, %d messages", j.Recovered, len(j.Messages))
 	}
 	rep, _ := r.finish()
 	if rep.Lost > 0 {
@@ -148,7 +148,7 @@ func TestLogDeletedOrCut(t *testing.T) {
 	}
 }
 
-// Redis has no room any more, and refuses to write.
+// Redis is full, and refuses writes.
 func TestRedisFull(t *testing.T) {
 	r := newRig(t, fault{15, "maxmemory reached, noeviction", true}, setup{})
 	for range times(1, 3) {

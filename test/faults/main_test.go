@@ -13,18 +13,18 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// seed decides what breaks when.
+// seed decides which faults happen, and when.
 var seed uint64
 
-// atOnce is how many faults are injected at the same time, each in a chat of
-// its own: most of it is waiting.
+// atOnce is how many tests run at the same time, each with a chat of its own. They mostly
+// wait.
 const atOnce = 4
 
 func TestMain(m *testing.M) {
 	chattest.EndIfSuitesRunLater()
 	chattest.RunAtOnce(atOnce)
 	seed = chattest.SeedOrNew()
-	redis.SetLogger(silence{}) // what goes wrong comes as an error too
+	redis.SetLogger(silence{}) // failures are returned as errors too
 	status := m.Run()
 	if err := table.write(chattest.OutDir()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -36,18 +36,18 @@ func TestMain(m *testing.M) {
 
 type silence struct{}
 
-// Printf drops what go-redis has to say.
+// Printf drops go-redis's messages.
 func (silence) Printf(context.Context, string, ...any) {}
 
 // fault is one line of the suite.
 type fault struct {
 	number int
 	name   string
-	// quick: it is one of the choice that runs always.
+	// quick is set if the test runs in every run, and not in long ones alone.
 	quick bool
 }
 
-// choose skips a test whose fault is not of the quick choice, unless long tests run.
+// choose skips a test that is not quick, unless long tests run.
 func choose(t *testing.T, f fault) {
 	t.Helper()
 	if !f.quick {
@@ -55,7 +55,7 @@ func choose(t *testing.T, f fault) {
 	}
 }
 
-// times is how often a fault is injected: fewer in a quick run.
+// times returns how often a fault is injected: quick, or full in long runs.
 func times(quick, full int) int {
 	if chattest.Long() {
 		return full

@@ -9,8 +9,8 @@ import (
 	"example.com/chat/internal/check"
 )
 
-// longestAway is the longest time from the loss of a client's connection until
-// it was in all its rooms again; to the end, where it never was.
+// longestAway returns the longest time from the loss of a client's connection until the
+// client was in all its rooms again, or until the end of the history.
 func longestAway(list []check.Record) time.Duration {
 	rooms := make(map[string]map[string]bool) // of each client
 	lost := make(map[string]int64)
@@ -47,30 +47,30 @@ func longestAway(list []check.Record) time.Duration {
 	return time.Duration(longest)
 }
 
-// longestSilence is the longest time that a client heard no message, from its
-// first to the moment at which all were told to say nothing more.
+// longestSilence returns the longest time in which a client received no message, from its
+// first one until the clients stopped sending.
 func longestSilence(list []check.Record, until time.Duration) time.Duration {
-	heard := make(map[string]int64)
+	received := make(map[string]int64)
 	var longest int64
 	for _, rec := range list {
 		if !heardIt(rec) || rec.At > int64(until) {
 			continue
 		}
-		if before, ok := heard[rec.Client]; ok {
+		if before, ok := received[rec.Client]; ok {
 			longest = max(longest, rec.At-before)
 		}
-		heard[rec.Client] = rec.At
+		received[rec.Client] = rec.At
 	}
-	for _, at := range heard {
+	for _, at := range received {
 		longest = max(longest, int64(until)-at)
 	}
 	return time.Duration(longest)
 }
 
-// heardIt reports whether the record tells that a client heard an entry.
+// heardIt reports whether the record is about an entry that a client received.
 func heardIt(rec check.Record) bool { return rec.Op == check.OpMessage || rec.Op == check.OpShown }
 
-// heardAt is when a client heard an entry first; 0 where it never did.
+// heardAt returns when a client first received an entry; 0 if it never did.
 func heardAt(list []check.Record, client, id string) int64 {
 	for _, rec := range list {
 		if heardIt(rec) && rec.Client == client && rec.ID == id {
@@ -80,7 +80,7 @@ func heardAt(list []check.Record, client, id string) int64 {
 	return 0
 }
 
-// quantile is the value below which that part of a sample lies.
+// quantile returns the value below which a part of the sample lies.
 func quantile(sample []time.Duration, part float64) time.Duration {
 	if len(sample) == 0 {
 		return 0

@@ -16,10 +16,10 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// foundWithin is how long a silence between a node and Redis may go unnoticed.
+// foundWithin is how long a silence between a node and Redis may stay undetected.
 const foundWithin = 3 * time.Second
 
-// slack is what a busy machine may add to a time that is measured.
+// slack is how much a busy machine may add to a measured time.
 const slack = 400 * time.Millisecond
 
 // The network between one node and Redis is slow, breaks connections, and cuts
@@ -38,7 +38,7 @@ func TestNetworkToRedisBad(t *testing.T) {
 	r.untouched(rep)
 }
 
-// Between one node and Redis all is silent for 5 s, and no connection ends.
+// Nothing passes between one node and Redis for 5 s, and no connection ends.
 func TestNetworkToRedisSilent(t *testing.T) {
 	r := newRig(t, fault{18, "5 s of silence between a node and Redis", false}, setup{proxied: 1})
 	n := r.nodes[0]
@@ -51,9 +51,9 @@ func TestNetworkToRedisSilent(t *testing.T) {
 		n.proxy.freeze(true)
 		took, reason := n.awaitReady(false, silent)
 		if took > foundWithin+slack {
-			t.Errorf("the silence was found after %s", took)
+			t.Errorf("the silence was detected after %s", took)
 		}
-		r.note("found after %.1f s (%s)", took.Seconds(), reason)
+		r.note("detected after %.1f s (%s)", took.Seconds(), reason)
 		w.awaitStatus("down", silent)
 		r.hold(time.Until(silent.Add(5 * time.Second)))
 		back := time.Now()
@@ -77,17 +77,17 @@ func TestNodeCutOffFromRedis(t *testing.T) {
 	n.proxy.setCut(true)
 	took, reason := n.awaitReady(false, off)
 	down := w.awaitStatus("down", off)
-	r.note("not ready after %.1f s (%s), down told after %.1f s", took.Seconds(), reason, down.at.Sub(off).Seconds())
+	r.note("not ready after %.1f s (%s), status down after %.1f s", took.Seconds(), reason, down.at.Sub(off).Seconds())
 	for time.Since(off) < 30*time.Second {
 		if ok, _ := n.ready(); ok {
-			t.Fatal("the node says that it is ready, and is cut off")
+			t.Fatal("the node is ready, although it is cut off")
 		}
 		r.hold(time.Second)
 	}
 	back := time.Now()
 	n.proxy.setCut(false)
 	up := w.awaitStatus("up", back)
-	r.note("up told after %.1f s", up.at.Sub(back).Seconds())
+	r.note("status up after %.1f s", up.at.Sub(back).Seconds())
 	r.flow(leastSaid)
 	if !w.alive() {
 		t.Error("a client of the node lost its connection")
@@ -96,7 +96,7 @@ func TestNodeCutOffFromRedis(t *testing.T) {
 	r.untouched(rep)
 }
 
-// The connection that brings what is published stays open and brings nothing.
+// A subscription stays open, and nothing arrives on it.
 func TestSubscriptionDead(t *testing.T) {
 	r := newRig(t, fault{20, "a subscription that is open and dead", true}, setup{proxied: 1})
 	n := r.nodes[0]
@@ -109,33 +109,33 @@ func TestSubscriptionDead(t *testing.T) {
 		count := n.proxy.mute()
 		r.recordFault("mute %d subscriptions", count)
 		if count == 0 {
-			t.Fatal("there is no subscription to be muted")
+			t.Fatal("no subscription to mute")
 		}
 		took, reason := n.awaitReady(false, dead)
 		if took > foundWithin+slack {
-			t.Errorf("the dead subscription was found after %s", took)
+			t.Errorf("the dead subscription was detected after %s", took)
 		}
 		again, _ := n.awaitReady(true, dead)
 		n.awaitSaid("was made anew", before)
-		r.note("found after %.1f s (%s), ready after %.1f s", took.Seconds(), reason, again.Seconds())
+		r.note("detected after %.1f s (%s), ready after %.1f s", took.Seconds(), reason, again.Seconds())
 		r.flow(leastSaid)
 	}
 	rep, _ := r.finish()
 	r.untouched(rep)
-	// What this node's own users say is missed after 150 ms, what others say at
-	// the next audit or with the new subscription.
+	// A node misses messages of its own users after 150 ms, and those of others at the
+	// next audit or with the new subscription.
 	if rep.Behind > foundWithin+2*time.Second {
 		t.Errorf("a client was %s behind", rep.Behind)
 	}
 }
 
-// swallowed is something published that a node did not hear.
+// swallowed is an entry of a dropped line.
 type swallowed struct {
 	id string
 	at time.Time
 }
 
-// entries are the ids in what was published.
+// entries returns the ids in a published line.
 func entries(payload []byte) (ids []string) {
 	_, list, _ := redisbroker.DecodeLine(string(payload))
 	for _, e := range list {
@@ -144,15 +144,15 @@ func entries(payload []byte) (ids []string) {
 	return ids
 }
 
-// One published message in so many doesn't reach a node; in the end the last
-// one, and nothing comes after it.
+// Some published lines are dropped on their way to a node; at the end the last one before a
+// silence.
 func TestPublishedSwallowed(t *testing.T) {
 	const filledWithin, lastWithin = 300 * time.Millisecond, 5 * time.Second
 	r := newRig(t, fault{32, "one published message in 100 swallowed; then the last one", true}, setup{proxied: 1})
 	n := r.nodes[0]
 	r.pin(n, "stays", "lobby")
 	r.flow(leastSaid)
-	var mu sync.Mutex // guards lost and the source of chance
+	var mu sync.Mutex // guards lost and random
 	var lost []swallowed
 	random := r.random.fork()
 	oneIn := times(20, 100)
@@ -175,25 +175,25 @@ func TestPublishedSwallowed(t *testing.T) {
 	slowest := time.Duration(0)
 	for _, one := range lost {
 		r.injected++
-		heard := heardAt(list, "stays", one.id)
-		if heard == 0 {
-			t.Errorf("%s was never heard", one.id)
+		received := heardAt(list, "stays", one.id)
+		if received == 0 {
+			t.Errorf("%s was never received", one.id)
 		}
-		slowest = max(slowest, time.Duration(heard-r.history.at(one.at)))
+		slowest = max(slowest, time.Duration(received-r.history.at(one.at)))
 	}
 	if len(lost) == 0 {
-		t.Error("nothing was swallowed")
+		t.Error("nothing was dropped")
 	}
 	if slowest > filledWithin+slack {
-		t.Errorf("a hole was filled after %s", slowest)
+		t.Errorf("a gap was filled after %s", slowest)
 	}
-	r.note("holes filled within %.0f ms", float64(slowest.Milliseconds()))
+	r.note("gaps filled within %.0f ms", float64(slowest.Milliseconds()))
 	r.lastSwallowed(lastWithin)
 	rep, _ := r.finish()
 	r.untouched(rep)
 }
 
-// settled returns the history once nobody has anything more to hear.
+// settled returns the history once clients receive nothing more.
 func (r *rig) settled() (list []check.Record) {
 	r.t.Helper()
 	chattest.Eventually(r.t, "the clients to come to rest", func() bool {
@@ -205,7 +205,7 @@ func (r *rig) settled() (list []check.Record) {
 	return list
 }
 
-// lastSwallowed has entries swallowed after which nothing is said for a while.
+// lastSwallowed drops entries that are followed by a silence.
 func (r *rig) lastSwallowed(within time.Duration) {
 	r.t.Helper()
 	speaker := watch(r.t, r.nodes[1], client.Options{})
@@ -218,14 +218,14 @@ func (r *rig) lastSwallowed(within time.Duration) {
 	var slowest time.Duration
 	for i := range times(1, 4) {
 		r.hold(r.random.between(0, 3*time.Second))
-		r.recordFault("swallow the last message")
+		r.recordFault("drop the last message")
 		said := time.Now()
 		id := speaker.say("quiet", fmt.Sprint(i), "last").ID
 		e := hearer.await("the last message", "message", said, func(e told) bool { return bytes.Contains(e.Raw, []byte(id)) })
 		slowest = max(slowest, e.at.Sub(said))
 	}
 	if slowest > within {
-		r.t.Errorf("the last message was heard after %s", slowest)
+		r.t.Errorf("the last message was received after %s", slowest)
 	}
-	r.note("the last one heard within %.1f s", slowest.Seconds())
+	r.note("the last one received within %.1f s", slowest.Seconds())
 }

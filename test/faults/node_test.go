@@ -13,31 +13,30 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// node is one node of a rig: a process, and the next one under the same name
-// after that has ended.
+// node is one node of a rig: a process, and after its end the next one with the same id.
 type node struct {
 	t    *testing.T
 	id   string
 	args []string // of the program
 	env  []string
-	path string // the program, or what runs it
-	// proxy stands between the node and Redis; nil where nothing does.
+	path string // the program, or a program that runs it
+	// proxy is between the node and Redis; nil for none.
 	proxy *proxy
 
-	errs chattest.Output // what all of them logged
+	errs chattest.Output // the log of all these processes
 
 	mu   sync.Mutex // guards the fields below
 	live *chattest.Process
 	url  string // of the newest process, alive or not
 }
 
-// begin starts a process and returns without waiting for what it says.
+// begin starts a process, and does not wait for its output.
 func begin(t *testing.T, path string, env, args []string, stderr *chattest.Output) *chattest.Process {
 	t.Helper()
 	return chattest.Start(t, chattest.Command{Path: path, Env: env, Args: args, Stderr: stderr})
 }
 
-// start starts the node and waits until it takes users.
+// start starts the node, and waits until it accepts users.
 func (n *node) start() {
 	n.t.Helper()
 	p := begin(n.t, n.path, n.env, n.args, &n.errs)
@@ -52,11 +51,11 @@ func (n *node) start() {
 
 func (n *node) log() string { return n.errs.String() }
 
-// said counts how often the node logged something.
+// said counts how often the node has logged the words.
 func (n *node) said(words string) int { return n.errs.Count(words) }
 
-// awaitSaid waits until the node has logged something more than so many times:
-// what it logs arrives a moment after what it does.
+// awaitSaid waits until the node has logged the words more than so many times. A line
+// arrives a moment after its cause.
 func (n *node) awaitSaid(words string, before int) {
 	n.t.Helper()
 	chattest.Eventually(n.t, "node "+n.id+" to log "+words, func() bool { return n.said(words) > before })
@@ -76,12 +75,12 @@ func (n *node) address() string {
 
 func (n *node) signal(s syscall.Signal) { _ = n.process().Cmd.Process.Signal(s) }
 
-// kill ends the node as kill -9 does.
+// kill ends the node by SIGKILL.
 func (n *node) kill() {
 	n.process().Kill()
 }
 
-// stop tells the node to end, and returns its exit status and how long it took.
+// stop drains the node, and returns its exit status and how long that took.
 func (n *node) stop() (status int, took time.Duration) {
 	n.t.Helper()
 	began := time.Now()
@@ -91,10 +90,10 @@ func (n *node) stop() (status int, took time.Duration) {
 	return status, time.Since(began)
 }
 
-// probes asks /readyz without keeping connections, so that each is a new one.
+// probes requests /readyz, with a new connection each time.
 var probes = http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-// ready asks the node whether it takes users, and if not why.
+// ready returns whether the node is ready, and the reason if it is not.
 func (n *node) ready() (ok bool, reason string) {
 	res, err := probes.Get(n.address() + "/readyz")
 	if err != nil {
@@ -106,8 +105,8 @@ func (n *node) ready() (ok bool, reason string) {
 	return res.StatusCode == http.StatusOK, body.Error.Message
 }
 
-// awaitReady waits until the node's readiness is as asked, and returns how long
-// that took since a moment, and the reason given.
+// awaitReady waits until the node is ready or not, and returns the time since a moment, and
+// the reason that the node gave.
 func (n *node) awaitReady(want bool, since time.Time) (took time.Duration, reason string) {
 	n.t.Helper()
 	what := "node " + n.id + " to be ready"

@@ -11,14 +11,14 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// What must be seen when a node ends.
+// Bounds of what users notice of the end of a node.
 const (
 	backWithin = 2 * time.Second
 	goneWithin = 8 * time.Second
 )
 
-// A node is killed in the middle of what it does: its clients go on elsewhere,
-// and those who don't come back are told to have left.
+// A node is killed under load: its clients connect to other nodes, and users who do not
+// return go offline.
 func TestNodeKilled(t *testing.T) {
 	r := newRig(t, fault{1, "kill -9 of a node", true}, setup{})
 	for range times(1, 4) {
@@ -37,7 +37,7 @@ func TestNodeKilled(t *testing.T) {
 		gone := witness.await("the killed node's user to leave", "presence", killed, left(ghost.me.User.ID))
 		took := gone.at.Sub(killed)
 		if took > goneWithin {
-			t.Errorf("who was at the killed node left after %s", took)
+			t.Errorf("the killed node's user left after %s", took)
 		}
 		r.note("presence ended after %.1f s", took.Seconds())
 		n.start()
@@ -46,8 +46,8 @@ func TestNodeKilled(t *testing.T) {
 	r.wentElsewhere()
 }
 
-// wentElsewhere ends a test in which nodes did: their clients felt it, and were
-// soon at another.
+// wentElsewhere ends a test in which nodes ended: their clients lost their connections, and
+// were soon at another node.
 func (r *rig) wentElsewhere() {
 	r.t.Helper()
 	rep, list := r.finish()
@@ -60,7 +60,7 @@ func (r *rig) wentElsewhere() {
 	}
 }
 
-// A node is told to stop: it sends its users away and ends by itself.
+// A node gets SIGTERM: it sends its users away and ends by itself.
 func TestNodeDrained(t *testing.T) {
 	r := newRig(t, fault{2, "SIGTERM of a node", true}, setup{})
 	for range times(1, 4) {
@@ -83,7 +83,7 @@ func TestNodeDrained(t *testing.T) {
 	r.wentElsewhere()
 }
 
-// Nodes are restarted one after the other, three rounds.
+// Nodes are restarted one after the other, in three rounds.
 func TestNodesRestarted(t *testing.T) {
 	r := newRig(t, fault{3, "nodes restarted one after the other", false}, setup{})
 	for range 3 {
@@ -103,8 +103,8 @@ func TestNodesRestarted(t *testing.T) {
 	}
 }
 
-// A node is frozen for longer than its lease: its clients leave it or wait, and
-// when it wakes it takes its lease anew and catches up.
+// A node is frozen for longer than its lease: its clients leave it or wait. When it wakes up,
+// it acquires a new lease and catches up.
 func TestNodeFrozen(t *testing.T) {
 	const frozenFor, leaveWithin = 20 * time.Second, 10 * time.Second
 	r := newRig(t, fault{4, "SIGSTOP of a node for 20 s", false}, setup{})
@@ -131,7 +131,7 @@ func TestNodeFrozen(t *testing.T) {
 		n.signal(syscall.SIGCONT)
 		took, _ := n.awaitReady(true, woken)
 		n.awaitSaid("lease was lost", before)
-		r.note("ready %.1f s after waking", took.Seconds())
+		r.note("ready %.1f s after waking up", took.Seconds())
 		r.flow(leastSaid)
 	}
 	rep, _ := r.finish()

@@ -11,19 +11,19 @@ import (
 
 func (n *node) pid() int { return n.process().PID() }
 
-// resident is the memory that the node has, in KiB.
+// resident returns the memory of the node in KiB.
 func (n *node) resident(t *testing.T) int {
 	t.Helper()
 	return chattest.UsageOf(t, n.pid()).Resident / 1024
 }
 
-// cpu is the time that the node has computed so far.
+// cpu returns the CPU time that the node has used.
 func (n *node) cpu(t *testing.T) time.Duration {
 	t.Helper()
 	return chattest.UsageOf(t, n.pid()).CPU
 }
 
-// descriptors counts the node's open files.
+// descriptors returns the number of the node's open files.
 func (n *node) descriptors(t *testing.T) int {
 	t.Helper()
 	return chattest.UsageOf(t, n.pid()).Files

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// proxy stands between a node and Redis, and spoils what passes.
+// proxy is between a node and Redis, and delays, cuts and drops data.
 type proxy struct {
 	target   string
 	listener net.Listener
@@ -22,8 +22,8 @@ type proxy struct {
 	lines   map[*line]bool
 	closed  bool
 	cut     bool          // new connections end at once
-	late    time.Duration // for all that passes
-	gate    chan struct{} // closed while things pass
+	late    time.Duration // of all data
+	gate    chan struct{} // closed while data passes
 	swallow func(channel, payload []byte) bool
 	most    int // lines at one time
 }
@@ -33,12 +33,12 @@ type line struct {
 	node, redis net.Conn
 
 	mu    sync.Mutex // guards the fields below
-	heard bool       // it has subscribed to something
-	muted bool       // nothing published passes any more
-	halve bool       // the next reply is cut in the middle, and the line with it
+	heard bool       // it is a subscription
+	muted bool       // published messages are dropped
+	halve bool       // the next reply is cut in the middle, and the line ends
 }
 
-// waiting bounds what is under way on one line.
+// waiting bounds the pieces in transit on one line.
 const waiting = 4096
 
 func startProxy(t *testing.T, target string) *proxy {
@@ -108,14 +108,14 @@ func (p *proxy) serve(c net.Conn) {
 	copiers.Wait()
 }
 
-// piece is what passes, and when it arrives.
+// piece is some data, and when it arrives.
 type piece struct {
 	data []byte
 	due  time.Time
 	last bool // the line ends after it
 }
 
-// pass hands on what next returns, late or held up as told.
+// pass forwards what next returns, with the delay, while data passes.
 func (p *proxy) pass(l *line, to net.Conn, next func() (piece, error)) {
 	defer l.end()
 	pieces := make(chan piece, waiting)
@@ -146,10 +146,10 @@ func (p *proxy) pass(l *line, to net.Conn, next func() (piece, error)) {
 	}
 }
 
-// subscribing is how a client's wish to hear something begins.
+// subscribing matches the start of a SUBSCRIBE.
 var subscribing = regexp.MustCompile(`^\*\d+\r\n\$9\r\n(?i:subscribe)\r\n`)
 
-// command reads what the node says.
+// command reads data of the node.
 func (l *line) command(in *bufio.Reader) (piece, error) {
 	if _, err := in.Peek(1); err != nil {
 		return piece{}, err
@@ -165,7 +165,7 @@ func (l *line) command(in *bufio.Reader) (piece, error) {
 	return piece{data: data}, nil
 }
 
-// reply reads what Redis says, a value at a time.
+// reply reads one value from Redis.
 func (l *line) reply(p *proxy, in *bufio.Reader) (piece, error) {
 	v, err := readValue(in)
 	if err != nil {
@@ -190,8 +190,8 @@ func (p *proxy) swallows(channel, payload []byte) bool {
 	return f != nil && f(channel, payload)
 }
 
-// setSwallow has f decide, by several goroutines, what published is swallowed;
-// nil for nothing.
+// setSwallow drops the published messages for which f returns true; nil drops none.
+// Several goroutines call f.
 func (p *proxy) setSwallow(f func(channel, payload []byte) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -209,7 +209,7 @@ func (p *proxy) open() chan struct{} {
 	return p.gate
 }
 
-// freeze lets nothing pass, and ends no connection.
+// freeze stops all data, or lets it pass again, and ends no connection.
 func (p *proxy) freeze(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -225,14 +225,14 @@ func (p *proxy) freeze(on bool) {
 	}
 }
 
-// delay makes all late.
+// delay sets the delay of all data.
 func (p *proxy) delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.late = d
 }
 
-// setCut lets no connection through; those that there are end.
+// setCut ends all connections, and new ones at once, or accepts new ones again.
 func (p *proxy) setCut(on bool) {
 	p.mu.Lock()
 	p.cut = on
@@ -251,7 +251,7 @@ func (p *proxy) each(f func(*line)) (n int) {
 	return len(p.lines)
 }
 
-// reset ends all connections as a reset does.
+// reset ends all connections with a TCP reset, and returns their number.
 func (p *proxy) reset() int {
 	return p.each(func(l *line) {
 		for _, c := range []net.Conn{l.node, l.redis} {
@@ -261,7 +261,7 @@ func (p *proxy) reset() int {
 	})
 }
 
-// halve cuts the next reply of each connection in the middle.
+// halve cuts the next reply of each connection in the middle, and returns their number.
 func (p *proxy) halve() int {
 	return p.each(func(l *line) {
 		l.mu.Lock()
@@ -270,8 +270,8 @@ func (p *proxy) halve() int {
 	})
 }
 
-// mute swallows what is published to the subscriptions that there are, and
-// counts them.
+// mute drops the messages that are published to the present subscriptions, and returns
+// their number.
 func (p *proxy) mute() (n int) {
 	p.each(func(l *line) {
 		l.mu.Lock()

@@ -15,16 +15,15 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// happening is one of the things that break by chance. do breaks it, lets it
-// last for as long as hold does, and mends it; n is a node, which nothing else
-// befalls meanwhile.
+// happening is a fault that may occur in TestAtRandom. do begins it, calls hold, which
+// returns after its duration, and ends it. n is a node that has no other fault meanwhile.
 type happening struct {
 	name    string
 	longest time.Duration
-	// lone: nothing else happens to Redis as a whole meanwhile, and no node is
+	// lone is set if Redis as a whole has no other fault meanwhile, and no node is
 	// started.
 	lone bool
-	// rare: it happens less often, as it has all logs begin anew.
+	// rare is set for faults that are chosen less often, because logs begin anew.
 	rare bool
 	do   func(r *rig, n *node, random *rand.Rand, hold func())
 }
@@ -36,7 +35,7 @@ var happenings = []happening{
 	}},
 	{name: "a node drained", longest: time.Second, do: func(r *rig, n *node, _ *rand.Rand, hold func()) {
 		if n.dead() {
-			return // killed, and not started anew yet
+			return // it was killed, and has not been restarted yet
 		}
 		if status, _ := n.stop(); status != 0 {
 			r.t.Errorf("%s ended with %d", n.id, status)
@@ -109,13 +108,13 @@ var happenings = []happening{
 	}},
 }
 
-// Everything breaks at random, several things at once.
+// Faults occur at random, several at once.
 func TestAtRandom(t *testing.T) {
 	r := newRig(t, fault{37, "everything at random", false}, setup{
 		proxied: nodes, redis: append(keeping("always"), "--client-output-buffer-limit", "pubsub 256kb 0 0"),
 		load: load.Config{Every: 250 * time.Millisecond, Switch: 10 * time.Second},
 	})
-	var redis sync.Mutex // held while something happens to Redis as a whole
+	var redis sync.Mutex // held during a fault of Redis as a whole
 	var busy [nodes]sync.Mutex
 	var mending sync.WaitGroup
 	for end := time.Now().Add(chattest.For(30 * time.Second)); time.Now().Before(end); {
@@ -131,7 +130,7 @@ func TestAtRandom(t *testing.T) {
 		}
 		n := r.nodes[i]
 		r.recordFault("%s, %s, for %s", h.name, n.id, long)
-		mending.Go(func() { // ends when mended; waited for below
+		mending.Go(func() { // ends with the fault; waited for below
 			defer busy[i].Unlock()
 			if h.lone {
 				defer redis.Unlock()
@@ -149,8 +148,7 @@ func TestAtRandom(t *testing.T) {
 	r.finish()
 }
 
-// revive starts the nodes anew that are dead and to which nothing happens just
-// now, while Redis is there.
+// revive restarts the dead nodes without a fault, unless Redis has one.
 func (r *rig) revive(busy *[nodes]sync.Mutex, redis *sync.Mutex) {
 	if !redis.TryLock() {
 		return
@@ -164,7 +162,7 @@ func (r *rig) revive(busy *[nodes]sync.Mutex, redis *sync.Mutex) {
 	}
 }
 
-// revive starts the node anew if it is dead.
+// revive restarts the node if it is dead.
 func (n *node) revive() {
 	if n.dead() {
 		n.start()

@@ -10,14 +10,14 @@ import (
 	"example.com/chat/internal/client"
 )
 
-// keeping are the arguments of a Redis that keeps what it holds. Only with
-// "always" does it keep all: with "everysec" it may put off writing for up to two
-// seconds while the disk is slow, so that a kill -9 is enough to lose a tail.
+// keeping returns the arguments of a Redis with an append-only file. It loses nothing with
+// "always" only: with "everysec" it may delay writes by up to two seconds while the disk is
+// slow, and then a kill -9 is enough to lose a tail.
 func keeping(fsync string) []string {
 	return []string{"--appendonly", "yes", "--appendfsync", fsync}
 }
 
-// watchers are one client at each node.
+// watchers connects one client to each node.
 func (r *rig) watchers(room string) (list []*watcher) {
 	r.t.Helper()
 	for _, n := range r.nodes {
@@ -28,7 +28,7 @@ func (r *rig) watchers(room string) (list []*watcher) {
 	return list
 }
 
-// Redis is killed, is away for a while and comes back with all that it held.
+// Redis is killed, is away for a while, and restarts with everything that it held.
 func TestRedisKilled(t *testing.T) {
 	r := newRig(t, fault{6, "kill -9 of Redis, away for 10 s, appendfsync always", false}, setup{redis: keeping("always")})
 	watchers := r.watchers("lobby")
@@ -38,7 +38,7 @@ func TestRedisKilled(t *testing.T) {
 		r.redis.Kill()
 		for i, w := range watchers {
 			e := w.awaitStatus("down", killed)
-			r.t.Logf("node %d told that redis is down after %s", i+1, e.at.Sub(killed))
+			r.t.Logf("node %d sent status down after %s", i+1, e.at.Sub(killed))
 		}
 		r.hold(time.Until(killed.Add(10 * time.Second)))
 		back := time.Now()
@@ -47,7 +47,7 @@ func TestRedisKilled(t *testing.T) {
 		for _, w := range watchers {
 			slowest = max(slowest, w.awaitStatus("up", back).at.Sub(back))
 		}
-		r.note("up told after %.1f s", slowest.Seconds())
+		r.note("status up after %.1f s", slowest.Seconds())
 		r.flow(leastSaid)
 	}
 	for i, w := range watchers {
@@ -58,10 +58,10 @@ func TestRedisKilled(t *testing.T) {
 	rep, list := r.finish()
 	r.steady(rep)
 	if rep.Lost > 0 {
-		t.Errorf("%d connections were lost, and no node was away", rep.Lost)
+		t.Errorf("%d connections were lost, although no node was away", rep.Lost)
 	}
 	if waited := countOp(list, check.OpRefused); waited == 0 {
-		t.Error("nothing was said while redis was away")
+		t.Error("no message was sent while redis was away")
 	}
 }
 
@@ -74,7 +74,7 @@ func countOp(list []check.Record, op check.Op) (n int) {
 	return n
 }
 
-// Redis cuts off all who subscribe, every second.
+// Redis closes all subscriptions every second.
 func TestSubscriptionsKilled(t *testing.T) {
 	r := newRig(t, fault{9, "CLIENT KILL TYPE pubsub every second", true}, setup{})
 	r.repeat(times(4, 30), time.Second, func() {
@@ -84,7 +84,7 @@ func TestSubscriptionsKilled(t *testing.T) {
 	r.untouched(rep)
 }
 
-// Redis cuts off all who ask, every second.
+// Redis closes all other connections every second.
 func TestConnectionsToRedisKilled(t *testing.T) {
 	r := newRig(t, fault{10, "CLIENT KILL TYPE normal every second", true}, setup{})
 	r.repeat(times(4, 30), time.Second, func() {
@@ -94,7 +94,7 @@ func TestConnectionsToRedisKilled(t *testing.T) {
 	r.untouched(rep)
 }
 
-// Redis forgets the scripts that it was given.
+// Redis forgets all scripts.
 func TestScriptsForgotten(t *testing.T) {
 	r := newRig(t, fault{12, "SCRIPT FLUSH under load", true}, setup{})
 	r.repeat(times(10, 50), 200*time.Millisecond, func() {
@@ -105,7 +105,7 @@ func TestScriptsForgotten(t *testing.T) {
 	r.untouched(rep)
 }
 
-// repeat does something so often, once in each span at a moment by chance.
+// repeat calls do n times, once in each span, at a random moment.
 func (r *rig) repeat(n int, span time.Duration, do func()) {
 	began := time.Now()
 	for i := range n {
@@ -116,7 +116,7 @@ func (r *rig) repeat(n int, span time.Duration, do func()) {
 	r.flow(leastSaid)
 }
 
-// untouched checks that clients felt nothing of what happened behind the nodes.
+// untouched checks that no client lost its connection, or got a gap or a reset.
 func (r *rig) untouched(rep *check.Report) {
 	r.t.Helper()
 	r.steady(rep)
@@ -125,8 +125,8 @@ func (r *rig) untouched(rep *check.Report) {
 	}
 }
 
-// Redis loses everything: members are told, and what comes after is never taken
-// for what was before.
+// Redis loses everything: members get a reset, and entries of the new log are never treated
+// as those of the old one.
 func TestRedisEmptied(t *testing.T) {
 	r := newRig(t, fault{13, "FLUSHALL", true}, setup{})
 	for range times(2, 6) {
@@ -143,12 +143,12 @@ func TestRedisEmptied(t *testing.T) {
 			w.await("reset", "reset", before, nil)
 			again := watch(t, r.nodes[(i+1)%nodes], client.Options{}).join("lobby", heads[i])
 			if again.Recovered {
-				t.Errorf("%s is an id of the log that is gone, and was taken for one of the new log", heads[i])
+				t.Errorf("%s is an id of the lost log, and was accepted as one of the new log", heads[i])
 			}
 		}
 		r.flow(leastSaid)
 		if got := r.history.resets(before, "lobby"); got != len(r.fleet.Clients) {
-			t.Errorf("%d of %d clients were told of a reset", got, len(r.fleet.Clients))
+			t.Errorf("%d of %d clients got a reset", got, len(r.fleet.Clients))
 		}
 	}
 	rep, _ := r.finish()

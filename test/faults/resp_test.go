@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// value is one reply of Redis, as it came, and the parts of an array of strings.
+// value is one reply of Redis: its bytes, and the elements of an array of strings.
 type value struct {
 	raw   []byte
 	parts [][]byte
@@ -68,8 +68,8 @@ func (v *value) read(in *bufio.Reader, depth int) error {
 	return nil
 }
 
-// published returns the channel and the payload of something published; ok is
-// false for every other value.
+// published returns the channel and the payload of a published message; ok is false for
+// every other value.
 func (v *value) published() (channel, payload []byte, ok bool) {
 	if len(v.parts) != 3 || string(v.parts[0]) != "message" {
 		return nil, nil, false
@@ -82,7 +82,7 @@ func TestValuesAreReadAsTheyCome(t *testing.T) {
 	stream := "+OK\r\n:12\r\n$-1\r\n*-1\r\n$4\r\na\r\nb\r\n*2\r\n*1\r\n$1\r\nx\r\n:1\r\n*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$3\r\n{}\n\r\n-ERR no\r\n"
 	in := bufio.NewReader(bytes.NewBufferString(stream))
 	var out []byte
-	heard := 0
+	messages := 0
 	for {
 		v, err := readValue(in)
 		if err == io.EOF {
@@ -93,13 +93,13 @@ func TestValuesAreReadAsTheyCome(t *testing.T) {
 		}
 		out = append(out, v.raw...)
 		if channel, payload, ok := v.published(); ok {
-			heard++
+			messages++
 			if string(channel) != "ch" || string(payload) != "{}\n" {
 				t.Errorf("published %q %q", channel, payload)
 			}
 		}
 	}
-	if string(out) != stream || heard != 1 {
-		t.Errorf("%d published in %q", heard, out)
+	if string(out) != stream || messages != 1 {
+		t.Errorf("%d published messages in %q", messages, out)
 	}
 }

@@ -19,36 +19,35 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Sizes of a chat that is broken.
+// Sizes of a chat.
 const (
 	nodes   = 3
 	talkers = 9
 	every   = 100 * time.Millisecond // between two messages of one client
-	changes = 0.15                   // the part of them that edits, deletes or reacts
-	// settledIn is how long a chat may take to come to rest once all is mended.
+	changes = 0.15                   // the share of them that edits, deletes or reacts
+	// settledIn is how long after the last fault clients may receive entries.
 	settledIn = 40 * time.Second
-	// leastSaid is how many messages must have been acknowledged for a test to
-	// tell anything.
+	// leastSaid is how many messages must be acknowledged for a test to be of use.
 	leastSaid = 50
 )
 
-// setup says what is not as usual in a rig; what is zero is.
+// setup configures a rig; zero fields get their default.
 type setup struct {
 	redis   []string // further arguments of redis-server
 	node    []string // further arguments of all nodes
-	proxied int      // how many nodes, the first, reach Redis through a proxy
-	// program returns what is run for a node, and its environment.
+	proxied int      // how many nodes, from the first one, reach Redis through a proxy
+	// program returns the program of a node, its environment and its first arguments.
 	program func(i int) (path string, env, before []string)
 	talkers int
 	alone   bool        // no other fault is injected at the same time
 	load    load.Config // for all talkers; Name, Dial, History and Random are set; Changes -1 is none
-	// rooms are those of the i-th talker, where they are not as usual.
+	// rooms returns the rooms of the i-th talker; nil for the default.
 	rooms func(i int) []string
-	// urls are the nodes that talkers connect to; nil for all.
+	// urls returns the nodes that talkers connect to; nil for all.
 	urls func() []string
 }
 
-// rig is a chat of real processes, and clients that talk.
+// rig is a chat of real processes, and clients that send messages.
 type rig struct {
 	t        *testing.T
 	fault    fault
@@ -56,18 +55,18 @@ type rig struct {
 	redis    *redistest.Server
 	rdb      operator
 	nodes    []*node
-	parent   *node // the process that started the nodes; nil where the test has
+	parent   *node // the process that started the nodes; nil if the test started them
 	fleet    *load.Fleet
 	history  *history
 	injected int
-	byHand   int      // entries that nobody acknowledges
+	byHand   int      // entries without an acknowledgement
 	seen     []string // for the table
 
-	talked time.Duration // until the clients were told to say nothing more; 0 before
+	talked time.Duration // when the clients stopped sending, since began; 0 before
 }
 
-// newRig starts a chat for one fault and has clients talk, unless the fault is
-// not to be injected in this run.
+// newRig starts a chat for one fault, and clients that send messages. It skips the test if
+// this run does not include the fault.
 func newRig(t *testing.T, f fault, s setup) *rig {
 	t.Helper()
 	choose(t, f)
@@ -140,8 +139,8 @@ func (r *rig) talk(s setup) {
 	}
 }
 
-// spread has the i-th client begin at a node in its turn, so that whichever dies
-// has clients, and choose the next ones by chance.
+// spread connects the i-th client to the node of its turn first, so that each node has
+// clients, and to random ones after that.
 func spread(i int, urls func() []string, then dialer) dialer {
 	first := load.Dialer(nil, func() []string {
 		list := urls()
@@ -165,14 +164,14 @@ func (r *rig) talker(name string, rooms ...string) load.Config {
 	return load.Config{Name: name, Rooms: rooms, Random: r.random.fork(), Dial: load.Dialer(r.random.fork(), r.urls, client.Timing{})}
 }
 
-// pin adds a client that listens at one node only, however long that is silent.
+// pin adds a client that only receives, at one node, however long that is silent.
 func (r *rig) pin(n *node, name string, rooms ...string) {
 	cfg := r.talker(name, rooms...)
 	cfg.Dial = load.Dialer(r.random.fork(), func() []string { return []string{n.address()} }, client.Timing{Gone: time.Minute})
 	r.fleet.Add(cfg)
 }
 
-// urls are all nodes, dead or alive: clients don't know.
+// urls returns those of all nodes, dead or alive, as clients can't know that.
 func (r *rig) urls() []string {
 	var list []string
 	for _, n := range r.nodes {
@@ -181,10 +180,10 @@ func (r *rig) urls() []string {
 	return list
 }
 
-// any returns a node by chance.
+// any returns a random node.
 func (r *rig) any() *node { return r.nodes[r.random.IntN(len(r.nodes))] }
 
-// hold lets a fault last, or the chat run, for so long.
+// hold waits, or until the test ends.
 func (r *rig) hold(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -194,8 +193,7 @@ func (r *rig) hold(d time.Duration) {
 	}
 }
 
-// recordFault counts a fault and logs it. It breaks nothing: the caller does, before or
-// after it.
+// recordFault counts a fault and logs it. The caller injects it, before or after that.
 func (r *rig) recordFault(format string, args ...any) {
 	r.injected++
 	r.t.Logf("%8s  %s", time.Since(r.history.began).Round(time.Millisecond), fmt.Sprintf(format, args...))
@@ -215,8 +213,8 @@ func (r *rig) flow(n int) {
 	chattest.Eventually(r.t, fmt.Sprintf("%d more messages to be acknowledged", n), func() bool { return r.history.acknowledged() >= from+n })
 }
 
-// refusedForGood counts the changes that were refused because their target was gone, or
-// has as many changes as it may.
+// refusedForGood counts the changes that were refused because their target was gone or had
+// reached a bound of changes.
 func refusedForGood(list []check.Record) int {
 	type change struct{ room, user, key string }
 	asked, refused := make(map[change]bool), make(map[change]bool)
@@ -229,13 +227,13 @@ func refusedForGood(list []check.Record) int {
 		case r.Op == check.OpRefused && asked[c] && (r.Code == string(protocol.CodeNotFound) || r.Code == string(protocol.CodeForbidden)):
 			refused[c] = true
 		case r.Op == check.OpSent:
-			delete(refused, c) // a repeat of it came later than its acknowledgement
+			delete(refused, c) // an earlier repeat was refused, and then it was acknowledged
 		}
 	}
 	return len(refused)
 }
 
-// hush has the clients say nothing new.
+// hush makes the clients stop sending.
 func (r *rig) hush() {
 	if r.talked > 0 {
 		return
@@ -246,8 +244,8 @@ func (r *rig) hush() {
 	}
 }
 
-// finish lets the clients come to rest, has the checker judge, and adds a row
-// to the table.
+// finish waits until the clients have received everything, verifies the history, and adds a
+// row to the table.
 func (r *rig) finish() (*check.Report, []check.Record) {
 	r.t.Helper()
 	r.hush()
@@ -279,16 +277,15 @@ func (r *rig) finish() (*check.Report, []check.Record) {
 	return rep, list
 }
 
-// steady checks that nobody was told of a gap or a reset, as where no log was
-// lost.
+// steady checks that no client got a gap or a reset. It is for faults that lose no log.
 func (r *rig) steady(rep *check.Report) {
 	r.t.Helper()
 	if rep.Gaps+rep.Resets > 0 {
-		r.t.Errorf("clients were told of %d gaps and %d resets, and no log was lost", rep.Gaps, rep.Resets)
+		r.t.Errorf("clients got %d gaps and %d resets, although no log was lost", rep.Gaps, rep.Resets)
 	}
 }
 
-// tell says what helps to find why a test failed.
+// tell logs the state of clients and nodes if the test has failed.
 func (r *rig) tell() {
 	if !r.t.Failed() {
 		return

@@ -19,12 +19,12 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// connectionsMost is how many connections to Redis one node may have: its pool,
-// its subscription, and some that are just being replaced.
+// connectionsMost is how many connections to Redis one node may have: its pool, its
+// subscription, and some that are being replaced.
 const connectionsMost = 64
 
-// A thousand rooms have to be caught up with at once, after Redis was away for
-// all nodes, and after it was for one of them.
+// A thousand rooms catch up at once, after Redis was away for all nodes, and after it was
+// away for one of them.
 func TestThousandRoomsCatchUp(t *testing.T) {
 	const rooms, each = 1000, 100
 	r := newRig(t, fault{24, "1,000 rooms catch up at once", false}, setup{
@@ -45,7 +45,7 @@ func TestThousandRoomsCatchUp(t *testing.T) {
 		back := time.Now()
 		r.redis.Restart()
 		r.flow(leastSaid)
-		r.note("after redis was away, traffic went on after %.1f s", since(back))
+		r.note("messages were acknowledged again %.1f s after redis was back", since(back))
 	}
 	n := r.nodes[0]
 	for range 2 {
@@ -59,7 +59,7 @@ func TestThousandRoomsCatchUp(t *testing.T) {
 		n.proxy.setCut(false)
 		r.flow(leastSaid)
 		up := watchers[0].awaitStatus("up", back)
-		r.note("the cut off node was current again after %.1f s", up.at.Sub(back).Seconds())
+		r.note("the node that was cut off had caught up after %.1f s", up.at.Sub(back).Seconds())
 	}
 	n.proxy.mu.Lock()
 	most := n.proxy.most
@@ -72,13 +72,13 @@ func TestThousandRoomsCatchUp(t *testing.T) {
 	r.untouched(rep)
 }
 
-// One user sends the same key at once by two nodes.
+// One user sends the same key at once through two nodes.
 func TestSameKeyOnTwoNodes(t *testing.T) {
 	r := newRig(t, fault{25, "one key at once on two nodes", true}, setup{})
 	first := watch(t, r.nodes[0], client.Options{})
 	second := watch(t, r.nodes[1], client.Options{Token: first.me.Token})
 	if first.me.User.ID != second.me.User.ID {
-		t.Fatal("they are not the same user")
+		t.Fatal("the connections are not of one user")
 	}
 	first.join("twins", "")
 	second.join("twins", "")
@@ -107,8 +107,8 @@ func TestSameKeyOnTwoNodes(t *testing.T) {
 	r.untouched(rep)
 }
 
-// A node of the next version writes an entry of a kind that this one does not
-// know: it is passed on as it stands, to members, in history and at a join.
+// A node of a later version writes an entry of a kind that this one does not know: it is
+// delivered unchanged, to members, in history and at a join.
 func TestUnknownKind(t *testing.T) {
 	r := newRig(t, fault{30, "an entry of an unknown kind", true}, setup{load: load.Config{Changes: -1}})
 	old := r.watchers("lobby")
@@ -130,12 +130,12 @@ func TestUnknownKind(t *testing.T) {
 				t.Errorf("the history at node %d does not hold the entry as it was written", k+1)
 			}
 			if j := watch(t, r.nodes[k], client.Options{}).join("lobby", ""); !holds(j.Messages, entry) {
-				t.Errorf("what comes with joined at node %d does not hold the entry as it was written", k+1)
+				t.Errorf("joined at node %d does not hold the entry as it was written", k+1)
 			}
 		}
 		r.flow(5)
 	}
-	r.note("the %d by hand nobody acknowledges", r.byHand)
+	r.note("%d entries by hand have no acknowledgement", r.byHand)
 	rep, _ := r.finish()
 	r.untouched(rep)
 }
@@ -166,7 +166,7 @@ func TestLogWrittenByHand(t *testing.T) {
 			r.hold(r.random.between(500*time.Millisecond, 2*time.Second))
 			r.rdb.ask("DEL", log)
 		})
-		chattest.Eventually(t, "all to be told", func() bool { return r.history.resets(from, "lobby") == len(r.fleet.Clients) })
+		chattest.Eventually(t, "all clients to get a reset", func() bool { return r.history.resets(from, "lobby") == len(r.fleet.Clients) })
 		r.flow(leastSaid)
 	}
 	r.readByHand()
@@ -176,8 +176,8 @@ func TestLogWrittenByHand(t *testing.T) {
 	}
 }
 
-// readByHand has a node read a log that holds entries by hand, which it has not
-// in its memory.
+// readByHand makes a node read a log that holds entries by hand, of a room that it does not
+// follow.
 func (r *rig) readByHand() {
 	r.t.Helper()
 	speaker := watch(r.t, r.nodes[0], client.Options{})
@@ -195,7 +195,7 @@ func (r *rig) readByHand() {
 	reader.awaitSaid("is not one of ours", 0)
 }
 
-// A user is at three nodes, two of which die.
+// A user is connected to three nodes, two of which die.
 func TestUserOnThreeNodes(t *testing.T) {
 	r := newRig(t, fault{26, "one user on three nodes, two die, then the last", false}, setup{})
 	var user protocol.WelcomeEvent
@@ -205,7 +205,7 @@ func TestUserOnThreeNodes(t *testing.T) {
 		if i == 0 {
 			user = w.me
 		} else if w.me.User.ID != user.User.ID {
-			t.Fatal("they are not the same user")
+			t.Fatal("the connections are not of one user")
 		}
 	}
 	witness := watch(t, r.nodes[2], client.Options{})
@@ -217,7 +217,7 @@ func TestUserOnThreeNodes(t *testing.T) {
 	}
 	r.hold(goneWithin)
 	if e, ok := witness.find("presence", began, left(user.User.ID)); ok {
-		t.Errorf("the user was said to have left while it was at one node: %s", e.Raw)
+		t.Errorf("the user went offline while it was connected to a node: %s", e.Raw)
 	}
 	var m struct {
 		Members []protocol.User `json:"members"`
@@ -232,7 +232,7 @@ func TestUserOnThreeNodes(t *testing.T) {
 		}
 	}
 	if online != 1 {
-		t.Errorf("the user is %d times among the members", online)
+		t.Errorf("the user is listed %d times among the members", online)
 	}
 	r.nodes[0].start()
 	witness = watch(t, r.nodes[0], client.Options{})
@@ -241,7 +241,7 @@ func TestUserOnThreeNodes(t *testing.T) {
 	last := time.Now()
 	r.nodes[2].signal(syscall.SIGKILL)
 	gone := witness.await("the user to leave", "presence", last, left(user.User.ID))
-	r.note("offline %.1f s after the last", gone.at.Sub(last).Seconds())
+	r.note("offline %.1f s after the last node died", gone.at.Sub(last).Seconds())
 	if took := gone.at.Sub(last); took > goneWithin {
 		t.Errorf("the user left %s after the last node died", took)
 	}

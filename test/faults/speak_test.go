@@ -14,9 +14,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// burst has a new client say n things at once, without waiting for anything,
-// and returns when each has its answer or the connection is over. The checker
-// is told.
+// burst sends messages through a new client, without waiting for acknowledgements, and
+// returns when each is answered or the connection has ended. It records them for the checker.
 func (r *rig) burst(n *node, name, room string, count, size int) {
 	r.t.Helper()
 	w := watch(r.t, n, client.Options{})
@@ -57,12 +56,12 @@ func (r *rig) burst(n *node, name, room string, count, size int) {
 	w.conn.Close()
 }
 
-// byHand is an entry that no node of this version writes.
+// byHand is an entry of a kind that no node of this version writes.
 type byHand struct {
 	room, kind, user, key, text string
 }
 
-// putByHand has Redis take an entry and publish it, as append.lua does.
+// putByHand appends an entry and publishes it, as append.lua does.
 const putByHand = `
 local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
 local ms, seq = string.match(newest, '^(%d+)-(%d+)$')
@@ -88,10 +87,10 @@ func (r *rig) put(logKey, liveKey string, e byHand) string {
 	})
 	id, ok := r.rdb.ask("EVAL", putByHand, 1, logKey, liveKey, e.room, tail, e.user, e.key, e.kind).(string)
 	if !ok {
-		r.t.Fatal("the entry was not taken")
+		r.t.Fatal("the entry was not appended")
 	}
 	return id
 }
 
-// since is how long ago a moment was, in seconds.
+// since returns the time since a moment, in seconds.
 func since(t time.Time) float64 { return time.Since(t).Seconds() }

@@ -16,7 +16,7 @@ import (
 	"example.com/chat/internal/check"
 )
 
-// row is what came of one fault.
+// row is the result of one fault.
 type row struct {
 	fault
 	injected int
@@ -26,7 +26,7 @@ type row struct {
 	seen     []string
 }
 
-// rows are those of this run.
+// rows holds the rows of this run.
 type rows struct {
 	mu   sync.Mutex // guards the field below
 	list []row
@@ -40,17 +40,17 @@ func (r *rows) add(one row) {
 	r.list = append(r.list, one)
 }
 
-// legend says what the columns mean that don't speak for themselves.
+// legend explains the columns.
 const legend = `Sent counts messages, acknowledged those of them that a node acknowledged; lost, doubled and out of order
-are violations that the checker found, other all else that it did. Connections are those that clients lost, gaps
-resumptions that a client was told to be impossible, resets logs that a client was told to be other ones. Away is the
-longest time from the loss of a client's connection until it was in its room again; silence the longest time that
-a client in a busy room heard no message, whoever is to blame, Redis's own absence with it; behind the longest time
-until a member heard an entry that somebody knew of already, its time away with it; ack the longest time from the
-first sending of a message to its acknowledgement.
+are violations that the checker found, other all its other violations. Connections are those that clients lost, gaps
+are joins with a cursor that recovered nothing, resets are those that clients got. Away is the longest time from the
+loss of a client's connection until the client was in its rooms again; silence the longest time in which a client in a
+busy room received no message, including the absence of Redis; behind the longest time until a member received an
+entry that was known elsewhere, including its time away; ack the longest time from the first sending of a message to
+its acknowledgement.
 `
 
-// write prints the table, and writes it to a file where one is named.
+// write prints the table, and writes it to a folder unless dir is "".
 func (r *rows) write(dir string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -62,7 +62,7 @@ func (r *rows) write(dir string) error {
 	})
 	var out strings.Builder
 	fmt.Fprintf(&out, "Seed %d.\n\n", seed)
-	out.WriteString("| # | fault | injected | sent | acknowledged | lost | doubled | out of order | other | connections | gaps | resets | away | silence | behind | ack | seen besides |\n")
+	out.WriteString("| # | fault | injected | sent | acknowledged | lost | doubled | out of order | other | connections | gaps | resets | away | silence | behind | ack | notes |\n")
 	out.WriteString("| --- | --- |" + strings.Repeat(" ---: |", 14) + " --- |\n")
 	for _, one := range r.list {
 		out.WriteString(one.line())
@@ -99,7 +99,7 @@ func (r row) line() string {
 		short(r.away), short(r.silence), short(rep.Behind), short(rep.Waited), strings.Join(r.seen, "; "))
 }
 
-// TestAFailedHistoryIsKept checks that it is in the folder CHAT_OUT.
+// A history with a violation is written to the folder CHAT_OUT.
 func TestAFailedHistoryIsKept(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("CHAT_OUT", dir)

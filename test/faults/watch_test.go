@@ -15,8 +15,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// watcher is a client at one node that keeps all that it is told, and does
-// nothing by itself: it doesn't come back when its connection ends.
+// watcher is a client at one node that keeps all events, and does nothing by itself: it does
+// not reconnect.
 type watcher struct {
 	t    *testing.T
 	conn *client.Conn
@@ -24,11 +24,11 @@ type watcher struct {
 
 	mu     sync.Mutex // guards the fields below
 	told   []told
-	ended  error // nil while it lives
+	ended  error // nil while the connection is open
 	closed time.Time
 }
 
-// told is an event and when it came.
+// told is an event, and when it arrived.
 type told struct {
 	client.Event
 	at time.Time
@@ -71,7 +71,7 @@ func (w *watcher) read() {
 	}
 }
 
-// find returns the first event of a type that fits, after a moment.
+// find returns the first event of a type after a moment for which fits returns true.
 func (w *watcher) find(kind string, after time.Time, fits func(told) bool) (told, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -94,7 +94,7 @@ func (w *watcher) await(what, kind string, after time.Time, fits func(told) bool
 	return e
 }
 
-// awaitStatus waits until the node tells that Redis is "up" or "down".
+// awaitStatus waits for the event that Redis is "up" or "down".
 func (w *watcher) awaitStatus(state string, after time.Time) told {
 	w.t.Helper()
 	return w.await("status "+state, "status", after, func(e told) bool {
@@ -103,7 +103,7 @@ func (w *watcher) awaitStatus(state string, after time.Time) told {
 	})
 }
 
-// left reports whether it was told after a moment that a user left.
+// left returns a function that reports whether an event says that a user left.
 func left(user string) func(told) bool {
 	return func(e told) bool {
 		var p protocol.PresenceEvent
@@ -119,8 +119,8 @@ func left(user string) func(told) bool {
 	}
 }
 
-// awaitEnd waits for the connection's end, and returns the close code, 0 where
-// the node gave none, and when that was.
+// awaitEnd waits for the end of the connection, and returns its close code, 0 for none, and
+// its time.
 func (w *watcher) awaitEnd() (code int, at time.Time) {
 	w.t.Helper()
 	chattest.Eventually(w.t, "the end of a connection", func() bool {
@@ -137,14 +137,14 @@ func (w *watcher) awaitEnd() (code int, at time.Time) {
 	return code, w.closed
 }
 
-// alive reports whether the connection still is.
+// alive reports whether the connection is open.
 func (w *watcher) alive() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ended == nil
 }
 
-// call asks the node for something and decodes its answer.
+// call sends a command and decodes its reply. It returns an error reply.
 func (w *watcher) call(cmd protocol.ClientCommand, into any) *protocol.Error {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), chattest.Patience)
@@ -162,7 +162,7 @@ func (w *watcher) call(cmd protocol.ClientCommand, into any) *protocol.Error {
 	return nil
 }
 
-// join joins a room, which must be let in.
+// join joins a room. It fails the test if that is refused.
 func (w *watcher) join(room, after string) protocol.JoinedEvent {
 	w.t.Helper()
 	var j protocol.JoinedEvent
@@ -172,7 +172,7 @@ func (w *watcher) join(room, after string) protocol.JoinedEvent {
 	return j
 }
 
-// say says something, which must be taken.
+// say sends a message. It fails the test if that is refused.
 func (w *watcher) say(room, key, text string) protocol.SentEvent {
 	w.t.Helper()
 	var s protocol.SentEvent
