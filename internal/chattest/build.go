@@ -50,7 +50,7 @@ func BuildOverlay(t testing.TB, files map[string]string) string {
 	return b.path
 }
 
-// buildOf returns the build with an overlay, done or not.
+// buildOf returns the build with an overlay, which may not have run yet.
 func buildOf(files map[string]string) (*build, error) {
 	key := fmt.Sprint(files) // maps are printed in order
 	builds.mu.Lock()

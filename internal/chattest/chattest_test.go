@@ -65,18 +65,18 @@ func TestAProcessIsSeenUntilItEnds(t *testing.T) {
 	p := Start(t, Command{Path: sleep, Args: []string{"3600"}})
 	Eventually(t, "its state", func() bool { return slices.Contains([]string{"S", "R"}, ProcessState(t, p.PID())) })
 	if !slices.Contains(Children(t, os.Getpid()), p.PID()) {
-		t.Error("it is not among this process's children")
+		t.Error("the process is not listed as a child of this one")
 	}
 	Eventually(t, "its command line", func() bool { return slices.Equal(CommandLine(t, p.PID()), []string{sleep, "3600"}) })
 	if u := UsageOf(t, p.PID()); u.Resident == 0 || u.Peak < u.Resident || u.Files < 3 {
 		t.Errorf("usage: %+v", u)
 	}
 	if p.Ended() {
-		t.Error("it has ended")
+		t.Error("the process ended early")
 	}
 	p.Kill()
 	if !p.Ended() || p.Wait() != -1 || ProcessState(t, p.PID()) != "" {
-		t.Error("it is not seen to have ended")
+		t.Error("a process that has ended has a state")
 	}
 }
 
@@ -85,18 +85,18 @@ func TestEventuallyLooksUntilTheLimit(t *testing.T) {
 	looks := 0
 	EventuallyWithin(t, time.Minute, "the third look", func() bool { looks++; return looks == 3 })
 	if looks != 3 {
-		t.Errorf("%d looks", looks)
+		t.Errorf("the condition was checked %d times", looks)
 	}
 }
 
-// Two tests that start servers at the same time once got one port for both.
+// Two tests that started servers at the same time once got the same port.
 func TestAPortIsGivenToOneTest(t *testing.T) {
 	t.Parallel()
 	seen := make(map[int]bool)
 	for range 20 {
 		for _, port := range FreePorts(t, 50) {
 			if seen[port] {
-				t.Fatalf("port %d is given twice", port)
+				t.Fatalf("two tests got port %d", port)
 			}
 			seen[port] = true
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))

@@ -12,15 +12,15 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Client is a WebSocket client of one test. Unlike internal/client it sends what
-// the test asks for, right or wrong, hides nothing that it receives, and never
-// reconnects. It is used by one goroutine at a time.
+// Client is a WebSocket client of one test. Unlike internal/client it sends exactly what
+// the test passes, valid or not, hides nothing that it receives, and never reconnects. It
+// is used by one goroutine at a time.
 type Client struct {
 	// Conn is the connection itself; only the Client reads from it.
 	Conn *websocket.Conn
-	// Frames are what the node sends; it is closed with the connection.
+	// Frames delivers what the node sends. It is closed with the connection.
 	Frames chan Frame
-	// Me and Token are from the newest welcome that Hello returned.
+	// Me and Token are those of the newest welcome that Hello returned.
 	Me    User
 	Token string
 	// Closed is the node's close frame, nil if there was none. It is set before
@@ -28,7 +28,7 @@ type Client struct {
 	Closed *websocket.CloseError
 
 	t      testing.TB
-	passed []Frame // by Next, which looked for others
+	passed []Frame // frames that Next skipped, oldest first
 }
 
 // Dial opens a connection to the node at an http URL and sends nothing.
@@ -138,7 +138,7 @@ func (c *Client) Next(types ...string) Frame {
 	}
 }
 
-// Error returns the next error, which must have the code.
+// Error waits for the next error, which must have the code.
 func (c *Client) Error(code string) Frame {
 	c.t.Helper()
 	f := c.Next("error")

@@ -7,8 +7,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Frame is any event of the protocol as a Client reads it: the fields of all of them,
-// in their JSON form.
+// Frame is any event of the protocol as a Client reads it: it has the fields of all
+// events, in their JSON form.
 type Frame struct {
 	Type      string               `json:"type"`
 	Ref       any                  `json:"ref"`

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Hearer is a bare WebSocket that counts the messages of its room, at as little
-// cost for this side as can be.
+// Hearer is a bare WebSocket that counts the messages of its room, at the lowest cost for
+// the process of the test.
 type Hearer struct {
 	net.Conn
 	heard *atomic.Int64

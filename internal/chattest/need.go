@@ -16,14 +16,14 @@ func NeedProgram(t testing.TB, name, without string) string {
 	return path
 }
 
-// Need skips the test if err, the absence of something that the test needs, is not
-// nil. Under CI=true it fails the test instead. what is the message.
+// Need skips the test if err, the reason why something that the test needs is missing, is
+// not nil. Under CI=true it fails the test instead. what is the message.
 func Need(t testing.TB, err error, what string) {
 	t.Helper()
 	switch {
 	case err == nil:
 	case os.Getenv("CI") == "true":
-		t.Fatalf("%s (%v), and CI=true insists on it", what, err)
+		t.Fatalf("%s (%v), and CI=true requires it", what, err)
 	default:
 		t.Skip(what)
 	}

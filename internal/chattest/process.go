@@ -138,7 +138,7 @@ func (p *Process) URL(k int) string {
 	p.t.Helper()
 	var url string
 	Eventually(p.t, "the line of node "+strconv.Itoa(k), func() bool {
-		ended := p.Ended() // before the output is read, which is complete then
+		ended := p.Ended() // before the output is read, which is complete once the process has ended
 		url = NodeURL(p.Out(), k)
 		if url == "" && ended {
 			p.t.Fatalf("%s ended: %v: %s", p.Cmd.Path, p.err, p.Errs())

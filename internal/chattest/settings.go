@@ -17,7 +17,7 @@ const (
 	measureEnv = "CHAT_MEASURE" // 1: measure times and costs, with nothing else running
 	seedEnv    = "CHAT_SEED"    // repeats a run
 	countEnv   = "CHAT_COUNT"   // seeds, rounds, clients or connections of a test
-	forEnv     = "CHAT_FOR"     // how long a test breaks things, as "30m"
+	forEnv     = "CHAT_FOR"     // how long a test injects faults, as "30m"
 	outEnv     = "CHAT_OUT"     // folder for pictures, tables and histories
 	suitesEnv  = "CHAT_SUITES"  // 0: leave out the suites that CI runs by themselves
 )
@@ -78,7 +78,7 @@ func SeedOrNew() uint64 {
 	return seed
 }
 
-// Repeat returns the words that tell how to repeat a run.
+// Repeat returns the words that explain how to repeat a run.
 func Repeat(seed uint64) string { return fmt.Sprintf("%s=%d repeats this run", seedEnv, seed) }
 
 // Count returns the number that CHAT_COUNT gives, else usual, or long if tests run at

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Slim is a client that costs this process little: a socket and no goroutine.
+// Slim is a client that costs the process of the test little: a socket and no goroutine.
 type Slim struct {
 	net.Conn
 	in *bufio.Reader
 }
 
-// DialSlim connects, says hello and joins the room.
+// DialSlim connects, sends a hello and joins the room.
 func DialSlim(url, room string) (*Slim, error) { return DialSlimBy(&net.Dialer{}, url, room) }
 
 // DialSlimBy is DialSlim with a dialer.
@@ -50,7 +50,7 @@ func (s *Slim) Command(text string) error {
 	return err
 }
 
-// Until reads up to and with the text, which no other frame holds.
+// Until reads up to the end of the text, which no other frame contains.
 func (s *Slim) Until(text string) (int, error) {
 	_ = s.SetReadDeadline(time.Now().Add(Patience))
 	var tail []byte
@@ -72,7 +72,7 @@ func (s *Slim) Until(text string) (int, error) {
 func Crowd(t testing.TB, url, room string, n int) []*Slim {
 	t.Helper()
 	list := make([]*Slim, n)
-	sockets := make([]net.Conn, n) // without their buffers, and one cleanup for all: tests measure memory
+	sockets := make([]net.Conn, n) // without their buffers, and with one cleanup for all: tests measure memory
 	t.Cleanup(func() {
 		for _, c := range sockets {
 			if c != nil {

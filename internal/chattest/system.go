@@ -92,7 +92,7 @@ func Children(t testing.TB, parent int) []int {
 	}
 	var pids []int
 	for _, p := range all {
-		// A process that has ended meanwhile is nobody's child.
+		// A process that ended meanwhile has no parent.
 		if stat, err := p.Stat(); err == nil && stat.PPID == parent {
 			pids = append(pids, p.PID)
 		}
@@ -100,7 +100,7 @@ func Children(t testing.TB, parent int) []int {
 	return pids
 }
 
-// CommandLine returns the program and the arguments of a process, nil if it does not
+// CommandLine returns the program and the arguments of a process; nil if it does not
 // exist.
 func CommandLine(t testing.TB, pid int) []string {
 	t.Helper()
@@ -112,7 +112,7 @@ func CommandLine(t testing.TB, pid int) []string {
 	return line
 }
 
-// UsageOf returns what a process uses; it must exist.
+// UsageOf returns the resources that a process uses. The process must exist.
 func UsageOf(t testing.TB, pid int) procstat.Usage {
 	t.Helper()
 	u, err := procstat.Of(pid)
@@ -120,8 +120,8 @@ func UsageOf(t testing.TB, pid int) procstat.Usage {
 	return u
 }
 
-// NeedProc skips the test at an error of procstat where there is no /proc, and fails it
-// at any other.
+// NeedProc skips the test if err is that of a system without /proc, and fails it at any
+// other error.
 func NeedProc(t testing.TB, err error) {
 	t.Helper()
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -132,11 +132,11 @@ func NeedProc(t testing.TB, err error) {
 	}
 }
 
-// ResetPeak starts a new measurement of a process's peak memory (proc(5),
-// clear_refs). Where the kernel refuses, Peak stays that since the start.
+// ResetPeak starts a new measurement of a process's peak memory (proc(5), clear_refs). If
+// the kernel refuses, Peak remains the peak since the start.
 func ResetPeak(t testing.TB, pid int) {
 	t.Helper()
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
-		t.Logf("the peak of memory is that since the start: %v", err)
+		t.Logf("the peak of memory counts from the start: %v", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 // Patience is how long a test waits for an event before it fails.
 const Patience = 20 * time.Second
 
-// pollInterval is the pause between two looks at a condition.
+// pollInterval is the pause between two checks of a condition.
 const pollInterval = 2 * time.Millisecond
 
 // Eventually returns once ok returns true, and fails the test if that takes longer

@@ -1,4 +1,5 @@
-// Package brokertest holds every broker to the contract of room.Broker and room.Feed.
+// Package brokertest checks every broker against the contract of room.Broker and
+// room.Feed.
 package brokertest
 
 import (
@@ -13,22 +14,21 @@ import (
 	"example.com/chat/internal/room"
 )
 
-// Site is whatever joins the nodes of one test. The functions are called by the test's
-// goroutine.
+// Site joins the nodes of one test. The functions are called by the test's goroutine.
 type Site struct {
 	// Open starts a node whose rooms keep the given number of messages. It delivers to
 	// the feed until the test ends, or stop is called: then the node ends without leaving,
 	// as after a crash.
 	Open func(t *testing.T, id string, history int, feed room.Feed) (b room.Broker, stop func())
 	// DeleteLog deletes the messages of a room's log by hand, and DropChanges the edits,
-	// deletions and reactions in it. Wipe loses all that the site holds.
+	// deletions and reactions in it. Wipe removes all that the site holds.
 	DeleteLog, DropChanges func(t *testing.T, room string)
 	Wipe                   func(t *testing.T)
-	// Dump is all that the site holds, as text.
+	// Dump returns all that the site holds, as text.
 	Dump func(t *testing.T) string
 }
 
-// suite are the tests by their names.
+// suite lists the tests by their names.
 var suite = []struct {
 	name string
 	test func(t *testing.T, at *Site)
@@ -92,7 +92,7 @@ func (n *node) put(t *testing.T, drafts ...protocol.Draft) []protocol.Receipt {
 	return list
 }
 
-// newest are the newest n messages of the lobby, as they were entered.
+// newest returns the newest n messages of the lobby, as they were appended.
 func (n *node) newest(t *testing.T, count int) (list []protocol.Entry, more bool, err error) {
 	t.Helper()
 	page, err := n.Messages(t.Context(), "lobby", protocol.ID{}, count)
@@ -102,7 +102,7 @@ func (n *node) newest(t *testing.T, count int) (list []protocol.Entry, more bool
 	return list, page.More, err
 }
 
-// all are the entries of the lobby of any kind, up to a gap.
+// all returns the entries of the lobby of any kind, up to a gap.
 func (n *node) all(t *testing.T) []protocol.Entry {
 	t.Helper()
 	heads, err := n.Heads(t.Context(), []string{"lobby"})
@@ -116,7 +116,7 @@ func (n *node) all(t *testing.T) []protocol.Entry {
 	return list
 }
 
-// stands are the messages of the lobby as they stand.
+// stands returns the messages of the lobby as they stand.
 func (n *node) stands(t *testing.T) (list []string) {
 	t.Helper()
 	page, err := n.Messages(t.Context(), "lobby", protocol.ID{}, 50)
@@ -149,7 +149,7 @@ func react(user, key string, target protocol.ID, emoji string, on bool) protocol
 	return protocol.Command{Type: protocol.React, Key: key, Target: target, Emoji: emoji, On: on}.Change(protocol.User{ID: user, Name: user}, "node", false)
 }
 
-// claim claims a name, and expects to get want; "" for a refusal.
+// claim claims a name, and checks that it gets want; "" for a refusal.
 func (n *node) claim(t *testing.T, c protocol.NameClaim, want string) {
 	t.Helper()
 	got, err := n.Claim(t.Context(), c)

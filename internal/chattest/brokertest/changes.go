@@ -16,35 +16,36 @@ func aDeletedMessageIsGoneWithItsEdits(t *testing.T, at *Site) {
 	edit := b.put(t, change(protocol.Edit, "a", "2", m, "secret-two"), change(protocol.React, "b", "2", m, ""))
 	deleted := b.put(t, change(protocol.Delete, "a", "3", m, ""))[0]
 	if deleted.Refused != nil || deleted.ID.Seq != 5 {
-		t.Fatalf("the deletion became %+v", deleted)
+		t.Fatalf("the deletion has the receipt %+v", deleted)
 	}
 	if all := at.Dump(t); strings.Contains(all, "secret") || !strings.Contains(all, "stays") {
-		t.Errorf("it is still held: %s", all)
+		t.Errorf("the deleted text is still stored: %s", all)
 	}
 	if list := b.all(t); ids(list) != "2 4 5" {
 		t.Errorf("the log holds %s", ids(list))
 	}
-	// Deleted ids stay good as cursors, and so does the log's beginning.
+	// Deleted ids are valid cursors, and so is the beginning of the log.
 	for _, c := range []struct {
 		cursor protocol.ID
 		want   string
 	}{{protocol.ID{}, "2 4 5"}, {m, "2 4 5"}, {edit[0].ID, "4 5"}, {first[1].ID, "4 5"}} {
 		list, found, _, err := b.After(t.Context(), "lobby", c.cursor, 50)
 		if err != nil || !found || ids(list) != c.want {
-			t.Errorf("after %v came %s, %v, %v", c.cursor, ids(list), found, err)
+			t.Errorf("after %v: %s, %v, %v", c.cursor, ids(list), found, err)
 		}
 	}
 	if list, more, err := b.Before(t.Context(), "lobby", edit[0].ID, 50); err != nil || more || ids(list) != "2" {
-		t.Errorf("before a deleted one came %s, %v", ids(list), err)
+		t.Errorf("before a deleted one: %s, %v", ids(list), err)
 	}
-	// Whoever repeats the deletion has done it; whoever resends the message, too.
+	// A repeated deletion is a duplicate, and so is the deleted message when it is sent
+	// again.
 	if again := b.put(t, change(protocol.Delete, "a", "3", m, ""), draft("a", "1", "secret-one")); !again[0].Duplicate ||
 		again[0].ID != deleted.ID || !again[1].Duplicate || !again[1].ID.IsZero() {
 		t.Errorf("repeated: %+v", again)
 	}
 }
 
-// What is about another's message, or about none, makes no entry.
+// A change of another user's message, or of none, makes no entry.
 func onlyMessagesOfOnesOwnAreChanged(t *testing.T, at *Site) {
 	b := at.node(t, "n1", 100)
 	m := b.put(t, draft("a", `","user":{"id":"b",`, `","user":{"id":"b",`))[0].ID
@@ -68,7 +69,7 @@ func onlyMessagesOfOnesOwnAreChanged(t *testing.T, at *Site) {
 	if list := b.all(t); ids(list) != "1 2 3" {
 		t.Errorf("the log holds %s", ids(list))
 	}
-	// All in one call, in order; a moderator may.
+	// All in one call, in order; a moderator may change any message.
 	del := change(protocol.Delete, "m", "7", m, "")
 	del.Moderator = true
 	got := b.put(t, change(protocol.Edit, "a", "8", m, "z"), del, change(protocol.React, "a", "9", m, ""), change(protocol.Delete, "a", "10", m, ""), draft("a", "11", "on"))
@@ -80,8 +81,8 @@ func onlyMessagesOfOnesOwnAreChanged(t *testing.T, at *Site) {
 	}
 }
 
-// A cursor that was deleted is not good any more when something that was not
-// deleted fell off the log behind it, nor on another log.
+// A deleted cursor is no longer valid once an entry after it that was not deleted has
+// left the log; nor is it valid in another log.
 func aDeletedCursorEndsWithWhatFollowsIt(t *testing.T, at *Site) {
 	b := at.node(t, "n1", 10)
 	m := b.put(t, draft("a", "1", "x"), draft("a", "2", "x"))
@@ -91,28 +92,28 @@ func aDeletedCursorEndsWithWhatFollowsIt(t *testing.T, at *Site) {
 	}
 	for _, cursor := range []protocol.ID{m[0].ID, {}} {
 		if list, found, _, err := b.After(t.Context(), "lobby", cursor, 50); found || err != nil {
-			t.Errorf("after %v came %s, %v", cursor, ids(list), err)
+			t.Errorf("after %v: %s, %v", cursor, ids(list), err)
 		}
 	}
 	last := b.put(t, draft("a", "last", "x"))[0].ID
 	b.put(t, change(protocol.Delete, "a", "d2", last, ""))
 	at.DeleteLog(t, "lobby")
 	if list, found, _, err := b.After(t.Context(), "lobby", last, 50); found || err != nil {
-		t.Errorf("of no log, after the deleted one came %s, %v", ids(list), err)
+		t.Errorf("without a log, after the deleted one: %s, %v", ids(list), err)
 	}
 	b.put(t, draft("a", "anew", "x"))
 	if list, found, _, err := b.After(t.Context(), "lobby", last, 50); found || err != nil {
-		t.Errorf("of another log, after the deleted one came %s, %v", ids(list), err)
+		t.Errorf("in another log, after the deleted one: %s, %v", ids(list), err)
 	}
 	for line := range strings.Lines(at.Dump(t)) {
-		// Accepted keys outlive their log, with the ids of their entries.
+		// Accepted keys outlive their log, and have the ids of their entries.
 		if strings.Contains(line, last.String()) && !strings.Contains(line, ":keys:") {
-			t.Errorf("the room still has of another log: %s", line)
+			t.Errorf("the room still stores of another log: %s", line)
 		}
 	}
 }
 
-// What is kept of each message is what its entries amount to.
+// The stored state of each message is the result of its entries.
 func messagesStandAsTheirEntriesSay(t *testing.T, at *Site) {
 	b := at.node(t, "n1", 100)
 	m := b.put(t, draft("a", "1", "one"), draft("a", "2", `two },"text":"forged"`), draft("b", "3", "three"), draft("b", "4", "four"))
@@ -120,7 +121,7 @@ func messagesStandAsTheirEntriesSay(t *testing.T, at *Site) {
 		change(protocol.Edit, "a", "5", m[0].ID, "first"), change(protocol.Edit, "a", "6", m[0].ID, "the \"first\" \\ \n"),
 		change(protocol.Edit, "a", "7", m[1].ID, "second"),
 		react("a", "8", m[0].ID, "🎉", true), react("b", "9", m[0].ID, "👍", true), react("c", "10", m[0].ID, "👍", true),
-		react("b", "11", m[0].ID, "👍", true), // once more: it changes nothing
+		react("b", "11", m[0].ID, "👍", true), // again: it changes nothing
 		react("c", "12", m[0].ID, "👍", false), react("c", "13", m[0].ID, "👍", false),
 		react("d", "14", m[2].ID, "👍", true), react("d", "15", m[2].ID, "👍", false),
 		react("d", "16", m[3].ID, "👍", true), change(protocol.Delete, "b", "17", m[3].ID, ""),
@@ -135,7 +136,7 @@ func messagesStandAsTheirEntriesSay(t *testing.T, at *Site) {
 		want = append(want, string(s.Stands().Raw))
 	}
 	if got := b.stands(t); !slices.Equal(got, want) || len(got) != 3 {
-		t.Errorf("they stand as\n%s\nand should as\n%s", got, want)
+		t.Errorf("the messages stand as\n%s\nwant\n%s", got, want)
 	}
 	page, err := b.Messages(t.Context(), "lobby", protocol.ID{}, 50)
 	if err != nil || page.Head.ID != all[len(all)-1].ID || string(page.Head.Raw) != string(all[len(all)-1].Raw) || page.More {
@@ -146,18 +147,18 @@ func messagesStandAsTheirEntriesSay(t *testing.T, at *Site) {
 	}
 	if page, err := b.Messages(t.Context(), "lobby", m[2].ID, 1); err != nil || len(page.List) != 1 || page.List[0].ID != m[1].ID || !page.More ||
 		string(page.List[0].Text) != `"second"` {
-		t.Errorf("before the third comes %+v, %v", page, err)
+		t.Errorf("before the third: %+v, %v", page, err)
 	}
 	if list, found, more, err := b.After(t.Context(), "lobby", protocol.ID{}, 500); err != nil || !found || more || ids(list) != ids(all) {
-		t.Errorf("from the beginning come %s of %s, %v", ids(list), ids(all), err)
+		t.Errorf("from the beginning: %s of %s, %v", ids(list), ids(all), err)
 	}
 	if list, more, err := b.Before(t.Context(), "lobby", all[9].ID, 4); err != nil || !more || ids(list) != ids(all[5:9]) {
-		t.Errorf("before the tenth come %s, %v, %v", ids(list), more, err)
+		t.Errorf("before the tenth: %s, %v, %v", ids(list), more, err)
 	}
 }
 
-// Of the changes the newest are kept: a cursor beyond them is not good any more,
-// although its message is in the log, and messages stand as before.
+// The newest changes are kept. A cursor older than these is no longer valid, although its
+// message is in the log; messages stand as before.
 func supersededChangesLeaveAGapThatIsTold(t *testing.T, at *Site) {
 	b := at.node(t, "n1", 1000)
 	first := b.put(t, draft("a", "1", "one"), draft("a", "2", "two"))
@@ -171,7 +172,7 @@ func supersededChangesLeaveAGapThatIsTold(t *testing.T, at *Site) {
 	}
 	batch(0, 200)
 	if list, found, _, err := b.After(t.Context(), "lobby", first[1].ID, 500); err != nil || !found || len(list) != 200 {
-		t.Errorf("after the second come %d, %v, %v", len(list), found, err)
+		t.Errorf("after the second: %d, %v, %v", len(list), found, err)
 	}
 	for from := 200; from < 2100; from += 200 {
 		batch(from, 200)
@@ -185,20 +186,20 @@ func supersededChangesLeaveAGapThatIsTold(t *testing.T, at *Site) {
 	}{{protocol.ID{}, false, 0}, {first[0].ID, false, 0}, {first[1].ID, false, 0}, {mid, true, 1}} {
 		list, found, _, err := b.After(t.Context(), "lobby", c.cursor, 3000)
 		if err != nil || found != c.found || len(list) != c.n {
-			t.Errorf("after %v come %d, %v, %v", c.cursor, len(list), found, err)
+			t.Errorf("after %v: %d, %v, %v", c.cursor, len(list), found, err)
 		}
 	}
 	if list, more, err := b.Before(t.Context(), "lobby", mid, 5000); err != nil || more || len(list) != 1999 {
-		t.Errorf("before the third come %d, %v, %v", len(list), more, err)
+		t.Errorf("before the third: %d, %v, %v", len(list), more, err)
 	}
 	if list, _, err := b.newest(t, 50); err != nil || ids(list) != "1 2 2203" {
 		t.Errorf("the messages are %s, %v", ids(list), err)
 	}
-	// Somebody deletes one of the two by hand. Without the log, the changes are of
+	// One of the two streams is deleted by hand. Without the log, the changes belong to
 	// another one.
 	at.DropChanges(t, "lobby")
 	if list, found, _, err := b.After(t.Context(), "lobby", mid, 10); err != nil || !found || len(list) != 0 {
-		t.Errorf("without changes, after the third come %s, %v, %v", ids(list), found, err)
+		t.Errorf("without changes, after the third: %s, %v, %v", ids(list), found, err)
 	}
 	batch(4000, 1)
 	at.DeleteLog(t, "lobby")
@@ -206,29 +207,29 @@ func supersededChangesLeaveAGapThatIsTold(t *testing.T, at *Site) {
 		t.Errorf("without the log the head is %v, %v", heads, err)
 	}
 	if _, found, _, err := b.After(t.Context(), "lobby", mid, 10); err != nil || found {
-		t.Errorf("without the log the cursor is good: %v, %v", found, err)
+		t.Errorf("without the log the cursor is valid: %v, %v", found, err)
 	}
 	anew := b.put(t, draft("a", "anew", "x"))[0].ID
 	if all := b.all(t); anew.Seq != 1 || ids(all) != "1" {
 		t.Errorf("the log begins anew with %v and holds %s", anew, ids(all))
 	}
 	if got := b.stands(t); len(got) != 1 {
-		t.Errorf("it shows %s", got)
+		t.Errorf("the messages stand as %s", got)
 	}
 }
 
-// Edits of a message leave the log with it.
+// The edits of a message leave the log with it.
 func editsLeaveWithTheirMessage(t *testing.T, at *Site) {
 	b := at.node(t, "n1", 3)
 	m := b.put(t, draft("a", "1", "one"))[0].ID
 	edit := b.put(t, change(protocol.Edit, "a", "2", m, "old-secret"), react("b", "3", m, "👍", true))
 	b.put(t, draft("a", "4", "x"), draft("a", "5", "x"))
 	if got := b.stands(t); len(got) != 3 {
-		t.Errorf("it shows %s", got)
+		t.Errorf("the messages stand as %s", got)
 	}
 	b.put(t, draft("a", "6", "x"))
 	if all := at.Dump(t); strings.Contains(all, "old-secret") {
-		t.Errorf("it is still held: %s", all)
+		t.Errorf("the text is still stored: %s", all)
 	}
 	for _, cursor := range []protocol.ID{m, edit[0].ID} {
 		if _, found, _, err := b.After(t.Context(), "lobby", cursor, 10); err != nil || found {

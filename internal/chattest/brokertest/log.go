@@ -29,13 +29,13 @@ func appendTakesEachKeyOnceInOrder(t *testing.T, at *Site) {
 		again[2].Time != first[0].Time {
 		t.Errorf("receipts %+v, first %+v", again, first)
 	}
-	b.Has(t, "what was published", func() bool { return len(b.Live) == 2 })
+	b.Has(t, "the published entries", func() bool { return len(b.Live) == 2 })
 	start := "lobby entries after 0-0\n" + `{"id":"` + first[0].ID.String() + `","room":"lobby","time":`
 	if lines := strings.Count(b.Live[0], "\n"); lines != 2 || !strings.HasPrefix(b.Live[0], start) {
 		t.Errorf("published %q", b.Live)
 	}
 	if !strings.HasPrefix(b.Live[1], "lobby entries after "+first[1].ID.String()+"\n") {
-		t.Errorf("published %q, which does not follow %s", b.Live[1], first[1].ID)
+		t.Errorf("published %q, whose predecessor is not %s", b.Live[1], first[1].ID)
 	}
 	list, more, err := b.newest(t, 10)
 	if err != nil || more || ids(list) != "1 2 3" || !strings.HasSuffix(b.Live[1], string(list[2].Raw)) {
@@ -43,8 +43,8 @@ func appendTakesEachKeyOnceInOrder(t *testing.T, at *Site) {
 	}
 }
 
-// What is published of an entry is what the log holds of it, in all fields: author,
-// key, kind and target too, whatever the texts hold.
+// A published entry equals the one in the log in all fields, author, key, kind and target
+// too, whatever the texts contain.
 func whatIsPublishedIsWhatIsRead(t *testing.T, at *Site) {
 	b := at.node(t, "n1", 100)
 	b.follow(t, "lobby")
@@ -65,13 +65,13 @@ func whatIsPublishedIsWhatIsRead(t *testing.T, at *Site) {
 		c.Key, c.Target = fmt.Sprint(hard, i), said[0].ID
 		put(c.Change(ann, "n", false))
 	}
-	b.Has(t, "what was published", func() bool { return len(b.Heard.Entries) == 5 })
+	b.Has(t, "the published entries", func() bool { return len(b.Heard.Entries) == 5 })
 	list, found, _, err := b.After(t.Context(), "lobby", protocol.ID{}, 10)
 	if err != nil || !found {
 		t.Fatal(found, err)
 	}
 	if !reflect.DeepEqual(list, b.Heard.Entries) {
-		t.Errorf("the log holds\n%+v, and published was\n%+v", list, b.Heard.Entries)
+		t.Errorf("the log holds\n%+v, and published were\n%+v", list, b.Heard.Entries)
 	}
 	for i, e := range list {
 		var fields struct {
@@ -93,7 +93,7 @@ func whatIsPublishedIsWhatIsRead(t *testing.T, at *Site) {
 	if err != nil || !reflect.DeepEqual(page.Head, list[4]) || len(page.List) != 2 || !reflect.DeepEqual(page.List[0].Entry, list[0]) {
 		t.Errorf("%v: the messages are %+v", err, page)
 	}
-	// By its key each is found again, in the log and among the changes.
+	// Each is found by its key, in the log and among the changes.
 	again := put(protocol.Message(ann, hard, "x", "n"), protocol.Command{Type: protocol.Edit, Key: hard + "0", Target: said[0].ID}.Change(ann, "n", false))
 	if again[0].ID != list[0].ID || again[1].ID != list[2].ID || !again[1].Duplicate {
 		t.Errorf("the same keys got %+v", again)
@@ -144,7 +144,7 @@ func theLogIsCappedAndReadFromCursors(t *testing.T, at *Site) {
 	if err != nil || heads[0] != all[29] || !heads[1].IsZero() {
 		t.Errorf("heads %v %v", heads, err)
 	}
-	// The entry of an old key is gone from the log, the key is not.
+	// The entry of an old key has left the log; the key is still known.
 	r, err := b.Append(t.Context(), "lobby", []protocol.Draft{draft("a", "0", "x")})
 	if err != nil || !r[0].Duplicate || !r[0].ID.IsZero() || r[0].Time != all[0].MS {
 		t.Errorf("an old key: %+v %v", r, err)

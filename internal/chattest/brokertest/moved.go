@@ -50,20 +50,20 @@ func logsThatMovedAreFound(t *testing.T, at *Site) {
 	}
 	fewAreCompared(t, rooms, moved)
 	r := &rooms[5]
-	// A log that was deleted by hand moves too.
+	// A log that was deleted by hand has moved too.
 	at.DeleteLog(t, r.Room)
 	if !slices.Contains(moved(rooms...), r.Room) {
 		t.Error("a deleted log is not found")
 	}
 	*r = protocol.RoomHead{Room: r.Room}
 	moved(rooms...)
-	// All is lost, and something new is appended elsewhere.
+	// All logs are lost, and an entry is appended to another room.
 	at.Wipe(t)
 	put(other, "another", "1")
 	names := moved(rooms...)
 	for _, r := range rooms {
 		if !r.Head.IsZero() && !slices.Contains(names, r.Room) {
-			t.Errorf("everything was lost, and %s is not to be compared", r.Room)
+			t.Errorf("all logs were lost, and %s is not to be compared", r.Room)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// What a node wrote about its users ends with it.
+// The users of a node are removed with it.
 func presenceEndsWithItsNode(t *testing.T, at *Site) {
 	n1, n2 := at.node(t, "n1", 10), at.node(t, "n2", 10)
 	n2.follow(t, "lobby")
@@ -34,13 +34,13 @@ func presenceEndsWithItsNode(t *testing.T, at *Site) {
 	if err != nil || len(users) != 2 {
 		t.Errorf("present: %v %v", users, err)
 	}
-	// The first node dies; the second finds out and clears up after it.
+	// The first node dies. The second detects that and removes its users.
 	n1.claim(t, protocol.NameClaim{User: "b", Name: "Bob"}, "Bob")
 	n2.claim(t, protocol.NameClaim{User: "x", Name: "BOB"}, "")
 	n1.stop()
-	n2.Has(t, "the end of its presence", func() bool { return n2.Live[len(n2.Live)-1] == "lobby presence 1\n-b Bob" })
+	n2.Has(t, "the users of the dead node to leave", func() bool { return n2.Live[len(n2.Live)-1] == "lobby presence 1\n-b Bob" })
 	n2.claimed(t, protocol.NameClaim{User: "x", Name: "BOB"})
-	// What a node says that it leaves is gone at once.
+	// Users that a node removes itself leave at once.
 	if err := n2.Vacate(t.Context(), n2.Instance(), "lobby"); err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +65,9 @@ func namesAreClaimedRenamedAndReleased(t *testing.T, at *Site) {
 	if _, err := n2.Rename(t.Context(), protocol.NameClaim{User: "a", Name: "Anna"}, "mark"); err != nil {
 		t.Fatal(err)
 	}
-	n1.Has(t, "the news", func() bool { return slices.Contains(n1.News, "renamed mark a Anna") })
+	n1.Has(t, "the rename", func() bool { return slices.Contains(n1.News, "renamed mark a Anna") })
 	claim(n1, "b", "ann", false, "ann")
-	claim(n1, "a", "Ann", true, "Anna") // who she is now goes before what her token tells
+	claim(n1, "a", "Ann", true, "Anna") // the present name has precedence over the one in the token
 	release(n1, "a", true)
 	release(n2, "a", true)
 	claim(n2, "a", "Ann", true, "Anna") // remembered
@@ -76,9 +76,9 @@ func namesAreClaimedRenamedAndReleased(t *testing.T, at *Site) {
 	claim(n2, "a", "Anna", true, "")
 }
 
-// Users with a JWT are told apart by their subject: two of the same name locked each
-// other out. They share a name, which nobody else takes as long as one of them is
-// online, on any node.
+// Users with a JWT are distinguished by their subject: before, two users with the same
+// name locked each other out. They share a name, which no other user gets as long as one
+// of them is online, on any node.
 func namesAreShared(t *testing.T, at *Site) {
 	n1, n2 := at.node(t, "n1", 10), at.node(t, "n2", 10)
 	claim := func(b *node, user, name string, shared, want bool) {
@@ -94,13 +94,13 @@ func namesAreShared(t *testing.T, at *Site) {
 	claim(n2, "b", "ann", true, true)
 	claim(n1, "guest", "ANN", false, false)
 	release(n1, "a")
-	claim(n1, "guest", "Ann", false, false) // still shown by b
+	claim(n1, "guest", "Ann", false, false) // b still has the name
 	release(n2, "b")
 	claim(n1, "guest", "Ann", false, true)
 	claim(n2, "a", "Ann", true, true) // although a guest has it
 	claim(n2, "guest2", "Ann", false, false)
 	release(n1, "guest")
-	claim(n1, "guest", "Ann", false, false) // it is a's now
+	claim(n1, "guest", "Ann", false, false) // now it is a's name
 	if got, err := n2.Rename(t.Context(), protocol.NameClaim{User: "a", Name: "Anna", Shared: true}, "m"); err != nil || got != "Anna" {
 		t.Error(got, err)
 	}
@@ -112,13 +112,13 @@ func namesAreShared(t *testing.T, at *Site) {
 		claim(n2, fmt.Sprint("many", i), "Many", true, true)
 	}
 	claim(n1, "guest3", "Many", false, false)
-	// A node that dies gives back what its users shared.
+	// A node that dies releases the shared names of its users.
 	n2.stop()
 	n1.claimed(t, protocol.NameClaim{User: "guest3", Name: "Many"})
 }
 
-// What a node wrote about its users is gone: it has to write it again, under another
-// identity.
+// A loss removes what a node wrote about its users. The node must write it again, under
+// another identity.
 func aLossIsReported(t *testing.T, at *Site) {
 	b := at.node(t, "n1", 10)
 	b.claim(t, protocol.NameClaim{User: "a", Name: "Ann"}, "Ann")
@@ -127,7 +127,7 @@ func aLossIsReported(t *testing.T, at *Site) {
 	at.Wipe(t)
 	b.Has(t, "the loss", func() bool { return b.Heard.Lost == 1 })
 	if b.Instance() == was {
-		t.Error("the instance is still the same")
+		t.Error("the instance is the same after the loss")
 	}
 	b.claim(t, protocol.NameClaim{User: "b", Name: "Ann"}, "Ann")
 	if got := b.put(t, draft("a", "1", "x"))[0]; got.Duplicate || got.ID.Seq != 1 {
@@ -159,7 +159,7 @@ func aRoomsRulesAreKeptAndTold(t *testing.T, at *Site) {
 	if here, err := b.Rules(t.Context(), "lobby"); err != nil || len(here) != 0 {
 		t.Errorf("%v %v", here, err)
 	}
-	b.Has(t, "the payloads", func() bool {
+	b.Has(t, "the decisions", func() bool {
 		return slices.Equal(b.Live, []string{"lobby lock", "lobby unlock"}) && slices.Contains(b.News, "ban")
 	})
 }

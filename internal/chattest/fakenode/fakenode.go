@@ -1,5 +1,5 @@
-// Package fakenode holds nodes for tests of clients: they speak the protocol,
-// share their rooms in memory, and fail as they are told.
+// Package fakenode provides nodes for tests of clients. They speak the protocol, share
+// their rooms in memory, and fail as the test decides.
 package fakenode
 
 import (
@@ -15,25 +15,26 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Cluster is what its nodes share: the rooms' logs and who is who.
+// Cluster is the state that its nodes share: the rooms' logs, the users and their tokens.
 type Cluster struct {
-	// Text, Burst and Rate are the limits that the nodes tell in welcome; set
-	// before the first node.
+	// Text, Burst and Rate are the limits in the nodes' welcome. Set them before the
+	// first node starts.
 	Text, Burst int
 	Rate        float64
 
-	mu    sync.Mutex // guards the fields below, and the nodes' and peers' own
+	mu    sync.Mutex // guards the fields below, and those of nodes and peers
 	nodes []*Node
 	rooms map[string]*log
 	users map[string]protocol.User // by token
 	made  int                      // users
 	clock int64
-	// piece is how many entries one joined holds, 0 for all; withheld tells that
-	// the rest of them never follows.
+	// piece is the number of entries of one joined, 0 for all. withheld is set if the
+	// rest of them is never sent.
 	piece    int
 	withheld bool
 	renew    bool
-	// announced is the URL that every node announces for all; "" for each its own.
+	// announced is the URL that every node announces for all nodes; if it is empty, each
+	// announces its own.
 	announced string
 }
 
@@ -50,12 +51,12 @@ type entry struct {
 	raw  []byte
 }
 
-// New begins a cluster without nodes.
+// New returns a cluster without nodes.
 func New() *Cluster {
 	return &Cluster{Text: 4000, Burst: 1000, rooms: make(map[string]*log), users: make(map[string]protocol.User), clock: 1_764_000_000_000}
 }
 
-// Start adds a node, which ends with the test.
+// Start adds a node, which the end of the test ends.
 func (c *Cluster) Start(t *testing.T) *Node {
 	t.Helper()
 	c.mu.Lock()
@@ -69,31 +70,30 @@ func (c *Cluster) Start(t *testing.T) *Node {
 	return n
 }
 
-// Announce makes every node announce the same URL for all nodes, as those behind
-// a proxy do.
+// Announce makes every node announce the same URL for all nodes, like nodes behind a
+// proxy.
 func (c *Cluster) Announce(url string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.announced = url
 }
 
-// Renew makes a token that does not hold any more give a new user, who is told so,
-// in place of an error.
+// Renew makes a token that is no longer valid produce a new user, whose welcome has
+// "renewed", in place of an error.
 func (c *Cluster) Renew(renew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.renew = renew
 }
 
-// Pieces makes a joined hold so many entries at most; the rest follows, unless it
-// is withheld.
+// Pieces limits the entries of a joined. The rest follows, unless it is withheld.
 func (c *Cluster) Pieces(entries int, withheld bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.piece, c.withheld = entries, withheld
 }
 
-// Say enters a message as if another user had said it, and returns its id.
+// Say appends a message of another user, and returns its id.
 func (c *Cluster) Say(room, text string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,14 +102,14 @@ func (c *Cluster) Say(room, text string) string {
 	return e.id
 }
 
-// Publish passes an event to all members of a room, without entering it.
+// Publish delivers an event to all members of a room, without appending it.
 func (c *Cluster) Publish(room string, raw string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.publishLocked(room, []byte(raw))
 }
 
-// Trim drops the oldest entries of a room but for keep.
+// Trim drops the oldest entries of a room, and keeps the newest keep.
 func (c *Cluster) Trim(room string, keep int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,7 +117,7 @@ func (c *Cluster) Trim(room string, keep int) {
 	l.entries = slices.Clone(l.entries[len(l.entries)-keep:])
 }
 
-// Wipe empties a room, whose ids start anew, and tells its members if told to.
+// Wipe empties a room, whose ids start anew. If tell is set, its members get a reset.
 func (c *Cluster) Wipe(room string, tell bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,7 +141,7 @@ func (c *Cluster) Texts(room string) []string {
 	return texts
 }
 
-// Forget makes all tokens void, as a cluster does that lost its secret.
+// Forget makes all tokens invalid, like a cluster that lost its secret.
 func (c *Cluster) Forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,8 +189,8 @@ func (c *Cluster) nodesLocked(self *Node) []protocol.Node {
 	return list
 }
 
-// joined answers join: the newest 50, or all after a cursor, most at once; rest is
-// what is to follow.
+// joined answers a join: the newest 50 entries, or all after a cursor, limited to most.
+// rest holds those that follow.
 func (l *log) joined(room, after string, most int) (reply protocol.Event, rest []entry) {
 	list, recovered := l.entries[max(0, len(l.entries)-50):], false
 	switch {
@@ -232,5 +232,5 @@ func raws(list []entry) []protocol.Entry {
 	return out
 }
 
-// frame is the entry as the event "message".
+// frame returns the entry as the event "message".
 func (e entry) frame() []byte { return protocol.Entry{Raw: e.raw}.Event().AppendFrame(nil) }

@@ -17,7 +17,7 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// Command is what a client said.
+// Command is a command of a client.
 type Command struct {
 	Type, Room, After, Before, Name, Token, Auth, Text, Key string
 	Limit                                                   int
@@ -25,19 +25,19 @@ type Command struct {
 	Ref                                                     json.RawMessage
 }
 
-// Fault is what a node does with one command instead of what it should.
+// Fault replaces what a node does with one command.
 type Fault struct {
-	// Code answers the command with this error, and RetryAfter (ms).
+	// Code answers the command with this error, with RetryAfter in ms.
 	Code       string
 	RetryAfter int
-	// Close closes the connection with this code, after obeying where Obey is
-	// set; Cut does so without a close frame.
+	// Close closes the connection with this code; if Obey is set, after the command was
+	// executed. Cut ends it without a close frame.
 	Close int
 	Cut   bool
 	Obey  bool
-	// Raw is a frame that answers the command.
+	// Raw is a frame that is sent in reply to the command.
 	Raw string
-	// Silent answers nothing.
+	// Silent suppresses the reply.
 	Silent bool
 }
 
@@ -50,7 +50,7 @@ type Node struct {
 	peers   map[*peer]bool
 	dead    bool
 	frozen  bool
-	thaw    chan struct{} // closed when the node is no longer frozen
+	thaw    chan struct{} // closed when the node is thawed
 	faulty  func(Command) *Fault
 	heard   []Command
 	later   []string
@@ -63,7 +63,7 @@ type peer struct {
 	rooms map[string]bool
 	user  protocol.User
 	gone  chan struct{}
-	rest  []entry // of a joined that was the newest reply
+	rest  []entry // the rest of a joined that was the newest reply
 }
 
 func (n *Node) listen(t *testing.T) {
@@ -75,15 +75,15 @@ func (n *Node) listen(t *testing.T) {
 	t.Cleanup(func() { n.Kill(); n.server.Close() })
 }
 
-// Faulty lets f decide what happens to each command; nil ends that. f is called
-// one call at a time.
+// Faulty sets a function that decides about each command; nil removes it. One call of f
+// is made at a time.
 func (n *Node) Faulty(f func(Command) *Fault) {
 	n.cluster.mu.Lock()
 	defer n.cluster.mu.Unlock()
 	n.faulty = f
 }
 
-// Heard returns the commands of a type that came so far.
+// Heard returns the commands of a type that have arrived so far.
 func (n *Node) Heard(kind string) []Command {
 	n.cluster.mu.Lock()
 	defer n.cluster.mu.Unlock()
@@ -96,14 +96,14 @@ func (n *Node) Heard(kind string) []Command {
 	return list
 }
 
-// Peers returns how many connections there are.
+// Peers returns the number of connections.
 func (n *Node) Peers() int {
 	n.cluster.mu.Lock()
 	defer n.cluster.mu.Unlock()
 	return len(n.peers)
 }
 
-// Kill ends the node as the end of its process does.
+// Kill ends the node as the end of its process would.
 func (n *Node) Kill() {
 	n.cluster.mu.Lock()
 	n.dead = true
@@ -119,8 +119,8 @@ func (n *Node) Kill() {
 	}
 }
 
-// Freeze stops the node as SIGSTOP does: connections stay, and nothing is read,
-// answered or sent.
+// Freeze stops the node as SIGSTOP would: its connections stay open, and it neither reads
+// nor sends.
 func (n *Node) Freeze() {
 	n.cluster.mu.Lock()
 	defer n.cluster.mu.Unlock()
@@ -134,7 +134,7 @@ func (n *Node) thawLocked() {
 	}
 }
 
-// ice waits while the node is frozen.
+// ice blocks while the node is frozen.
 func (n *Node) ice() {
 	n.cluster.mu.Lock()
 	frozen := n.frozen
@@ -144,7 +144,7 @@ func (n *Node) ice() {
 	}
 }
 
-// Close closes all connections with a code; the node lives on.
+// Close closes all connections with a code. The node goes on.
 func (n *Node) Close(code int, reason string) {
 	n.cluster.mu.Lock()
 	defer n.cluster.mu.Unlock()
@@ -153,7 +153,7 @@ func (n *Node) Close(code int, reason string) {
 	}
 }
 
-// Cut ends all connections without a word; the node lives on.
+// Cut ends all connections without a close frame. The node goes on.
 func (n *Node) Cut() {
 	n.cluster.mu.Lock()
 	defer n.cluster.mu.Unlock()
@@ -171,14 +171,14 @@ func (n *Node) Push(frame string) {
 	}
 }
 
-// PushLater sends a frame to all connections after the reply to the command that a
-// function given to Faulty is deciding about.
+// PushLater sends a frame to all connections after the reply to the command about which
+// the function given to Faulty is deciding.
 func (n *Node) PushLater(frame string) { n.later = append(n.later, frame) }
 
 func (p *peer) push(frame []byte) {
 	select {
 	case p.out <- frame:
-	default: // a test that lets so much wait has lost it
+	default: // no test lets so much wait
 	}
 }
 
@@ -246,7 +246,7 @@ func (n *Node) read(p *peer) {
 	}
 }
 
-// commandLocked answers a command, or does what a fault says; false ends the
+// commandLocked executes a command, or the fault for it. It returns false to end the
 // connection.
 func (n *Node) commandLocked(p *peer, c Command) bool {
 	n.heard = append(n.heard, c)
@@ -264,7 +264,7 @@ func (n *Node) commandLocked(p *peer, c Command) bool {
 		n.reply(p, c, n.obeyLocked(p, c))
 		n.restLocked(p)
 		for _, room := range slices.Sorted(maps.Keys(c.Join)) {
-			// As if it were a command of its own, faults too.
+			// Faults apply to it as to a command of its own.
 			if p.user.ID != "" && !n.commandLocked(p, Command{Type: "join", Room: room, After: c.Join[room]}) {
 				return false
 			}
@@ -289,7 +289,7 @@ func (n *Node) commandLocked(p *peer, c Command) bool {
 	return true
 }
 
-// restLocked sends what a joined did not hold.
+// restLocked sends the entries that a joined left out.
 func (n *Node) restLocked(p *peer) {
 	for _, e := range p.rest {
 		if !n.cluster.withheld {

@@ -17,17 +17,16 @@ import (
 	"example.com/chat/internal/redisopen"
 )
 
-// Node is a node that the test's end closes.
+// Node is a node that the end of the test closes.
 type Node struct {
 	*node.Node
-	// URL is its own, as "http://127.0.0.1:8080".
+	// URL is its own URL, as "http://127.0.0.1:8080".
 	URL string
 	// Options are its flags.
 	Options cli.NodeOptions
 }
 
-// Options reads flags as the program does. The address is a free port of the
-// loopback.
+// Options parses flags as the program does. The address is a free port of the loopback.
 func Options(t testing.TB, args ...string) cli.NodeOptions {
 	t.Helper()
 	none := func(string) (string, bool) { return "", false }
@@ -38,8 +37,8 @@ func Options(t testing.TB, args ...string) cli.NodeOptions {
 	return opts
 }
 
-// Start starts a node that is joined to others by the Redis at a URL, and fails the
-// test if it does not start. It logs to the test's log if CHAT_TEST_LOG is set.
+// Start starts a node that uses the Redis at a URL, and fails the test if it does not
+// start. It logs to the test's log if CHAT_TEST_LOG is set.
 func Start(t testing.TB, redisURL string, args ...string) *Node {
 	t.Helper()
 	return StartLogging(t, redisURL, slog.New(slog.NewTextHandler(testLog{t}, nil)), args...)

@@ -14,8 +14,8 @@ import (
 
 // Cluster is a Redis Cluster of three primaries, each with one replica.
 type Cluster struct {
-	// Servers are the three primaries and the three replicas, as they began:
-	// the replica of Servers[i] is Servers[i+3].
+	// Servers are the three primaries and the three replicas in their first roles: the
+	// replica of Servers[i] is Servers[i+3].
 	Servers [6]*Server
 	// URL is what --redis takes.
 	URL string
@@ -23,9 +23,9 @@ type Cluster struct {
 	t testing.TB
 }
 
-// StartCluster starts one, and returns when all is in its place. A node that is
-// silent for about a second counts as dead. Further arguments are all servers';
-// with an authority they speak TLS.
+// StartCluster starts a Redis Cluster and returns once it is complete. A node that is
+// silent for about a second counts as dead. Further arguments are passed to all servers.
+// With an authority they speak TLS.
 func StartCluster(t testing.TB, ca *CA, args ...string) *Cluster {
 	t.Helper()
 	program(t)
@@ -53,14 +53,14 @@ func StartCluster(t testing.TB, ca *CA, args ...string) *Cluster {
 	return c
 }
 
-// try carries out a command that may fail.
+// try executes a command that may fail.
 func (s *Server) try(args ...any) error {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1, Protocol: 2, DisableIdentity: true})
 	defer c.Close()
 	return c.Do(s.t.Context(), args...).Err()
 }
 
-// join makes one cluster of the servers.
+// join makes the servers one cluster.
 func (c *Cluster) join(ports []int) {
 	c.t.Helper()
 	const slots, primaries = 16384, 3
@@ -79,7 +79,7 @@ func (c *Cluster) join(ports []int) {
 	}
 	for i := range primaries {
 		id := c.Servers[i].Do("CLUSTER", "MYID")
-		chattest.Eventually(c.t, "the replica to be one", func() bool { return c.Servers[i+primaries].try("CLUSTER", "REPLICATE", id) == nil })
+		chattest.Eventually(c.t, "the replica to follow its primary", func() bool { return c.Servers[i+primaries].try("CLUSTER", "REPLICATE", id) == nil })
 	}
 	for i, s := range c.Servers {
 		chattest.Eventually(c.t, "the cluster to be whole", func() bool {
@@ -91,7 +91,7 @@ func (c *Cluster) join(ports []int) {
 	}
 }
 
-// Client returns a client of the cluster, which ends with the test.
+// Client returns a client of the cluster, which the end of the test closes.
 func (c *Cluster) Client() *redis.ClusterClient {
 	var addrs []string
 	for _, s := range c.Servers {
@@ -109,7 +109,7 @@ func (c *Cluster) Slot(key string) int {
 	return int(slot)
 }
 
-// Owner returns the primary that the living server asked says to have the slot.
+// Owner returns the primary of the slot according to the given server.
 func (c *Cluster) Owner(asked *Server, slot int) *Server {
 	c.t.Helper()
 	ranges, _ := asked.Do("CLUSTER", "SLOTS").([]any)

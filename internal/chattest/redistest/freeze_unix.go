@@ -4,7 +4,7 @@ package redistest
 
 import "syscall"
 
-// Freeze stops the server without closing anything, and Thaw lets it go on.
+// Freeze stops the server without closing anything, and Thaw ends that.
 func (s *Server) Freeze() { s.run.Signal(syscall.SIGSTOP) }
 
 // Thaw ends Freeze.

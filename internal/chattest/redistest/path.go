@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// Path is a way to a server that can be made to swallow large packets, as a
-// tunnel does whose MTU the ends don't know: a connection that sends one is
-// stuck in that direction from then on, for TCP repeats the same packet.
+// Path is a path to a server that can be made to drop large packets, like a tunnel whose
+// MTU the ends do not know. A connection that sends a large packet is stuck in that
+// direction from then on, since TCP repeats the same packet.
 type Path struct {
-	// Addr is where it listens.
+	// Addr is the address on which it listens.
 	Addr string
 
 	target   string
@@ -19,15 +19,15 @@ type Path struct {
 
 	mu     sync.Mutex // guards the fields below
 	conns  map[net.Conn]bool
-	to     bool // large packets to the server are swallowed
-	from   bool // large packets from the server are swallowed
+	to     bool // large packets to the server are dropped
+	from   bool // large packets from the server are dropped
 	closed bool
 }
 
-// narrowest is the largest packet, in bytes, that a narrow Path lets through.
+// narrowest is the largest packet, in bytes, that a narrow Path forwards.
 const narrowest = 1000
 
-// NewPath opens a way to the server, which ends with the test.
+// NewPath opens a path to the server, which the end of the test closes.
 func NewPath(t testing.TB, s *Server) *Path {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,7 +40,7 @@ func NewPath(t testing.TB, s *Server) *Path {
 	return p
 }
 
-// Narrow swallows large packets to the server, and from it, from now on.
+// Narrow sets whether large packets to the server, and from it, are dropped from now on.
 func (p *Path) Narrow(to, from bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +76,8 @@ func (p *Path) accept() {
 	}
 }
 
-// add notes connections to be closed with the Path; false when it is closed.
+// add registers connections to be closed with the Path; it returns false if that is
+// closed.
 func (p *Path) add(conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -99,7 +100,7 @@ func (p *Path) remove(conns ...net.Conn) {
 	}
 }
 
-// copy passes on what comes from one end to the other until either is closed.
+// copy copies from one end to the other until either is closed.
 func (p *Path) copy(to, from net.Conn, narrow *bool) {
 	defer p.remove(to, from)
 	stuck := false

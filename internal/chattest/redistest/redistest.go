@@ -25,18 +25,17 @@ import (
 
 // Server is a running redis-server of one test.
 type Server struct {
-	// Addr is where it listens, URL the same as a URL.
+	// Addr is the address on which it listens, URL the same as a URL.
 	Addr, URL string
 
 	t    testing.TB
 	args []string
-	tls  *tls.Config       // nil where it speaks no TLS
+	tls  *tls.Config       // nil without TLS
 	run  *chattest.Process // nil before the first Launch
 }
 
-// Start starts a server with further arguments, which ends with the test.
-// Where none is installed the test is skipped, but not under CI=true, which
-// insists on it.
+// Start starts a server with further arguments, which the end of the test ends. If no
+// redis-server is installed it skips the test, or fails it under CI=true.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	program(t)
@@ -45,7 +44,7 @@ func Start(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// program returns the server's path, and skips the test where there is none.
+// program returns the server's path, and skips the test if there is none.
 func program(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv("CHAT_REDIS_SERVER"); path != "" {
@@ -77,14 +76,14 @@ func (s *Server) Kill() {
 // Signal sends the server a signal.
 func (s *Server) Signal(sig os.Signal) { s.run.Signal(sig) }
 
-// Launch starts the server, at first or after a Kill with what it kept on disk,
-// and does not wait until it answers.
+// Launch starts the server, also again after a Kill with what it stored on disk, and does
+// not wait until it answers.
 func (s *Server) Launch() {
 	s.t.Helper()
 	s.run = chattest.Start(s.t, chattest.Command{Path: program(s.t), Args: s.args})
 }
 
-// Restart is Launch, and returns when the server answers.
+// Restart is Launch, and waits until the server answers.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Launch()
@@ -96,14 +95,14 @@ func (s *Server) Restart() {
 	})
 }
 
-// Client returns a client of this very server, which ends with the test.
+// Client returns a client of this very server, which the end of the test closes.
 func (s *Server) Client() *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1, Protocol: 2, DisableIdentity: true})
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
-// Do carries out one command, which must not fail.
+// Do executes one command, and fails the test if that fails.
 func (s *Server) Do(args ...any) any {
 	s.t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1, Protocol: 2, DisableIdentity: true})
@@ -115,7 +114,7 @@ func (s *Server) Do(args ...any) any {
 	return reply
 }
 
-// Info reads one field of INFO, "" where there is none or no answer.
+// Info returns one field of INFO; "" if there is none, or no answer.
 func (s *Server) Info(section, field string) string {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: s.tls, MaxRetries: -1, Protocol: 2, DisableIdentity: true})
 	defer c.Close()
@@ -128,8 +127,8 @@ func (s *Server) Info(section, field string) string {
 	return ""
 }
 
-// Embedded starts an embedded broker, the stand-in for a Redis, which ends with the
-// test.
+// Embedded starts an embedded broker, the substitute for a Redis, which the end of the
+// test ends.
 func Embedded(t testing.TB) *embed.Broker {
 	t.Helper()
 	b, err := embed.StartBroker(embed.BrokerConfig{})

@@ -9,7 +9,7 @@ func TestSentinelsAndClustersStart(t *testing.T) {
 		s := StartSentinel(t, NewCA(t))
 		primary, other := s.Primary()
 		if primary != s.Servers[0] || other.Info("replication", "role") != "slave" {
-			t.Errorf("the sentinels have another primary")
+			t.Errorf("the sentinels name another primary")
 		}
 	})
 	t.Run("cluster over TLS", func(t *testing.T) {
@@ -25,7 +25,7 @@ func TestSentinelsAndClustersStart(t *testing.T) {
 		if from == to {
 			to = c.Servers[1]
 		}
-		// MIGRATE speaks TLS where the cluster does.
+		// MIGRATE uses TLS if the cluster does.
 		c.Move(slot, from, to)
 		if text, err := rdb.Get(t.Context(), "{a}b").Result(); err != nil || text != "x" || c.Owner(to, slot) != to {
 			t.Errorf("after the move: %q %v", text, err)

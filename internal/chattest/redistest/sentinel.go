@@ -17,9 +17,9 @@ const MasterName = "chat-primary"
 
 // Sentinel is a primary and a replica, and three sentinels that watch them.
 type Sentinel struct {
-	// Servers are the primary and the replica, as they began.
+	// Servers are the primary and the replica in their first roles.
 	Servers [2]*Server
-	// Sentinels are the three.
+	// Sentinels are the three sentinels.
 	Sentinels [3]*Server
 	// URL is what --redis takes.
 	URL string
@@ -27,9 +27,9 @@ type Sentinel struct {
 	t testing.TB
 }
 
-// StartSentinel starts them, and returns when all know each other. A primary
-// that is silent for 700 ms counts as dead. With an authority all speak TLS.
-// Further arguments are the two servers'.
+// StartSentinel starts them, and returns once all know each other. A primary that is
+// silent for 700 ms counts as dead. With an authority all speak TLS. Further arguments
+// are those of the two servers.
 func StartSentinel(t testing.TB, ca *CA, args ...string) *Sentinel {
 	t.Helper()
 	program(t)
@@ -64,7 +64,7 @@ func StartSentinel(t testing.TB, ca *CA, args ...string) *Sentinel {
 	return s
 }
 
-// sentinel starts one of them; it keeps what it knows in its configuration file.
+// sentinel starts one of them. It stores its state in its configuration file.
 func (s *Sentinel) sentinel(ca *CA, port, primary int) *Server {
 	s.t.Helper()
 	dir := s.t.TempDir()
@@ -84,8 +84,7 @@ func (s *Sentinel) sentinel(ca *CA, port, primary int) *Server {
 	return one
 }
 
-// Primary returns the server that the sentinels call the primary now, and the
-// other one.
+// Primary returns the present primary according to the sentinels, and the other server.
 func (s *Sentinel) Primary() (primary, other *Server) {
 	s.t.Helper()
 	reply, _ := s.Sentinels[0].Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MasterName).([]any)
@@ -98,7 +97,7 @@ func (s *Sentinel) Primary() (primary, other *Server) {
 	return s.Servers[1], s.Servers[0]
 }
 
-// Await waits until the sentinels call the server the primary.
+// Await waits until the sentinels name the server as the primary.
 func (s *Sentinel) Await(want *Server) {
 	s.t.Helper()
 	chattest.Eventually(s.t, "the failover", func() bool {

@@ -18,14 +18,12 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// CA is a certificate authority that a test makes, and a certificate of its
-// own for 127.0.0.1.
+// CA is a certificate authority made for a test, with a server certificate for 127.0.0.1.
 type CA struct {
 	// CAFile holds the authority's certificate; CertFile and KeyFile those of
 	// the server.
 	CAFile, CertFile, KeyFile string
-	// Trusting is a TLS configuration that trusts the authority, and nothing
-	// else.
+	// Trusting is a TLS configuration that trusts only the authority.
 	Trusting *tls.Config
 }
 
@@ -79,7 +77,7 @@ func NewCA(t testing.TB) *CA {
 	return ca
 }
 
-// args are those by which a redis-server speaks TLS only.
+// args returns the arguments for a redis-server that accepts only TLS.
 func (ca *CA) args(port string) []string {
 	return []string{
 		"--port", "0", "--tls-port", port, "--tls-cert-file", ca.CertFile, "--tls-key-file", ca.KeyFile,
@@ -87,7 +85,7 @@ func (ca *CA) args(port string) []string {
 	}
 }
 
-// secure has a server that does not run yet speak TLS only.
+// secure makes a server that does not run yet accept only TLS.
 func (s *Server) secure(ca *CA) {
 	_, port, _ := net.SplitHostPort(s.Addr)
 	s.args = append(s.args, ca.args(port)...)
@@ -95,8 +93,8 @@ func (s *Server) secure(ca *CA) {
 	s.URL = "rediss://" + s.Addr
 }
 
-// StartTLS starts a redis-server that speaks TLS only, with a certificate of
-// the authority.
+// StartTLS starts a redis-server that accepts only TLS, with a certificate of the
+// authority.
 func StartTLS(t testing.TB, ca *CA, args ...string) *Server {
 	t.Helper()
 	program(t)

@@ -2,14 +2,14 @@ package redistest
 
 import "strings"
 
-// User and Password are of the Redis user under which tests run.
+// User and Password belong to the Redis user under which tests run.
 const (
 	User     = "chat"
 	Password = "a-password-of-tests"
 )
 
-// Rules are what that user may do, and nothing else: those that the README
-// recommends for the namespace chat.
+// Rules are the only permissions of that user: those that the README recommends for the
+// namespace chat.
 const Rules = "~chat:* &chat:* " +
 	"+ping +select +time +asking +wait +cluster|slots +evalsha +eval +multi +exec " +
 	"+publish +spublish +subscribe +unsubscribe +ssubscribe +sunsubscribe " +
