@@ -83,9 +83,9 @@ func (b *benchFlags) check() error {
 	return nil
 }
 
-// Bench runs `chat bench`: it prints the measurements and the broken promises. Its
-// error says that there was one, or why there is no result; it is a *UsageError if the
-// command line is wrong.
+// Bench runs `chat bench`: it prints the measurements and the broken promises. It returns
+// an error if there was one, or if there is no result; a *UsageError if the command line
+// is wrong.
 func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var b benchFlags
 	flags := pflag.NewFlagSet("chat bench", pflag.ContinueOnError)
@@ -177,7 +177,7 @@ func judge(r *load.Result) error {
 	return nil
 }
 
-// outside says how many clients never joined a room, and why.
+// outside reports how many clients never joined a room, and why.
 func outside(r *load.Result) string {
 	text := fmt.Sprintf("%d of %d clients were never let in", r.Outside, r.Clients)
 	if r.WhyOutside != nil {

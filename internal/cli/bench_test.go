@@ -100,7 +100,7 @@ func TestBenchHelpTellsItsDefaults(t *testing.T) {
 		}
 	}
 	if strings.Contains(stdout.String(), "CHAT_NAME") {
-		t.Error("the help names what bench does not read")
+		t.Error("the help lists a flag that bench does not have")
 	}
 	var b benchFlags
 	b.add(pflag.NewFlagSet("chat bench", pflag.ContinueOnError))
@@ -108,6 +108,6 @@ func TestBenchHelpTellsItsDefaults(t *testing.T) {
 		t.Errorf("the defaults: %v", err)
 	}
 	if each := b.bench.Rate / float64(b.bench.Clients); each > 10 {
-		t.Errorf("by default a user says %v a second, more than nodes take by default", each)
+		t.Errorf("by default a user sends %v messages a second, more than nodes accept by default", each)
 	}
 }

@@ -133,7 +133,7 @@ func roomArg(name string) (string, error) {
 	return room, nil
 }
 
-// explain says in one line what failed with a node, and what to do.
+// explain returns one line that says why a call to a node failed, and what to do.
 func explain(err error) error {
 	var absent *client.UnreachableError
 	var closed *client.ClosedError

@@ -8,8 +8,8 @@ import (
 	"example.com/chat/internal/redisopen"
 )
 
-// Other nodes reach a node where it listens, or as it was told; where it listens
-// on all addresses, in the network of its Redis.
+// Other nodes reach a node at --peer-addr, else where it listens; if it listens on all
+// addresses, at the address from which it reaches Redis.
 func TestPeerAddr(t *testing.T) {
 	t.Parallel()
 	all, one := &net.TCPAddr{IP: net.IPv6unspecified, Port: 8080}, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 8081}
@@ -31,7 +31,7 @@ func TestPeerAddr(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := peerAddr(t.Context(), c.given, c.listen, target)
-		if got != c.want && !(strings.HasPrefix(c.want, "[") && got == "127.0.0.1:8080") { // a machine without IPv6
+		if got != c.want && !(strings.HasPrefix(c.want, "[") && got == "127.0.0.1:8080") { // on a machine without IPv6
 			t.Errorf("%+v: %s", c, got)
 		}
 	}

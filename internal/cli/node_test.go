@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// An origin goes into headers where some characters mean more.
+// An origin is copied into headers, where some characters have a meaning.
 func TestOriginsAreOneHostEach(t *testing.T) {
 	t.Parallel()
 	for origin, taken := range map[string]bool{
@@ -82,7 +82,7 @@ func TestHostsAndProxiesOfTheCommandLine(t *testing.T) {
 	}
 }
 
-// Who tries the chat out does not open it to the network.
+// A demo is not open to the network.
 func TestTheDemoListensOnTheLoopback(t *testing.T) {
 	t.Parallel()
 	none := func(string) (string, bool) { return "", false }

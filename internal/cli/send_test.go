@@ -19,7 +19,7 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// send runs `chat send` against a node.
+// send runs `chat send` with a node.
 func send(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -176,7 +176,7 @@ func TestInterruptedSend(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), "interrupted: it is not known") {
 		t.Errorf("got %v", err)
 	}
-	// With nothing on its way, the wait for a line is all that ends.
+	// While no message is in flight, only the wait for a line is interrupted.
 	n.Faulty(nil)
 	ctx, cancel = context.WithCancel(t.Context())
 	in, out := io.Pipe()
@@ -195,8 +195,8 @@ func TestInterruptedSend(t *testing.T) {
 	}
 }
 
-// A node that is there and takes nothing looked as a program that hangs: why it
-// tries again is told, once for the many refusals of a few seconds.
+// A node that refuses every message looked like a program that hangs. The reason why it
+// tries again is printed, once for the many refusals of a few seconds.
 func TestSendTellsWhyItTriesAgain(t *testing.T) {
 	for _, command := range []string{"join", "send"} {
 		c := fakenode.New()
@@ -232,8 +232,8 @@ func TestRefusalsAreToldNowAndThen(t *testing.T) {
 	})
 }
 
-// A flag whose shell variable is not set must not turn off in silence what it
-// is for; an empty environment variable is none.
+// A flag whose shell variable is not set must not silently disable its purpose. An empty
+// environment variable counts as unset.
 func TestEmptyFlagsAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		flag string

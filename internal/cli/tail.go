@@ -35,9 +35,9 @@ type tailFlags struct {
 // maxNewest is the most entries that -n may ask for.
 const maxNewest = 1000
 
-// Tail runs `chat tail`: it prints a room's entries until ctx is done, over changes of
-// nodes. Other news (a gap, another node) is a line on stderr. It returns a *UsageError
-// if the command line is wrong.
+// Tail runs `chat tail`: it prints a room's entries until ctx is done, also after a
+// change of the node. Reports (a gap, another node) go to stderr, one line each. It
+// returns a *UsageError if the command line is wrong.
 func Tail(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
 	var c clientFlags
 	var t tailFlags
@@ -64,7 +64,7 @@ func Tail(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	opts.OnRefused = news.refused
 	opts.OnNotice = func(n client.Notice) {
 		if n.Err == nil {
-			p.down = false // that was the state of another node
+			p.down = false // that was the status of another node
 		}
 		news.notice(n)
 	}
@@ -103,7 +103,7 @@ func (t *tailFlags) check(flags *pflag.FlagSet) (client.Follow, string, error) {
 type printer struct {
 	stdout, stderr io.Writer
 	json           bool
-	once           bool // end when the existing entries are printed
+	once           bool // closed when the existing entries are printed
 	local          *time.Location
 	now            func() time.Time
 	shown          recent

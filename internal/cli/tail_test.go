@@ -19,7 +19,7 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// output is a writer that can be read while it is written to.
+// output is a writer that can be read concurrently.
 type output struct {
 	mu  sync.Mutex // guards the fields below
 	all strings.Builder
@@ -43,7 +43,7 @@ func (o *output) String() string {
 
 func (o *output) lines() []string { return strings.Split(strings.TrimSuffix(o.String(), "\n"), "\n") }
 
-// tailing is a `chat tail` that runs.
+// tailing is a running `chat tail`.
 type tailing struct {
 	stdout, stderr output
 	stop           context.CancelFunc
@@ -66,11 +66,11 @@ func (p *tailing) interrupt(t *testing.T) {
 	t.Helper()
 	p.stop()
 	if err := <-p.ended; err != nil {
-		t.Errorf("the end: %v", err)
+		t.Errorf("chat tail ended with %v", err)
 	}
 }
 
-// texts are what follows time and name in each line.
+// texts returns what follows time and name in each line.
 func (p *tailing) texts() []string {
 	var list []string
 	for _, l := range p.stdout.lines() {
@@ -142,8 +142,8 @@ func TestTailTellsOfGapsAndResets(t *testing.T) {
 	p.interrupt(t)
 }
 
-// After a reset the node tells its newest entries again, those too that are as
-// they were.
+// After a reset the node delivers its newest entries again, also those that have not
+// changed.
 func TestTailPrintsNothingTwice(t *testing.T) {
 	t.Parallel()
 	c := fakenode.New()
@@ -160,11 +160,11 @@ func TestTailPrintsNothingTwice(t *testing.T) {
 	var r recent
 	for i := range 3 * maxRecent {
 		if id := fmt.Sprint(i); !r.add(id) || r.add(id) {
-			t.Fatalf("%s: new and known are mixed up", id)
+			t.Fatalf("%s: a new entry counts as printed, or a printed one as new", id)
 		}
 	}
 	if len(r.known) != maxRecent || len(r.ring) != maxRecent {
-		t.Errorf("it remembers %d", len(r.known))
+		t.Errorf("%d ids are remembered", len(r.known))
 	}
 }
 
@@ -174,9 +174,9 @@ func TestTailJSON(t *testing.T) {
 	n := c.Start(t)
 	c.Say("lobby", "old")
 	p := tail(t, "--json", "lobby", "--url", n.URL)
-	chattest.Eventually(t, "the old one", func() bool { return strings.Contains(p.stdout.String(), "old") })
+	chattest.Eventually(t, "the old message", func() bool { return strings.Contains(p.stdout.String(), "old") })
 	c.Say("lobby", "<b>\u202e\u009b31m\x1b[31m\n é")
-	chattest.Eventually(t, "the new one", func() bool { return strings.Count(p.stdout.String(), "\n") == 2 })
+	chattest.Eventually(t, "the new message", func() bool { return strings.Count(p.stdout.String(), "\n") == 2 })
 	for i, l := range p.stdout.lines() {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(l), &fields); err != nil {
@@ -202,11 +202,11 @@ func TestTailEnds(t *testing.T) {
 		p.stdout.err = broken
 		p.stdout.mu.Unlock()
 		chattest.Eventually(t, "the join", func() bool { return n.Peers() == 1 && len(n.Heard("join")) > 0 })
-		chattest.Eventually(t, "the end", func() bool { c.Say("lobby", "x"); return len(p.ended) == 1 })
+		chattest.Eventually(t, "chat tail to end", func() bool { c.Say("lobby", "x"); return len(p.ended) == 1 })
 		if err := <-p.ended; err != nil {
 			t.Errorf("%v: %v", broken, err)
 		}
-		chattest.Eventually(t, "the leave", func() bool { return n.Peers() == 0 })
+		chattest.Eventually(t, "the user to leave", func() bool { return n.Peers() == 0 })
 	}
 	p := tail(t, "lobby", "--url", n.URL, "-n", "0")
 	chattest.Eventually(t, "the join", func() bool { return len(n.Heard("join")) == 3 })

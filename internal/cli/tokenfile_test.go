@@ -54,7 +54,7 @@ func TestTokenFileIsMadeKeptAndReplaced(t *testing.T) {
 		t.Errorf("the second call brought %q, the file holds %q", second, token)
 	}
 	t.Setenv("CHAT_TOKEN", "")
-	// A token that does not hold any more is replaced, through a link too.
+	// A token that is no longer valid is replaced, also through a link.
 	c.Forget()
 	link := filepath.Join(dir, "link")
 	if err := os.Symlink(path, link); err != nil {
@@ -76,7 +76,7 @@ func TestTokenFileIsMadeKeptAndReplaced(t *testing.T) {
 	say("chat: others can read "+path+": make it readable for its owner alone (chmod 600)\n", "--token-file", path)
 }
 
-// An application may keep a JWT in the file, and renew it.
+// An application may write a JWT to the file, and renew it.
 func TestAJWTInATokenFileIsNotTouched(t *testing.T) {
 	c := fakenode.New()
 	n := c.Start(t)
@@ -111,7 +111,7 @@ func TestTokenFilesThatCantBeUsed(t *testing.T) {
 		dir:                                 "is a directory",
 		junk:                                "holds no token",
 		long:                                "holds no token",
-		os.DevNull:                          "is not a regular file", // as a pipe, which nobody may ever write to
+		os.DevNull:                          "is not a regular file", // a pipe, to which no program may ever write
 	} {
 		_, _, err := send(t, "", "lobby", "hi", "--url", n.URL, "--token-file", path)
 		var misuse *UsageError
@@ -145,9 +145,9 @@ func TestTheWaitForATokenFileEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := Send(ctx, []string{"lobby", "hi", "--token-file", path}, nil, io.Discard, io.Discard); err == nil {
-		t.Error("it did not wait")
+		t.Error("the call did not wait for the other one")
 	}
-	// Who waited reads the file that replaced the one it waited for.
+	// A call that waited reads the file that replaced the one for which it waited.
 	got := make(chan string)
 	go func() { // ends below
 		h, err := holdTokenFile(t.Context(), path)
@@ -189,7 +189,7 @@ func TestDates(t *testing.T) {
 		t.Fatalf("%v, printed %q", err, stderr.String())
 	}
 	var want strings.Builder
-	for i, at := range []time.Time{older, old, midnight} { // the last begins a day
+	for i, at := range []time.Time{older, old, midnight} { // the last entry is of another day
 		fmt.Fprintf(&want, "%s  Other  %d\n%21smore\n", at.Format("2006-01-02 15:04:05"), i+1, "")
 	}
 	if stdout.String() != want.String() {

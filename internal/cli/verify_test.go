@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// kept is a history of one message, sent, acknowledged, heard and in the log.
+// kept is the history of one message: sent, acknowledged, received, and in the log.
 const kept = `{"at":1,"op":"joined","client":"a","conn":1,"room":"lobby"}
 {"at":2,"op":"send","client":"a","conn":1,"room":"lobby","user":"u","key":"1","text":"hello"}
 {"at":3,"op":"sent","client":"a","conn":1,"room":"lobby","user":"u","key":"1","id":"1000-1"}
@@ -17,7 +17,7 @@ const kept = `{"at":1,"op":"joined","client":"a","conn":1,"room":"lobby"}
 {"at":6,"op":"log","room":"lobby","user":"u","key":"1","text":"hello","id":"1000-1"}
 `
 
-// wipe tells a of another log, which then holds what is entered there.
+// wipe is a reset, and entered a message in the log that follows it.
 const wipe = `{"at":5,"op":"reset","client":"a","conn":1,"room":"lobby"}
 `
 
