@@ -9,9 +9,9 @@ import (
 // maxHeld bounds the lines that are kept of a node's log until it is ready.
 const maxHeld = 200
 
-// childLog passes the log of one process on. With hold it keeps the lines until the
-// process is ready, so that a cluster that cannot start says why once, and not once a
-// node.
+// childLog forwards the log of one process. With hold it keeps the lines until the
+// process is ready, so that a cluster that cannot start reports the reason once, and not
+// once for each node.
 type childLog struct {
 	hold   bool
 	passOn func(line string)
@@ -21,7 +21,7 @@ type childLog struct {
 	held  []string
 }
 
-// line passes one line on, or keeps it.
+// line forwards one line, or keeps it.
 func (l *childLog) line(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -32,7 +32,7 @@ func (l *childLog) line(line string) {
 	l.passOn(line)
 }
 
-// release passes the kept lines on: the process is ready.
+// release forwards the kept lines: the process is ready.
 func (l *childLog) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,7 +53,7 @@ func (l *childLog) end() (ready bool, held []string) {
 // maxLine bounds one line of a child's output.
 const maxLine = 64 << 10
 
-// eachLine calls f with each line, of which what is too long is cut into more.
+// eachLine calls f with each line; one that is too long is split.
 func eachLine(r io.Reader, f func(string)) {
 	b := bufio.NewReaderSize(r, maxLine)
 	for {

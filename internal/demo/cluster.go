@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// ChildEnv is the environment variable that makes a node a child of a cluster: it
-// ends when its standard input ends, ignores Ctrl-C, and reports to its parent when it
-// is ready (see Parent).
+// ChildEnv is the environment variable that makes a node a child of a cluster: it ends
+// when its standard input ends, ignores Ctrl-C, and reports to its parent that it is
+// ready (see Parent).
 const ChildEnv = "CHAT_CHILD"
 
 // Timings of a cluster.
@@ -95,7 +95,7 @@ type node struct {
 	stdin    io.Closer
 	ended    chan struct{} // closed when cmd has ended
 	state    string        // as in NodeState
-	wasReady bool          // once at least
+	wasReady bool          // ready at least once
 	asked    bool          // an order ended it
 }
 
@@ -357,7 +357,7 @@ func (c *cluster) isReady(i int, url string) {
 	c.lines.ready(i, url)
 }
 
-// passOn prints a line of a node's log.
+// passOn forwards a line of a node's log.
 func (c *cluster) passOn(i int, line string) {
 	c.report("node-" + strconv.Itoa(i+1) + ": " + line)
 }

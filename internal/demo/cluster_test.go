@@ -22,16 +22,16 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// fakeEnv makes this test's binary act as a node of a cluster; its value is the way in
-// which it behaves.
+// fakeEnv makes this test's binary act as a node of a cluster. Its value selects the
+// behaviour.
 const fakeEnv = "DEMO_TEST_NODE"
 
-// The ways in which a fake node behaves.
+// The behaviours of a fake node.
 const (
 	obeys      = "obeys"      // ends with its standard input, and drains at SIGTERM
-	stubborn   = "stubborn"   // heeds neither
+	stubborn   = "stubborn"   // ignores both
 	fails      = "fails"      // writes two lines, and exits with 1
-	failsLater = "failsLater" // obeys, but node 2 starts only once
+	failsLater = "failsLater" // like obeys, but node 2 starts only once
 	backwards  = "backwards"  // a node is ready when the next one is
 )
 
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// about is what a fake node writes to each connection to its port.
+// about is the text that a fake node writes to each connection to its port.
 type about struct {
 	PID  int
 	Args []string
@@ -134,7 +134,7 @@ type running struct {
 	ended    chan error
 }
 
-// runFakes starts a cluster, which ends with the test at the latest.
+// runFakes starts a cluster, which the test ends at the latest when it ends.
 func runFakes(t *testing.T, way string, cfg Config) *running {
 	t.Helper()
 	r := &running{t: t, signals: make(chan os.Signal, 4), ended: make(chan error, 1)}
@@ -181,7 +181,7 @@ func (r *running) end() error {
 	case err := <-r.ended:
 		return err
 	case <-time.After(chattest.Patience):
-		r.t.Fatal("the cluster does not end")
+		r.t.Fatal("the cluster did not end")
 		return nil
 	}
 }
@@ -197,7 +197,7 @@ func ask(line string) (a about, err error) {
 	return a, json.NewDecoder(c).Decode(&a)
 }
 
-// pids are the processes of the nodes.
+// pids returns the ids of the nodes' processes.
 func (r *running) pids(lines []string) (pids []int) {
 	r.t.Helper()
 	for _, line := range lines {
@@ -210,12 +210,12 @@ func (r *running) pids(lines []string) (pids []int) {
 	return pids
 }
 
-// noneLeft checks that no process is left, not even as a zombie.
+// noneLeft checks that no process remains, not even as a zombie.
 func noneLeft(t *testing.T, pids []int) {
 	t.Helper()
 	for _, pid := range pids {
 		if !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			t.Errorf("process %d is left", pid)
+			t.Errorf("process %d remains", pid)
 		}
 	}
 }
@@ -288,7 +288,7 @@ func TestWhatANodeIsTold(t *testing.T) {
 	for _, v := range a.Env {
 		name, value, _ := strings.Cut(v, "=")
 		if (name == parentEnv || name == parentTokenEnv) && len(value) > len("127.0.0.1:") {
-			v = name // its value is another one each time
+			v = name // its value differs each time
 		}
 		if strings.HasPrefix(v, "CHAT_") && !chattest.IsSetting(name) {
 			chat = append(chat, v)
@@ -312,11 +312,11 @@ func TestAKilledNodeComesBackOnItsPort(t *testing.T) {
 		return err == nil && a.PID != before[1]
 	})
 	if again := r.lines(4)[3]; again != lines[1] {
-		t.Errorf("it is back as %q, was %q", again, lines[1])
+		t.Errorf("the restarted node is %q, want %q", again, lines[1])
 	}
 	after := r.pids(lines)
 	if after[0] != before[0] || after[2] != before[2] {
-		t.Error("others were started again too")
+		t.Error("other nodes were restarted too")
 	}
 	r.signals <- os.Interrupt
 	if err := r.end(); err != nil {
@@ -390,7 +390,7 @@ func TestATakenPortStartsNothing(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if out := r.out.String() + r.err.String(); out != "" {
-		t.Errorf("something started: %s", out)
+		t.Errorf("a node was started: %s", out)
 	}
 }
 
@@ -424,14 +424,14 @@ func TestParentGone(t *testing.T) {
 	}
 	select {
 	case <-gone:
-		t.Fatal("it is said to be gone")
+		t.Fatal("the parent is reported as gone")
 	default:
 	}
 	_ = parent.Close()
 	select {
 	case <-gone:
 	case <-time.After(chattest.Patience):
-		t.Error("its end is not noticed")
+		t.Error("the end of the parent is not reported")
 	}
 }
 

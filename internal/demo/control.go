@@ -21,10 +21,10 @@ import (
 // Action is what an order does.
 type Action string
 
-// The actions. Stop and Start are the broker's, the others a node's.
+// The actions. Stop and Start apply to the broker, the others to a node.
 const (
-	Kill   Action = "kill"   // at once; it is started again
-	Freeze Action = "freeze" // it stops running, and its connections stay open
+	Kill   Action = "kill"   // kills it; it is started again
+	Freeze Action = "freeze" // stops its process; its connections stay open
 	Wake   Action = "wake"
 	Drain  Action = "drain" // it closes its users' connections and ends; it is started again
 	Stop   Action = "stop"
@@ -361,7 +361,7 @@ func (c *cluster) later(i int, cmd *exec.Cmd, state string, do func() error) {
 	})
 }
 
-// startSoon starts the nodes that wait for a restart.
+// startSoon ends the waits of nodes for their restart.
 func (c *cluster) startSoon() {
 	for i := range c.nodes {
 		select {
@@ -371,7 +371,7 @@ func (c *cluster) startSoon() {
 	}
 }
 
-// endFrozenLocked kills the frozen nodes, which react to nothing else.
+// endFrozenLocked kills the frozen nodes, which ignore other signals.
 func (c *cluster) endFrozenLocked() {
 	for i := range c.nodes {
 		if n := &c.nodes[i]; n.cmd != nil && n.state == NodeFrozen {

@@ -18,8 +18,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// controlled starts a cluster of fake nodes with controls, and returns these as a node
-// gets them.
+// controlled starts a cluster of fake nodes with controls, and returns the controls as a
+// node gets them.
 func controlled(t *testing.T, nodes int) (r *running, lines []string, remote *Remote, b *embed.Broker) {
 	t.Helper()
 	b = start(t, embed.BrokerConfig{})
@@ -38,7 +38,7 @@ func controlled(t *testing.T, nodes int) (r *running, lines []string, remote *Re
 		return "", false
 	})
 	if remote == nil {
-		t.Fatalf("a node knows of no controls: %q", a.Env)
+		t.Fatalf("a node has no controls: %q", a.Env)
 	}
 	return r, lines, remote, b
 }
@@ -82,7 +82,7 @@ func TestAKilledNodeIsStartedAgain(t *testing.T) {
 	t.Parallel()
 	r, lines, remote, _ := controlled(t, 2)
 	before := r.pids(lines)
-	for i := range 3 { // it takes no longer each time, as with those that end by themselves
+	for i := range 3 { // the wait does not grow, as it does for nodes that end by themselves
 		if s := do(t, remote, Kill, 2); s.Nodes[1].State != NodeStarting || s.Nodes[0].State != NodeRunning {
 			t.Errorf("%+v", s)
 		}
@@ -105,12 +105,12 @@ func TestANodeIsFrozenAndWoken(t *testing.T) {
 	t.Parallel()
 	r, lines, remote, _ := controlled(t, 3)
 	pids := r.pids(lines)
-	for range 2 { // twice is once
+	for range 2 { // the second order changes nothing
 		if s := do(t, remote, Freeze, 2); s.Nodes[1].State != NodeFrozen || !s.Freeze {
 			t.Errorf("%+v", s)
 		}
 	}
-	chattest.Eventually(t, "it to stand still", func() bool { return stopped(t, pids[1]) })
+	chattest.Eventually(t, "the process to stop", func() bool { return stopped(t, pids[1]) })
 	refused(t, remote, Order{Action: Drain, Node: 2}, 409, "wake it first")
 	do(t, remote, Freeze, 1)
 	refused(t, remote, Order{Action: Freeze, Node: 3}, 409, "One node must stay awake to hear you.")
@@ -119,23 +119,23 @@ func TestANodeIsFrozenAndWoken(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
-	chattest.Eventually(t, "it to go on", func() bool { return !stopped(t, pids[1]) })
+	chattest.Eventually(t, "the process to continue", func() bool { return !stopped(t, pids[1]) })
 	do(t, remote, Freeze, 3)
-	do(t, remote, Kill, 3) // what is frozen can be killed
+	do(t, remote, Kill, 3) // a frozen node can be killed
 	becomes(t, remote, 3, NodeRunning)
 	if s, err := remote.State(t.Context()); err != nil || s.Nodes[0].State != NodeFrozen || s.Nodes[1].State != NodeRunning {
 		t.Errorf("%+v %v", s, err)
 	}
 }
 
-// A demo with frozen nodes ends as fast as any, although it drains.
+// A demo with frozen nodes ends as quickly as any other, although it drains.
 func TestFrozenNodesDoNotHoldUpTheEnd(t *testing.T) {
 	t.Parallel()
 	r, lines, remote, _ := controlled(t, 3)
 	pids := r.pids(lines)
 	do(t, remote, Freeze, 1)
 	do(t, remote, Freeze, 2)
-	r.signals <- syscall.SIGTERM // which would wait for an hour
+	r.signals <- syscall.SIGTERM // it would wait for an hour
 	if err := r.end(); err != nil {
 		t.Error(err)
 	}
@@ -171,13 +171,13 @@ func TestANodeHearsWhatIsDoneToItself(t *testing.T) {
 			if s.Nodes[0].State != NodeFrozen {
 				t.Errorf("%+v", s)
 			}
-			chattest.Eventually(t, "it to stand still", func() bool { return stopped(t, pids[0]) })
+			chattest.Eventually(t, "the process to stop", func() bool { return stopped(t, pids[0]) })
 			continue
 		}
 		if s.Nodes[0].State != NodeStarting {
 			t.Errorf("%+v", s)
 		}
-		chattest.Eventually(t, "its end", func() bool { return errors.Is(syscall.Kill(pids[0], 0), syscall.ESRCH) })
+		chattest.Eventually(t, "the process to end", func() bool { return errors.Is(syscall.Kill(pids[0], 0), syscall.ESRCH) })
 		becomes(t, remote, 1, NodeRunning)
 	}
 	// An order that is revoked before its time is not executed.
@@ -241,16 +241,16 @@ func TestTheBrokerIsStoppedAndStarted(t *testing.T) {
 		}
 	}
 	if err := rdb.Get(t.Context(), "key").Err(); err == nil {
-		t.Error("it answers although it is stopped")
+		t.Error("a stopped broker answers")
 	}
 	for range 2 {
 		if s := do(t, remote, Start, 0); s.Broker != BrokerRunning {
 			t.Errorf("%+v", s)
 		}
 	}
-	chattest.Eventually(t, "it to answer", func() bool { return rdb.Get(t.Context(), "key").Val() == "kept" })
+	chattest.Eventually(t, "the broker to answer", func() bool { return rdb.Get(t.Context(), "key").Val() == "kept" })
 	if b.Addr() != addr {
-		t.Errorf("it is at %s, was at %s", b.Addr(), addr)
+		t.Errorf("the broker is at %s, was at %s", b.Addr(), addr)
 	}
 }
 
@@ -278,7 +278,7 @@ func TestNoControlsWithoutABrokerOfOnesOwn(t *testing.T) {
 	}
 	for _, v := range a.Env {
 		if strings.HasPrefix(v, controlEnv) {
-			t.Errorf("a node is told %s", v)
+			t.Errorf("a node has the environment %s", v)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// canFreeze tells whether this system can freeze a process.
+// canFreeze reports whether this system can freeze a process.
 const canFreeze = false
 
 func freeze(*os.Process) error { return errors.ErrUnsupported }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// canFreeze tells whether this system can freeze a process.
+// canFreeze reports whether this system can freeze a process.
 const canFreeze = true
 
 func freeze(p *os.Process) error { return p.Signal(syscall.SIGSTOP) }

@@ -14,11 +14,11 @@ import (
 	"example.com/chat/internal/admission"
 )
 
-// Pages is what a node of a local cluster serves in addition (httpapi.Demo): the
-// state of the cluster, and its controls. A person who only reads pages from
-// elsewhere, from another machine or through a proxy, must not control it: so a
-// request has to come from this machine, for one of its names, and from a page of the
-// cluster, which alone has the token.
+// Pages is what a node of a local cluster serves in addition (httpapi.Demo): the state of
+// the cluster, and its controls. A person who only reads pages from elsewhere, from
+// another machine or through a proxy, must not control it. So a request must come from
+// this machine, for one of its names, and from a page of the cluster, which alone has the
+// token.
 type Pages struct {
 	parent *Remote
 	node   int // this node's number

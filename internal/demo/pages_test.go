@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Each of these alone makes a request be refused, and its page not get the token.
+// Each of these is enough to refuse a request, and to withhold the token from its page.
 func TestWhoMayNotControlADemo(t *testing.T) {
 	t.Parallel()
 	parent := Controls(func(name string) (string, bool) {

@@ -22,7 +22,7 @@ type readyReport struct {
 }
 
 // Parent is the process that started this one as a node of a cluster. It may be used
-// concurrently. The methods of a nil *Parent return what holds without a parent.
+// concurrently. The methods of a nil *Parent behave as without a parent.
 type Parent struct {
 	gone     <-chan struct{}
 	report   *Remote
@@ -52,7 +52,7 @@ func (p *Parent) Gone() <-chan struct{} {
 	return p.gone
 }
 
-// Controls returns what controls the cluster; nil if it has no controls.
+// Controls returns the controls of the cluster; nil if it has none.
 func (p *Parent) Controls() *Remote {
 	if p == nil {
 		return nil
