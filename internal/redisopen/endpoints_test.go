@@ -27,7 +27,7 @@ func TestTheSlotsOfARedisClusterAreRead(t *testing.T) {
 			t.Errorf("%v is read as %+v", bad, got)
 		}
 	}
-	// What a redirection names without a host is dialed at the host of --redis.
+	// A redirection without a host is dialed at the host of --redis.
 	for given, want := range map[string]string{":7001": "h:7001", "?:7001": "h:7001", "10.0.0.1:7001": "10.0.0.1:7001"} {
 		c := clusterNode("h")(&redis.Options{Addr: given})
 		if c.Options().Addr != want {

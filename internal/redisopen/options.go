@@ -95,7 +95,7 @@ func parseOne(address string) (*redis.Options, error) {
 	}
 	opts.PipelinePoolSize = -1 // pipelines go by the one pool too
 	opts.DialerRetries = 1
-	opts.MaxRetries = -1 // what is tried again, and under which keys, is the hub's to know
+	opts.MaxRetries = -1 // the hub decides which calls are repeated, and under which keys
 	opts.ContextTimeoutEnabled = true
 	opts.DisableIdentity = true
 	opts.Protocol = 2

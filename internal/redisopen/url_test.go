@@ -93,7 +93,7 @@ func TestABadRedisIsRefusedWithoutItsPassword(t *testing.T) {
 	} {
 		_, err := Parse(given)
 		if err == nil {
-			t.Errorf("%s was taken", given)
+			t.Errorf("%s was accepted", given)
 			continue
 		}
 		if text := err.Error(); strings.Contains(text, "SECRET") || !strings.HasPrefix(text, "--redis ") || strings.Contains(text, "\n") {
@@ -102,8 +102,8 @@ func TestABadRedisIsRefusedWithoutItsPassword(t *testing.T) {
 	}
 }
 
-// A password with a character that ends the address of a URL: what was before it
-// was taken for a host and a port, and stood in the message.
+// A password had a character that ends the address of a URL. The part before it was used
+// as a host and a port, and appeared in the message.
 func TestAPasswordThatIsNotEncodedIsRefusedWithTheHint(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -139,7 +139,7 @@ func TestAPasswordThatIsNotEncodedIsRefusedWithTheHint(t *testing.T) {
 		}
 	}
 	if dialed.Load() {
-		t.Error("something was dialed")
+		t.Error("a connection was opened")
 	}
 	for given, password := range map[string]string{
 		"redis://:a%23b%2Fc%3Fd%40e%2Cf@h:1":                      "a#b/c?d@e,f",
@@ -156,8 +156,8 @@ func TestAPasswordThatIsNotEncodedIsRefusedWithTheHint(t *testing.T) {
 	}
 }
 
-// Options of a URL were taken and then overwritten: they are obeyed, with every
-// kind of Redis, or refused.
+// Options of a URL were once parsed and then overwritten. With every kind of Redis they
+// are applied or refused.
 func TestOptionsOfAURLAreObeyedOrRefused(t *testing.T) {
 	t.Parallel()
 	query := "pool_size=100&dial_timeout=3s&read_timeout=4s&write_timeout=5s&pool_timeout=6&min_idle_conns=7&max_idle_conns=8&max_active_conns=90&" +
