@@ -148,7 +148,7 @@ func TestTheHundredAndFirstRoom(t *testing.T) {
 	if f := p.Error("too_many_rooms"); f.Room != "room-100" {
 		t.Errorf("error: %s", f.Raw)
 	}
-	p.Join("room-5") // again is no more
+	p.Join("room-5") // joining it again adds no room
 	p.Send("leave", "room", "room-7")
 	p.Next("left")
 	p.Join("room-100")
@@ -193,7 +193,7 @@ func TestFloodsAreLimitedAndThenClosed(t *testing.T) {
 	deadline := time.Now().Add(chattest.Patience)
 	for i := 0; p.Conn.WriteMessage(websocket.TextMessage, []byte(`{"type":"send","room":"lobby","text":"x","key":"f`+strconv.Itoa(i)+`"}`)) == nil; i++ {
 		if time.Now().After(deadline) {
-			t.Fatal("it goes on for ever")
+			t.Fatal("the flood did not end the connection")
 		}
 	}
 	p.Closes(4009)
@@ -348,7 +348,7 @@ func TestModeratorsAndTheirDecisions(t *testing.T) {
 	mod := enterAs(n1.url, jwt.MapClaims{"sub": "m", "name": "Mod", "mod": true})
 	ann := enterAs(n2.url, jwt.MapClaims{"sub": "a", "name": "Ann", "rooms": []string{"lobby"}})
 	if ann.Me != (chattest.User{ID: "a", Name: "Ann"}) {
-		t.Errorf("she is %v", ann.Me)
+		t.Errorf("the moderator's user is %v", ann.Me)
 	}
 	ann.Send("join", "room", "secret")
 	ann.Error("forbidden")

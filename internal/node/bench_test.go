@@ -47,11 +47,11 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	var err error
 	var running sync.WaitGroup
 	running.Go(func() { stdout, stderr, err = bench(t.Context(), nodes[0].url, "--out="+file) })
-	chattest.Eventually(t, "the load to flow", func() bool { return nodes[2].Hub().Stats().Frames > 10 })
+	chattest.Eventually(t, "the load to start", func() bool { return nodes[2].Hub().Stats().Frames > 10 })
 	nodes[2].Close(0)
 	running.Wait()
 	if strings.Count(stderr, "\n") > 4 {
-		t.Errorf("so much is told of one node that went:\n%s", stderr)
+		t.Errorf("the output about one node that stopped is too long:\n%s", stderr)
 	}
 	if err != nil || !strings.Contains(stdout, "every promise was kept") {
 		t.Fatalf("%v\n%s%s", err, stdout, stderr)
@@ -68,7 +68,7 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	if err := cli.Verify([]string{file}, strings.NewReader(""), &report); err != nil || !strings.Contains(report.String(), "every promise was kept") {
 		t.Errorf("chat verify of what it wrote: %v\n%s", err, report.String())
 	}
-	// Its messages are deleted, and so its rooms are gone.
+	// The bench deletes its messages, so its rooms disappear.
 	history, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestBenchIsContentWithAGoodCluster(t *testing.T) {
 	if strings.Contains(stdout, "\nleft ") || len(rooms) != 2 {
 		t.Errorf("%d rooms, printed:\n%s", len(rooms), stdout)
 	}
-	chattest.Eventually(t, "the rooms to be gone", func() bool {
+	chattest.Eventually(t, "the rooms to disappear", func() bool {
 		var answer struct{ Rooms []struct{ Room string } }
 		chattest.GetJSON(t, nodes[0].url+"/api/rooms", &answer)
 		return !slices.ContainsFunc(answer.Rooms, func(r struct{ Room string }) bool { return strings.HasPrefix(r.Room, "bench-") })
@@ -116,12 +116,12 @@ func number(t *testing.T, stdout, line string) int {
 	return 0
 }
 
-// crooked is a node behind a proxy that changes one of its events or answers.
+// crooked is a proxy before a node that changes one of its events or answers.
 type crooked struct {
 	target string
-	event  string                                // of the kind that is changed
-	after  int64                                 // how many pass unchanged before it
-	change func(frame []byte) (instead [][]byte) // what the client gets
+	event  string                                // the kind that is changed
+	after  int64                                 // how many of them pass unchanged before it
+	change func(frame []byte) (instead [][]byte) // returns the text that the client gets
 	body   func(body string) string              // changes the body of an HTTP answer; nil for none
 
 	seen    atomic.Int64
@@ -200,7 +200,7 @@ func TestBenchFindsWhatACrookedNodeDoes(t *testing.T) {
 			return [][]byte{bytes.Replace(f, []byte(" says "), []byte(" lies "), 1)}
 		}}},
 		{"an acknowledged message is not in the log", "lost:", &crooked{body: func(body string) string {
-			// Not the oldest, which may have been trimmed.
+			// Not the oldest one, which the log may have dropped.
 			parts := strings.Split(body, `},{"id":"`)
 			if len(parts) < 4 {
 				return body
@@ -223,7 +223,7 @@ func TestBenchFindsWhatACrookedNodeDoes(t *testing.T) {
 			c.proxy.target = n.url
 			stdout, stderr, err := bench(t.Context(), server.URL, "--churn=0")
 			if c.proxy.change != nil && !c.proxy.changed.Load() {
-				t.Fatalf("too little was said for the fault to happen:\n%s", stdout)
+				t.Fatalf("too few messages were sent for the fault to occur:\n%s", stdout)
 			}
 			if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "promises were broken") {
 				t.Errorf("it ends with %v", err)
@@ -245,7 +245,7 @@ func TestBenchTellsWhatRedisLost(t *testing.T) {
 	var err error
 	var running sync.WaitGroup
 	running.Go(func() { stdout, stderr, err = bench(t.Context(), nodes[0].url, "--for=3s", "--out="+file) })
-	chattest.Eventually(t, "the load to flow", func() bool { return nodes[1].Hub().Stats().Frames > 100 })
+	chattest.Eventually(t, "the load to start", func() bool { return nodes[1].Hub().Stats().Frames > 100 })
 	opts, err1 := redis.ParseURL(b.URL())
 	must(t, err1)
 	rdb := redis.NewClient(opts)
@@ -261,7 +261,8 @@ func TestBenchTellsWhatRedisLost(t *testing.T) {
 	}
 }
 
-// Users who never got in received nothing, so the bench proves nothing for them and fails.
+// Users who were never welcomed received nothing. The bench proves nothing for them, and
+// fails.
 func TestBenchTellsWhoWasNeverLetIn(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, redistest.Embedded(t).URL(), "--max-conns=5")
@@ -271,8 +272,8 @@ func TestBenchTellsWhoWasNeverLetIn(t *testing.T) {
 	var err error
 	var running sync.WaitGroup
 	running.Go(func() { stdout, _, err = bench(ctx, n.url, "--churn=0", "--for=1m") })
-	chattest.Eventually(t, "the load to flow", func() bool { return n.Hub().Stats().Frames > 100 })
-	cancel() // after that it waits less for users who are not in yet
+	chattest.Eventually(t, "the load to start", func() bool { return n.Hub().Stats().Frames > 100 })
+	cancel() // from then on it waits less for users who are not welcomed yet
 	running.Wait()
 	if err == nil || !strings.HasPrefix(err.Error(), "7 of 12 clients were never let in: ") || !strings.Contains(err.Error(), "full") {
 		t.Errorf("it ends with %v", err)
@@ -288,7 +289,7 @@ func TestBenchEndsEarlyWithItsResult(t *testing.T) {
 	b := redistest.Embedded(t)
 	n := startNode(t, b.URL())
 	p := startProgram(t, []string{"CHAT_URL=" + n.url}, "bench", "--clients=4", "--rooms=1", "--rate=20", "--for=1h")
-	chattest.Eventually(t, "the load to flow", func() bool { return n.Hub().Stats().Frames > 20 })
+	chattest.Eventually(t, "the load to start", func() bool { return n.Hub().Stats().Frames > 20 })
 	p.Signal(syscall.SIGINT)
 	if status := p.Wait(); status != 0 || !strings.HasPrefix(p.Out(), "interrupted") || !strings.Contains(p.Out(), "every promise was kept") {
 		t.Errorf("status %d\n%s%s", status, p.Out(), p.Errs())
@@ -302,7 +303,7 @@ func TestBenchOfANodeThatTakesNothing(t *testing.T) {
 	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--jwt-secret=a-key-of-32-bytes-or-more-for-the-tests")
 	if _, _, err := bench(t.Context(), n.url); err == nil || !strings.Contains(err.Error(), "JWT") {
-		t.Errorf("where guests may not in: %v", err)
+		t.Errorf("at a node without guests: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -315,7 +316,7 @@ func TestBenchOfANodeThatTakesNothing(t *testing.T) {
 	var err error
 	var running sync.WaitGroup
 	running.Go(func() { _, _, err = bench(benching, open.url, "--for=1m") })
-	chattest.Eventually(t, "the load to flow", func() bool { return open.Hub().Stats().Frames > 10 })
+	chattest.Eventually(t, "the load to start", func() bool { return open.Hub().Stats().Frames > 10 })
 	open.Close(0)
 	cancelBench()
 	running.Wait()
@@ -324,6 +325,6 @@ func TestBenchOfANodeThatTakesNothing(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "none", "history")
 	if _, _, err := bench(t.Context(), n.url, "--out="+file); !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "--out: ") {
-		t.Errorf("a file that can't be: %v", err)
+		t.Errorf("a file that can't be created: %v", err)
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"example.com/chat/test/socketio/clienttest"
 )
 
-// drive is a script that acts as a person at the example's page, and reports to the
-// test what the page shows.
+// drive is a script that uses the example's page like a person, and reports to the test
+// what the page shows.
 const drive = `
 const tell = () => fetch("/shown", { method: "POST", body: [...messages.children].map((m) => m.textContent).join("\n") });
 new MutationObserver(tell).observe(messages, { childList: true });
@@ -42,7 +42,7 @@ socket.once("welcome", () => {
 socket.on("welcome", () => limit = Infinity); // a client that ignores the limits
 `
 
-// browse opens a page in a browser without a window, until the end of the test.
+// browse opens a page in a headless browser, until the end of the test.
 func browse(t *testing.T, url string) {
 	t.Helper()
 	path := chattest.NeedProgram(t, "chromium", "the tests with a browser are skipped")
@@ -63,8 +63,8 @@ func browse(t *testing.T, url string) {
 	})
 }
 
-// The example's page, with the client's browser bundle, in a real browser: its
-// origin is not the node's, and its user talks with one of /ws on another node.
+// The example's page, with the client's browser bundle, in a real browser: its origin is
+// not the node's, and its user talks with a user of /ws on another node.
 func TestTheExampleInABrowser(t *testing.T) {
 	t.Parallel()
 	bundle := filepath.Join(clienttest.Dir(t), "node_modules", "socket.io-client", "dist", "socket.io.min.js")
@@ -110,11 +110,11 @@ func TestTheExampleInABrowser(t *testing.T) {
 	chattest.Eventually(t, "the page to show both", func() bool {
 		return shows("Bob: from the <b>browser</b>") && shows("Ann: from /ws")
 	})
-	// The client drops messages that no node accepts, and sends those after them: one that
-	// is too long, one so long that it ends the connection, and half an emoji.
+	// The client drops messages that no node accepts, and sends those after them: one
+	// that is too long, one so long that it ends the connection, and a lone surrogate.
 	ann.Message("half \ufffd")
 	ann.Message("after all")
-	chattest.Eventually(t, "the page to tell what it gave up", func() bool {
+	chattest.Eventually(t, "the page to report the dropped messages", func() bool {
 		return shows("Too long: 200 bytes at most.") && shows("This could not be sent: “yyyy") && shows("200 at most “xxx")
 	})
 	chattest.Eventually(t, "the upgrade", func() bool { return one.SocketIO().Engine.Upgraded >= 1 })

@@ -58,7 +58,8 @@ func TestAnAddressIsBounded(t *testing.T) {
 	if n.HTTP().Handler.ServeHTTP(forged, r); forged.Code != 503 {
 		t.Errorf("by X-Forwarded-For: %d", forged.Code)
 	}
-	// A request from another address gets a slot, and fails only because it is no upgrade.
+	// A request from another address gets a slot, and fails only because it is no
+	// upgrade.
 	if w := ask("192.0.2.2:1000"); w.Code != 400 {
 		t.Errorf("another: %d %s", w.Code, w.Body)
 	}
@@ -88,7 +89,7 @@ func TestBehindATrustedProxyEachUserCountsByTheOwnAddress(t *testing.T) {
 	}
 	// A request that gets a slot gets 400, because it is no upgrade.
 	if got := ask("203.0.113.9"); got != 503 {
-		t.Errorf("who has its share: %d", got)
+		t.Errorf("from the address with its share: %d", got)
 	}
 	if got := ask("203.0.113.9, 203.0.113.10"); got != 400 {
 		t.Errorf("another behind the same proxy: %d", got)
@@ -110,27 +111,27 @@ func TestThePlaceOfWhoGoesIsFree(t *testing.T) {
 	p.Send("hello", "name", "<b>")
 	p.Error("bad_name")
 	if free() {
-		t.Error("one whom nobody welcomed has no place")
+		t.Error("a connection before its welcome holds no slot")
 	}
 	p.Hello()
-	chattest.Eventually(t, "the place of one who is welcome", free)
+	chattest.Eventually(t, "the slot of a welcomed connection to be released", free)
 	gone := chattest.Dial(t, n.url)
 	_ = gone.Conn.Close()
-	chattest.Eventually(t, "the place of one who went", free)
+	chattest.Eventually(t, "the slot of a closed connection to be released", free)
 	silent := chattest.Dial(t, n.url)
 	silent.Closes(4001)
-	chattest.Eventually(t, "the place of one who was silent", free)
-	res, err := http.Get(n.url + "/ws") // no upgrade
+	chattest.Eventually(t, "the slot of a silent connection to be released", free)
+	res, err := http.Get(n.url + "/ws") // a request that is no upgrade
 	if err != nil || res.StatusCode != 400 {
 		t.Fatalf("%v %v", res, err)
 	}
 	_ = res.Body.Close()
-	chattest.Eventually(t, "the place of one who asked for nothing", free)
-	// Two silent handshakes give way to a new one.
+	chattest.Eventually(t, "the slot of a request that is no upgrade to be released", free)
+	// Two silent handshakes are evicted for a new one.
 	first := chattest.Dial(t, n.url)
 	chattest.Dial(t, n.url)
 	var third *chattest.Client
-	chattest.Eventually(t, "a place", func() bool {
+	chattest.Eventually(t, "a slot", func() bool {
 		third, err = chattest.TryDial(t, n.url, nil)
 		return err == nil
 	})
@@ -164,14 +165,14 @@ func TestHandshakesThatTrickleInAreCutOff(t *testing.T) {
 				select {
 				case <-ended:
 					if took := time.Since(began); took < node.HeaderTimeout-time.Second {
-						t.Errorf("it was cut off after %s", took)
+						t.Errorf("the connection was closed after %s", took)
 					}
 					return
 				case <-tick.C:
 					_, _ = c.Write([]byte(request[:1])) // the reader sees the end
 				}
 			}
-			t.Error("it was never cut off")
+			t.Error("the connection was not closed")
 		})
 	}
 	chattest.Eventually(t, "all connections", func() bool { return n.Plain().Count() >= 50 })

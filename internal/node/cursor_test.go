@@ -23,7 +23,7 @@ func TestAnEmptyRoomsHeadIsACursor(t *testing.T) {
 		t.Errorf("joined: %s", j.Raw)
 	}
 	if j := ann.Join("lobby", "after", "0-0"); j.Head != "0-0" || !j.Recovered || len(j.Messages) != 0 {
-		t.Errorf("nothing was missed: %s", j.Raw)
+		t.Errorf("nothing was missed, but the reply is %s", j.Raw)
 	}
 	ann.Send("history", "room", "lobby", "before", "0-0")
 	if h := ann.Next("history"); len(h.Messages) != 0 || h.More {
@@ -39,7 +39,7 @@ func TestAnEmptyRoomsHeadIsACursor(t *testing.T) {
 	check := func(head chattest.Frame, recovered bool, want string) {
 		t.Helper()
 		var ofAnn, ofBob chattest.Frame
-		chattest.Eventually(t, "both nodes to have it all", func() bool {
+		chattest.Eventually(t, "both nodes to have all entries", func() bool {
 			ofAnn = ann.Join("lobby", "after", "0-0")
 			ofBob = bob.ask("join", `{"room":"lobby","after":"0-0"}`)
 			return ofAnn.Head == head.ID && ofBob.Head == head.ID

@@ -49,7 +49,7 @@ func TestOrderAndExactlyOnceOnThreeNodes(t *testing.T) {
 	}
 	work.Wait()
 	for _, p := range all {
-		seen := make([]int, senders) // how many of each sender's, in its order
+		seen := make([]int, senders) // number of each sender's messages, in its order
 		for want := 1; want <= senders*perSender; want++ {
 			m := p.Next("message")
 			if m.Seq() != want {
@@ -73,7 +73,7 @@ func TestResendOnAnotherNodeIsDuplicate(t *testing.T) {
 	again := chattest.Dial(t, n2.url)
 	again.Hello("token", ann.Token)
 	if again.Me != ann.Me {
-		t.Fatalf("the token made %v of %v", again.Me, ann.Me)
+		t.Fatalf("the token of %[2]v belongs to %[1]v", again.Me, ann.Me)
 	}
 	again.Join("lobby")
 	second := again.Say("lobby", "once", "k1")
@@ -83,7 +83,7 @@ func TestResendOnAnotherNodeIsDuplicate(t *testing.T) {
 	// The same key of another user is a different key.
 	bob := chattest.Enter(t, n2.url, "Bob", "lobby")
 	if f := bob.Say("lobby", "mine", "k1"); f.Duplicate {
-		t.Errorf("another's key: %s", f.Raw)
+		t.Errorf("the key of another user: %s", f.Raw)
 	}
 	if m := ann.Message("mine"); m.Seq() != 2 {
 		t.Errorf("want seq 2: %s", m.Raw)
@@ -137,7 +137,7 @@ func TestANameIsHeldOnce(t *testing.T) {
 		if f := ann.Next("renamed"); f.User.Name != "Ännchen" || f.User.ID != ann.Me.ID {
 			t.Fatalf("renamed: %s", f.Raw)
 		}
-		bob.Send("rename", "name", "Ann Strasse") // it is free now
+		bob.Send("rename", "name", "Ann Strasse") // the name is free now
 		bob.Next("renamed")
 		// The name is free once its user is gone.
 		_ = ann.Conn.Close()

@@ -12,7 +12,7 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// cable forwards connections to an address until it is cut.
+// cable is a proxy of connections to an address, which can be cut.
 type cable struct {
 	listener net.Listener
 	to       string
@@ -68,7 +68,7 @@ func (c *cable) keep(near, far net.Conn) bool {
 	return true
 }
 
-// set cuts the cable, or joins it again.
+// set connects the cable, or cuts it.
 func (c *cable) set(cut bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,7 +81,7 @@ func (c *cable) set(cut bool) {
 }
 
 // A node that is cut off from Redis sends its users the list of ready nodes after some
-// seconds. Before, they stayed on it.
+// seconds. Before, its users stayed.
 func TestANodeWithoutRedisTellsWhoIsReady(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -95,7 +95,7 @@ func TestANodeWithoutRedisTellsWhoIsReady(t *testing.T) {
 	two, three := startNode(t, b.URL(), "--node-id=two"), startNode(t, b.URL(), "--node-id=three")
 	three.SetDraining()
 	three.Broker().Hurry()
-	chattest.Eventually(t, "the others to be known as they are", func() bool {
+	chattest.Eventually(t, "the status of the other nodes to be known", func() bool {
 		one.Broker().Hurry()
 		all := one.Broker().Statuses()
 		return all["two"].State == "ready" && all["three"].State == "draining"
@@ -114,18 +114,18 @@ func TestANodeWithoutRedisTellsWhoIsReady(t *testing.T) {
 		}
 	}
 	if e := one.Sessions().Cluster.Status(one.url); !strings.Contains(string(e.Body), `"nodes":[{"id":"two"`) {
-		t.Errorf("who comes now: %s", e.Body)
+		t.Errorf("a user who connects now: %s", e.Body)
 	}
 	c.set(false)
 	if f := ann.Next("status"); f.Broker != "up" {
-		t.Errorf("back: %s", f.Raw)
+		t.Errorf("once Redis is back: %s", f.Raw)
 	}
 	if e := one.Sessions().Cluster.Status(one.url); strings.Contains(string(e.Body), "nodes") {
-		t.Errorf("when it is back: %s", e.Body)
+		t.Errorf("a hello once Redis is back: %s", e.Body)
 	}
-	// Where Redis itself is away, no other node is any better.
+	// If Redis itself is down, no other node is ready.
 	b.Close()
-	chattest.Eventually(t, "the other node to notice", func() bool { return two.Ready() != nil })
+	chattest.Eventually(t, "the other node to lose Redis too", func() bool { return two.Ready() != nil })
 	if ready := one.AskOthers(t.Context()); len(ready) != 0 {
 		t.Errorf("without any Redis: %v", ready)
 	}

@@ -11,8 +11,8 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// Edits, deletions and reactions reach the members on all nodes, live and at
-// later joins, and a deleted message can't be read anywhere.
+// Edits, deletions and reactions reach the members on all nodes, live and at later joins,
+// and a deleted message can no longer be read anywhere.
 func TestMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -31,13 +31,13 @@ func TestMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 		}
 	}
 	if f := do(ann, "edit", "k2", "text", "secret-two"); f.Type != "sent" {
-		t.Fatalf("the edit got %s", f.Raw)
+		t.Fatalf("the reply to the edit is %s", f.Raw)
 	}
 	if f := bob.Message("secret-two"); f.Seq() != 2 || !strings.Contains(f.Raw, `"kind":"edit","target":"`+id+`"`) {
-		t.Errorf("he was told %s", f.Raw)
+		t.Errorf("the other member got %s", f.Raw)
 	}
 	if f := do(bob, "react", "k3", "emoji", "👍", "on", true); f.Type != "sent" {
-		t.Fatalf("the reaction got %s", f.Raw)
+		t.Fatalf("the reply to the reaction is %s", f.Raw)
 	}
 	chattest.Eventually(t, "the reaction", func() bool { return strings.Contains(ann.Next("message").Raw, `"emoji":"👍","on":true`) })
 
@@ -53,29 +53,29 @@ func TestMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 	} {
 		c.p.Send(c.command, "room", "lobby", "target", c.target, "key", "bad", "text", "x")
 		if f := c.p.Error(c.code); f.Key != "bad" || f.Room != "lobby" {
-			t.Errorf("refused by %s", f.Raw)
+			t.Errorf("refused with %s", f.Raw)
 		}
 	}
 
 	deleted := do(ann, "delete", "k4")
 	if deleted.Type != "sent" || deleted.Seq() != 4 {
-		t.Fatalf("the deletion got %s", deleted.Raw)
+		t.Fatalf("the reply to the deletion is %s", deleted.Raw)
 	}
 	chattest.Eventually(t, "the deletion", func() bool {
 		return strings.Contains(bob.Next("message").Raw, `"kind":"delete","target":"`+id+`"`)
 	})
 	if again := do(ann, "delete", "k4"); !again.Duplicate || again.ID != deleted.ID {
-		t.Errorf("repeated, it got %s", again.Raw)
+		t.Errorf("the reply to the repeated deletion is %s", again.Raw)
 	}
 	if f := do(ann, "delete", "k5"); f.Code != "not_found" {
-		t.Errorf("of a deleted message, it got %s", f.Raw)
+		t.Errorf("the reply to a change of a deleted message is %s", f.Raw)
 	}
 	for _, n := range []*testNode{n1, n2} {
 		late := chattest.Dial(t, n.url)
 		late.Hello()
 		j := late.Join("lobby", "after", id)
 		if !j.Recovered || len(j.Messages) != 2 || j.Messages[0].Seq() != 3 || j.Messages[1].Seq() != 4 {
-			t.Errorf("joined with %s", j.Raw)
+			t.Errorf("the join brought %s", j.Raw)
 		}
 		late.Send("history", "room", "lobby")
 		if h := late.Next("history"); len(h.Messages) != 0 || strings.Contains(h.Raw, "secret") {
@@ -84,7 +84,7 @@ func TestMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 	}
 }
 
-// known is a user whom a JWT names.
+// known is a user of a JWT.
 func known(t *testing.T, url, key, sub string, mod bool) *chattest.Client {
 	t.Helper()
 	p := chattest.Dial(t, url)
@@ -116,7 +116,7 @@ func TestWhoMayChangeMessages(t *testing.T) {
 	ann.Error("muted")
 	ann.Send("delete", "room", "lobby", "target", two, "key", "5")
 	if f := ann.Next("sent"); f.Key != "5" {
-		t.Errorf("the deletion got %s", f.Raw)
+		t.Errorf("the reply to the deletion is %s", f.Raw)
 	}
 }
 

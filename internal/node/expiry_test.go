@@ -37,7 +37,7 @@ func TestAConnectionEndsWithItsTokenUnlessThatIsRenewed(t *testing.T) {
 	renews := ioDial(t, n.url)
 	renews.connect(`{"auth":"` + auth("Dan", exp) + `"}`)
 
-	// A token that is not valid, or is another user's, changes nothing.
+	// A token that is invalid, or that of another user, changes nothing.
 	stays.Send("hello", "auth", auth("Bob", 1), "ref", "old")
 	if f := stays.Error("unauthorized"); f.Ref != "old" {
 		t.Errorf("an expired token: %s", f.Raw)
@@ -51,7 +51,7 @@ func TestAConnectionEndsWithItsTokenUnlessThatIsRenewed(t *testing.T) {
 		t.Errorf("the answer to a renewal: %s", w.Raw)
 	}
 	if f := stays.Next("left"); f.Room != "attic" {
-		t.Errorf("a room that the new token does not open: %s", f.Raw)
+		t.Errorf("a room that the new token does not permit: %s", f.Raw)
 	}
 	renews.Sends(`42["hello",{"auth":"` + auth("Dan", exp+100) + `"}]`)
 	if got := renews.Event(); !strings.HasPrefix(got, `42["welcome",{`) {

@@ -71,11 +71,12 @@ func TestPresenceTypingAndRenameReachTheOthers(t *testing.T) {
 	if m.Count != 2 || !strings.Contains(m.Raw, `"Anna"`) {
 		t.Errorf("members: %s", m.Raw)
 	}
-	// The same user once more, on another node, counts once until both connections ended.
+	// The same user, connected to another node too, counts once until both connections
+	// have ended.
 	again := chattest.Dial(t, n2.url)
 	again.Hello("token", ann.Token)
 	if again.Me.Name != "Anna" {
-		t.Errorf("the token and the rename made her %v", again.Me)
+		t.Errorf("after the token and the rename the user is %v", again.Me)
 	}
 	if j := again.Join("lobby"); j.Count != 2 {
 		t.Errorf("joined: %s", j.Raw)
@@ -245,7 +246,7 @@ func TestAWipedRedisIsTold(t *testing.T) {
 	}
 	var ready chattest.Frame
 	if status := chattest.GetJSON(t, n.url+"/readyz", &ready); status != 503 {
-		t.Errorf("/readyz is %d while Redis is away", status)
+		t.Errorf("/readyz is %d without Redis", status)
 	}
 	p.Send("send", "room", "lobby", "text", "kept", "key", "k")
 	if f := p.Error("unavailable"); f.Key != "k" || f.Room != "lobby" {
@@ -253,7 +254,7 @@ func TestAWipedRedisIsTold(t *testing.T) {
 	}
 	p.Send("history", "room", "lobby")
 	if f := p.Next("history"); len(f.Messages) != 5 {
-		t.Errorf("what memory can answer goes on: %s", f.Raw)
+		t.Errorf("a read that memory can answer: %s", f.Raw)
 	}
 	b, err = embed.StartBroker(embed.BrokerConfig{Password: "pw", Addr: addr})
 	if err != nil {
@@ -285,12 +286,12 @@ func TestTwoNamespacesNeverHearEachOther(t *testing.T) {
 		t.Errorf("sent: %s", f.Raw)
 	}
 	if m := bob.Next("message"); m.Text != "for b" {
-		t.Errorf("b heard %s", m.Raw)
+		t.Errorf("b received %s", m.Raw)
 	}
 }
 
 // A client that waits for retry_after after each refusal is never closed for abuse.
-// Before, its refusals added up.
+// Before, all its refusals were added up.
 func TestWhoWaitsAsToldIsNotClosed(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, redistest.Embedded(t).URL(), "--rate=200", "--burst=1")
@@ -305,11 +306,11 @@ func TestWhoWaitsAsToldIsNotClosed(t *testing.T) {
 				break
 			}
 			if reply.Code != "rate_limited" || reply.Retry < 1 {
-				t.Fatalf("refused as %+v", reply)
+				t.Fatalf("refused with %+v", reply)
 			}
 			refused++
 			waited := time.Now().Add(time.Duration(reply.Retry) * time.Millisecond)
-			chattest.Eventually(t, "as long as it was told to wait", func() bool { return time.Now().After(waited) })
+			chattest.Eventually(t, "the end of retry_after", func() bool { return time.Now().After(waited) })
 		}
 	}
 }

@@ -34,7 +34,7 @@ func startNode(t *testing.T, redisURL string, args ...string) *testNode {
 	return startNodeLogging(t, redisURL, nil, args...)
 }
 
-// startNodeLogging starts a node that writes to another log than the test's.
+// startNodeLogging is startNode with another log.
 func startNodeLogging(t *testing.T, redisURL string, log *slog.Logger, args ...string) *testNode {
 	t.Helper()
 	n, err := nodetest.Try(t, redisURL, log, args...)
@@ -51,7 +51,7 @@ func startProgram(t *testing.T, env []string, args ...string) *chattest.Process 
 	return chattest.Start(t, chattest.Command{Path: chattest.Build(t), Args: args, Env: env})
 }
 
-// eachRedis runs a test on the embedded broker and on a real redis-server.
+// eachRedis runs a test with the embedded broker and with a real redis-server.
 func eachRedis(t *testing.T, test func(t *testing.T, redisURL string)) {
 	t.Helper()
 	t.Run("embedded", func(t *testing.T) {

@@ -94,7 +94,7 @@ func TestBehindATrustedTLSProxyNodesAnnounceHTTPS(t *testing.T) {
 		}
 		header.Set("Origin", "http://chat.example.org:8443")
 		if _, err := chattest.TryDial(t, n.url, header); err == nil {
-			t.Error("a page of the same name that came in the clear may connect")
+			t.Error("a page of the same name that was loaded over http may connect")
 		}
 		header.Del("Origin")
 	}
@@ -105,7 +105,7 @@ func TestBehindATrustedTLSProxyNodesAnnounceHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	if w := p.Hello(); w.Nodes[0].URL != n4.url {
-		t.Errorf("a client that made the headers up is told %s", w.Nodes[0].URL)
+		t.Errorf("a client that forged the headers gets %s", w.Nodes[0].URL)
 	}
 }
 
@@ -165,16 +165,16 @@ func TestRefusedPagesAndLostUpgradesAreLoggedAndCounted(t *testing.T) {
 		}
 		res, body := chattest.AskAs(t, "GET", n.url+"/ws", "localhost")
 		if res.StatusCode != 400 || !strings.Contains(body, "Upgrade line") {
-			t.Errorf("a WebSocket without its lines: %d %v %s", res.StatusCode, res.Header, body)
+			t.Errorf("a WebSocket without its headers: %d %v %s", res.StatusCode, res.Header, body)
 		}
 	}
 	_, metrics := chattest.AskAs(t, "GET", n.url+"/metrics", "localhost")
 	for _, want := range []string{`{reason="origin"} 6`, `{reason="upgrade"} 3`, `{reason="host"} 0`} {
 		if !strings.Contains(metrics, "chat_requests_refused_total"+want) {
-			t.Errorf("/metrics does not say %s", want)
+			t.Errorf("/metrics does not have %s", want)
 		}
 	}
-	n.Close(0) // nothing is logged any more
+	n.Close(0) // the same reason is not logged again
 	log := out.String()
 	if strings.Count(log, "level=WARN") != 2 || !strings.Contains(log, "origin=https://foe.example") || !strings.Contains(log, "--origin") ||
 		!strings.Contains(log, "address=127.0.0.1:") {
@@ -207,7 +207,7 @@ func TestAppOriginsMayConnect(t *testing.T) {
 			t.Errorf("%+v: %d %v", c, res.StatusCode, res.Header)
 		}
 	}
-	// A policy leaves out sources that it can't express: browsers would ignore them, at best.
+	// A policy omits sources that it can't express; browsers would ignore them, at best.
 	res, _ := chattest.AskAs(t, "GET", n.url+"/", "localhost")
 	if got := res.Header.Get("Content-Security-Policy"); !strings.HasSuffix(got, "; frame-ancestors 'self' "+app) {
 		t.Errorf("the policy is %q", got)
@@ -232,7 +232,7 @@ func TestNoCacheKeepsWhatANodeAnswers(t *testing.T) {
 		{"POST", n1.url + "/api/rooms"}, {"POST", n1.url + "/"}, {"GET", n1.url + "/nothing"}, {"GET", n1.url + "//nothing/../x"},
 		{"GET", n1.url + "/ws"}, {"GET", n1.url + "/cluster"}, {"GET", n1.url + "/cluster/state"}, {"GET", n1.url + "/peer/release"},
 		{"GET", n1.url + "/socket.io/?EIO=4&transport=polling"}, {"GET", n1.url + "/socket.io/?EIO=3&transport=polling"},
-		{"POST", n2.url + "/socket.io/?EIO=4&transport=polling&sid=" + sid}, // which forwards it
+		{"POST", n2.url + "/socket.io/?EIO=4&transport=polling&sid=" + sid}, // it forwards the request
 		{"GET", n2.url + "/socket.io/?EIO=4&transport=polling&sid=none.x"},
 		{"GET", "http://" + debug + "/metrics"}, {"GET", "http://" + debug + "/api/nodes"},
 	} {

@@ -46,7 +46,7 @@ func TestAHelloJoinsItsRoomsFirst(t *testing.T) {
 	bob.Sends("40{" + hello + "}")
 	bob.Sends(`423["send",{"room":"two","text":"kept","key":"k"}]`)
 	if got := bob.Event(); !strings.HasPrefix(got, `40{"sid":"`) {
-		t.Fatalf("want to be connected, got %q", got)
+		t.Fatalf("want the confirmation of the connect, got %q", got)
 	}
 	if name, f := bob.event(); name != "welcome" || strings.Contains(f.Raw, "renewed") {
 		t.Fatalf("want a welcome, got %s", f.Raw)
@@ -62,7 +62,7 @@ func TestAHelloJoinsItsRoomsFirst(t *testing.T) {
 	}
 	check("Socket.IO", answers, "false 0")
 	if f := bob.next("ack"); f.Code != "" || f.Key != "k" || f.Room != "two" {
-		t.Errorf("what was kept: %s", f.Raw)
+		t.Errorf("a buffered message: %s", f.Raw)
 	}
 
 	// Over /ws.
@@ -76,7 +76,7 @@ func TestAHelloJoinsItsRoomsFirst(t *testing.T) {
 	}
 	check("/ws", answers, "false 1")
 	if f := cleo.Next("sent"); f.Key != "k" || f.Duplicate {
-		t.Errorf("what was kept: %s", f.Raw)
+		t.Errorf("a buffered message: %s", f.Raw)
 	}
 
 	// A hello whose join is no list of rooms is refused.
@@ -122,7 +122,7 @@ func TestTheRoomsOfAHelloAreCounted(t *testing.T) {
 	q := chattest.Dial(t, n.url)
 	q.Write(websocket.TextMessage, list(900))
 	q.Closes(protocol.CloseAbuse)
-	chattest.Eventually(t, "nobody to be left", func() bool {
+	chattest.Eventually(t, "all users to leave", func() bool {
 		_ = p.Conn.Close()
 		users, _ := n.Hub().Size()
 		return users == 0

@@ -31,10 +31,10 @@ func TestUsersWithAJWTShareNames(t *testing.T) {
 	}
 	ann, other := enterAs(one.url, "ann-1", "Ann"), enterAs(two.url, "ann-2", "Ann")
 	if ann.Me != (chattest.User{ID: "ann-1", Name: "Ann"}) || other.Me != (chattest.User{ID: "ann-2", Name: "Ann"}) {
-		t.Errorf("they are %v and %v", ann.Me, other.Me)
+		t.Errorf("the users are %v and %v", ann.Me, other.Me)
 	}
 	ann.Join("lobby")
-	chattest.Eventually(t, "Redis to know who is there", func() bool {
+	chattest.Eventually(t, "Redis to list the users", func() bool {
 		list, err := one.Broker().Room().Present(t.Context(), "lobby")
 		return err == nil && len(list) == 1
 	})

@@ -14,7 +14,7 @@ import (
 )
 
 // A node keeps idle connections longer than the 60 s of load balancers. Otherwise it
-// closes some at the moment in which they are used, and the POST gets 502.
+// closes some just when they are used, and the POST gets 502.
 func TestConnectionsRestLongerThanBalancersKeepThem(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -24,7 +24,7 @@ func TestConnectionsRestLongerThanBalancersKeepThem(t *testing.T) {
 		t.Errorf("idle connections are closed after %s", n.HTTP().IdleTimeout)
 	}
 	if relay.RestWithin > n.HTTP().IdleTimeout/2 {
-		t.Errorf("other nodes use connections that rested for %s", relay.RestWithin)
+		t.Errorf("other nodes use connections that were idle for %s", relay.RestWithin)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// Connections, users and rooms that are gone leave no goroutine and no memory in a node.
-// It counts both, so it runs while no other test does.
+// Connections, users and rooms that have ended leave no goroutine and no memory in a
+// node. The test counts both, so it runs while no other test does.
 func TestCrowdsLeaveNothingBehind(t *testing.T) {
 	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=0")
@@ -24,9 +24,9 @@ func TestCrowdsLeaveNothingBehind(t *testing.T) {
 		}
 		chattest.Eventually(t, "the connections to end", func() bool { return n.Conns().Stats().Open == 0 && n.Plain().Count() == 0 })
 		if under := n.Limiter().Stats().InFlight; under != 0 {
-			t.Errorf("%d are still on their way in", under)
+			t.Errorf("%d handshakes are in flight", under)
 		}
-		if round == 0 { // after this round workers, connections to Redis and maps exist
+		if round == 0 { // from this round on workers, connections to Redis and maps exist
 			goroutines = runtime.NumGoroutine()
 			heap = liveHeap()
 			continue

@@ -14,7 +14,7 @@ func TestARateIsTheMeanOfTheLastBeats(t *testing.T) {
 		t.Errorf("before a beat: %v", r)
 	}
 	m.note(at(0), 100)
-	m.note(at(10), 100) // hurried
+	m.note(at(10), 100) // an immediate heartbeat
 	if r := m.rate(at(100), 110); r != 0 {
 		t.Errorf("too soon: %v", r)
 	}

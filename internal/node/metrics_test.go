@@ -20,7 +20,7 @@ import (
 	"example.com/chat/internal/metrics"
 )
 
-// scrape reads an address as Prometheus does.
+// scrape reads the metrics at an address as Prometheus does.
 func scrape(t *testing.T, url string) (map[string]*dto.MetricFamily, string) {
 	t.Helper()
 	res, err := http.Get(url + "/metrics")
@@ -99,7 +99,7 @@ func TestMetricsShowWhatANodeDoes(t *testing.T) {
 	for _, m := range metrics.Names() {
 		f := families[m]
 		if f == nil {
-			t.Errorf("%s is not shown from the start", m)
+			t.Errorf("%s is missing at the start", m)
 			continue
 		}
 		if f.GetHelp() == "" || strings.HasSuffix(m, "_total") != (f.GetType() == dto.MetricType_COUNTER) {
@@ -111,7 +111,7 @@ func TestMetricsShowWhatANodeDoes(t *testing.T) {
 	}
 	for _, name := range []string{"go_goroutines", "process_open_fds", "go_build_info", "chat_append_failures_total", "chat_probe_age_seconds"} {
 		if families[name] == nil {
-			t.Errorf("%s is not shown", name)
+			t.Errorf("%s is missing", name)
 		}
 	}
 
@@ -167,10 +167,10 @@ func TestMetricsShowRecoveries(t *testing.T) {
 	ann.Say("lobby", "one", "1")
 	bob.Message("one")
 
-	// Messages sent while a subscription is down have to be read from the log.
+	// Messages that are sent while a subscription is down must be read from the log.
 	must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "-subscribe").Err())
 	must(t, rdb.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err())
-	chattest.Eventually(t, "the subscription to be away", func() bool { status, _ := readyz(t, n); return status == 503 })
+	chattest.Eventually(t, "the subscription to be down", func() bool { status, _ := readyz(t, n); return status == 503 })
 	ann.Say("lobby", "two", "2")
 	shows(t, n, map[string]float64{"chat_catch_ups_total": 1, "chat_catch_up_entries_total": 1, "chat_subscription_reconnects_total{reason=error}": 1})
 	must(t, rdb.Do(t.Context(), "ACL", "SETUSER", "default", "+subscribe").Err())
@@ -226,7 +226,7 @@ func TestTheDebugListener(t *testing.T) {
 	}
 	n.Close(0)
 	if _, err := http.Get(debug + "/metrics"); err == nil {
-		t.Error("the debug listener outlives its node")
+		t.Error("the debug listener is open after its node ended")
 	}
 }
 

@@ -49,12 +49,12 @@ func TestAClientLeavesANodeWithoutRedis(t *testing.T) {
 	for i := range 20 {
 		ann.Say("lobby", fmt.Sprint(i), fmt.Sprint(i))
 	}
-	sent, err := s.Send(t.Context(), "lobby", "here I am", "k") // node one can't append it
+	sent, err := s.Send(t.Context(), "lobby", "here I am", "k") // node one can't append the message
 	if err != nil || sent.ID == "" {
 		t.Errorf("sent %+v, %v", sent, err)
 	}
 	chattest.Eventually(t, "all messages", func() bool { return heard.Load() == 21 })
 	if s.Node().ID != "two" || s.User() != me || odd.Load() > 0 {
-		t.Errorf("at %s as %v, who was %v, with %d gaps", s.Node().ID, s.User(), me, odd.Load())
+		t.Errorf("at %s as %v, before as %v, with %d gaps", s.Node().ID, s.User(), me, odd.Load())
 	}
 }

@@ -42,7 +42,7 @@ func TestErrorsNameTheirCommandOnBothTransports(t *testing.T) {
 			}
 		}
 	}
-	// On /ws a frame may be no JSON at all, and on Socket.IO hold something binary.
+	// On /ws a frame may be no JSON at all, and on Socket.IO contain binary data.
 	ann.Write(websocket.TextMessage, `{"type":"send",`+about+`,"text":"cut o`)
 	if f := ann.Error("bad_json"); f.Ref != "r" || f.Room != "lobby" || f.Key != "k" {
 		t.Errorf("of half a frame: %s", f.Raw)
@@ -52,7 +52,7 @@ func TestErrorsNameTheirCommandOnBothTransports(t *testing.T) {
 	if f := bob.next("error"); f.Code != "bad_field" || f.Ref != "r" || f.Room != "lobby" || f.Key != "k" {
 		t.Errorf("of something binary: %s", f.Raw)
 	}
-	// Half a surrogate pair in a text becomes U+FFFD, and the next commands work.
+	// A lone surrogate in a text becomes U+FFFD, and the next commands work.
 	ann.Write(websocket.TextMessage, `{"type":"send","room":"lobby","key":"half","text":"a \ud83d"}`)
 	for _, f := range []chattest.Frame{ann.Message("a \ufffd"), bob.next("message")} {
 		if f.Key != "half" || f.Text != "a \ufffd" {

@@ -12,8 +12,8 @@ import (
 	"example.com/chat/internal/client"
 )
 
-// A name is free once its client's close was answered, so a script can call
-// `chat send --name deploybot` again and again. A call with the token of another one that
+// A name is free once the close of its client was answered, so a script can call `chat
+// send --name deploybot` again and again. A call with the token of another call that
 // still runs is the same user, and shares the name.
 func TestOneShotSendersAreNotInTheirOwnWay(t *testing.T) {
 	t.Parallel()

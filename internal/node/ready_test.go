@@ -14,7 +14,7 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// readyAnswer is what /readyz answers.
+// readyAnswer is an answer of /readyz.
 type readyAnswer struct {
 	Ready bool
 	Error struct{ Code, Message string }
@@ -80,7 +80,7 @@ func TestReadyzTellsHowTheProbeFares(t *testing.T) {
 		return *answer.Probe.Age > 1500
 	})
 	server.Restart()
-	chattest.Eventually(t, "a young probe", func() bool {
+	chattest.Eventually(t, "a recent probe", func() bool {
 		status, answer := readyz(t, n)
 		return status == 200 && *answer.Probe.Age < 1500
 	})
@@ -217,7 +217,7 @@ func TestReadyzTellsThatNoMessagePasses(t *testing.T) {
 	for bob.Next("status").Broker != "down" {
 	}
 	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("users were told after %s", took)
+		t.Errorf("users got the status after %s", took)
 	}
 	if status, answer := readyz(t, n); status != 503 || answer.Error.Message == "" {
 		t.Errorf("/readyz: %d %+v", status, answer)

@@ -20,7 +20,7 @@ type refusal struct {
 	name string
 	// says must be in the reason of /readyz.
 	says string
-	args []string // of the server
+	args []string // of redis-server
 	// quick ones are always run.
 	quick bool
 	// set prepares the server, begin makes it refuse commands, and end makes it accept
@@ -38,7 +38,7 @@ func do(t *testing.T, admin *redis.Conn, args ...any) any {
 	return reply
 }
 
-// cut closes all connections but this one, so that new ones have to be opened.
+// cut closes all connections but this one, so that new ones must be opened.
 func cut(t *testing.T, admin *redis.Conn) {
 	t.Helper()
 	do(t, admin, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -162,8 +162,8 @@ var waysToRefuse = []refusal{
 }
 
 // perSecond bounds the commands a second of three nodes to a Redis that refuses them.
-// Most are for the eight clients, which retry after a tenth of a second each; without any
-// backoff it would be many thousands.
+// Most are of the eight clients, which retry after a tenth of a second each; without any
+// backoff there would be many thousands.
 const perSecond = 200
 
 // Nodes report the kind of a refusal, and do not repeat refused commands all the time.
@@ -188,14 +188,14 @@ func TestRefusalsAreToldByTheirKindAndNotHurried(t *testing.T) {
 			c.begin(t, s, admin)
 			node := crowd.nodes[0]
 			chattest.Eventually(t, "the reason", func() bool { err := node.Ready(); return err != nil && strings.Contains(err.Error(), c.says) })
-			chattest.Eventually(t, "the users to be told", func() bool { return !node.Hub().Up() })
+			chattest.Eventually(t, "the users to get the status", func() bool { return !node.Hub().Up() })
 			since := time.Now()
 			chattest.Eventually(t, "two more seconds", func() bool { return time.Since(since) > 2*time.Second })
 			c.end(t, s, admin)
 			count, during := commands(t, admin)-before, time.Since(began)
 			t.Logf("%d commands in %s", count, during.Round(time.Millisecond))
 			if float64(count) > perSecond*during.Seconds() {
-				t.Errorf("%d commands in %s: that is no backing off", count, during)
+				t.Errorf("%d commands in %s: the nodes do not back off", count, during)
 			}
 			for _, n := range crowd.nodes {
 				chattest.Eventually(t, "the node to be ready", func() bool { return n.Ready() == nil })
@@ -235,7 +235,7 @@ func commands(t *testing.T, admin *redis.Conn) (sum int64) {
 	return sum
 }
 
-// told are the commands that clients send themselves, not in scripts.
+// told are the commands that clients send directly, not in scripts
 var told = map[string]bool{
 	"auth": true, "select": true, "ping": true, "evalsha": true, "eval": true, "get": true, "subscribe": true,
 	"unsubscribe": true, "hgetall": true, "sadd": true, "smembers": true, "exec": true,

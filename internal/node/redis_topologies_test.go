@@ -21,7 +21,7 @@ import (
 	"example.com/chat/internal/redisbroker"
 )
 
-// throng is three nodes joined by one Redis, with clients whose history is checked.
+// throng is three nodes with one Redis, and clients whose history is checked.
 type throng struct {
 	t     *testing.T
 	fleet *load.Fleet
@@ -65,7 +65,7 @@ func assemble(t *testing.T, redisURL string, rdb redis.UniversalClient, talkers 
 	return c
 }
 
-// more waits until all logs that can be read hold together n more entries than now.
+// more waits until all logs that can be read hold n more entries together than now.
 func (c *throng) more(n int64) {
 	c.t.Helper()
 	length := func() (sum int64) {
@@ -131,13 +131,13 @@ func (c *throng) finish() (lost int, r *check.Report) {
 	c.t.Logf("%d sent, %d acknowledged, %d of them lost, %d duplicates, %d gaps, %d resets; longest wait %s, longest behind %s",
 		r.Sent, r.Acknowledged, lost, r.Duplicates, r.Gaps, r.Resets, r.Waited.Round(time.Millisecond), r.Behind.Round(time.Millisecond))
 	if r.Acknowledged < 100 {
-		c.t.Errorf("only %d messages were acknowledged: that proves little", r.Acknowledged)
+		c.t.Errorf("only %d messages were acknowledged, too few for the test", r.Acknowledged)
 	}
 	return lost, r
 }
 
-// The same failover, in which the replica surely lacks the log's tail: with
-// --wait-replicas nothing acknowledged is lost, without it members get reset.
+// The same failover, with a replica that certainly lacks the end of the log: with
+// --wait-replicas no acknowledged message is lost, without it members get reset.
 func TestAFailoverThatLosesATail(t *testing.T) {
 	t.Parallel()
 	chattest.NeedLong(t)
@@ -169,7 +169,7 @@ func TestAFailoverThatLosesATail(t *testing.T) {
 			crowd.wiped()
 			crowd.rdb = outside
 			if c.replicas > 0 {
-				// The dead one restarts, as the replica that has to confirm.
+				// The dead server restarts, as the replica that must confirm.
 				primary.Restart()
 				follow(primary, replica)
 			}
@@ -179,10 +179,10 @@ func TestAFailoverThatLosesATail(t *testing.T) {
 				t.Errorf("%d acknowledged messages were lost", lost)
 			}
 			if c.replicas == 0 && lost == 0 {
-				t.Error("nothing was lost: so it proves nothing")
+				t.Error("nothing was lost, so the test shows nothing")
 			}
 			if r.Resets+r.Gaps == 0 {
-				t.Error("nobody was told")
+				t.Error("no member got a reset")
 			}
 		})
 	}
@@ -220,7 +220,7 @@ func TestSentinelsGiveTheRoleToAnother(t *testing.T) {
 	}
 }
 
-// moveOwned moves the slot of a room to another primary, and returns from where.
+// moveOwned moves the slot of a room to another primary, and returns the one that had it.
 func moveOwned(t *testing.T, cluster *redistest.Cluster, asked *redistest.Server, key string) (from *redistest.Server) {
 	t.Helper()
 	slot := cluster.Slot(key)
@@ -291,7 +291,7 @@ func TestAPrimaryOfARedisClusterDiesUnderLoad(t *testing.T) {
 		return false
 	})
 	crowd.wiped()
-	dead.Restart() // as the replica that has to confirm
+	dead.Restart() // as the replica that must confirm
 	crowd.everywhere(10)
 	if lost, _ := crowd.finish(); lost > 0 {
 		t.Errorf("%d acknowledged messages were lost", lost)

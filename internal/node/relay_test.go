@@ -40,7 +40,7 @@ func TestRequestsReachTheOwnerOfTheirSession(t *testing.T) {
 	knowEachOther(t, one, two)
 	url := wiretest.Open(t, ioBase(one.url))
 	if strings.Contains(url, "127.0.0.1-") || strings.Contains(url[strings.Index(url, "sid="):], one.Self().Peer) {
-		t.Errorf("the id tells of the node: %s", url)
+		t.Errorf("the id shows the node: %s", url)
 	}
 	other := through(url, one, two)
 	wiretest.Wants(t, "POST", other, `40{"name":"Ann"}`, 200, "ok")
@@ -73,7 +73,7 @@ func TestRequestsReachTheOwnerOfTheirSession(t *testing.T) {
 		t.Error("the session is at the wrong node")
 	}
 	_ = c.Close()
-	chattest.Eventually(t, "nothing to be left", func() bool { return two.Relay().Stats().Open == 0 && one.Connections() == 0 })
+	chattest.Eventually(t, "all requests and sessions to end", func() bool { return two.Relay().Stats().Open == 0 && one.Connections() == 0 })
 }
 
 // The owner refuses a body over the limit, whichever node received it.
@@ -102,7 +102,7 @@ func TestSessionsOfOtherNodesThatAreGone(t *testing.T) {
 		wiretest.Wants(t, "POST", ioBase(one.url)+"polling&sid="+sid, "40", 400, unknownSession)
 	}
 	other := through(url, two, one)
-	// A node at whose address nothing listens, and whose lease is still valid.
+	// A node whose address refuses connections, and whose lease is still valid.
 	info := two.Self()
 	info.Peer = "127.0.0.1:1"
 	one.MovePeer(info)

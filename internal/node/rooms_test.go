@@ -36,14 +36,14 @@ func TestRoomsWithoutAnybodyAreListed(t *testing.T) {
 	})
 	var page chattest.Frame
 	if chattest.GetJSON(t, two.url+"/api/rooms?after=t"+"1-zzz", &page); len(page.Rooms) != 0 {
-		t.Errorf("behind the last: %v", page.Rooms)
+		t.Errorf("after the last page: %v", page.Rooms)
 	}
 	var refused struct{ Error struct{ Code string } }
 	if status := chattest.GetJSON(t, one.url+"/api/rooms?after=x", &refused); status != 400 || refused.Error.Code != "bad_field" {
-		t.Errorf("a cursor that is none: %d %v", status, refused)
+		t.Errorf("an invalid cursor: %d %v", status, refused)
 	}
 	if f := bob.ask("rooms", `{"after":"x","ref":1}`); f.Code != "bad_field" || f.Ref != 1.0 {
-		t.Errorf("a cursor that is none: %s", f.Raw)
+		t.Errorf("an invalid cursor: %s", f.Raw)
 	}
 }
 

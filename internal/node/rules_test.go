@@ -18,7 +18,7 @@ func TestAJoinTellsWhatKeepsOneFromWriting(t *testing.T) {
 	mod, ann := known(t, n1.url, key, "Mod", true), known(t, n2.url, key, "Ann", false)
 	mod.Join("lobby")
 	if j := ann.Join("lobby"); strings.Contains(j.Raw, "rules") {
-		t.Errorf("without any: %s", j.Raw)
+		t.Errorf("without rules: %s", j.Raw)
 	}
 	act := func(action, want string, fields ...any) {
 		t.Helper()
@@ -62,6 +62,6 @@ func TestAJoinTellsWhatKeepsOneFromWriting(t *testing.T) {
 	act("slow", `"action":"slow","room":"lobby","by"`, "room", "lobby", "seconds", 0)
 	act("unlock", `"action":"unlock","by"`)
 	if j := known(t, n1.url, key, "Ann", false).Join("lobby"); strings.Contains(j.Raw, "rules") {
-		t.Errorf("after their ends: %s", j.Raw)
+		t.Errorf("after the ends of the rules: %s", j.Raw)
 	}
 }

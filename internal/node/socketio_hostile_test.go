@@ -112,7 +112,7 @@ func TestSocketIOBrokenSessions(t *testing.T) {
 	<-first
 	good.Sends(`42["ping"]`)
 	good.next("pong")
-	chattest.Eventually(t, "all but one to be gone", func() bool { return n.Connections() == 1 })
+	chattest.Eventually(t, "all sessions but one to end", func() bool { return n.Connections() == 1 })
 }
 
 // A session waits for missing attachments until a deadline, in bounded memory. The same
@@ -140,7 +140,7 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 	before := heldMemory()
 	opened, refused := 0, 0
 	for i := range 1000 {
-		if i%4 == 0 { // and send nothing after the handshake
+		if i%4 == 0 { // clients that send nothing after the handshake
 			c, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
 			if err != nil {
 				t.Fatal(err)
@@ -160,15 +160,15 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 		}
 	}
 	cost, handshakes := heldMemory()-before, n.Limiter().Stats()
-	t.Logf("%d sessions opened by polling, %d told to come later, %d under way, %d KiB", opened, refused, handshakes.InFlight, cost>>10)
+	t.Logf("%d sessions opened by polling, %d refused with Retry-After, %d handshakes in flight, %d KiB", opened, refused, handshakes.InFlight, cost>>10)
 	if most := 128 * runtime.GOMAXPROCS(0); handshakes.InFlight > most {
-		t.Errorf("%d are under way", handshakes.InFlight)
+		t.Errorf("%d handshakes are in flight", handshakes.InFlight)
 	}
 	if !chattest.Race && cost > 16<<20 {
-		t.Errorf("they cost %d bytes, with this test's side of it", cost)
+		t.Errorf("they cost %d bytes, with the test's side", cost)
 	}
-	// A client that sends hello gets in nevertheless.
-	chattest.Eventually(t, "a place for who speaks", func() bool {
+	// A client that sends hello is welcomed nevertheless.
+	chattest.Eventually(t, "a slot for a client that sends hello", func() bool {
 		status, body := wiretest.Do(t, "GET", ioBase(n.url)+"polling", "")
 		if status != 200 {
 			return false
@@ -177,8 +177,8 @@ func TestThousandSessionsThatNeverConnect(t *testing.T) {
 		return status == 200
 	})
 	began := time.Now()
-	chattest.Eventually(t, "all to be gone", func() bool { return n.Connections() <= 1 && n.Limiter().Stats().InFlight == 0 })
-	t.Logf("gone %s later", time.Since(began).Round(time.Millisecond))
+	chattest.Eventually(t, "all sessions to end", func() bool { return n.Connections() <= 1 && n.Limiter().Stats().InFlight == 0 })
+	t.Logf("they ended %s later", time.Since(began).Round(time.Millisecond))
 }
 
 // A relayed WebSocket costs the node in between little.
@@ -204,18 +204,18 @@ func TestAWebSocketThatIsPassedOnIsSlim(t *testing.T) {
 	// The owner's reader, this test's, and one for each direction.
 	chattest.Eventually(t, "few goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+4*count+count/2 })
 	each := (heldMemory() - before) / count
-	t.Logf("a WebSocket that is passed on costs %d bytes, with both nodes' and this test's side of it", each)
+	t.Logf("a relayed WebSocket costs %d bytes, with the sides of both nodes and of the test", each)
 	if each > 32<<10 {
-		t.Errorf("it costs %d bytes", each)
+		t.Errorf("a relayed WebSocket costs %d bytes", each)
 	}
 	ends := two.Relay().Breaks()
 	if len(ends) != count {
-		t.Errorf("%d are passed on", len(ends))
+		t.Errorf("%d WebSockets are relayed", len(ends))
 	}
 	for _, end := range ends {
 		end()
 	}
-	chattest.Eventually(t, "all to have ended", func() bool { return two.Relay().Stats().Open == 0 && one.Connections() == 0 })
+	chattest.Eventually(t, "all of them to end", func() bool { return two.Relay().Stats().Open == 0 && one.Connections() == 0 })
 }
 
 // heldMemory returns the bytes in use after a garbage collection.

@@ -15,8 +15,8 @@ import (
 	"example.com/chat/test/socketio/wiretest"
 )
 
-// secondsClient polls as the .NET client does: each request is marked by Unix time in
-// seconds, and it connects on each open packet.
+// secondsClient polls as the .NET client does: the mark of each request is the Unix time
+// in seconds, and it connects on each open packet.
 type secondsClient struct {
 	t    *testing.T
 	url  string
@@ -78,7 +78,7 @@ func TestSocketIOClientsWhoseMarksRepeat(t *testing.T) {
 			c.poll(t.Context())
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		c.poll(ctx) // it waits for more
+		c.poll(ctx) // the client waits for more
 		cancel()
 		if len(c.got) < 3+2*5 || polls > 100 {
 			t.Errorf("%s: %d packets by %d polls", name, len(c.got), polls)
@@ -91,7 +91,7 @@ func TestSocketIOClientsWhoseMarksRepeat(t *testing.T) {
 	}
 }
 
-// Browsers and proxies repeat a POST. One that can't be recognised as a repeat has the
+// Browsers and proxies repeat a POST. If it can't be recognised as a repeat, it has the
 // same effect once or twice.
 func TestSocketIOCommandsThatComeTwiceDoNoHarm(t *testing.T) {
 	t.Parallel()
@@ -105,7 +105,7 @@ func TestSocketIOCommandsThatComeTwiceDoNoHarm(t *testing.T) {
 		t.Helper()
 		wiretest.Wants(t, "POST", url, packet, 200, "ok")
 		count++
-		wiretest.Wants(t, "POST", url, fmt.Sprintf(`42%d["ping"]`, count), 200, "ok") // all before it was handled
+		wiretest.Wants(t, "POST", url, fmt.Sprintf(`42%d["ping"]`, count), 200, "ok") // all POSTs before it were handled
 		got := ""
 		for end := fmt.Sprintf("43%d[{}]", count); !strings.Contains(got, end); {
 			status, body := wiretest.Do(t, "GET", url, "")
@@ -133,7 +133,7 @@ func TestSocketIOCommandsThatComeTwiceDoNoHarm(t *testing.T) {
 		`42["moderate",{"action":"kick","room":"lobby","user":"u"}]`,
 		`42["members",{"room":"lobby"}]`,
 		`42["history",{"room":"lobby"}]`,
-		`43999[]`, // an acknowledgement that nobody waits for
+		`43999[]`, // an acknowledgement for which nothing waits
 	} {
 		for range 2 {
 			if got := post(packet); strings.Contains(got, `"code"`) {

@@ -20,7 +20,7 @@ import (
 // ioBase is a node's address for wiretest, up to the transport.
 func ioBase(url string) string { return url + "/socket.io/?EIO=4&transport=" }
 
-// ioPeer is a client of Socket.IO over a WebSocket that speaks the wire by hand.
+// ioPeer is a client of Socket.IO over a WebSocket that writes the packets by hand.
 type ioPeer struct {
 	*wiretest.Socket
 	t *testing.T
@@ -50,7 +50,7 @@ func (p *ioPeer) connect(auth string) chattest.Frame {
 	p.t.Helper()
 	p.Sends("40" + auth)
 	if got := p.Event(); !strings.HasPrefix(got, `40{"sid":"`) {
-		p.t.Fatalf("want to be connected, got %q", got)
+		p.t.Fatalf("want the confirmation of the connect, got %q", got)
 	}
 	name, f := p.event()
 	if name != "welcome" || f.Token == "" || f.Version != 1 {
@@ -144,7 +144,7 @@ func TestSocketIOAndWebSocketUsersTalk(t *testing.T) {
 		t.Errorf("a second hello: %s", f.Raw)
 	}
 	for !chattest.Seen(ann.Next("presence").Joined, m.User.ID) {
-	} // users who come and go within 200 ms are not announced
+	} // users who join and leave within 200 ms are not announced
 	bob.Sends("41")
 	for !chattest.Seen(ann.Next("presence").Left, m.User.ID) {
 	}
@@ -169,15 +169,15 @@ func TestSocketIOMessagesAreEditedDeletedAndReactedTo(t *testing.T) {
 		sent := bob.ask(c.command, "{"+about+","+c.fields+"}")
 		for _, f := range []chattest.Frame{ann.Next("message"), cleo.next("message")} {
 			if sent.ID == "" || f.ID != sent.ID || !strings.Contains(f.Raw, c.heard) {
-				t.Errorf("%s got %s and was told as %s", c.command, sent.Raw, f.Raw)
+				t.Errorf("%s: the reply is %s and the event %s", c.command, sent.Raw, f.Raw)
 			}
 		}
 	}
 	if f := bob.ask("edit", "{"+about+`,"text":"x","key":"5"}`); f.Code != "not_found" || f.Key != "5" {
-		t.Errorf("of a deleted message: %s", f.Raw)
+		t.Errorf("a change of a deleted message: %s", f.Raw)
 	}
 	if f := bob.ask("react", "{"+about+`,"emoji":"thumb","on":true,"key":"6"}`); f.Code != "bad_field" {
-		t.Errorf("with words for an emoji: %s", f.Raw)
+		t.Errorf("words in place of an emoji: %s", f.Raw)
 	}
 	if f := bob.ask("history", `{"room":"lobby"}`); strings.Contains(f.Raw, "frist") || strings.Contains(f.Raw, `"first"`) || len(f.Messages) != 0 {
 		t.Errorf("history: %s", f.Raw)
@@ -194,7 +194,7 @@ func TestSocketIOComesBackWhereItWas(t *testing.T) {
 	token := bob.connect(`{"name":"Bob"}`).Token
 	_ = bob.Close()
 	for i := range 60 {
-		chattest.Eventually(t, "a message to be taken", func() bool {
+		chattest.Eventually(t, "a message to be acknowledged", func() bool {
 			ann.Send("send", "room", "lobby", "text", "x", "key", fmt.Sprint("m", i))
 			f := ann.Next("sent", "error")
 			for f.Type == "error" {
@@ -238,7 +238,7 @@ func TestSocketIOHelloRefused(t *testing.T) {
 			t.Errorf("%s: want %s, got %q", c.auth, c.code, got)
 		}
 	}
-	p.connect("") // a guest, after all
+	p.connect("") // a guest is accepted after all
 	p = ioDial(t, n.url)
 	for range 20 {
 		p.Sends(`40{"name":""}`)
@@ -247,13 +247,13 @@ func TestSocketIOHelloRefused(t *testing.T) {
 	if closed := p.Closes(); closed.Code != protocol.CloseAbuse {
 		t.Errorf("closed with %v", closed)
 	}
-	// No hello at all, or a leave that nothing follows.
+	// A connection without a hello, and one that leaves and does nothing else.
 	p, left := ioDial(t, n.url), ioDial(t, n.url)
 	left.connect("")
 	left.Sends("41")
 	p.Closes()
 	left.Closes()
-	chattest.Eventually(t, "all places to be free", func() bool { return n.Limiter().Stats().InFlight == 0 && n.SocketIO().Engine.Open == 1 })
+	chattest.Eventually(t, "all slots to be released", func() bool { return n.Limiter().Stats().InFlight == 0 && n.SocketIO().Engine.Open == 1 })
 }
 
 // A hello while Redis is away ends the connection instead of being refused: official
@@ -357,7 +357,7 @@ func TestSocketIOAbuseAndKicks(t *testing.T) {
 	if last != `42["error",{"code":"forbidden","message":"enough"}]` {
 		t.Errorf("before the disconnect: %q", last)
 	}
-	bob.Closes() // as it does not close by itself
+	bob.Closes() // as this client does not close by itself
 }
 
 // Every request of a page of a foreign origin is refused. A page of an allowed origin can
@@ -407,7 +407,7 @@ func TestSocketIOIsCountedWithTheOthers(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 	chattest.Dial(t, n.url).Closes(protocol.CloseFull)
-	chattest.Eventually(t, "the one too many to be gone", func() bool { return n.Connections() == 2 })
+	chattest.Eventually(t, "the refused connection to end", func() bool { return n.Connections() == 2 })
 	families, _ := scrape(t, n.url)
 	got := values(families)
 	if got["chat_connections"] != 2 || got["chat_socketio_sessions{transport=websocket}"] != 1 {
@@ -415,7 +415,7 @@ func TestSocketIOIsCountedWithTheOthers(t *testing.T) {
 	}
 	_ = bob.Close()
 	_ = ann.Conn.Close()
-	chattest.Eventually(t, "the places", func() bool { return n.Connections() == 0 })
+	chattest.Eventually(t, "all slots to be released", func() bool { return n.Connections() == 0 })
 	if n.Limiter().Stats().InFlight != 0 || n.SocketIO().Engine.Opened != 1 {
 		t.Errorf("%+v, %+v", n.Limiter().Stats(), n.SocketIO())
 	}

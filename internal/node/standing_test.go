@@ -61,7 +61,7 @@ func TestReactionsAndEditsDoNotUseUpTheRoom(t *testing.T) {
 		late.Hello()
 		j := late.Join("lobby")
 		if j.Recovered || len(j.Messages) != protocol.NewestCount || j.Head != deleted.ID || j.Messages[0].ID != ids[9] || j.Messages[49].ID != ids[58] {
-			t.Errorf("somebody new joined with %d messages: %.300s", len(j.Messages), j.Raw)
+			t.Errorf("a new member got %d messages: %.300s", len(j.Messages), j.Raw)
 		}
 		late.Send("history", "room", "lobby", "limit", 200)
 		h := late.Next("history")
@@ -75,24 +75,24 @@ func TestReactionsAndEditsDoNotUseUpTheRoom(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(page.Messages) != 59 {
-			t.Errorf("/api tells of %d messages", len(page.Messages))
+			t.Errorf("/api lists %d messages", len(page.Messages))
 		}
 		for _, raw := range []string{j.Raw, h.Raw} {
 			if strings.Count(raw, `"reactions":[{"emoji":"👍","count":1,"users":["`+ann.Me.ID+`"]}]`) != 1 ||
 				strings.Count(raw, `"text":"edited-49","node"`) != 1 || strings.Count(raw, `"edited":`) != 1 ||
 				strings.Contains(raw, "text-59") || strings.Contains(raw, "text-40") || strings.Contains(raw, `"kind"`) {
-				t.Errorf("it does not stand as it was changed: %s", raw)
+				t.Errorf("the message does not have its changes: %s", raw)
 			}
 		}
-		// The number of changes in the log is bounded, so these are gone.
+		// The number of changes in the log is bounded, so these have been dropped.
 		for _, after := range []string{ids[20], ids[59]} {
 			if j := late.Join("lobby", "after", after); j.Recovered || len(j.Messages) != protocol.NewestCount {
-				t.Errorf("after %s came %d entries, recovered %v", after, len(j.Messages), j.Recovered)
+				t.Errorf("after %s: %d entries, recovered %v", after, len(j.Messages), j.Recovered)
 			}
 		}
 	}
 	if x := ann.Join("lobby", "after", deleted.ID); !x.Recovered || len(x.Messages) != 0 {
-		t.Errorf("after the newest came %s", x.Raw)
+		t.Errorf("after the newest: %s", x.Raw)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestWhatIsBeyondHistoryIsNotServed(t *testing.T) {
 			j := late.Join("lobby", fields...)
 			for i := range 21 {
 				if strings.Contains(j.Raw, fmt.Sprintf(`"text-%d"`, i)) || strings.Contains(j.Raw, fmt.Sprintf(`"text-%d-edited"`, i)) {
-					t.Errorf("joined %v, and was told of message %d: %s", fields, i, j.Raw)
+					t.Errorf("joined %v, and got message %d: %s", fields, i, j.Raw)
 				}
 			}
 			if j.Recovered || len(j.Messages) != 10 {
@@ -152,7 +152,7 @@ func TestAMessageIsChangedWithinBounds(t *testing.T) {
 	})
 	ann.Send("edit", "room", "lobby", "target", id, "text", "once more", "key", "e")
 	if f := ann.Error("forbidden"); f.Key != "e" || !strings.Contains(f.Message, "100 times") {
-		t.Errorf("refused by %s", f.Raw)
+		t.Errorf("refused with %s", f.Raw)
 	}
 	emoji := func(i int) string { return string(rune('🐀' + i)) }
 	sendAll(t, ann, protocol.MaxReactionKinds, func(i int) {
@@ -160,7 +160,7 @@ func TestAMessageIsChangedWithinBounds(t *testing.T) {
 	})
 	ann.Send("react", "room", "lobby", "target", id, "emoji", emoji(30), "on", true, "key", "r")
 	if f := ann.Error("forbidden"); f.Key != "r" || !strings.Contains(f.Message, "20 kinds") {
-		t.Errorf("refused by %s", f.Raw)
+		t.Errorf("refused with %s", f.Raw)
 	}
 	// A kind of reaction that exists can be added, and a new kind once another was removed.
 	for i, on := range []bool{true, false} {

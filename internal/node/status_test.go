@@ -55,19 +55,19 @@ func TestEachNodeTellsHowAllAre(t *testing.T) {
 				n.RTT != nil && *n.RTT > 0 && n.Age != nil && *n.Age < 3000 && n.Seen != nil && *n.Seen < 3000
 		})
 	}
-	chattest.Eventually(t, "two, which has nobody", func() bool { // its first heartbeat precedes its readiness
+	chattest.Eventually(t, "the status of node two, which has no users", func() bool { // its first heartbeat precedes its readiness
 		n := nodeLines(t, one.url)["two"]
 		return n.State == "ready" && n.Users == 0 && n.Rooms == 0 && n.Rate == 0
 	})
-	chattest.Eventually(t, "the rate to go", func() bool { return nodeLines(t, two.url)["one"].Rate == 0 })
+	chattest.Eventually(t, "the rate to fall to 0", func() bool { return nodeLines(t, two.url)["one"].Rate == 0 })
 
 	two.SetDraining()
 	two.Broker().Hurry()
-	chattest.Eventually(t, "two to drain", func() bool { return nodeLines(t, one.url)["two"].State == "draining" })
+	chattest.Eventually(t, "node two to drain", func() bool { return nodeLines(t, one.url)["two"].State == "draining" })
 
 	// Without Redis a node reports its own status, and that those of others are old.
 	b.Close()
-	chattest.Eventually(t, "one to be away", func() bool {
+	chattest.Eventually(t, "node one to lose Redis", func() bool {
 		all := nodeLines(t, one.url)
 		return all["one"].State == "away" && all["two"].Seen != nil && *all["two"].Seen > 1500
 	})
@@ -86,7 +86,7 @@ func TestANodeThatTellsNothingIsListedByIDAndURL(t *testing.T) {
 	must(t, rdb.ZAdd(ctx, "chat:{cluster}:nodes", redis.Z{
 		Score: float64(time.Now().Add(5 * time.Second).UnixMilli()), Member: "old~1",
 	}).Err())
-	chattest.Eventually(t, "the old node", func() bool { return nodeLines(t, one.url)["old"].ID != "" })
+	chattest.Eventually(t, "the node of the older version", func() bool { return nodeLines(t, one.url)["old"].ID != "" })
 	if n := nodeLines(t, one.url)["old"]; n != (nodeLine{ID: "old", URL: "http://127.0.0.1:9"}) {
 		t.Errorf("%+v", n)
 	}

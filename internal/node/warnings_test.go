@@ -36,12 +36,12 @@ func TestTwoNodesWithOneID(t *testing.T) {
 	p := startProgram(t, []string{"CHAT_REDIS=" + b.URL()}, "--addr=127.0.0.1:0", "--node-id=a")
 	two := p.URL(1)
 	const same = "another node has the id of this one, a:"
-	chattest.Eventually(t, "the second to warn", func() bool { return strings.Contains(p.Errs(), same) })
+	chattest.Eventually(t, "the second node to warn", func() bool { return strings.Contains(p.Errs(), same) })
 	for _, url := range []string{one.url, two} {
 		chattest.Eventually(t, "a warning", func() bool { return strings.Contains(warningsOf(t, url), same) })
 	}
 	if got := warningsOf(t, three.url); got != "" {
-		t.Errorf("the third warns: %s", got)
+		t.Errorf("the third node warns: %s", got)
 	}
 	chattest.Eventually(t, "the nodes to know each other", func() bool { return len(three.Others()) == 2 && len(one.Others()) == 1 })
 	for _, owner := range []string{one.url, two} {
@@ -52,7 +52,7 @@ func TestTwoNodesWithOneID(t *testing.T) {
 		}
 	}
 	if n := strings.Count(p.Errs(), same); n != 1 {
-		t.Errorf("it stands in the log %d times", n)
+		t.Errorf("the warning was logged %d times", n)
 	}
 	// Clients see each id once.
 	var list struct{ Nodes []chattest.Node }
@@ -67,7 +67,7 @@ func TestALoopbackAddressIsForOneMachine(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
 	n, given := startNode(t, b.URL()), startNode(t, b.URL(), "--peer-addr=192.0.2.1:8080")
-	knowEachOther(t, n, given) // on this machine
+	knowEachOther(t, n, given) // these nodes are on this machine
 	const loopback = "at a loopback address"
 	if got := warningsOf(t, n.url); got != "" {
 		t.Errorf("on one machine: %s", got)
@@ -97,9 +97,9 @@ func TestALoopbackAddressIsForOneMachine(t *testing.T) {
 		says(info)
 		chattest.Eventually(t, what, func() bool { return strings.Contains(warningsOf(t, n.url), loopback) })
 		if got := warningsOf(t, given.url); got != "" {
-			t.Errorf("%s: one with an address warns: %s", what, got)
+			t.Errorf("%s: a node with an address warns: %s", what, got)
 		}
 		says(`{"id":"far","tag":"t","peer":"127.0.0.1:1","machine":"` + node.Machine() + `"}`)
-		chattest.Eventually(t, "its end", func() bool { return warningsOf(t, n.url) == "" })
+		chattest.Eventually(t, "the end of the warning", func() bool { return warningsOf(t, n.url) == "" })
 	}
 }
