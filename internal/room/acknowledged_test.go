@@ -1,7 +1,10 @@
 package room_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +26,76 @@ func TestWhatIsAcknowledgedIsSeenByWhoComesAfter(t *testing.T) {
 	})
 }
 
-// verifySeen sends messages, and checks that joins and history hold each once it is
+// The live post is lost: the entry is in later joins and histories, also in those that begin
+// while it is being read of the log.
+func TestAnAcknowledgedEntryIsSeenAlthoughItsPostIsLost(t *testing.T) {
+	for name, pause := range map[string]time.Duration{"at once": 0, "during the read": 160 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T) {
+				r := newRig(t)
+				m, u := r.enter("ann")
+				r.join(m, u, newcomer)
+				r.inject(faultbroker.Faults{
+					Entries: func(faultbroker.Post, func(faultbroker.Post)) {},
+					Call: func(ctx context.Context, op faultbroker.Op, do func(context.Context) error) error {
+						if op == faultbroker.After {
+							time.Sleep(20 * time.Millisecond)
+						}
+						return do(ctx)
+					},
+				})
+				r.pause = pause
+				r.verifySeen(t, m)
+			})
+		})
+	}
+}
+
+// An outage of Redis delays joins by a bounded time for entries that were acknowledged before
+// it, and hardly at all once the node has detected it.
+func TestAnOutageDelaysNoJoinForAcknowledgedEntries(t *testing.T) {
+	for name, c := range map[string]struct {
+		detected      bool
+		first, second time.Duration // bounds of two joins
+	}{
+		"not detected yet": {false, time.Second, time.Second},
+		"detected":         {true, 200 * time.Millisecond, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T) {
+				r := newRig(t)
+				m, u := r.enter("ann")
+				r.join(m, u, newcomer)
+				var away atomic.Bool
+				r.inject(faultbroker.Faults{
+					Entries: func(faultbroker.Post, func(faultbroker.Post)) {},
+					Call: func(ctx context.Context, op faultbroker.Op, do func(context.Context) error) error {
+						if away.Load() && slices.Contains(logOps, op) {
+							return errAway
+						}
+						return do(ctx)
+					},
+				})
+				if _, err := r.say(m); err != nil {
+					t.Fatal(err)
+				}
+				away.Store(true)
+				if c.detected {
+					r.hub.Feed().Reachable(false)
+				}
+				for i, bound := range []time.Duration{c.first, c.second} {
+					began := time.Now()
+					r.joinedWith(fmt.Sprint("new-", i), newcomer)
+					if took := time.Since(began); took > bound {
+						t.Errorf("join %d took %s, and may take %s", i+1, took, bound)
+					}
+				}
+			})
+		})
+	}
+}
+
+// verifySeen sends messages, and checks that joins and history hold each, a pause after it is
 // acknowledged.
 func (r *rig) verifySeen(t *testing.T, m *fakeMember) {
 	t.Helper()
@@ -32,6 +104,7 @@ func (r *rig) verifySeen(t *testing.T, m *fakeMember) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(r.pause)
 		if i%2 == 0 {
 			if j, body := r.joinedWith(fmt.Sprint("new-", i), newcomer); len(j.Messages) == 0 || j.Messages[len(j.Messages)-1].ID != rec.ID.String() {
 				t.Errorf("joined without %v: %s", rec.ID, body)

@@ -122,10 +122,15 @@ func (a *answerer) below(of func(*replica.Memory) replica.Below) replica.Below {
 	return of(a.log.memory)
 }
 
+// acknowledgedWithin bounds the wait of a join, or of a request for history, for entries that
+// this node has acknowledged.
+const acknowledgedWithin = time.Second
+
 // awaitAcknowledged waits until everything that this node has acknowledged so far was
-// delivered, so that whoever asks afterwards sees it; liveWithin at most.
+// delivered, so that whoever asks afterwards sees it. Entries that do not come live in time
+// are read of the log. It does not wait for these while Redis is away.
 func (f *follower) awaitAcknowledged(ctx context.Context) {
-	timer := time.NewTimer(liveWithin)
+	timer := time.NewTimer(acknowledgedWithin)
 	defer timer.Stop()
 	for {
 		moved := f.behindAcknowledged()
@@ -143,17 +148,28 @@ func (f *follower) awaitAcknowledged(ctx context.Context) {
 }
 
 // behindAcknowledged returns nil if everything that this node has acknowledged was
-// delivered, else what is closed when the head moves.
+// delivered, else what is closed when that may have changed.
 func (f *follower) behindAcknowledged() <-chan struct{} {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
-	if _, behind := f.replica.Behind(); !behind || f.room.closed || !f.memory.Synced() {
+	if f.room.closed || !f.memory.Synced() {
 		return nil
 	}
-	if f.moved == nil {
-		f.moved = make(chan struct{})
+	if _, behind := f.replica.Behind(); behind {
+		if f.moved == nil {
+			f.moved = make(chan struct{})
+		}
+		return f.moved
 	}
-	return f.moved
+	select {
+	case <-f.overdue:
+		return nil
+	default:
+	}
+	if !f.room.hub.users.up.Load() {
+		return nil
+	}
+	return f.overdue
 }
 
 // expect schedules a read if acknowledged entries do not come live soon, or at once if
@@ -183,10 +199,16 @@ func (f *follower) watchLocked() {
 		f.room.mu.Lock()
 		defer f.room.mu.Unlock()
 		f.watching = false
-		if !f.room.closed {
-			f.doLocked(f.replica.Overdue(expected))
-			f.watchLocked()
+		if f.room.closed {
+			return
 		}
+		if f.memory.Head().Seq < expected {
+			f.overdue = make(chan struct{})
+			f.waiting = append(f.waiting, f.overdue)
+			f.doLocked(f.replica.Overdue(expected))
+			f.movedLocked() // those that wait for the entries wait for the read now
+		}
+		f.watchLocked()
 	})
 }
 

@@ -21,6 +21,7 @@ type follower struct {
 	waiting   []chan struct{} // closed when the read is over
 	moved     chan struct{}   // closed when the head moves; nil if nobody waits for that
 	watching  bool            // a timer waits for acknowledged entries to come live
+	overdue   chan struct{}   // closed when the read of entries that did not come live is over; nil before the first
 }
 
 func newFollower(r *room, keep int) *follower {

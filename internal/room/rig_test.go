@@ -37,7 +37,8 @@ type rig struct {
 	outside room.Broker
 	// base is added to the ms of ids: with 0, the entry of seq n has the ms 1000+n.
 	base  *atomic.Int64
-	quiet bool // see beQuiet
+	quiet bool          // see beQuiet
+	pause time.Duration // see verifySeen
 	// abandoned is set if the hub can't be closed any more.
 	abandoned bool
 	keys      int // that were given so far
