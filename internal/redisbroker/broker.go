@@ -126,6 +126,7 @@ type Subscriber struct {
 type Presence struct {
 	*core
 	directory *directory
+	slots     atomic.Bool // Redis refuses scripts with keys of two slots
 }
 
 // Rulebook keeps moderators' decisions (room.Rulebook).
@@ -145,7 +146,7 @@ func New(ctx context.Context, cfg Config) (*Broker, error) {
 	c.newInstance()
 	notes := newDirectory(c)
 	b := &Broker{
-		core: c, Log: &Log{core: c, directory: notes}, Subscriber: &Subscriber{c, newSubscriptionManager(c)}, Presence: &Presence{c, notes}, Names: newNames(c),
+		core: c, Log: &Log{core: c, directory: notes}, Subscriber: &Subscriber{c, newSubscriptionManager(c)}, Presence: &Presence{core: c, directory: notes}, Names: newNames(c),
 		Rulebook: &Rulebook{c}, Directory: &Directory{core: c, notes: notes},
 	}
 	if err := Check(ctx, cfg.Client, cfg.Namespace); err != nil {

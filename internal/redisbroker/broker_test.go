@@ -236,6 +236,33 @@ func testPresenceIsWorthAsMuchAsItsLease(t *testing.T, at *site) {
 	})
 }
 
+// What an instance wrote is removed also if no node was alive for longer than dead instances
+// stay listed.
+func testADeadInstanceIsFoundLate(t *testing.T, at *site) {
+	n1 := open(t, at, "n1", 10)
+	if _, err := n1.Here(t.Context(), n1.Instance(), "lobby", []protocol.Change{{User: protocol.User{ID: "u", Name: "x"}, Here: true}}); err != nil {
+		t.Fatal(err)
+	}
+	n1.stop()
+	long := float64(n1.rdb.Time(t.Context()).Val().Add(-10 * time.Minute).UnixMilli())
+	if err := n1.rdb.ZAdd(t.Context(), n1.ns+":{cluster}:nodes", redis.Z{Score: long, Member: n1.Instance()}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	n2 := open(t, at, "n2", 10)
+	chattest.Eventually(t, "the room to be empty", func() bool {
+		list, err := n2.Present(t.Context(), "lobby")
+		return err == nil && len(list) == 0
+	})
+	// Then it is listed as long as any other, and no longer.
+	if err := n2.rdb.ZAdd(t.Context(), n2.ns+":{cluster}:nodes", redis.Z{Score: long, Member: n1.Instance()}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	chattest.Eventually(t, "nothing to be left of the dead node", func() bool {
+		return n2.rdb.ZScore(t.Context(), n2.ns+":{cluster}:nodes", n1.Instance()).Err() != nil && len(n2.find(t, ":*n1~*")) == 0 &&
+			!n2.rdb.HExists(t.Context(), n2.ns+":{cluster}:info", n1.Instance()+"#").Val()
+	})
+}
+
 // Redis's clock goes back by 20 minutes just after a node renewed its lease for the last
 // time. Its users must not stay online for 20 minutes.
 func testALeaseIsNeverLongerThanLeasesAre(t *testing.T, at *site) {

@@ -9,48 +9,70 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// noteHolds is for how long it may be relied on that a room, once noted as one
-// that this instance has written in, still is.
+// noteHolds is how long the record that this instance has written in a room is certain to
+// exist.
 const noteHolds = 50 * time.Millisecond
 
-// Here writes which of this node's users are in the room, under the given
-// instance, and tells the room what changed. It may be repeated. It returns how
-// many users are in the room.
+// Here writes which of this node's users are in the room, under the given instance, and
+// publishes the changes. It is idempotent. It returns how many users are in the room.
 //
-// The room is noted first, so that whoever finds this instance dead knows where
-// to look. A node that is frozen in between may be found dead and the note taken
-// away before it goes on: so what took long is noted again. Leaving leaves
-// nothing behind and needs no note, so a full Redis takes it; where it refuses
-// changes of both kinds, those who leave have left although the call fails.
+// Before, the room is recorded as one in which the instance has written, so that others
+// find it if the instance is found dead. Leaving needs no record, so a full Redis
+// accepts it. If it refuses changes of both kinds, those who leave have left although the
+// call fails.
 func (b *Presence) Here(ctx context.Context, instance, room string, changes []protocol.Change) (int, error) {
 	leaving := slices.DeleteFunc(slices.Clone(changes), func(c protocol.Change) bool { return c.Here })
 	if len(leaving) == len(changes) {
-		return b.here(ctx, instance, room, "", leaving)
+		return b.here(ctx, instance, room, nothingMore, leaving)
 	}
-	count, err := b.noted(ctx, instance, room, changes)
+	count, err := b.recorded(ctx, instance, room, changes)
 	if err != nil && kinds[kind(err)].name == "oom" && len(leaving) > 0 {
-		_, _ = b.here(ctx, instance, room, "", leaving)
+		_, _ = b.here(ctx, instance, room, nothingMore, leaving)
 	}
 	return count, err
 }
 
-// noted is here, between notes of the room.
-func (b *Presence) noted(ctx context.Context, instance, room string, changes []protocol.Change) (int, error) {
-	note := func() error { return b.rdb.SAdd(ctx, b.keys.cluster("rooms:"+instance), room).Err() }
+// recorded is here, with a record of the room. A single Redis does both in one script. On
+// a Redis Cluster the record is in another slot and is written first. If the node is frozen
+// in between, it may be found dead, and the record removed before it continues; so if
+// that took long, the record is written again.
+func (b *Presence) recorded(ctx context.Context, instance, room string, changes []protocol.Change) (int, error) {
+	record := b.keys.cluster("rooms:" + instance)
+	if b.cluster == nil && !b.slots.Load() {
+		count, err := b.here(ctx, instance, room, also{record: record}, changes)
+		if err == nil || kinds[kind(err)].name != "crossslot" {
+			return count, err
+		}
+		b.slots.Store(true) // a Redis Cluster of one node, used as a single Redis
+	}
+	write := func() error { return b.rdb.SAdd(ctx, record, room).Err() }
 	began := time.Now()
-	if err := note(); err != nil {
+	if err := write(); err != nil {
 		return 0, err
 	}
-	count, err := b.here(ctx, instance, room, "", changes)
+	count, err := b.here(ctx, instance, room, nothingMore, changes)
 	if err == nil && time.Since(began) > noteHolds {
-		err = note()
+		err = write()
 	}
 	return count, err
 }
 
-func (b *Presence) here(ctx context.Context, instance, room, mode string, changes []protocol.Change) (int, error) {
-	args := make([]any, 0, 4+3*len(changes))
-	args = append(args, b.keys.live(room), b.publishCommand(), instance, mode)
+// also is what scripts/here.lua does besides the changes.
+type also struct {
+	record string // the key of the set to which it adds the room
+	vacate bool   // it removes all that the instance wrote in the room
+}
+
+var nothingMore also
+
+// here runs scripts/here.lua.
+func (b *Presence) here(ctx context.Context, instance, room string, more also, changes []protocol.Change) (int, error) {
+	mode := ""
+	if more.vacate {
+		mode = "all"
+	}
+	args := make([]any, 0, 5+3*len(changes))
+	args = append(args, b.keys.live(room), b.publishCommand(), instance, mode, room)
 	for _, c := range changes {
 		here := 0
 		if c.Here {
@@ -59,6 +81,9 @@ func (b *Presence) here(ctx context.Context, instance, room, mode string, change
 		args = append(args, c.User.ID, here, c.User.Name)
 	}
 	keys := []string{b.keys.room("here", room), b.keys.room("users", room), b.keys.nothing(partition(room))}
+	if more.record != "" {
+		keys = append(keys, more.record)
+	}
 	count, err := b.run(ctx, hereScript, keys, args...).Int()
 	b.did("writing who is in rooms", room, err)
 	if err == nil {
@@ -67,9 +92,9 @@ func (b *Presence) here(ctx context.Context, instance, room, mode string, change
 	return count, err
 }
 
-// Vacate takes away all that the instance wrote about who is in the room.
+// Vacate removes all that the instance wrote about who is in the room.
 func (b *Presence) Vacate(ctx context.Context, instance, room string) error {
-	if _, err := b.here(ctx, instance, room, "all", nil); err != nil {
+	if _, err := b.here(ctx, instance, room, also{vacate: true}, nil); err != nil {
 		return err
 	}
 	return b.rdb.SRem(ctx, b.keys.cluster("rooms:"+instance), room).Err()

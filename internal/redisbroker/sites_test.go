@@ -22,6 +22,7 @@ var suite = []struct {
 }{
 	{"EntriesPutInByHandAreSkipped", testEntriesPutInByHandAreSkipped},
 	{"PresenceIsWorthAsMuchAsItsLease", testPresenceIsWorthAsMuchAsItsLease},
+	{"ADeadInstanceIsFoundLate", testADeadInstanceIsFoundLate},
 	{"ALeaseIsNeverLongerThanLeasesAre", testALeaseIsNeverLongerThanLeasesAre},
 	{"NamesAreShared", testNamesAreShared},
 	{"RoomsWithEntriesAreListed", testRoomsWithEntriesAreListed},

@@ -65,7 +65,8 @@ func TestNothingIsLeftOfHowANodeWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := one.rdb.Time(t.Context()).Val()
-		fields := []string{"n3~x", `{"id":"n3"}`, "n3~x#", "1", "n3~x@", `1 {"state":"ready"}`}
+		// It was found dead an hour ago.
+		fields := []string{"n3~x", `{"id":"n3"}`, "n3~x#", "-1000000000", "n3~x@", `1 {"state":"ready"}`}
 		if err := one.rdb.HSet(t.Context(), info, fields).Err(); err != nil {
 			t.Fatal(err)
 		}

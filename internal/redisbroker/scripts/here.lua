@@ -1,13 +1,14 @@
--- Writes who of one node's users is in a room, and tells the room what changed.
+-- Writes which of one instance's users are in a room, and publishes the changes.
 --
--- KEYS: 1 who is here (hash, "user|instance" -> name), 2 how many nodes have a
---       user here (hash, user -> number), 3 a key that never exists
--- ARGV: 1 the live channel, 2 PUBLISH or SPUBLISH, 3 the node's instance,
---       4 "" or "all": take away all that the instance had here first;
---       then for each change: the user's id, 1 here or 0 gone, the name
+-- KEYS: 1 who is here (hash, "user|instance" -> name), 2 on how many instances users are
+--       (hash, user -> number), 3 a key that never exists; outside of a Redis Cluster 4 the
+--       rooms in which the instance has written (set)
+-- ARGV: 1 the live channel, 2 PUBLISH or SPUBLISH, 3 the instance,
+--       4 "all" to remove all that the instance wrote here first, else "", 5 the room's
+--       name; then for each change: the user's id, 1 here or 0 gone, the name
 -- Returns how many users are in the room now.
 --
--- Any write command ends Redis's check of its memory for the rest of a script
+-- Any write command ends Redis's memory check for the rest of a script
 -- (scriptVerifyOOM in its script.c), also one that only deletes. So a call that
 -- may make Redis larger begins with one that is checked and changes nothing.
 
@@ -15,9 +16,12 @@ local here, users = KEYS[1], KEYS[2]
 local instance = ARGV[3]
 local joined, left = {}, {}
 
-for i = 5, #ARGV, 3 do
+for i = 6, #ARGV, 3 do
   if ARGV[i + 1] == '1' then
     redis.call('SET', KEYS[3], '', 'XX')
+    if KEYS[4] then
+      redis.call('SADD', KEYS[4], ARGV[5])
+    end
     break
   end
 end
@@ -43,7 +47,7 @@ if ARGV[4] == 'all' then
   end
 end
 
-for i = 5, #ARGV, 3 do
+for i = 6, #ARGV, 3 do
   local user, name = ARGV[i], ARGV[i + 2]
   if ARGV[i + 1] == '1' then
     if redis.call('HSET', here, user .. '|' .. instance, name) == 1 then
