@@ -1,4 +1,4 @@
-// Package docs checks the pages for people.
+// Package docs checks the pages for people, and the bounds of the source.
 package docs
 
 import (
