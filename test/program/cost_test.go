@@ -11,7 +11,7 @@ import (
 	"example.com/chat/internal/procstat"
 )
 
-// cpuTime is what all threads of a process have used.
+// cpuTime returns the processor time of all threads of a process.
 func cpuTime(t *testing.T, pid int) time.Duration {
 	t.Helper()
 	spent, err := procstat.CPU(pid)
@@ -19,12 +19,12 @@ func cpuTime(t *testing.T, pid int) time.Duration {
 	return spent
 }
 
-// One delivery costs a node about the same on both transports: what is said in a
-// room of a hundred is delivered to one room on /ws, and to another on Socket.IO,
-// by turns, while the node's own time is measured.
+// One delivery costs a node about the same on both transports. Messages are delivered
+// alternately to a room of a hundred members on /ws and to another on Socket.IO, while
+// the node's processor time is measured.
 func TestADeliveryCostsTheSameOnBothTransports(t *testing.T) {
 	if chattest.Race {
-		t.Skip("the race detector's own work would be measured")
+		t.Skip("the work of the race detector would be measured")
 	}
 	rounds := 1
 	if chattest.Measure() {
@@ -52,7 +52,7 @@ func TestADeliveryCostsTheSameOnBothTransports(t *testing.T) {
 			for i := range messages {
 				due += members
 				sender[way].Say(fmt.Sprintf(command, round, i))
-				chattest.Eventually(t, "all to have heard it", func() bool { return heard[way].Load() == due })
+				chattest.Eventually(t, "all members to have the message", func() bool { return heard[way].Load() == due })
 			}
 			if round > 0 { // the first warms up
 				spent[way] += cpuTime(t, node.Cmd.Process.Pid) - before

@@ -21,8 +21,8 @@ import (
 	"example.com/chat/internal/client"
 )
 
-// knock opens a WebSocket and says nothing. It returns how that ends: the status
-// that refused it, or the code that closed it, and when.
+// knock opens a WebSocket and sends nothing. It returns how that ends: the status that
+// refused it, or the code that closed it, and when.
 func knock(url string, began time.Time) (end int, at time.Duration, err error) {
 	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
@@ -53,9 +53,10 @@ func knock(url string, began time.Time) (end int, at time.Duration, err error) {
 	return int(binary.BigEndian.Uint16(head[2:])), time.Since(began), nil
 }
 
-// Thousands open connections and never say hello: only so many are kept, none of
-// them for longer than five seconds, a newcomer gets in between them, and those
-// who talk notice nothing. It measures time, so it runs while no other test does.
+// Thousands of clients open connections and never send a hello. The number of open ones
+// is bounded, and none is open for longer than five seconds; a newcomer is welcomed
+// meanwhile, and the latency of other users does not grow. The test measures time, so it
+// runs while no other test does.
 func TestThousandsThatNeverSayHello(t *testing.T) {
 	if chattest.Race {
 		t.Skip("the race detector multiplies time: measured without it")
@@ -72,14 +73,14 @@ func TestThousandsThatNeverSayHello(t *testing.T) {
 	ends, failed := make(map[int]int), make(map[string]int)
 	var last time.Duration
 	var all sync.WaitGroup
-	tickets := make(chan struct{}, 1000) // of knocks under way
+	tickets := make(chan struct{}, 1000) // calls of knock under way
 	all.Go(func() {
 		c, err := client.Open(t.Context(), client.Options{URL: url})
 		if err != nil {
 			t.Errorf("a newcomer: %v", err)
 			return
 		}
-		t.Logf("a newcomer was in after %s", round(time.Since(began)))
+		t.Logf("a newcomer was welcomed after %s", round(time.Since(began)))
 		c.Close()
 	})
 	for range n {
@@ -100,33 +101,32 @@ func TestThousandsThatNeverSayHello(t *testing.T) {
 	felt := p.lap(0)
 	t.Logf("of %d, by their end: %v, the last after %s; others, before: %s; meanwhile: %s", n, ends, round(last), quiet, felt)
 	if len(failed) > 0 {
-		t.Errorf("not as they should end: %v", failed)
+		t.Errorf("other ends than allowed: %v", failed)
 	}
 	if ends[503]+ends[1013]+ends[4001] != n || ends[4001] == 0 {
 		t.Errorf("they ended as %v", ends)
 	}
-	if ends[4001] > doorPlaces()*(1+int(last/(5*time.Second))) { // each place in turn
-		t.Errorf("%d were kept to their end", ends[4001])
+	if ends[4001] > handshakeSlots()*(1+int(last/(5*time.Second))) { // each slot in turn
+		t.Errorf("%d connections were open until their hello was overdue", ends[4001])
 	}
 	if felt.Median > feltAtMost {
-		t.Errorf("others felt it: %s", felt)
+		t.Errorf("other users had a higher latency: %s", felt)
 	}
-	chattest.Eventually(t, "the node to be rid of them", func() bool {
+	chattest.Eventually(t, "the node to have closed them", func() bool {
 		return chattest.UsageOf(t, node.PID()).Files < 200
 	})
 }
 
-// doorPlaces is the number of handshakes that may be in flight, as the program is
+// handshakeSlots is the number of handshakes that may be in flight, as the program is
 // built.
-func doorPlaces() int { return 128 * runtime.GOMAXPROCS(0) }
+func handshakeSlots() int { return 128 * runtime.GOMAXPROCS(0) }
 
-// A node that runs out of descriptors goes on with the users whom it has, does
-// not spin, and takes others when some are free again. It measures processor
-// time, so it runs while no other test does.
+// A node that runs out of file descriptors keeps serving its users, does not spin, and
+// accepts others once descriptors are free. The test measures processor time, so it runs
+// while no other test does.
 func TestANodeOutOfDescriptorsGoesOn(t *testing.T) {
 	b := redistest.Embedded(t)
-	// It is told of more connections than it can have, so that it has to meet
-	// the limit.
+	// --max-conns is above the file limit, so the node must reach that limit.
 	p := chattest.Start(t, chattest.Command{
 		Path: "/bin/sh", Args: []string{"-c", `ulimit -n 400 && exec "$0" "$@"`, chattest.Build(t), "--addr=127.0.0.1:0", "--rate=0", "--max-conns=100000"},
 		Env: []string{"CHAT_REDIS=" + b.URL()},
@@ -139,7 +139,7 @@ func TestANodeOutOfDescriptorsGoesOn(t *testing.T) {
 	var all sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())
 	for range 500 {
-		all.Go(func() { // ends with stop, or once it is in
+		all.Go(func() { // ends with stop, or once it is welcomed
 			for ctx.Err() == nil {
 				if c, err := chattest.DialSlim(url, "crowd"); err == nil {
 					mu.Lock()
@@ -155,27 +155,27 @@ func TestANodeOutOfDescriptorsGoesOn(t *testing.T) {
 		defer mu.Unlock()
 		return len(in)
 	}
-	chattest.Eventually(t, "many to be in", func() bool { return count() >= 200 })
+	chattest.Eventually(t, "many users to be welcomed", func() bool { return count() >= 200 })
 	files := func() int { return usage(t, []int{p.PID()}).files }
 	chattest.Eventually(t, "the descriptors to be used up", func() bool { return files() >= 395 })
 	began, worked := time.Now(), chattest.UsageOf(t, p.PID()).CPU
-	pace := time.NewTicker(20 * time.Millisecond) // of one who talks
+	pace := time.NewTicker(20 * time.Millisecond) // the connection of a user who sends
 	defer pace.Stop()
 	for i := 0; time.Since(began) < 2*time.Second; i++ {
 		ann.Say("lobby", strconv.Itoa(i), "k"+strconv.Itoa(i))
 		<-pace.C
 	}
 	if worked = chattest.UsageOf(t, p.PID()).CPU - worked; worked > time.Second {
-		t.Errorf("it worked %s of two seconds", worked)
+		t.Errorf("the node used %s of two seconds", worked)
 	}
-	t.Logf("%d were in, the node used %d descriptors and %s of two seconds", count(), files(), worked)
+	t.Logf("%d were welcomed, the node used %d descriptors and %s of two seconds", count(), files(), worked)
 	mu.Lock()
 	for _, c := range in {
 		_ = c.Close()
 	}
 	in = nil
 	mu.Unlock()
-	chattest.Eventually(t, "others to get in", func() bool { return count() > 50 })
+	chattest.Eventually(t, "others to be welcomed", func() bool { return count() > 50 })
 	stop()
 	all.Wait()
 	for _, c := range in {

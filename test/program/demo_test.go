@@ -14,7 +14,7 @@ import (
 	"example.com/chat/internal/demo"
 )
 
-// demoAnswer is what /cluster/state and /cluster/control answer.
+// demoAnswer is an answer of /cluster/state and /cluster/control.
 type demoAnswer struct {
 	status int
 	allow  string // Access-Control-Allow-Origin
@@ -22,7 +22,7 @@ type demoAnswer struct {
 	Error struct{ Code, Message string }
 }
 
-// askDemo makes a request of a page at an origin.
+// askDemo sends a request as a page of an origin does.
 func askDemo(t *testing.T, method, url, origin, body string) demoAnswer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -43,7 +43,7 @@ func askDemo(t *testing.T, method, url, origin, body string) demoAnswer {
 
 var controlMeta = regexp.MustCompile(`<meta name="control" content="([0-9a-f]*)">`)
 
-// controlToken reads the token that a node's page of the cluster holds.
+// controlToken reads the token in a node's page of the cluster.
 func controlToken(t *testing.T, url string) string {
 	t.Helper()
 	res, err := http.Get(url + "/cluster")
@@ -78,7 +78,7 @@ func startDemo(t *testing.T, nodes int) *aDemo {
 	return d
 }
 
-// order has one node pass on what is to be done, as a page on another.
+// order sends an order by way of one node, as its page does.
 func (d *aDemo) order(t *testing.T, by int, action string, node int) demoAnswer {
 	t.Helper()
 	body := fmt.Sprintf(`{"token":%q,"action":%q,"node":%d}`, d.token, action, node)
@@ -98,7 +98,7 @@ func (d *aDemo) becomes(t *testing.T, node int, state string) {
 	})
 }
 
-// ready tells whether a node takes users.
+// ready reports whether a node accepts users.
 func ready(t *testing.T, url string) bool {
 	t.Helper()
 	res, err := http.Get(url + "/readyz")
@@ -117,42 +117,42 @@ func TestADemoIsControlled(t *testing.T) {
 	ann.Say("lobby", "one", "1")
 	last := bob.Message("one")
 
-	// Killed, by itself: it answers before.
+	// A node that forwards the order to kill it answers first.
 	was := chattest.PIDAt(t, d.urls[1])
 	if a := d.order(t, 2, "kill", 2); a.Nodes[1].State != demo.NodeStarting {
 		t.Errorf("%+v", a)
 	}
-	chattest.Eventually(t, "its end", func() bool { return chattest.ProcessState(t, was) == "" })
+	chattest.Eventually(t, "the process to end", func() bool { return chattest.ProcessState(t, was) == "" })
 	d.becomes(t, 2, demo.NodeRunning)
-	chattest.Eventually(t, "it to be back", func() bool { return ready(t, d.urls[1]) })
+	chattest.Eventually(t, "the node to be back", func() bool { return ready(t, d.urls[1]) })
 	ann = enterAs(t, d.urls[1], ann.Token, "lobby", last.ID)
 
-	// Frozen, and woken.
+	// Freeze and wake a node.
 	was = chattest.PIDAt(t, d.urls[2])
 	d.order(t, 1, "freeze", 3)
-	chattest.Eventually(t, "it to stand still", func() bool { return chattest.ProcessState(t, was) == "T" })
+	chattest.Eventually(t, "the process to stop", func() bool { return chattest.ProcessState(t, was) == "T" })
 	d.becomes(t, 3, demo.NodeFrozen)
 	d.order(t, 2, "wake", 3)
-	chattest.Eventually(t, "it to go on", func() bool { return ready(t, d.urls[2]) })
+	chattest.Eventually(t, "the process to continue", func() bool { return ready(t, d.urls[2]) })
 
-	// Drained: users are sent away.
+	// Drain a node: its users' connections are closed.
 	was = chattest.PIDAt(t, d.urls[1])
 	d.order(t, 1, "drain", 2)
 	ann.Closes(1012)
-	chattest.Eventually(t, "its end", func() bool { return chattest.ProcessState(t, was) == "" })
+	chattest.Eventually(t, "the process to end", func() bool { return chattest.ProcessState(t, was) == "" })
 	d.becomes(t, 2, demo.NodeRunning)
 
-	// The broker is away and comes back with all it had. A node that was killed
-	// meanwhile waits for it, and starts as soon as it can.
+	// The broker stops, and starts with all its data. A node that was killed meanwhile
+	// waits for it, and starts as soon as it can.
 	if a := d.order(t, 1, "stop", 0); a.Broker != demo.BrokerStopped {
 		t.Errorf("%+v", a)
 	}
-	chattest.Eventually(t, "node 1 to notice", func() bool { return !ready(t, d.urls[0]) })
+	chattest.Eventually(t, "node 1 to lose Redis", func() bool { return !ready(t, d.urls[0]) })
 	if bob.Next("status").Broker != "down" {
-		t.Error("users are told that the broker is there")
+		t.Error("users got the status up without the broker")
 	}
 	d.order(t, 1, "kill", 3)
-	chattest.Eventually(t, "node 3 to wait in vain", func() bool { return strings.Contains(d.Errs(), "waiting for it") })
+	chattest.Eventually(t, "node 3 to wait for Redis", func() bool { return strings.Contains(d.Errs(), "waiting for it") })
 	d.order(t, 1, "start", 0)
 	chattest.Eventually(t, "all to be back", func() bool { return ready(t, d.urls[0]) && ready(t, d.urls[1]) && ready(t, d.urls[2]) })
 	ann = enterAs(t, d.urls[2], ann.Token, "lobby", last.ID)
@@ -161,7 +161,7 @@ func TestADemoIsControlled(t *testing.T) {
 	d.becomes(t, 3, demo.NodeRunning)
 }
 
-// enterAs comes back to a room, which must be recovered.
+// enterAs joins a room again, which must be recovered.
 func enterAs(t *testing.T, url, token, room, after string) *chattest.Client {
 	t.Helper()
 	p := chattest.Dial(t, url)

@@ -17,18 +17,17 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// checked is a load whose every message is followed from its sender to every
-// member.
+// checked is a load, each message of which is followed from its sender to every member.
 type checked struct {
 	t        *testing.T
 	members  []*client.Session
 	mu       sync.Mutex // guards the fields below
 	got      [][]client.Entry
-	odd      []string          // gaps and resets that a member was told of
+	odd      []string          // gaps and resets that members received
 	accepted map[string]string // text to id
 }
 
-// startChecked has one member a node, each a client that comes back by itself.
+// startChecked has one member at each node, a client that reconnects by itself.
 func startChecked(t *testing.T, urls []string) *checked {
 	t.Helper()
 	c := &checked{t: t, got: make([][]client.Entry, len(urls)), accepted: make(map[string]string)}
@@ -55,8 +54,8 @@ func startChecked(t *testing.T, urls []string) *checked {
 	return c
 }
 
-// run has each member say n things, while fault runs; fault is stopped when all
-// is said.
+// run lets each member send n messages, while fault runs. fault is stopped when all are
+// sent.
 func (c *checked) run(n int, fault func(stop <-chan struct{})) {
 	c.t.Helper()
 	stop := make(chan struct{})
@@ -86,8 +85,8 @@ func (c *checked) run(n int, fault func(stop <-chan struct{})) {
 	faults.Wait()
 }
 
-// verify checks that every member has every accepted message once, under its
-// id, in the order of the log, and nothing else.
+// verify checks that every member has every accepted message once, under its id, in the
+// order of the log, and nothing else.
 func (c *checked) verify() {
 	c.t.Helper()
 	chattest.Eventually(c.t, "every member to have all", func() bool {
@@ -117,7 +116,7 @@ func (c *checked) verify() {
 			}
 			seen[text] = true
 			if want := c.accepted[text]; want != "" && want != id {
-				c.t.Errorf("%q was accepted as %s and came as %s", text, want, id)
+				c.t.Errorf("%q was accepted as %s and delivered as %s", text, want, id)
 			}
 		}
 		for text := range c.accepted {
@@ -127,11 +126,11 @@ func (c *checked) verify() {
 		}
 	}
 	if len(c.odd) > 0 {
-		c.t.Errorf("told of what was not: %v", c.odd)
+		c.t.Errorf("gaps or resets without a loss: %v", c.odd)
 	}
 }
 
-// Redis may cut every connection at any time, and forget its scripts.
+// Redis may close every connection at any time, and lose its scripts.
 func TestNothingIsLostWhileRedisCutsConnections(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -164,8 +163,8 @@ func TestNothingIsLostWhileRedisCutsConnections(t *testing.T) {
 	c.verify()
 }
 
-// Redis dies and comes back with its append-only file: what was acknowledged is
-// there, and what was not goes out under its key.
+// Redis is killed and restarts with its append-only file. Acknowledged messages are in
+// it; others are sent again under their keys.
 func TestNothingIsLostWhenRedisIsKilled(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -179,9 +178,9 @@ func TestNothingIsLostWhenRedisIsKilled(t *testing.T) {
 	again := make(chan struct{})
 	go func() { // ends with the load, which the test waits for
 		defer close(again)
-		c.run(40, nil) // under keys that were taken: each a duplicate
+		c.run(40, nil) // with keys that were accepted: each is a duplicate
 	}()
-	chattest.Eventually(t, "the node to notice", func() bool {
+	chattest.Eventually(t, "the node to lose Redis", func() bool {
 		var answer chattest.Frame
 		return chattest.GetJSON(t, urls[0]+"/readyz", &answer) == 503
 	})
@@ -190,7 +189,7 @@ func TestNothingIsLostWhenRedisIsKilled(t *testing.T) {
 	c.verify()
 }
 
-// A node dies in the middle of a load; its member goes on at another.
+// A node is killed under load; its member continues at another node.
 func TestNothingIsLostWhenANodeIsKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -201,7 +200,7 @@ func TestNothingIsLostWhenANodeIsKilledUnderLoad(t *testing.T) {
 	}
 	c := startChecked(t, urls)
 	c.run(100, func(stop <-chan struct{}) {
-		chattest.Eventually(t, "the load to flow", func() bool {
+		chattest.Eventually(t, "the load to start", func() bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return len(c.accepted) > 60
@@ -212,8 +211,8 @@ func TestNothingIsLostWhenANodeIsKilledUnderLoad(t *testing.T) {
 	c.verify()
 }
 
-// A node that was frozen for longer than its lease wakes up, takes a new one,
-// and catches up; its members and their presence are as before.
+// A node that was frozen for longer than its lease is thawed, gets a new lease, and
+// catches up. Its members and their presence are as before.
 func TestAFrozenNodeWakesUp(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -238,8 +237,8 @@ func TestAFrozenNodeWakesUp(t *testing.T) {
 	}
 }
 
-// Nodes are replaced one after the other under load, as in a rolling restart:
-// each drains, and ends with status 0.
+// Nodes are replaced one after the other under load, as in a rolling restart: each
+// drains, and ends with status 0.
 func TestNothingIsLostWhileNodesAreReplaced(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -247,7 +246,7 @@ func TestNothingIsLostWhileNodesAreReplaced(t *testing.T) {
 	c := startChecked(t, []string{nodes[0].URL(1), nodes[1].URL(1)})
 	c.run(200, func(<-chan struct{}) {
 		for round, old := range nodes {
-			chattest.Eventually(t, "the load to flow", func() bool {
+			chattest.Eventually(t, "the load to start", func() bool {
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				return len(c.accepted) > 100*(round+1)

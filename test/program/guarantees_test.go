@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Every test that GUARANTEES.md names as a proof is there.
+// Every test that GUARANTEES.md names as a proof exists.
 func TestGuaranteesNameTestsThatExist(t *testing.T) {
 	t.Parallel()
 	const root = "../.."
@@ -18,7 +18,7 @@ func TestGuaranteesNameTestsThatExist(t *testing.T) {
 	}
 	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(page), -1)
 	if len(named) < 40 {
-		t.Errorf("only %d proofs are named", len(named))
+		t.Errorf("GUARANTEES.md names only %d tests", len(named))
 	}
 	var sources strings.Builder
 	err = filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
@@ -34,7 +34,7 @@ func TestGuaranteesNameTestsThatExist(t *testing.T) {
 	}
 	for _, match := range named {
 		if !strings.Contains(sources.String(), "\nfunc "+match[1]+"(") {
-			t.Errorf("%s is named, and there is no such test", match[1])
+			t.Errorf("GUARANTEES.md names %s, which does not exist", match[1])
 		}
 	}
 }

@@ -55,7 +55,7 @@ func startNodes(t *testing.T, n int, redisURL string, args ...string) []*chattes
 	return list
 }
 
-// must fails the test at an error.
+// must fails the test if there is an error.
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

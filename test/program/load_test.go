@@ -11,7 +11,7 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// A thousand in one room hear twenty messages a second, all of them.
+// A thousand members of one room get all of twenty messages a second.
 func TestAThousandInOneRoom(t *testing.T) {
 	b := redistest.Embedded(t)
 	n := startNode(t, b.URL(), "--rate=0")
@@ -37,7 +37,7 @@ func TestAThousandInOneRoom(t *testing.T) {
 		speaker.Send("send", "room", "crowd", "text", fmt.Sprintf("<%d>", k), "key", strconv.Itoa(k))
 	}
 	hearing.Wait()
-	t.Logf("%d members heard %d messages, the last %s after the first was said", members, messages, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d members got %d messages, the last %s after the first was sent", members, messages, time.Since(began).Round(time.Millisecond))
 }
 
 // mostPerConnection is the resident memory that an idle joined connection may

@@ -23,8 +23,8 @@ import (
 	"example.com/chat/test/socketio/clienttest"
 )
 
-// roundRobin is a proxy as plain as can be: each request goes to the next node,
-// and to the one after where that can't be reached. It knows no sessions.
+// roundRobin is the simplest proxy: each request goes to the next node, or to the one
+// after it if that can't be reached. It knows no sessions.
 type roundRobin struct {
 	targets []*url.URL
 	next    atomic.Uint64
@@ -34,7 +34,7 @@ type roundRobin struct {
 // RoundTrip asks the next node (http.RoundTripper).
 func (p *roundRobin) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
-		r.Body = io.NopCloser(r.Body) // for another try
+		r.Body = io.NopCloser(r.Body) // for another attempt
 	}
 	first := p.next.Add(1)
 	for i := range p.targets {
@@ -74,8 +74,8 @@ func startRoundRobin(t *testing.T, urls []string) string {
 	return proxy.URL
 }
 
-// startThree starts three nodes as processes, and what ends them when a script
-// asks: POST /kill or /drain, of the node at ?port= or of the first.
+// startThree starts three nodes as processes. A script ends them by POST /kill or /drain:
+// the node at ?port=, or the first one.
 func startThree(t *testing.T, args ...string) (urls []string, control string) {
 	t.Helper()
 	b := redistest.Embedded(t)
@@ -108,8 +108,8 @@ func startThree(t *testing.T, args ...string) (urls []string, control string) {
 	return urls, server.URL
 }
 
-// official runs a script of testdata with the official client, and returns what
-// it printed.
+// official runs a script of testdata with the official client, and returns what it
+// printed.
 func official(t *testing.T, longest time.Duration, script string, args ...string) string {
 	t.Helper()
 	dir := clienttest.Dir(t)
@@ -129,9 +129,9 @@ func official(t *testing.T, longest time.Duration, script string, args ...string
 	return string(out)
 }
 
-// The official client behind a proxy that knows no sessions: over polling, over
-// WebSockets and over the one after the other, with users of /ws, and when its
-// node is killed or drained.
+// The official client works behind a proxy that knows no sessions: over polling, over
+// WebSockets, and over polling first and then a WebSocket, with users of /ws, and when
+// its node is killed or drained.
 func TestTheOfficialClientBehindARoundRobinProxy(t *testing.T) {
 	t.Parallel()
 	clienttest.Dir(t)
@@ -142,8 +142,8 @@ func TestTheOfficialClientBehindARoundRobinProxy(t *testing.T) {
 	}
 }
 
-// Many official clients with their default options talk through the proxy, and a
-// node is killed meanwhile: nothing is lost, doubled or out of order.
+// Many official clients with their default options talk through the proxy, and a node is
+// killed meanwhile: no message is lost, doubled or out of order.
 func TestACrowdOfOfficialClients(t *testing.T) {
 	clienttest.Dir(t)
 	clients, seconds := 40, 6
@@ -157,7 +157,7 @@ func TestACrowdOfOfficialClients(t *testing.T) {
 		startRoundRobin(t, urls), control, strconv.Itoa(clients), strconv.Itoa(seconds))
 }
 
-// The same with the client's own retries, as its tutorial's last step has them.
+// The same with the client's own retries, as in the last step of its tutorial.
 func TestACrowdThatRetries(t *testing.T) {
 	t.Parallel()
 	clienttest.Dir(t)
@@ -165,8 +165,8 @@ func TestACrowdThatRetries(t *testing.T) {
 	official(t, 3*time.Minute, "crowd.mjs", startRoundRobin(t, urls), control, "20", "6", "", "retries")
 }
 
-// README's lines for the official client: their user says something while the node is
-// away, which comes back without its data. All of it is entered, and shown.
+// README's lines for the official client. Its user sends messages while the node is down,
+// which restarts without its data. All of them are accepted, and delivered.
 func TestTheOfficialClientWithReadmesLines(t *testing.T) {
 	t.Parallel()
 	dir := clienttest.Dir(t)
@@ -186,7 +186,7 @@ func TestTheOfficialClientWithReadmesLines(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	chattest.Eventually(t, "something to be said", func() bool { return strings.Contains(out.String(), "said") })
+	chattest.Eventually(t, "messages to be sent", func() bool { return strings.Contains(out.String(), "said") })
 	first.Signal(syscall.SIGKILL)
 	first.Wait()
 	startProgram(t, nil, addr).URL(1)
@@ -195,8 +195,7 @@ func TestTheOfficialClientWithReadmesLines(t *testing.T) {
 	}
 }
 
-// The same with clients that only poll: each of their requests may reach another
-// node.
+// The same with clients that only poll: each of their requests may reach another node.
 func TestACrowdThatPolls(t *testing.T) {
 	t.Parallel()
 	clienttest.Dir(t)

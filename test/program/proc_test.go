@@ -20,7 +20,7 @@ func established(t *testing.T, url string) int {
 	return chattest.Established(t, port)
 }
 
-// serveFake speaks just enough of RESP to answer each command.
+// serveFake speaks enough of RESP to answer each command.
 func serveFake(c net.Conn, answer func(command string) string) {
 	defer c.Close()
 	in := bufio.NewReader(c)

@@ -30,7 +30,7 @@ func TestClusterOfThreeProcesses(t *testing.T) {
 	if j := again.Join("lobby", "after", last.ID); !j.Recovered {
 		t.Errorf("joined: %s", j.Raw)
 	}
-	t.Logf("the killed node's user was elsewhere after %s", time.Since(began).Round(time.Millisecond))
+	t.Logf("the user of the killed node was at another node after %s", time.Since(began).Round(time.Millisecond))
 	ann.Say("lobby", "Still there?", "2")
 	again.Message("Still there?")
 	chattest.Eventually(t, "the report", func() bool { return strings.Contains(c.Errs(), "node 2 ended (signal: killed)") })
@@ -43,8 +43,8 @@ func TestClusterOfThreeProcesses(t *testing.T) {
 		return res.StatusCode == 200
 	})
 
-	// Ctrl-C ends everything within a second and leaves no process behind, not
-	// even one that is stopped.
+	// Ctrl-C ends everything within a second and leaves no process behind, not even a
+	// stopped one.
 	pids := []int{chattest.PIDAt(t, urls[0]), chattest.PIDAt(t, urls[1]), chattest.PIDAt(t, urls[2])}
 	_ = syscall.Kill(pids[2], syscall.SIGSTOP)
 	began = time.Now()
@@ -57,7 +57,7 @@ func TestClusterOfThreeProcesses(t *testing.T) {
 	}
 	for _, pid := range pids {
 		if syscall.Kill(pid, 0) == nil {
-			t.Errorf("process %d is left", pid)
+			t.Errorf("process %d remains", pid)
 		}
 	}
 }
@@ -93,8 +93,8 @@ func TestSIGTERMDrains(t *testing.T) {
 	}
 }
 
-// A balancer asks every few seconds how a node is: until it has noticed that the
-// node is about to stop, its requests must be answered.
+// A load balancer checks a node every few seconds. Until it has noticed that the node
+// will stop, its requests must be answered.
 func TestAStoppingNodeAnswersUntilBalancersHaveNoticed(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -121,14 +121,14 @@ func TestAStoppingNodeAnswersUntilBalancersHaveNoticed(t *testing.T) {
 	}
 	ann.Closes(1012)
 	if took := time.Since(began); took < 2*time.Second {
-		t.Errorf("clients were sent away after %s", took)
+		t.Errorf("the connections were closed after %s", took)
 	}
 	if status := n.Wait(); status != 0 {
 		t.Errorf("exit status %d: %s", status, n.Errs())
 	}
 }
 
-// Who does not want to wait says so again.
+// A second signal ends the delay.
 func TestASecondSignalCutsTheDelayShort(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -147,7 +147,7 @@ func TestASecondSignalCutsTheDelayShort(t *testing.T) {
 	}
 }
 
-// What can't be started says why in one line, and never listens.
+// A program that can't start prints the reason in one line, and never listens.
 func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -225,14 +225,14 @@ func TestWhatCantStartSaysWhyInOneLine(t *testing.T) {
 			}
 			for _, word := range c.words {
 				if !strings.Contains(last, word) {
-					t.Errorf("%q does not say %q", last, word)
+					t.Errorf("%q does not contain %q", last, word)
 				}
 			}
 		})
 	}
 }
 
-// fakeRedis answers each command as told; it returns its address.
+// fakeRedis answers each command as given, and returns its address.
 func fakeRedis(t *testing.T, answer func(command string) string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -266,7 +266,7 @@ func TestEnvironmentAndFlags(t *testing.T) {
 	}
 }
 
-// A start says in one line what an operator asks first, and no secret.
+// At its start a node logs one line with what an operator asks first, and no secret.
 func TestAStartLogsHowTheNodeIsSetUp(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)

@@ -18,28 +18,28 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// pulse is the life of others while a storm passes: a few users who talk, and
-// how long what they say takes to each other. They live in a process of their
-// own, so that they don't wait for the storm's clients.
+// pulse measures the latency of other users during a storm: a few users who send
+// messages, and how long these take to each other. They are in a process of their own, so
+// that they do not wait for the storm's clients.
 type pulse struct {
 	t *testing.T
 	*chattest.Process
 }
 
-// asPulse makes the test binary be a pulse: how often one says something, how
-// many bytes, and at which nodes they are.
+// asPulse makes the test binary a pulse. Its value has the interval of messages, their
+// size in bytes, and the nodes.
 const asPulse = "CHAT_TEST_AS_PULSE"
 
-// pulseRoom is where they are.
+// pulseRoom is the room of a pulse.
 const pulseRoom = "pulse"
 
-// startPulse has one user at the first node say a little to one at each.
+// startPulse has one user at the first node send small messages to one user at each node.
 func startPulse(t *testing.T, urls ...string) pulse {
 	t.Helper()
 	return startBusyPulse(t, 20*time.Millisecond, 20, urls...)
 }
 
-// startBusyPulse has one user at the first node say so many bytes each time.
+// startBusyPulse has one user at the first node send messages of so many bytes.
 func startBusyPulse(t *testing.T, every time.Duration, bytes int, urls ...string) pulse {
 	t.Helper()
 	self, err := os.Executable()
@@ -49,18 +49,18 @@ func startBusyPulse(t *testing.T, every time.Duration, bytes int, urls ...string
 	return pulse{t, chattest.Start(t, chattest.Command{Path: self, Env: []string{fmt.Sprintf("%s=%s %d %s", asPulse, every, bytes, strings.Join(urls, " "))}})}
 }
 
-// lap is what was heard since the last lap, and how long it took.
+// lap is the number of messages since the last lap, and their latencies.
 type lap struct {
 	Heard       int
 	Median, P99 time.Duration
 }
 
-// String puts it into words.
+// String formats a lap (fmt.Stringer).
 func (l lap) String() string {
 	return fmt.Sprintf("%d messages took %s, p99 %s", l.Heard, round(l.Median), round(l.P99))
 }
 
-// lap ends a lap, once at least so many messages were heard in it.
+// lap ends a lap once at least so many messages have arrived in it.
 func (p pulse) lap(least int) lap {
 	p.t.Helper()
 	seen := strings.Count(p.Out(), "\n")
@@ -76,7 +76,7 @@ func (p pulse) lap(least int) lap {
 	return l
 }
 
-// runPulse is the pulse's process: it ends with its standard input.
+// runPulse is the main function of a pulse's process, which ends with its standard input.
 func runPulse(args []string) error {
 	every, err := time.ParseDuration(args[0])
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// A node that was started before its Redis ended at once. It waits, and says so
-// once; so does the parent of --nodes, for all of them.
+// A node that started before its Redis once ended at once. It waits, and logs that once;
+// so does the parent of --nodes, for all nodes.
 func TestAStartWaitsForRedis(t *testing.T) {
 	t.Parallel()
 	for name, flag := range map[string]string{"a node": "--nodes=1", "nodes of one call": "--nodes=2"} {
@@ -23,20 +23,20 @@ func TestAStartWaitsForRedis(t *testing.T) {
 			p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis=redis://:SECRET@"+server.Addr, flag)
 			chattest.Eventually(t, "a line about the wait", func() bool { return strings.Contains(p.Errs(), "waiting for it") })
 			began := time.Now()
-			chattest.Eventually(t, "a few tries", func() bool { return time.Since(began) > 500*time.Millisecond })
+			chattest.Eventually(t, "a few attempts", func() bool { return time.Since(began) > 500*time.Millisecond })
 			server.Restart()
 			chattest.Enter(t, p.URL(1), "Ann", "lobby").Say("lobby", "it came", "k")
 			errs := p.Errs()
 			if strings.Count(errs, "waiting for it") != 1 || strings.Count(errs, "redis is there") != 1 || strings.Contains(errs, "SECRET") ||
 				!strings.Contains(errs, "redis://"+server.Addr) || !strings.Contains(errs, "refused") || strings.Count(errs, "\n") > 4 {
-				t.Errorf("it says %s", errs)
+				t.Errorf("the output is %s", errs)
 			}
 		})
 	}
 }
 
-// A refusal is no Redis that may come up: a wrong password ends a start at once,
-// and so does a Redis that can't be the right one.
+// Some refusals can't pass by themselves: a wrong password ends a start at once, and so
+// does a Redis of the wrong kind.
 func TestAStartDoesNotWaitForWhatStaysWrong(t *testing.T) {
 	t.Parallel()
 	locked := redistest.Start(t, "--requirepass", "SECRET")
@@ -66,7 +66,7 @@ func TestAStartDoesNotWaitForWhatStaysWrong(t *testing.T) {
 			p := startProgram(t, nil, "--addr=127.0.0.1:0", "--redis="+c.given)
 			code, took := p.Wait(), time.Since(began)
 			if code != 1 || took > 10*time.Second || strings.Count("\n"+p.Errs(), "\nchat: ") != 1 || strings.Contains(p.Errs(), "waiting for it") {
-				t.Errorf("status %d after %s, and it says %s", code, took, p.Errs())
+				t.Errorf("status %d after %s, with the output %s", code, took, p.Errs())
 			}
 			for _, word := range c.words {
 				if !strings.Contains(p.Errs(), word) {
@@ -77,7 +77,7 @@ func TestAStartDoesNotWaitForWhatStaysWrong(t *testing.T) {
 	}
 }
 
-// A stop while a node waits for Redis ends it as any other stop does.
+// A signal ends a node that waits for Redis, as it ends any other node.
 func TestAWaitForRedisEndsWithASignal(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -92,8 +92,8 @@ func TestAWaitForRedisEndsWithASignal(t *testing.T) {
 	}
 }
 
-// What a Redis answers on its way up passes: it loads its data, or waits for its
-// replicas.
+// The answers of a Redis that is starting are temporary: it loads its data, or waits for
+// its replicas.
 func TestAStartWaitsForARedisThatIsNotReadyYet(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--min-replicas-to-write", "1")

@@ -11,8 +11,7 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// Go reads SSL_CERT_FILE by itself, once for a process: so this needs one of its
-// own.
+// Go reads SSL_CERT_FILE once in a process, so this test needs a process of its own.
 func TestAPrivateCAIsTrustedThroughTheEnvironment(t *testing.T) {
 	t.Parallel()
 	ca := redistest.NewCA(t)
@@ -32,7 +31,8 @@ func TestAPrivateCAIsTrustedThroughTheEnvironment(t *testing.T) {
 	}
 }
 
-// A password with a character that ends the address of a URL stood in the message.
+// A password with a character that ends the address of a URL once appeared in the
+// message.
 func TestTheProgramRefusesAPasswordThatIsNotEncoded(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -59,6 +59,6 @@ func TestTheProgramRefusesAPasswordThatIsNotEncoded(t *testing.T) {
 		}
 	}
 	if dialed.Load() {
-		t.Error("something was dialed")
+		t.Error("a connection was opened")
 	}
 }

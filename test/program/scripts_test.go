@@ -25,8 +25,8 @@ func chat(t *testing.T, args ...string) (stdout string, status int, stderr strin
 	return p.Out(), status, p.Errs()
 }
 
-// Of twelve calls of a script with one name five failed: the name of the last call was
-// still held.
+// Of twelve calls of a script with one name, five once failed: the name was still held
+// for the last call.
 func TestAScriptsNameIsFreeAtOnce(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -45,7 +45,7 @@ func TestATokenFileKeepsTheUser(t *testing.T) {
 	ann := chattest.Enter(t, urls[0], "Ann", "lobby")
 	file := filepath.Join(t.TempDir(), "token")
 	var calls sync.WaitGroup
-	for i := range 6 { // at once, on two nodes, before there is a user
+	for i := range 6 { // at once, on two nodes, before the user exists
 		calls.Go(func() {
 			if _, status, stderr := chat(t, "send", "lobby", fmt.Sprint("build ", i), "--name=deploybot", "--token-file="+file, "--url="+urls[i%2]); status != 0 || stderr != "" {
 				t.Errorf("call %d: status %d: %s", i, status, stderr)
@@ -57,13 +57,13 @@ func TestATokenFileKeepsTheUser(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
-	// While one call listens another speaks.
+	// While one call prints the room, another sends.
 	tail := startProgram(t, []string{"CHAT_TOKEN_FILE=" + file, "CHAT_URL=" + urls[1]}, "tail", "lobby")
-	chattest.Eventually(t, "the tail", func() bool { return strings.Count(tail.Out(), "build") == 6 })
+	chattest.Eventually(t, "chat tail to print the messages", func() bool { return strings.Count(tail.Out(), "build") == 6 })
 	if _, status, stderr := chat(t, "send", "lobby", "done", "--token-file="+file, "--url="+urls[0]); status != 0 {
 		t.Errorf("status %d: %s", status, stderr)
 	}
-	chattest.Eventually(t, "the last one", func() bool { return strings.Contains(tail.Out(), "  deploybot  done\n") })
+	chattest.Eventually(t, "the last message", func() bool { return strings.Contains(tail.Out(), "  deploybot  done\n") })
 	tail.Signal(syscall.SIGINT)
 	if status := tail.Wait(); status != 0 {
 		t.Errorf("tail ended with %d", status)
@@ -77,7 +77,8 @@ func TestATokenFileKeepsTheUser(t *testing.T) {
 	}
 }
 
-// `chat tail lobby | head -1` went on until somebody spoke, and then died of a signal.
+// `chat tail lobby | head -1` once ran until another message came, and then died of a
+// signal.
 func TestTailEndsWithItsReader(t *testing.T) {
 	t.Parallel()
 	b := redistest.Embedded(t)
@@ -127,7 +128,7 @@ func TestTailCanEndByItself(t *testing.T) {
 			t.Errorf("%q: status %d, %d lines, first %q; %s", test.args, status, strings.Count(out, "\n"), first, stderr)
 		}
 	}
-	// A room without entries is printed at once, too.
+	// A room without entries is printed at once too.
 	if out, status, stderr := chat(t, "tail", "empty", "--no-follow", "--url="+n.url); status != 0 || out+stderr != "" {
 		t.Errorf("status %d, printed %q %q", status, out, stderr)
 	}

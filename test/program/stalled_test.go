@@ -12,15 +12,15 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// What the others in a room may feel of readers that stall: twice the 99th
-// percentile without them, or a time that nobody notices.
+// What stalled readers may cost other members of a room: twice the 99th percentile
+// without them, or a latency that users do not notice.
 const (
 	feltFactor = 2
 	unnoticed  = 5 * time.Millisecond
 )
 
-// stall has n clients join the room and read nothing from then on. The system
-// keeps little for them, so that it is soon the node that has to.
+// stall has n clients join the room and read nothing from then on. Their receive buffers
+// are small, so the node soon has to queue.
 func stall(t *testing.T, url, room string, n int) []*chattest.Slim {
 	t.Helper()
 	small := &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
@@ -42,10 +42,10 @@ func stall(t *testing.T, url, room string, n int) []*chattest.Slim {
 	return list
 }
 
-// Readers that stall in a busy room are closed, and the others there don't feel
-// it: rounds with them and rounds without take turns, and what is compared is the
-// median of the rounds, so that a machine that is busy for a while with other
-// things burdens both. It measures time, so it runs while no other test does.
+// Stalled readers in a busy room are closed, and the latency of its other members does
+// not grow. Rounds with and without them alternate, and the medians of the rounds are
+// compared, so that other load on the machine affects both. The test measures time, so it
+// runs while no other test does.
 func TestReadersThatStallAreNotFelt(t *testing.T) {
 	if chattest.Race {
 		t.Skip("the race detector multiplies time: measured without it")
@@ -63,10 +63,10 @@ func TestReadersThatStallAreNotFelt(t *testing.T) {
 		without = append(without, p.lap(heard).P99)
 		list := stall(t, url, pulseRoom, stalled)
 		began := time.Now()
-		p.lap(0) // without their joining
+		p.lap(0) // without the time for their joins
 		with = append(with, p.lap(heard*3/2).P99)
 		if round == rounds-1 {
-			chattest.Eventually(t, "the stalled to be closed", func() bool { return established(t, url) <= before })
+			chattest.Eventually(t, "the stalled readers to be closed", func() bool { return established(t, url) <= before })
 			closed = time.Since(began)
 		}
 		for _, c := range list {

@@ -18,7 +18,7 @@ import (
 	"example.com/chat/internal/redisopen"
 )
 
-// stormSize is how many clients come back at once.
+// stormSize is the number of clients that reconnect at once.
 func stormSize(t *testing.T) int {
 	n := chattest.Count(300, 5000)
 	var limit syscall.Rlimit
@@ -33,7 +33,7 @@ func stormSize(t *testing.T) int {
 	return n
 }
 
-// storm is a crowd of stormers, and who talks to them.
+// storm is a crowd of stormers, and a client that sends to them.
 type storm struct {
 	t     *testing.T
 	list  []*stormer
@@ -45,7 +45,7 @@ type storm struct {
 	earlier int
 }
 
-// say says n things in each room, and waits until they are acknowledged.
+// say sends n messages to each room, and waits for their acknowledgements.
 func (s *storm) say(n int) {
 	s.t.Helper()
 	heads := make(map[string]int64)
@@ -62,7 +62,7 @@ func (s *storm) say(n int) {
 	s.heads = heads
 }
 
-// await waits until each stormer has all, and returns how long each took.
+// await waits until each stormer has all messages, and returns how long each took.
 func (s *storm) await(began time.Time, urls func() []string) []time.Duration {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 120*time.Second)
@@ -96,7 +96,7 @@ func (s *storm) drop() {
 	}
 }
 
-// refused is how many handshakes were answered with 503.
+// refused returns the number of handshakes that were answered with 503.
 func (s *storm) refused() int {
 	n := -s.earlier
 	for _, c := range s.list {
@@ -105,8 +105,7 @@ func (s *storm) refused() int {
 	return n
 }
 
-// commandStats are how often Redis carried out each command, those within
-// scripts too.
+// commandStats counts how often Redis executed each command, also within scripts.
 func commandStats(t *testing.T, rdb *redis.Client) map[string]int {
 	t.Helper()
 	text, err := rdb.Info(t.Context(), "commandstats").Result()
@@ -124,23 +123,23 @@ func commandStats(t *testing.T, rdb *redis.Client) map[string]int {
 	return stats
 }
 
-// What a storm may cost.
+// The bounds of a storm.
 const (
-	// within is how long after the death of their node all its clients may take
-	// to be current again elsewhere.
+	// within is how long after the death of their node its clients may take to be up to
+	// date at another node.
 	within = 10 * time.Second
-	// feltAtMost is the longest median that others' messages may take meanwhile,
-	// on a machine that the storm's own clients keep busy.
+	// feltAtMost bounds the median latency of other users' messages meanwhile, on a
+	// machine that is busy with the storm's own clients.
 	feltAtMost = 250 * time.Millisecond
 	// nodeMiB and clientKiB are the resident memory that a node may take at its
 	// peak, by itself and for each client.
 	nodeMiB, clientKiB = 64, 32
 )
 
-// A node with many clients dies, and they come to the other two: each has what
-// was said meanwhile once and in order, Redis is asked by room and not by
-// client, and who was there before goes on talking. It measures time and
-// memory, so it runs while no other test does.
+// A node with many clients is killed, and they reconnect to the other two nodes. Each
+// gets what it missed once and in order, the load on Redis depends on the rooms and not
+// on the clients, and other users continue. The test measures time and memory, so it runs
+// while no other test does.
 func TestAStormOfThoseWhoseNodeDied(t *testing.T) {
 	if chattest.Race {
 		t.Skip("the race detector multiplies time and memory: measured without it")
@@ -176,22 +175,22 @@ func TestAStormOfThoseWhoseNodeDied(t *testing.T) {
 	t.Logf("%d clients: half were current after %s, all after %s; %d handshakes refused; the nodes worked for %s",
 		n, round(took[n/2]), round(last), s.refused(), after.cpu-before.cpu)
 	t.Logf("of others, before: %s; meanwhile: %s", quiet, felt)
-	t.Logf("Redis carried out, those within scripts too: %v", spent)
+	t.Logf("Redis executed, also within scripts: %v", spent)
 	if last > within {
 		t.Errorf("the last client was current after %s", last)
 	}
 	if felt.Median > feltAtMost {
 		t.Errorf("of others, %s", felt)
 	}
-	// A room that was not followed is read once, its presence too; the newest
-	// entries of each room's log and of its changes are looked at by each node's
-	// audit, and by each append.
+	// A room that was not followed is read once, and so is its presence. The newest
+	// entries of each room's log and of its changes are read by each node's audit, and by
+	// each append.
 	audits := 2 * (2 + int(last/(3*time.Second)))
 	reads := spent["xrange"] + spent["xrevrange"] - 2*spent["publish"] + spent["hgetall"]
 	if most := 2 * len(s.rooms) * (4 + audits); reads > most {
 		t.Errorf("Redis was read %d times by two nodes for %d rooms: %v", reads, len(s.rooms), spent)
 	}
-	if calls := spent["evalsha"]; n >= 1000 && calls > 2*n { // one each would be three
+	if calls := spent["evalsha"]; n >= 1000 && calls > 2*n { // one script for each join would be three a client
 		t.Errorf("%d scripts were called for %d clients in two rooms each", calls, n)
 	}
 	for _, pid := range survivors {
@@ -211,8 +210,8 @@ func TestAStormOfThoseWhoseNodeDied(t *testing.T) {
 // leaveNothing waits until nodes and Redis are as they were before the clients.
 func (s *storm) leaveNothing(rdb *redis.Client, pids []int, before use) {
 	s.t.Helper()
-	const others = 4 // the voice, and the pulse's three
-	chattest.Eventually(s.t, "Redis to forget who is gone", func() bool {
+	const others = 4 // the sender, and the pulse's three users
+	chattest.Eventually(s.t, "Redis to list no user who left", func() bool {
 		names, err := rdb.HLen(s.t.Context(), "chat:{cluster}:names").Result()
 		return err == nil && names == others
 	})
@@ -222,12 +221,12 @@ func (s *storm) leaveNothing(rdb *redis.Client, pids []int, before use) {
 			return s.voice.Next("members").Count == 1
 		})
 	}
-	chattest.Eventually(s.t, "the nodes to close what is over", func() bool { return usage(s.t, pids).files <= before.files+len(pids)*redisopen.PoolSize })
+	chattest.Eventually(s.t, "the nodes to close the ended connections", func() bool { return usage(s.t, pids).files <= before.files+len(pids)*redisopen.PoolSize })
 	now := usage(s.t, pids)
 	s.t.Logf("two nodes had %d files and %d MiB before, %d and %d when all were gone", before.files, before.memory>>10, now.files, now.memory>>10)
 }
 
-// use is what processes hold.
+// use is the resources that processes use.
 type use struct {
 	cpu    time.Duration
 	memory int // KiB
@@ -246,7 +245,7 @@ func usage(t *testing.T, pids []int) use {
 	return u
 }
 
-// spentSince is what was counted since before.
+// spentSince returns the counts since before.
 func spentSince(before, after map[string]int) map[string]int {
 	spent := make(map[string]int)
 	for name, n := range after {
@@ -257,8 +256,8 @@ func spentSince(before, after map[string]int) map[string]int {
 	return spent
 }
 
-// gather has n clients at the first node, each in a room of a few and in one
-// of all, and a voice at the second.
+// gather has n clients at the first node, each in a small room and in one room of all,
+// and a sender at the second node.
 func gather(t *testing.T, n int, urls []string) *storm {
 	t.Helper()
 	const small = 50

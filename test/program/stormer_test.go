@@ -21,10 +21,10 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// stormer is a client for thousands at a time: it reads frames with a buffer of 2 KiB
-// and decodes none of them, so that a storm measures the nodes and not the test. It
-// reconnects as clients should: to another node, after a random wait that grows, with
-// its token and its cursors. A broken promise fails the test.
+// stormer is a client for thousands at a time. It reads frames with a buffer of 2 KiB and
+// decodes none of them, so that a storm measures the nodes and not the test. It
+// reconnects as clients should: to another node, after a random wait that grows, with its
+// token and its cursors. A broken promise fails the test.
 type stormer struct {
 	token string
 	rooms []*stormRoom
@@ -34,7 +34,7 @@ type stormer struct {
 	refused int // handshakes answered with 503
 }
 
-// stormRoom is what a stormer has of one room.
+// stormRoom is a stormer's state of one room.
 type stormRoom struct {
 	name   string
 	last   []byte // the id of the newest entry
@@ -42,10 +42,10 @@ type stormRoom struct {
 	joined bool
 }
 
-// errStorm is what no node may do.
+// errStorm is a broken promise of a node.
 var errStorm = errors.New("the node broke its promise")
 
-// enter connects, says hello and joins the rooms, once.
+// enter connects, sends a hello and joins the rooms, once.
 func (s *stormer) enter(ctx context.Context, url string) (wait time.Duration, err error) {
 	addr := strings.TrimPrefix(url, "http://")
 	dialer := net.Dialer{Timeout: 3 * time.Second}
@@ -132,8 +132,8 @@ func cutString(b []byte, name string) (value, rest []byte) {
 	return value, rest
 }
 
-// take checks what came. Quotes within texts are escaped, so what is looked for
-// can't stand in one.
+// take checks a frame. Quotes within texts are escaped, so the searched text can't be
+// part of one.
 func (s *stormer) take(b []byte) error {
 	kind, rest := cutString(b, "type")
 	switch string(kind) {
@@ -204,8 +204,8 @@ func (r *stormRoom) next(id []byte) error {
 	return nil
 }
 
-// has reports whether the client is in all its rooms with all entries up to
-// those that are given.
+// has reports whether the client is in all its rooms and has all their entries up to the
+// given ones.
 func (s *stormer) has(heads map[string]int64) bool {
 	for _, r := range s.rooms {
 		if !r.joined || r.seq < heads[r.name] {
@@ -215,7 +215,7 @@ func (s *stormer) has(heads map[string]int64) bool {
 	return true
 }
 
-// until reads until the client has all, and at another node when this one goes.
+// until reads until the client has all entries, at another node if this one ends.
 func (s *stormer) until(ctx context.Context, urls func() []string, heads map[string]int64) error {
 	var buf []byte
 	notBefore := make(map[string]time.Time)
