@@ -221,7 +221,7 @@ func (r *rig) lastSwallowed(within time.Duration) {
 		r.recordFault("drop the last message")
 		said := time.Now()
 		id := speaker.say("quiet", fmt.Sprint(i), "last").ID
-		e := hearer.await("the last message", "message", said, func(e told) bool { return bytes.Contains(e.Raw, []byte(id)) })
+		e := hearer.await("the last message", "message", said, func(e received) bool { return bytes.Contains(e.Raw, []byte(id)) })
 		slowest = max(slowest, e.at.Sub(said))
 	}
 	if slowest > within {

@@ -121,7 +121,7 @@ func TestUnknownKind(t *testing.T) {
 		r.recordFault("an entry of the kind poll as %s", id)
 		entry := []byte(`"kind":"poll","key":"next-` + strconv.Itoa(i) + `","user":{"id":"u-next","name":"Next"},"text":"Tea?","node":"next","more":{"of":[1,2,3]}}`)
 		for k, w := range old {
-			w.await("the entry", "message", began, func(e told) bool { return bytes.Contains(e.Raw, entry) })
+			w.await("the entry", "message", began, func(e received) bool { return bytes.Contains(e.Raw, entry) })
 			var h protocol.HistoryEvent
 			if refused := w.call(protocol.HistoryCommand{Room: "lobby", Limit: 200}, &h); refused != nil {
 				t.Fatal(refused)

@@ -36,12 +36,12 @@ func (r *rig) burst(n *node, name, room string, count, size int) {
 	chattest.Eventually(r.t, "the answers to a burst", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		for ; seen < len(w.told); seen++ {
+		for ; seen < len(w.events); seen++ {
 			var e struct {
 				Key, ID, Code string
 				Duplicate     bool
 			}
-			if kind := w.told[seen].Type; kind != "sent" && kind != "error" || json.Unmarshal(w.told[seen].Raw, &e) != nil {
+			if kind := w.events[seen].Type; kind != "sent" && kind != "error" || json.Unmarshal(w.events[seen].Raw, &e) != nil {
 				continue
 			}
 			answered++

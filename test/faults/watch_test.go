@@ -23,13 +23,13 @@ type watcher struct {
 	me   protocol.WelcomeEvent
 
 	mu     sync.Mutex // guards the fields below
-	told   []told
+	events []received
 	ended  error // nil while the connection is open
 	closed time.Time
 }
 
-// told is an event, and when it arrived.
-type told struct {
+// received is an event, and when it arrived.
+type received struct {
 	client.Event
 	at time.Time
 }
@@ -66,25 +66,25 @@ func (w *watcher) read() {
 			w.mu.Unlock()
 			return
 		}
-		w.told = append(w.told, told{e, time.Now()})
+		w.events = append(w.events, received{e, time.Now()})
 		w.mu.Unlock()
 	}
 }
 
 // find returns the first event of a type after a moment for which fits returns true.
-func (w *watcher) find(kind string, after time.Time, fits func(told) bool) (told, bool) {
+func (w *watcher) find(kind string, after time.Time, fits func(received) bool) (received, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, e := range w.told {
+	for _, e := range w.events {
 		if e.Type == kind && e.at.After(after) && (fits == nil || fits(e)) {
 			return e, true
 		}
 	}
-	return told{}, false
+	return received{}, false
 }
 
 // await waits for such an event.
-func (w *watcher) await(what, kind string, after time.Time, fits func(told) bool) (e told) {
+func (w *watcher) await(what, kind string, after time.Time, fits func(received) bool) (e received) {
 	w.t.Helper()
 	chattest.Eventually(w.t, what, func() bool {
 		var ok bool
@@ -95,17 +95,17 @@ func (w *watcher) await(what, kind string, after time.Time, fits func(told) bool
 }
 
 // awaitStatus waits for the event that Redis is "up" or "down".
-func (w *watcher) awaitStatus(state string, after time.Time) told {
+func (w *watcher) awaitStatus(state string, after time.Time) received {
 	w.t.Helper()
-	return w.await("status "+state, "status", after, func(e told) bool {
+	return w.await("status "+state, "status", after, func(e received) bool {
 		var s protocol.StatusEvent
 		return json.Unmarshal(e.Raw, &s) == nil && s.Broker == state
 	})
 }
 
 // left returns a function that reports whether an event says that a user left.
-func left(user string) func(told) bool {
-	return func(e told) bool {
+func left(user string) func(received) bool {
+	return func(e received) bool {
 		var p protocol.PresenceEvent
 		if json.Unmarshal(e.Raw, &p) != nil {
 			return false
