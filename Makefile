@@ -56,9 +56,10 @@ long: modules ## all packages but the suites below at full length
 race: ## tests at their usual length, with the race detector
 	go test -race -shuffle=on -timeout 30m $(packages) ./test/sim ./test/faults ./test/badnet
 
-fuzz: ## some seconds of fuzzing the format of what nodes publish to each other
+fuzz: ## some seconds of fuzzing what nodes publish to each other, and the embedded broker's native scripts
 	go test ./internal/redisbroker -run - -fuzz FuzzDecodeLine -fuzztime 30000x
 	go test ./internal/redisbroker -run - -fuzz FuzzEncodeLine -fuzztime 20000x
+	go test ./embed -run - -fuzz FuzzNativeScripts -fuzztime 2000x -fuzzminimizetime 10x
 
 faults: ## breaks a chat of real processes and a real Redis in some thirty ways
 	CHAT_LONG=1 go test ./test/faults -count=1 -v -timeout 60m | grep -v '^=== '

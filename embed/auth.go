@@ -5,35 +5,41 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Bounds on what a client may say before it has given the password. Words are
-// bounded as Redis does (networking.c, "unauthenticated multibulk length").
+// bounds are those on one command.
+type bounds struct {
+	words int // in a command
+	word  int // bytes of one
+}
+
+// Bounds on what a client may say, first before it has given the password, as Redis has
+// them (networking.c, "unauthenticated multibulk length"), and then (proto-max-bulk-len).
+var (
+	stranger = bounds{words: 10, word: 16 << 10}
+	friend   = bounds{words: 1 << 20, word: 512 << 20}
+)
+
 const (
-	strangerWords    = 10
-	strangerWord     = 16 << 10
 	strangerCommands = 100
 	strangerPatience = 10 * time.Second
 )
 
-// errProtocol is what a client did who doesn't speak as Redis's clients do.
+// errProtocol reports that a client does not speak Redis's protocol.
 var errProtocol = errors.New("protocol error")
 
-// admit passes on what a client says until it has given the password; an error
-// means that it never will. What is not a command, such as an empty one or a
-// word of 2^60 bytes, makes miniredis panic, which would end the whole process,
-// and that before it asks for a password. So nothing of a stranger's reaches it
-// as it came: commands are read here, within bounds, and written anew. What
-// isn't a way to get in is turned into a PING, to which miniredis answers
-// NOAUTH in its turn. Who has the password is trusted: it could run scripts.
-func admit(to io.Writer, from *bufio.Reader, password string) error {
+// admit carries out a client's commands until it has given the password; an error means
+// that it never will. Of a stranger's commands miniredis gets only those that are a way to
+// get in, since some others make it panic before it asks for the password. In place of
+// them it gets a PING, to which it answers NOAUTH. A client that has the password is
+// trusted: it could run scripts.
+func (c *connection) admit() error {
 	for range strangerCommands {
-		words, err := readCommand(from)
+		words, err := readCommand(c.in, stranger)
 		if err != nil {
 			return err
 		}
@@ -45,10 +51,8 @@ func admit(to io.Writer, from *bufio.Reader, password string) error {
 		default:
 			words = []string{"PING"}
 		}
-		if _, err := to.Write(command(words)); err != nil {
-			return err
-		}
-		if knows(words, password) {
+		c.execute(words)
+		if knows(words, c.broker.cfg.Password) || c.peer.Closed() {
 			return nil
 		}
 	}
@@ -75,38 +79,55 @@ func knows(words []string, password string) bool {
 	return subtle.ConstantTimeCompare([]byte(given), []byte(password)) == 1
 }
 
-// command is a command as clients send it: an array of bulk strings.
-func command(words []string) []byte {
-	b := fmt.Appendf(nil, "*%d\r\n", len(words))
-	for _, word := range words {
-		b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(word), word)
-	}
-	return b
-}
-
-// readCommand reads a stranger's command. It keeps no more than a word's bound
-// beyond what has really come.
-func readCommand(r *bufio.Reader) ([]string, error) {
-	n, err := readLength(r, '*', strangerWords)
+// readCommand reads a command, an array of bulk strings. It keeps no more than a word's
+// bound beyond what has really come.
+func readCommand(r *bufio.Reader, most bounds) ([]string, error) {
+	n, err := readLength(r, '*', most.words)
 	if err != nil {
 		return nil, err
 	}
-	words := make([]string, n)
-	for i := range words {
-		size, err := readLength(r, '$', strangerWord)
+	words := make([]string, 0, min(n, usualWords))
+	for range n {
+		size, err := readLength(r, '$', most.word)
 		if err != nil {
 			return nil, err
 		}
-		word := make([]byte, size+len("\r\n"))
-		if _, err := io.ReadFull(r, word); err != nil {
+		word, err := readWord(r, size)
+		if err != nil {
 			return nil, err
 		}
-		if string(word[size:]) != "\r\n" {
-			return nil, errProtocol
-		}
-		words[i] = string(word[:size])
+		words = append(words, word)
 	}
 	return words, nil
+}
+
+// usualWords is how many words most commands have at most.
+const usualWords = 64
+
+// readWord reads a word of the given size, and the end of its line.
+func readWord(r *bufio.Reader, size int) (string, error) {
+	const end = "\r\n"
+	if whole := size + len(end); whole <= r.Size() {
+		b, err := r.Peek(whole)
+		if err != nil {
+			return "", err
+		}
+		word := string(b[:size])
+		if string(b[size:]) != end {
+			return "", errProtocol
+		}
+		_, err = r.Discard(whole)
+		return word, err
+	}
+	var b bytes.Buffer
+	if _, err := io.CopyN(&b, r, int64(size+len(end))); err != nil {
+		return "", err
+	}
+	word, ok := bytes.CutSuffix(b.Bytes(), []byte(end))
+	if !ok {
+		return "", errProtocol
+	}
+	return string(word), nil
 }
 
 // readLength reads a line that announces how much follows, of the given kind.

@@ -3,6 +3,7 @@ package embed
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -12,6 +13,15 @@ import (
 
 	"example.com/chat/internal/chattest"
 )
+
+// command is a command as clients send it: an array of bulk strings.
+func command(words []string) []byte {
+	b := fmt.Appendf(nil, "*%d\r\n", len(words))
+	for _, word := range words {
+		b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(word), word)
+	}
+	return b
+}
 
 // raw is a connection to the broker without a client library.
 func raw(t *testing.T, b *Broker) net.Conn {
@@ -142,11 +152,11 @@ func FuzzReadCommand(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, said []byte) {
-		words, err := readCommand(bufio.NewReader(bytes.NewReader(said)))
+		words, err := readCommand(bufio.NewReader(bytes.NewReader(said)), stranger)
 		if err != nil {
 			return
 		}
-		again, err := readCommand(bufio.NewReader(bytes.NewReader(command(words))))
+		again, err := readCommand(bufio.NewReader(bytes.NewReader(command(words))), stranger)
 		if err != nil || !slices.Equal(again, words) {
 			t.Errorf("%q came back as %q, %v", words, again, err)
 		}

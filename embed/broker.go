@@ -4,7 +4,6 @@
 package embed
 
 import (
-	"bufio"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"net"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,8 +34,10 @@ type BrokerConfig struct {
 	// Log takes what an operator should know.
 	Log *slog.Logger
 
-	maxClients int           // default maxClients
-	patience   time.Duration // with a client that gives no password; default strangerPatience
+	now        func() time.Time  // default time.Now
+	trace      func(native bool) // called for each EVALSHA; may be nil
+	maxClients int               // default maxClients
+	patience   time.Duration     // with a client that gives no password; default strangerPatience
 }
 
 // Bounds of the broker.
@@ -45,23 +45,22 @@ const (
 	queueLimit    = 32 << 20
 	maxClients    = 10_000
 	passwordBytes = 24
-	pieceSize     = 16 << 10
-	// keptPiece is the largest buffer that a queue keeps for reuse.
-	keptPiece   = 256 << 10
-	acceptPause = 50 * time.Millisecond
-	// lastWords is how long a client has to take what waits for it when
-	// miniredis has ended the connection, as after QUIT.
+	acceptPause   = 50 * time.Millisecond
+	// lastWords is how long a client has to take what waits for it when the connection
+	// has ended, as after QUIT.
 	lastWords = time.Second
 )
 
-// Broker is a miniredis behind a listener of its own. A client that stops
-// reading would freeze all of miniredis, which writes to it under a lock: so
-// each connection is joined to it through a pipe that is always read, and what
-// the client doesn't take waits in a bounded queue. Keys with a time to live
-// never expire, since miniredis has no clock that moves by itself.
+// Broker is a miniredis behind connections of its own. A client that stops
+// reading would freeze all of miniredis, which writes to it under a lock, and malformed
+// commands make it panic: so the broker reads commands itself, passes them to miniredis
+// one at a time, and keeps what the client does not accept in a bounded queue. The chat's
+// scripts are carried out by package native. Keys with a time to live never expire, since
+// miniredis has no clock that moves by itself.
 type Broker struct {
 	cfg      BrokerConfig
 	redis    *miniredis.Miniredis
+	engine   *engine
 	listener net.Listener
 	running  sync.WaitGroup
 
@@ -85,6 +84,9 @@ func StartBroker(cfg BrokerConfig) (*Broker, error) {
 	if cfg.maxClients == 0 {
 		cfg.maxClients = maxClients
 	}
+	if cfg.now == nil {
+		cfg.now = time.Now
+	}
 	if cfg.patience == 0 {
 		cfg.patience = strangerPatience
 	}
@@ -102,6 +104,10 @@ func StartBroker(cfg BrokerConfig) (*Broker, error) {
 	}
 	b := &Broker{cfg: cfg, redis: miniredis.NewMiniRedis(), listener: listener, clients: make(map[net.Conn]struct{})}
 	b.redis.RequireAuth(cfg.Password)
+	if b.engine, err = newEngine(b.redis, cfg); err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
 	b.running.Go(b.accept) // ends with the listener; Close waits for it
 	return b, nil
 }
@@ -124,6 +130,7 @@ func (b *Broker) Close() {
 	}
 	b.mu.Unlock()
 	_ = b.listener.Close()
+	b.redis.CtxCancel() // commands that wait
 	b.running.Wait()
 	b.redis.Close()
 }
@@ -185,142 +192,24 @@ func (b *Broker) add(c net.Conn) bool {
 	return true
 }
 
-// serve joins a client with miniredis until either ends.
-func (b *Broker) serve(client net.Conn) {
+// serve carries out a client's commands until it ends.
+func (b *Broker) serve(conn net.Conn) {
 	defer func() {
-		_ = client.Close()
+		_ = conn.Close()
 		b.mu.Lock()
-		delete(b.clients, client)
-		b.mu.Unlock()
+		defer b.mu.Unlock()
+		delete(b.clients, conn)
 	}()
-	redis, err := b.redis.Dial()
-	if err != nil {
-		return
-	}
-	defer redis.Close()
-	q := newQueue(b.cfg.QueueLimit)
-	var copiers sync.WaitGroup
-	copiers.Go(func() { // what the client says; ends with either connection
-		defer redis.Close()
-		b.hear(client, redis, q)
-	})
-	copiers.Go(func() { // what waits for the client; ends with the queue or the client
-		defer client.Close()
-		q.writeTo(client)
-	})
-	if fill(q, redis) {
-		_ = client.SetWriteDeadline(time.Now().Add(lastWords))
-	} else {
+	c := newConnection(b, conn)
+	var writing sync.WaitGroup
+	writing.Go(c.out.write) // ends with the queue or the connection
+	defer writing.Wait()
+	defer c.out.close()
+	defer c.end()
+	c.serve()
+	if c.out.overrun.Load() {
 		b.cfg.Log.Warn("a client of the embedded broker reads too slowly and is cut off", "limit", b.cfg.QueueLimit)
-		_ = client.Close()
-	}
-	q.close()
-	_ = redis.Close()
-	copiers.Wait()
-}
-
-// hear passes on what a client says, first as a stranger's.
-func (b *Broker) hear(client, redis net.Conn, q *queue) {
-	_ = client.SetReadDeadline(time.Now().Add(b.cfg.patience))
-	in := bufio.NewReader(client)
-	if err := admit(redis, in, b.cfg.Password); err != nil {
-		if errors.Is(err, errProtocol) {
-			q.add([]byte("-ERR Protocol error\r\n"))
-		}
 		return
 	}
-	_ = client.SetReadDeadline(time.Time{})
-	_, _ = in.WriteTo(redis)
-}
-
-// fill queues what comes from a connection until it ends; false when the queue
-// has overrun before.
-func fill(q *queue, from net.Conn) bool {
-	buf := make([]byte, pieceSize)
-	for {
-		n, err := from.Read(buf)
-		if n > 0 && !q.add(buf[:n]) {
-			return !q.overrun.Load()
-		}
-		if err != nil {
-			return true
-		}
-	}
-}
-
-// queue holds what waits for a client. One goroutine takes from it.
-type queue struct {
-	limit   int
-	overrun atomic.Bool
-	wake    chan struct{}
-
-	mu     sync.Mutex // guards the fields below
-	bytes  []byte
-	taken  int // bytes that are being written
-	closed bool
-}
-
-func newQueue(limit int) *queue { return &queue{limit: limit, wake: make(chan struct{}, 1)} }
-
-// add queues a copy of b; false when the queue is closed or overrun.
-func (q *queue) add(b []byte) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return false
-	}
-	if len(q.bytes)+q.taken+len(b) > q.limit {
-		q.overrun.Store(true)
-		q.closeLocked()
-		return false
-	}
-	q.bytes = append(q.bytes, b...)
-	q.signal()
-	return true
-}
-
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closeLocked()
-}
-
-func (q *queue) closeLocked() {
-	q.closed = true
-	q.signal()
-}
-
-// writeTo writes what is queued until the queue is closed or writing fails.
-func (q *queue) writeTo(c net.Conn) {
-	var spare []byte
-	for {
-		q.mu.Lock()
-		piece, closed := q.bytes, q.closed
-		if len(piece) > 0 {
-			q.bytes, spare = spare, nil
-		}
-		q.taken = len(piece)
-		q.mu.Unlock()
-		if len(piece) == 0 {
-			if closed {
-				return
-			}
-			<-q.wake
-			continue
-		}
-		if _, err := c.Write(piece); err != nil {
-			q.close()
-			return
-		}
-		if cap(piece) <= keptPiece {
-			spare = piece[:0]
-		}
-	}
+	_ = conn.SetWriteDeadline(time.Now().Add(lastWords))
 }
