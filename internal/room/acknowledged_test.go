@@ -22,7 +22,7 @@ func TestWhatIsAcknowledgedIsSeenByWhoComesAfter(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 			deliver(p)
 		}})
-		r.verifySeen(t, m)
+		visitor{r}.verifySeen(t, m)
 	})
 }
 
@@ -45,7 +45,7 @@ func TestAnAcknowledgedEntryIsSeenAlthoughItsPostIsLost(t *testing.T) {
 					},
 				})
 				r.pause = pause
-				r.verifySeen(t, m)
+				visitor{r}.verifySeen(t, m)
 			})
 		})
 	}
@@ -85,32 +85,12 @@ func TestAnOutageDelaysNoJoinForAcknowledgedEntries(t *testing.T) {
 				}
 				for i, bound := range []time.Duration{c.first, c.second} {
 					began := time.Now()
-					r.joinedWith(fmt.Sprint("new-", i), newcomer)
+					visitor{r}.join(fmt.Sprint("new-", i), newcomer)
 					if took := time.Since(began); took > bound {
 						t.Errorf("join %d took %s, and may take %s", i+1, took, bound)
 					}
 				}
 			})
 		})
-	}
-}
-
-// verifySeen sends messages, and checks that joins and history hold each, a pause after it is
-// acknowledged.
-func (r *rig) verifySeen(t *testing.T, m *fakeMember) {
-	t.Helper()
-	for i := range 20 {
-		rec, err := r.say(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(r.pause)
-		if i%2 == 0 {
-			if j, body := r.joinedWith(fmt.Sprint("new-", i), newcomer); len(j.Messages) == 0 || j.Messages[len(j.Messages)-1].ID != rec.ID.String() {
-				t.Errorf("joined without %v: %s", rec.ID, body)
-			}
-		} else if list, _ := r.history(cursor(newcomer), 5); len(list) == 0 || list[len(list)-1].ID != rec.ID {
-			t.Errorf("the history lacks %v", rec.ID)
-		}
 	}
 }

@@ -342,11 +342,11 @@ func TestManyWhoAreNewCostNoReads(t *testing.T) {
 	m.got(t, count(1, 280))
 	before := r.reads()
 	for i := range 1000 {
-		if j, body := r.joinedWith(fmt.Sprint("new-", i), newcomer); len(j.Messages) != protocol.NewestCount {
+		if j, body := (visitor{r}).join(fmt.Sprint("new-", i), newcomer); len(j.Messages) != protocol.NewestCount {
 			t.Fatalf("joined with %s", body)
 		}
 	}
-	if list, more := r.history(cursor(newcomer), 60); len(list) != 60 || !more {
+	if list, more := (visitor{r}).history(cursor(newcomer), 60); len(list) != 60 || !more {
 		t.Errorf("the history has %d messages, more %v", len(list), more)
 	}
 	if n := r.reads() - before; n > 1 { // the audit may have read
