@@ -20,7 +20,8 @@
 -- KEYS_KEPT keys, it replaces 6, whose keys are then older and beyond the newest
 -- KEYS_KEPT. So a key costs constant time, and expired ones are removed by one UNLINK,
 -- which frees them in another thread. Field "since" of 5 is the ms at which its time
--- began, "older" exists if 6 may.
+-- began, 20 digits, and "+" if 6 may exist. It is filled up to more than 64 bytes, since
+-- Redis would keep up to 512 short fields in a list, and search that.
 --
 -- A script that fails half-way is not rolled back (https://redis.io/docs/latest/
 -- develop/programmability/eval-intro/), so whatever can fail comes before the
@@ -47,7 +48,7 @@ end
 local stamp = text(ms)
 
 -- The drafts, and the fields to look up.
-local drafts, fields = {}, { 'since', 'older' }
+local drafts, fields = {}, { 'since' }
 local i, n, argc = 6, 0, #ARGV
 while i <= argc do
   local author, key, kind = ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -58,17 +59,18 @@ while i <= argc do
     i = i + 4
   end
   n = n + 1
-  drafts[n], fields[n + 2] = d, d.member
+  drafts[n], fields[n + 1] = d, d.member
 end
 local known = call('HMGET', taken, unpack(fields))
-local since, older = known[1] and tonumber(known[1]), known[2]
+local since = known[1] and tonumber(string.sub(known[1], 1, 20))
+local older = since and string.sub(known[1], 21, 21) == '+'
 local earlier = older and call('HMGET', before, unpack(fields))
 
 -- Which kinds of drafts there are whose keys are new.
 local changing, growing, repeating = false, false, false
 for k = 1, n do
   local d = drafts[k]
-  d.was = known[k + 2] or (earlier and earlier[k + 2])
+  d.was = known[k + 1] or (earlier and earlier[k + 1])
   if d.was then
     repeating = true
   elseif d.kind == '' then
@@ -342,15 +344,14 @@ for k = 1, n do
 end
 
 if added > 0 then
-  if not since then
-    entered[2 * added + 1], entered[2 * added + 2] = 'since', text(now)
-  elseif since > now then
-    entered[2 * added + 1], entered[2 * added + 2] = 'since', text(now) -- Redis's clock went back
-  elseif now - since >= KEY_AGE and call('HLEN', taken) > KEYS_KEPT + 2 then
+  if since and now - since >= KEY_AGE and call('HLEN', taken) > KEYS_KEPT then
     redis.pcall('UNLINK', before)
     redis.pcall('RENAME', taken, before)
-    entered[2 * added + 1], entered[2 * added + 2] = 'since', text(now)
-    entered[2 * added + 3], entered[2 * added + 4] = 'older', ''
+    since, older = nil, true
+  end
+  if not since or since > now then -- the first key, or Redis's clock went back
+    entered[2 * added + 1] = 'since'
+    entered[2 * added + 2] = format('%020.0f', now) .. (older and '+' or '-') .. string.rep('.', 60)
   end
   call('HSET', taken, unpack(entered))
   if changed then
@@ -375,7 +376,7 @@ elseif ARGV[5] == '1' then
   -- before is written again; a refused draft has none.
   for k = 1, n do
     if drafts[k].was then
-      local place = known[k + 2] and taken or before
+      local place = known[k + 1] and taken or before
       call('HDEL', place, drafts[k].member) -- first, since a full Redis allows it, and then the other
       call('HSET', place, drafts[k].member, drafts[k].was)
       break
