@@ -26,7 +26,9 @@ type world struct {
 	taken, before, reacts, marked string
 	history                       int
 	replicas                      bool
-	top, floor                    int64  // the highest ms of an id so far, and the earliest time of the clock
+	hands                         bool   // somebody changes everything by hand
+	top                           int64  // the highest ms of an id so far
+	foreign                       bool   // the id with it was just written by hand
 	wrong                         string // a key that somebody has given another type
 	data                          *data
 	done                          []string // what happened, for the report of a difference
@@ -41,7 +43,7 @@ func newWorld(w *twins, r *rand.Rand) *world {
 	w.do("FLUSHALL")
 	o := &world{twins: w, r: r, channel: worldChannel, room: "lobby", log: "log", changes: "changes", gone: "gone", stand: "stand",
 		taken: "keys", before: "oldkeys", reacts: "reacts", marked: "marked", data: &data{}}
-	o.history, o.replicas = 1+r.IntN(8), r.IntN(4) == 0
+	o.history, o.replicas, o.hands = 1+r.IntN(8), r.IntN(4) == 0, r.IntN(3) > 0
 	bounds := native.Bounds{
 		KeysKept: r.IntN(8), KeyAge: oneOf(r, 0, 1, 50, 1000, 600_000), ChangesKept: 1 + r.IntN(8), MaxEdits: 1 + r.IntN(3), MaxKinds: 1 + r.IntN(3),
 		MaxReactions: 1 + r.IntN(4), MaxRoomReactions: 1 + r.IntN(8), MaxUsers: 1 + r.IntN(3),
@@ -109,7 +111,7 @@ func (o *world) step() {
 	o.done = append(o.done, what)
 	if o.r.IntN(4) > 0 {
 		to := o.now.UnixMilli() + oneOf[int64](o.r, 0, 0, 1, 1, 3, 40, 2000, -1, -500)
-		o.now = time.UnixMilli(max(to, o.floor))
+		o.now = time.UnixMilli(to)
 	}
 	from := max(0, len(o.done)-8)
 	o.data = o.compare(o.keys(), strings.Join(o.done[from:], "\nand "))
@@ -122,12 +124,14 @@ func (o *world) step() {
 	}
 }
 
-// leap sets the clock past all ids, and lets it not go back. Redis remembers a stream's
-// highest id, also of an entry that was deleted, and miniredis does not: so an id that is
-// too low for the one could be fine for the other, after somebody has removed a stream.
+// leap sets the clock past all ids, unless the newest one was just written by hand. Redis
+// remembers a stream's highest id, also of an entry that was deleted, and miniredis does
+// not: after changes by hand, an id that is too low for the one could be fine for the other.
 func (o *world) leap() {
-	o.floor = o.top + 2
-	o.now = time.UnixMilli(max(o.floor, o.now.UnixMilli()))
+	if o.hands && !o.foreign {
+		o.now = time.UnixMilli(max(o.now.UnixMilli(), o.top+1))
+	}
+	o.foreign = false
 }
 
 // append appends drafts.
@@ -145,9 +149,9 @@ func (o *world) append() string {
 	if o.r.IntN(150) == 0 {
 		args = args[:len(args)-1]
 	}
+	o.leap()
 	keys := o.keys()
-	if o.r.IntN(300) == 0 {
-		o.leap()                                    // perhaps the changes are not among them
+	if o.hands && o.r.IntN(200) == 0 {
 		keys[o.r.IntN(8)] = oneOf(o.r, keys[:8]...) // the ninth gets ids of the backend's clock
 	}
 	reply := o.run("append", keys, args...)
@@ -216,9 +220,17 @@ func (o *world) handiwork() []any {
 	stream := oneOf(o.r, o.log, o.changes)
 	// An id above all others, so that every backend accepts it.
 	next := func(seq uint64) string {
-		return fmt.Sprintf("%d-%d", o.top+2+int64(o.r.IntN(2)), seq)
+		o.foreign, o.top = true, o.top+2+int64(o.r.IntN(2))
+		if o.r.IntN(2) == 0 {
+			o.now = time.UnixMilli(max(ms, o.top))
+		}
+		return fmt.Sprintf("%d-%d", o.top, seq)
 	}
-	switch o.r.IntN(34) {
+	what := o.r.IntN(34)
+	if harmless := []int{10, 12, 18, 19, 20, 26}; !o.hands {
+		what = oneOf(o.r, harmless...)
+	}
+	switch what {
 	case 0, 1, 2:
 		return []any{"XADD", stream, next(uint64(oneOf(o.r, 1, 50, 1000))), "by", "hand"}
 	case 3:
@@ -234,19 +246,16 @@ func (o *world) handiwork() []any {
 			}
 		}
 	case 6, 7:
-		o.leap()
 		return []any{"DEL", oneOf(o.r, o.keys()...)}
 	case 8:
 		return []any{"DEL", o.log}
 	case 9:
-		o.leap()
 		return []any{"DEL", o.changes}
 	case 10, 11:
 		return []any{"HSET", oneOf(o.r, o.taken, o.before), "u1|k" + strconv.Itoa(o.r.IntN(30)), o.id(o.log, o.changes), "older", oneOf(o.r, "", "x")}
 	case 12:
 		return []any{"HSET", o.taken, "since", oneOf(o.r, "0", "1", strconv.FormatInt(ms-int64(o.r.IntN(2000)), 10), "9007199254740993")}
 	case 13, 14:
-		o.leap()
 		o.wrong = oneOf(o.r, o.keys()...)
 		o.do("DEL", o.wrong)
 		return []any{oneOf(o.r, "SET", "SADD", "LPUSH"), o.wrong, "x"}
@@ -278,7 +287,6 @@ func (o *world) handiwork() []any {
 	case 25:
 		ids := o.ids(stream)
 		if len(ids) > 1 {
-			o.leap()
 			return []any{"XDEL", stream, ids[o.r.IntN(len(ids)-1)]} // not the newest: Redis remembers it
 		}
 	case 26:
