@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,12 @@ It ends by itself, or at Ctrl-C, with what it found; status 1 if a promise was b
 if Redis lost what it had acknowledged, or if users were never let in. At the end it
 waits up to ` + settleWords + ` for what is not acknowledged yet. Then its users delete what they said, so that
 no rooms are left; after a broken promise it stays, to be looked at.
+
+With --scenario it measures instead, with clients that cost little: messages are sent at
+fixed times, and latency counts from these, whatever happened to earlier ones. It reports
+processor time and memory of the nodes that run on this machine, and says so when it is
+itself the bottleneck. Status 1 if copies were missing or doubled, messages refused or
+connections lost. Scenarios, with what they do unless flags say otherwise:
 `
 
 // settleWords is load.SettleWithin in words.
@@ -40,8 +47,11 @@ const (
 // benchFlags are the flags of chat bench.
 type benchFlags struct {
 	clientFlags
-	bench load.Bench
-	out   string
+	bench    load.Bench
+	out      string
+	scenario string
+	json     bool
+	most     int // bounds the clients; 0 means maxClients, and that the check remembers all
 }
 
 func (b *benchFlags) add(flags *pflag.FlagSet) {
@@ -51,6 +61,8 @@ func (b *benchFlags) add(flags *pflag.FlagSet) {
 	flags.Float64Var(&b.bench.Rate, "rate", 60, "messages a second that they say in all")
 	flags.DurationVar(&b.bench.For, "for", 10*time.Second, "how long they talk")
 	flags.DurationVar(&b.bench.Churn, "churn", 5*time.Second, "mean time after which each changes its node; 0 for never")
+	flags.StringVar(&b.scenario, "scenario", "", "measure one of "+scenarioNames()+" (see above)")
+	flags.BoolVar(&b.json, "json", false, "print the result as one JSON object")
 	flags.StringVar(&b.out, "out", "", "write what every user was told to this `FILE`, which chat verify reads")
 }
 
@@ -61,9 +73,10 @@ func (b *benchFlags) check() error {
 		return usage("--url "+clean(err.Error()), "give one as http://localhost:8080")
 	}
 	n.URL = b.url
+	most := cmp.Or(b.most, maxClients)
 	switch {
-	case n.Clients < 1 || n.Clients > maxClients:
-		return usage(fmt.Sprintf("--clients %d is outside 1 to %d", n.Clients, maxClients), "run more than one chat bench for more")
+	case n.Clients < 1 || n.Clients > most:
+		return usage(fmt.Sprintf("--clients %d is outside 1 to %d", n.Clients, most), "run more than one chat bench for more")
 	case n.Rooms < 1 || n.Rooms > n.Clients:
 		return usage(fmt.Sprintf("--rooms %d is outside 1 to %d", n.Rooms, n.Clients), "each needs a client at least: give more --clients")
 	case !(n.Rate > 0 && n.Rate <= float64(n.Clients)*maxEachRate):
@@ -73,6 +86,9 @@ func (b *benchFlags) check() error {
 		return usage(fmt.Sprintf("--for %s is outside %s to %s", n.For, minBenchTime, maxBenchTime), "give a time as 30s")
 	case n.Churn != 0 && n.Churn < minChurn:
 		return usage(fmt.Sprintf("--churn %s is below %s", n.Churn, minChurn), "give a time as 5s, or 0 for never")
+	}
+	if b.most > 0 {
+		return nil
 	}
 	// Each message is sent, acknowledged, logged, and received by all members.
 	members := float64(n.Clients)/float64(n.Rooms) + 3
@@ -90,16 +106,28 @@ func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var b benchFlags
 	flags := pflag.NewFlagSet("chat bench", pflag.ContinueOnError)
 	b.add(flags)
-	help, err := parseClient("bench", benchAbout, flags, args, stdout)
+	help, err := parseClient("bench", benchAbout+scenarioHelp(), flags, args, stdout)
 	if err != nil || help {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return usage(fmt.Sprintf("chat bench takes no %q", clean(flags.Arg(0))), "chat bench --help lists the flags")
 	}
+	if flags.Changed("scenario") {
+		m, err := b.measurement(flags)
+		if err != nil {
+			return err
+		}
+		return b.measure(ctx, m, stdout, stderr)
+	}
 	if err := b.check(); err != nil {
 		return err
 	}
+	return b.run(ctx, stdout, stderr)
+}
+
+// run runs the check, and prints and writes its result.
+func (b *benchFlags) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	var file *os.File
 	if b.out != "" {
 		if file, err = os.Create(b.out); err != nil {
@@ -109,13 +137,19 @@ func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	b.bench.Notice = func(text string) { fmt.Fprintln(stderr, clean(text)) }
 	b.bench.Started = func(w protocol.WelcomeEvent) { b.announce(stderr, w) }
-	b.bench.Found = func(r *load.Result) { printResult(stdout, r) }
+	if !b.json {
+		b.bench.Found = func(r *load.Result) { printResult(stdout, r) }
+	}
 	b.bench.Cleaning = func(n int) { fmt.Fprintf(stderr, "deleting its %d messages; Ctrl-C leaves the rest\n", n) }
 	result, err := b.bench.Run(ctx)
 	if err != nil {
 		return explainBench(err)
 	}
-	if result.Left > 0 {
+	if b.json {
+		if err := printJSON(stdout, summarize(result)); err != nil {
+			return err
+		}
+	} else if result.Left > 0 {
 		fmt.Fprintf(stdout, "%-14s%d messages in the rooms of this bench\n", "left", result.Left)
 	}
 	if file != nil {
@@ -134,9 +168,50 @@ func Bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func (b *benchFlags) announce(w io.Writer, welcome protocol.WelcomeEvent) {
 	n := &b.bench
 	fmt.Fprintf(w, "%d clients in %d rooms say %v messages a second for %s; Ctrl-C ends it early\n", n.Clients, n.Rooms, n.Rate, n.For)
-	if each, most := n.Rate/float64(n.Clients), welcome.Limits.Rate; most > 0 && each > most {
+	b.warnOfLimit(w, welcome.Limits.Rate, n.Rate, n.Clients)
+}
+
+// warnOfLimit warns if the nodes' rate limit of one user refuses a part of a rate.
+func (b *benchFlags) warnOfLimit(w io.Writer, most, rate float64, clients int) {
+	if each := rate / float64(clients); most > 0 && each > most {
 		fmt.Fprintf(w, "the nodes take %v messages a second of one user, and each shall say %.3g: give more --clients, or nodes with --rate 0\n", most, each)
 	}
+}
+
+// benchSummary is the result of a check as --json prints it.
+type benchSummary struct {
+	Verdict      string      `json:"verdict"` // "kept", "redis_lost" or "broken"
+	Interrupted  bool        `json:"interrupted"`
+	Nodes        int         `json:"nodes"`
+	Clients      int         `json:"clients"`
+	Outside      int         `json:"outside"`
+	Sent         int         `json:"sent"`
+	Acknowledged int         `json:"acknowledged"`
+	Unknown      int         `json:"unknown"`
+	Refused      int         `json:"refused"`
+	Heard        int         `json:"heard"`
+	Opened       int         `json:"connections_opened"`
+	Lost         int         `json:"connections_lost"`
+	Seconds      float64     `json:"seconds"`
+	Acks         load.Spread `json:"acknowledging"`
+	Deliveries   load.Spread `json:"delivering"`
+	Violations   int         `json:"violations"`
+	Left         int         `json:"left"`
+}
+
+// summarize returns a result in that form.
+func summarize(r *load.Result) benchSummary {
+	p := r.Report
+	s := benchSummary{
+		Verdict:     map[check.Verdict]string{check.Kept: "kept", check.RedisLost: "redis_lost", check.Broken: "broken"}[r.Verdict],
+		Interrupted: r.Interrupted, Nodes: r.Nodes, Clients: r.Clients, Outside: r.Outside,
+		Sent: p.Sent, Acknowledged: p.Acknowledged, Unknown: p.Unknown, Refused: r.Refused, Heard: p.Heard,
+		Opened: r.Opened, Lost: p.Lost, Seconds: r.Took.Seconds(), Acks: r.Acknowledged.Spread(), Deliveries: r.Delivered.Spread(), Left: r.Left,
+	}
+	for _, n := range p.Found {
+		s.Violations += n
+	}
+	return s
 }
 
 // explainBench explains why there is no result.

@@ -16,19 +16,30 @@ import (
 func TestBenchRefusesWhatCantBe(t *testing.T) {
 	t.Setenv("CHAT_NAME", "which bench does not know")
 	for args, want := range map[string]string{
-		"lobby":               `takes no "lobby"`,
-		"--clients=0":         "--clients 0 is outside",
-		"--clients=9999":      "--clients 9999 is outside",
-		"--rooms=31":          "--rooms 31 is outside 1 to 30",
-		"--rate=0":            "--rate 0 is not above 0",
-		"--rate=NaN":          "--rate NaN is not above 0",
-		"--rate=1501":         "give more --clients",
-		"--for=1ms":           "--for 1ms is outside",
-		"--for=25h":           "--for 25h0m0s is outside",
-		"--churn=-1s":         "--churn -1s is below",
-		"--url=ftp://x":       "--url",
-		"--name=Ann":          "unknown flag",
-		"--for=1h --rate=100": "have to remember 4680000 events",
+		"lobby":                            `takes no "lobby"`,
+		"--clients=0":                      "--clients 0 is outside",
+		"--clients=9999":                   "--clients 9999 is outside",
+		"--rooms=31":                       "--rooms 31 is outside 1 to 30",
+		"--rate=0":                         "--rate 0 is not above 0",
+		"--rate=NaN":                       "--rate NaN is not above 0",
+		"--rate=1501":                      "give more --clients",
+		"--for=1ms":                        "--for 1ms is outside",
+		"--for=25h":                        "--for 25h0m0s is outside",
+		"--churn=-1s":                      "--churn -1s is below",
+		"--url=ftp://x":                    "--url",
+		"--name=Ann":                       "unknown flag",
+		"--for=1h --rate=100":              "have to remember 4680000 events",
+		"--scenario=x":                     `no --scenario "x"`,
+		"--scenario=":                      "--scenario is given as empty",
+		"--scenario=fanout --rooms=2":      "takes no --rooms",
+		"--scenario=storm --for=2s":        "takes no --for",
+		"--scenario=idle --rate=2":         "takes no --rate",
+		"--scenario=rooms --churn=2s":      "takes no --churn",
+		"--scenario=rooms --out=/tmp/x":    "takes no --out",
+		"--scenario=rooms --clients=20001": "--clients 20001 is outside 1 to 20000",
+		"--scenario=rooms --clients=2 --rate=101":    "give more --clients",
+		"--scenario=rooms --clients=2 --rooms=3":     "--rooms 3 is outside 1 to 2",
+		"--scenario=max --for=25h --rate=1 --json=x": "invalid argument",
 	} {
 		var stdout, stderr bytes.Buffer
 		err := Bench(t.Context(), strings.Fields(args), &stdout, &stderr)
@@ -93,7 +104,7 @@ func TestBenchHelpTellsItsDefaults(t *testing.T) {
 	if err := Bench(t.Context(), []string{"--help"}, &stdout, &stderr); err != nil || stderr.Len() > 0 {
 		t.Fatalf("%v %q", err, stderr.String())
 	}
-	for _, want := range []string{"--clients int", "(default 30)", "--rooms", "--rate", "--for", "--churn", "--out FILE", "CHAT_URL in the environment",
+	for _, want := range []string{"--clients int", "(default 30)", "--rooms", "--rate", "--for", "--churn", "--out FILE", "--scenario", "--json", "  fanout  all clients in one room (500 clients, 100 messages a second)\n", "CHAT_URL in the environment",
 		"waits up to " + strings.Replace(load.SettleWithin.String(), "s", " s", 1)} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("the help lacks %q:\n%s", want, stdout.String())

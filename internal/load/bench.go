@@ -174,8 +174,7 @@ var errPending = errors.New("messages are not acknowledged yet")
 
 // start starts the clients, spread over a short time.
 func (b Bench) start(ctx context.Context, fleet *Fleet, nodes *nodeList) {
-	var random [4]byte
-	_, _ = crand.Read(random[:]) // never fails (crypto/rand)
+	tag := randomTag()
 	every := time.Duration(float64(b.Clients) / b.Rate * float64(time.Second))
 	for i := range b.Clients {
 		if ctx.Err() != nil {
@@ -183,7 +182,7 @@ func (b Bench) start(ctx context.Context, fleet *Fleet, nodes *nodeList) {
 		}
 		fleet.Add(Config{
 			Name:   "c" + strconv.Itoa(i+1),
-			Rooms:  []string{fmt.Sprintf("bench-%s-%d", hex.EncodeToString(random[:]), i%b.Rooms+1)},
+			Rooms:  []string{fmt.Sprintf("bench-%s-%d", tag, i%b.Rooms+1)},
 			Dial:   nodes.dialer(),
 			Random: newRandom(),
 			Every:  every,
@@ -193,6 +192,13 @@ func (b Bench) start(ctx context.Context, fleet *Fleet, nodes *nodeList) {
 		})
 		pause(ctx, min(startSpread, b.For/startPart)/time.Duration(b.Clients))
 	}
+}
+
+// randomTag returns a part of the names of rooms that no other bench uses.
+func randomTag() string {
+	var random [4]byte
+	_, _ = crand.Read(random[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(random[:])
 }
 
 // newRandom returns a source that no other client shares.

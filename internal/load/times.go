@@ -22,6 +22,12 @@ func timesOf(list []time.Duration) Times {
 	return Times{Count: len(list), P50: list[len(list)/2], P99: list[len(list)*99/100], Max: list[len(list)-1]}
 }
 
+// Spread returns them in milliseconds.
+func (t Times) Spread() Spread {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	return Spread{Count: t.Count, P50: ms(t.P50), P99: ms(t.P99), Max: ms(t.Max)}
+}
+
 // judge checks a history, and fills in the fields of the result that come from it.
 func (r *Result) judge(list []check.Record) {
 	r.Records = list

@@ -113,3 +113,17 @@ func (Chat) Read(message []byte) (Kind, int) {
 
 // Pong returns nil: chat has no pings but those of WebSocket (Dialect).
 func (Chat) Pong() []byte { return nil }
+
+// AppendRemove appends a delete command, whose key is the mark (Remover).
+func (Chat) AppendRemove(dst []byte, room, id string, number int) []byte {
+	dst = append(append(dst, `{"type":"delete","room":"`...), room...)
+	dst = append(append(dst, `","target":"`...), id...)
+	return append(AppendMark(append(dst, `","key":"`...), number), `"}`...)
+}
+
+// ID returns the id of an accepted message (Remover).
+func (Chat) ID(sent []byte) string {
+	_, rest, _ := bytes.Cut(sent, []byte(`,"id":"`))
+	id, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(id)
+}

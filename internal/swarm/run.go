@@ -55,7 +55,9 @@ type run struct {
 	first int // number of the first message
 	base  int64
 	every float64 // ns between two messages in an open loop
-	total int     // messages of an open loop; in a closed one those sent so far
+	total int     // messages of an open loop
+	index int     // of the next one of them
+	said  []said  // messages to delete; nil for a load that sends
 	until int64   // end of a closed loop; 0 for an open one
 	sent  []sent
 	last  int64 // when the last copy arrived
@@ -161,20 +163,31 @@ func (r *run) tick(now int64) int64 {
 		r.settled(now)
 		return 0
 	}
-	for len(r.sent) < r.total {
-		due := r.base + int64(float64(len(r.sent))*r.every)
+	for r.index < r.total {
+		due := r.base + int64(float64(r.index)*r.every)
 		if due > now {
 			return due
 		}
-		c := r.s.next()
+		c := r.sender()
 		if c == nil {
-			r.total = len(r.sent) // nobody is left
+			r.total = r.index // nobody is left
 			break
 		}
-		r.send(c, due)
+		if !c.dead {
+			r.send(c, due)
+		}
+		r.index++
 	}
 	r.settled(now)
 	return 0
+}
+
+// sender returns the client that sends the next message of an open loop, nil for none.
+func (r *run) sender() *conn {
+	if r.said != nil {
+		return r.said[r.index].c
+	}
+	return r.s.next()
 }
 
 // next returns the client whose turn it is, nil if all are lost.
@@ -195,13 +208,17 @@ func (r *run) send(c *conn, due int64) {
 	r.Late.observe(time.Duration(time.Now().UnixNano() - due))
 	r.sent = append(r.sent, sent{due: due, sender: int32(c.index), members: uint16(s.members[c.room])})
 	r.open += s.members[c.room] + 1
-	s.message = s.cfg.Dialect.AppendSend(s.message[:0], s.cfg.Rooms[c.room], s.text, s.number)
+	if room := s.cfg.Rooms[c.room]; r.said != nil {
+		s.message = s.remover.AppendRemove(s.message[:0], room, r.said[r.index].id, s.number)
+	} else {
+		s.message = s.cfg.Dialect.AppendSend(s.message[:0], room, s.text, s.number)
+	}
 	s.number++
 	s.write(c, appendFrame(s.buf[:0], opText, s.message))
 }
 
 // read handles an event about a message.
-func (r *run) read(c *conn, kind Kind, number int, at int64) {
+func (r *run) read(c *conn, kind Kind, number int, message []byte, at int64) {
 	i := number - r.first
 	if number < 0 || i < 0 || i >= len(r.sent) {
 		return // of an earlier load
@@ -211,6 +228,9 @@ func (r *run) read(c *conn, kind Kind, number int, at int64) {
 	case Delivered:
 		r.delivered(c, m, at)
 	case Acknowledged:
+		if r.s.remover != nil && r.said == nil {
+			r.s.said = append(r.s.said, said{c, r.s.remover.ID(message)})
+		}
 		r.Acknowledged++
 		r.Acks.observe(time.Duration(at - m.due))
 		r.answered(m)
@@ -252,7 +272,7 @@ func (r *run) answered(m *sent) {
 
 // settled ends the load if nothing is missing.
 func (r *run) settled(now int64) {
-	all := r.until > 0 && now >= r.until || r.until == 0 && len(r.sent) == r.total
+	all := r.until > 0 && now >= r.until || r.until == 0 && r.index == r.total
 	if all && r.open <= 0 && !r.over {
 		r.finish(now)
 		close(r.done)

@@ -37,6 +37,9 @@ type Config struct {
 	Size int
 	// Drain is how long the last messages of a load may take to arrive; 0 means 5 s.
 	Drain time.Duration
+	// Remember keeps the ids of what the clients send, so that Remove can delete it. The
+	// dialect must be a Remover.
+	Remember bool
 	// Portable selects readers in place of epoll also on Linux.
 	Portable bool
 }
@@ -76,6 +79,8 @@ type Swarm struct {
 	buf, message []byte        // the newest frame and command, for their memory
 	waited       time.Duration // for sockets and timers
 	load         *run          // nil for none
+	remover      Remover       // nil unless Config.Remember
+	said         []said        // accepted messages, with remover
 }
 
 // conn is one client. After the login only the goroutine of the clients uses it.
@@ -123,6 +128,13 @@ func Connect(ctx context.Context, cfg Config) (*Swarm, error) {
 		cfg: cfg, text: strings.Repeat("a message of usual length; ", cfg.Size/27+1)[:cfg.Size],
 		calls: make(chan func(), 1), quit: make(chan struct{}), ended: make(chan struct{}),
 		members: make([]int, len(cfg.Rooms)), took: newTimes(),
+	}
+	if cfg.Remember {
+		remover, ok := cfg.Dialect.(Remover)
+		if !ok {
+			return nil, errors.New("this dialect can't delete messages")
+		}
+		s.remover = remover
 	}
 	if err := s.connect(ctx); err != nil {
 		return nil, err
@@ -307,7 +319,7 @@ func (s *Swarm) frame(c *conn, f frame, at int64) {
 		case kind == Ping:
 			s.write(c, appendFrame(s.buf[:0], opText, s.cfg.Dialect.Pong()))
 		case s.load != nil:
-			s.load.read(c, kind, number, at)
+			s.load.read(c, kind, number, message, at)
 		}
 	}
 }
