@@ -252,9 +252,10 @@ func (o *world) handiwork() []any {
 	case 9:
 		return []any{"DEL", o.changes}
 	case 10, 11:
-		return []any{"HSET", oneOf(o.r, o.taken, o.before), "u1|k" + strconv.Itoa(o.r.IntN(30)), o.id(o.log, o.changes), "older", oneOf(o.r, "", "x")}
+		return []any{"HSET", oneOf(o.r, o.taken, o.before), "u1|k" + strconv.Itoa(o.r.IntN(30)), o.id(o.log, o.changes)}
 	case 12:
-		return []any{"HSET", o.taken, "since", oneOf(o.r, "0", "1", strconv.FormatInt(ms-int64(o.r.IntN(2000)), 10), "9007199254740993")}
+		return []any{"HSET", o.taken, "since", oneOf(o.r, "0", "1", "9007199254740993",
+			fmt.Sprintf("%020d%s%060d", max(0, ms-int64(o.r.IntN(2000))), oneOf(o.r, "+", "-"), 0), fmt.Sprintf("%020d+%s", ms, strings.Repeat(".", 60)))}
 	case 13, 14:
 		o.wrong = oneOf(o.r, o.keys()...)
 		o.do("DEL", o.wrong)

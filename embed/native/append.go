@@ -1,13 +1,14 @@
 package native
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
 )
 
 // appendSHA is that of room.lua and append.lua, with the bounds before them.
-const appendSHA = "5988e20dcc603d969073b9def29e2d639c6c11a7"
+const appendSHA = "de19e8a2c7886449653883cda472262c6a25a33f"
 
 // appending is one execution of append.lua, which explains the keys and arguments.
 type appending struct {
@@ -19,8 +20,9 @@ type appending struct {
 	waits         bool
 	drafts        []draft
 
-	known        []*string // of the fields since and older, and of the drafts' members
+	known        []*string // of the drafts' members
 	since        uint64    // 0 if the hash has none
+	older        bool      // there may be keys before these
 	stamp        string    // the ms of the new entries
 	ms, seq      uint64
 	follows      string            // the id that the new entries follow
@@ -157,24 +159,36 @@ func (a *appending) decode(args []string) bool {
 // spaces are what Lua's pattern %s matches.
 const spaces = " \t\n\v\f\r"
 
+// The field since has the digits of a time, a sign, and dots up to its width.
+const (
+	sinceDigits = 20
+	sinceWidth  = sinceDigits + 1 + 60
+)
+
 // lookUp looks the drafts' keys up among those that were accepted before. It returns false
 // for values that the script did not write.
 func (a *appending) lookUp() bool {
-	const own = 2
+	const own = 1
 	fields := make([]string, own, own+len(a.drafts))
-	fields[0], fields[1] = "since", "older"
+	fields[0] = "since"
 	for i := range a.drafts {
 		fields = append(fields, a.drafts[i].member)
 	}
 	a.known = a.fields(a.taken, fields...)
 	if since := a.known[0]; since != nil {
+		text := strings.TrimLeft(*since, "0")
 		var ok bool
-		if a.since, ok = digits(*since); !ok || a.since >= exact || a.since == 0 {
+		if len(*since) != sinceWidth || len(*since)-len(text) >= sinceDigits {
 			return false
 		}
+		text = text[:sinceDigits-(len(*since)-len(text))]
+		if a.since, ok = digits(text); !ok || a.since >= exact || a.since == 0 {
+			return false
+		}
+		a.older = (*since)[sinceDigits] == '+'
 	}
 	var earlier []*string
-	if a.known[1] != nil {
+	if a.older {
 		earlier = a.fields(a.before, fields...)
 	}
 	for i := range a.drafts {
@@ -337,14 +351,17 @@ func (a *appending) holds(d *draft) bool {
 
 // enter adds the keys of the new entries to the accepted ones.
 func (a *appending) enter() {
-	now := strconv.FormatUint(a.now, 10)
-	switch {
-	case a.since == 0, a.since > a.now:
-		a.entered = append(a.entered, "since", now)
-	case a.now-a.since >= uint64(a.bounds.KeyAge) && a.size(a.taken) > a.bounds.KeysKept+2:
+	if a.since > 0 && a.now >= a.since && a.now-a.since >= uint64(a.bounds.KeyAge) && a.size(a.taken) > a.bounds.KeysKept {
 		a.delete(a.before)
 		a.do("RENAME", a.taken, a.before)
-		a.entered = append(a.entered, "since", now, "older", "")
+		a.since, a.older = 0, true
+	}
+	if a.since == 0 || a.since > a.now {
+		sign := "-"
+		if a.older {
+			sign = "+"
+		}
+		a.entered = append(a.entered, "since", fmt.Sprintf("%0*d%s%s", sinceDigits, a.now, sign, strings.Repeat(".", sinceWidth-sinceDigits-1)))
 	}
 	a.db.HSet(a.taken, a.entered...)
 }
