@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,52 @@ func TestAnAnswerGoesAtOnce(t *testing.T) {
 		if took := time.Since(began); took > join/2 {
 			t.Errorf("%q arrived after %s", send.text, took)
 		}
+	}
+}
+
+// The first frames of a connection go out one by one, and so do those of a slow
+// conversation. Only frames that go on coming faster than one every JoinEvery are joined, at
+// that rate.
+func TestOnlyFramesThatGoOnComingFastAreJoined(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		every       time.Duration
+		least, most int // writes of 400 frames
+	}{{20 * time.Millisecond, 400, 400}, {10 * time.Millisecond, 400, 400}, {5 * time.Millisecond, 200, 210}, {time.Millisecond, 40, 50}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := NewServer(Config{})
+			defer s.Close()
+			near, far := net.Pipe() // each write is read by itself
+			defer far.Close()
+			conn := newConn(s, near, s.loops[0])
+			const frames = 400
+			one := Text([]byte("x"))
+			var sender sync.WaitGroup
+			defer sender.Wait()
+			sender.Go(func() { // ends with the last frame
+				for range frames {
+					conn.Send(one)
+					time.Sleep(c.every) // of virtual time
+				}
+			})
+			writes, waited := 0, time.Duration(0)
+			began := time.Now()
+			for n := 0; n < frames*len(one.b); writes++ {
+				got, err := far.Read(make([]byte, frames*len(one.b)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				oldest := began.Add(time.Duration(n/len(one.b)) * c.every)
+				waited = max(waited, time.Since(oldest))
+				n += got
+			}
+			if writes < c.least || writes > c.most {
+				t.Errorf("a frame every %s: %d writes, want %d to %d", c.every, writes, c.least, c.most)
+			}
+			if waited > conn.server.cfg.JoinEvery {
+				t.Errorf("a frame every %s: one waited %s", c.every, waited)
+			}
+		})
 	}
 }
 

@@ -23,12 +23,12 @@ func newLoop(join time.Duration) *loop {
 	return &loop{join: join, wake: make(chan struct{}, 1)}
 }
 
-// push schedules a write of the outbox; last is the time of the previous one.
-func (l *loop) push(o *outbox, last time.Time) {
+// push schedules a write of the outbox: at once, or together with other frames that
+// follow.
+func (l *loop) push(o *outbox, atOnce bool) {
 	l.mu.Lock()
-	quiet := time.Since(last) >= l.join
 	wake := len(l.now) == 0 && len(l.later) == 0
-	if quiet {
+	if atOnce {
 		wake = len(l.now) == 0
 		l.now = append(l.now, o)
 	} else {
@@ -49,7 +49,7 @@ func (l *loop) run(stop <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var spare []*outbox
-	due := time.Time{} // time of the next write to the busy connections
+	last, due := time.Time{}, time.Time{} // times of the writes to the busy connections
 	for {
 		l.mu.Lock()
 		work := l.now
@@ -59,7 +59,7 @@ func (l *loop) run(stop <-chan struct{}) {
 			work = append(work, l.later...)
 			clear(l.later)
 			l.later = l.later[:0]
-			waiting, due = false, time.Time{}
+			waiting, last, due = false, due, time.Time{}
 		}
 		l.mu.Unlock()
 		for i, o := range work {
@@ -71,7 +71,10 @@ func (l *loop) run(stop <-chan struct{}) {
 		case !waiting:
 			due = time.Time{}
 		case due.IsZero():
-			due = time.Now().Add(l.join)
+			due = last.Add(l.join) // the writes themselves take a part of the interval
+			if now := time.Now(); due.Before(now) {
+				due = now
+			}
 		}
 		if len(work) > 0 {
 			continue

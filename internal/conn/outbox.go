@@ -30,7 +30,8 @@ type outbox struct {
 	broken    bool      // writing failed
 	closing   bool      // the last frame was queued: a close frame
 	closed    closure   // our close; zero without one
-	began     time.Time // when the last write began; zero permits the next one at once
+	began     time.Time // when the last write began
+	covered   time.Time // JoinEvery after the last write began, and later after several in a row
 	answered  time.Time // when an answer was last written at once
 	single    int       // frames, from the front of queue on, that are written one by one
 }
@@ -48,6 +49,11 @@ const quietFor = time.Second
 // answer to send: as many as follow a few handshakes. Some clients lose a message that
 // arrives in one segment with another while they wait for the first.
 const maxSingle = 8
+
+// maxAtOnce is how many writes follow each other at once before frames are joined, at one
+// write every JoinEvery. It covers what follows a command: the answer, the client's own
+// message, and what others say about it.
+const maxAtOnce = 4
 
 // frameGap is the pause between two such frames. Without it the system or the client
 // joins them.
@@ -74,7 +80,7 @@ func (o *outbox) send(b []byte) bool {
 		o.overrunLocked()
 		return false
 	}
-	o.pushLocked(b)
+	o.pushLocked(b, false)
 	return true
 }
 
@@ -90,21 +96,35 @@ func (o *outbox) answer(b []byte) {
 	if !o.scheduled && now.Sub(o.began) >= quietFor {
 		o.single = maxSingle
 	}
-	if !o.scheduled && now.Sub(o.answered) >= o.cfg.JoinEvery {
-		// The client waits for the answer: it is written at once, even right after
-		// another write such as the sender's own message. Many answers are joined.
-		o.answered, o.began = now, time.Time{}
+	// The client waits for the answer: it is written at once, even to a busy connection.
+	// Many answers are joined.
+	atOnce := !o.scheduled && now.Sub(o.answered) >= o.cfg.JoinEvery
+	if atOnce {
+		o.answered = now
 	}
-	o.pushLocked(b)
+	o.pushLocked(b, atOnce)
 }
 
-// pushLocked queues bytes and schedules their writing.
-func (o *outbox) pushLocked(b []byte) {
+// pushLocked queues bytes and schedules their writing: at once, if that is asked for or if
+// few writes preceded it.
+func (o *outbox) pushLocked(b []byte, atOnce bool) {
 	o.queue = append(o.queue, b)
 	o.waiting += len(b)
 	if !o.scheduled {
 		o.scheduled = true
-		o.loop.push(o, o.began)
+		o.loop.push(o, atOnce || time.Until(o.covered) <= (maxAtOnce-1)*o.cfg.JoinEvery)
+	}
+}
+
+// coverLocked records that a write begins. The average of one write every JoinEvery
+// leaves covered in the past; faster ones move it ahead, by maxAtOnce of them at most.
+func (o *outbox) coverLocked() {
+	o.began = time.Now()
+	if o.covered.Before(o.began) {
+		o.covered = o.began
+	}
+	if o.covered.Sub(o.began) < maxAtOnce*o.cfg.JoinEvery {
+		o.covered = o.covered.Add(o.cfg.JoinEvery)
 	}
 }
 
@@ -148,7 +168,7 @@ func (o *outbox) close(code int, reason string) bool {
 
 func (o *outbox) closeLocked(code int, reason string) {
 	o.closed = closure{code, reason}
-	o.pushLocked(closeFrame(code, reason))
+	o.pushLocked(closeFrame(code, reason), false)
 	o.closing = true
 	o.notifyDrainedLocked()
 }
@@ -195,9 +215,9 @@ func (o *outbox) echo(code int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if code == noStatus {
-		o.pushLocked(frame(finClose, nil))
+		o.pushLocked(frame(finClose, nil), false)
 	} else {
-		o.pushLocked(closeFrame(code, ""))
+		o.pushLocked(closeFrame(code, ""), false)
 	}
 }
 
@@ -268,7 +288,7 @@ func (o *outbox) take(buf []byte) []byte {
 	if o.single > 0 {
 		o.single--
 	}
-	o.began = time.Now()
+	o.coverLocked()
 	o.flight = len(buf)
 	return buf
 }
@@ -316,7 +336,7 @@ func (o *outbox) separates() bool {
 	if o.single == 0 || o.sent > 0 {
 		return false
 	}
-	time.AfterFunc(frameGap, func() { o.loop.push(o, time.Time{}) }) // runs once
+	time.AfterFunc(frameGap, func() { o.loop.push(o, true) }) // runs once
 	return true
 }
 
