@@ -43,7 +43,7 @@ var allDefences = []defence{
 	},
 	{
 		"a key is accepted once", "internal/redisbroker/scripts/append.lua",
-		"  elseif d.score then", "  elseif false then",
+		"  elseif d.was then", "  elseif false then",
 		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
@@ -78,7 +78,7 @@ var allDefences = []defence{
 	},
 	{
 		"a lost lease is detected", "internal/redisbroker/scripts/lease.lua",
-		"if not lost() then", "if true then",
+		"(ends and ends > now and writes >= tonumber(ARGV[8]))", "true",
 		"test/sim", "TestWhateverBreaks", seeds,
 	},
 	{
@@ -122,10 +122,23 @@ func TestWithoutADefenceItsTestFails(t *testing.T) {
 	}
 }
 
-// without runs the test on a program without the defence.
-func (d *defence) without(t *testing.T, root string) (string, error) {
+// TestEachDefenceIsInItsFile takes no time, so a change of the code that forgets its
+// defence fails in each run.
+func TestEachDefenceIsInItsFile(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range allDefences {
+		t.Run(d.name, func(t *testing.T) { d.source(t, root) })
+	}
+}
+
+// source returns the file that has the defence: its name and text.
+func (d *defence) source(t *testing.T, root string) (name, text string) {
 	t.Helper()
-	name := filepath.Join(root, d.file)
+	name = filepath.Join(root, d.file)
 	source, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -133,8 +146,15 @@ func (d *defence) without(t *testing.T, root string) (string, error) {
 	if strings.Count(string(source), d.have) != 1 {
 		t.Fatalf("%s does not contain %q exactly once: update the defence", d.file, d.have)
 	}
+	return name, string(source)
+}
+
+// without runs the test on a program without the defence.
+func (d *defence) without(t *testing.T, root string) (string, error) {
+	t.Helper()
+	name, source := d.source(t, root)
 	changed := filepath.Join(t.TempDir(), filepath.Base(d.file))
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), d.have, d.want, 1)), 0o600); err != nil {
+	if err := os.WriteFile(changed, []byte(strings.Replace(source, d.have, d.want, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	overlay := filepath.Join(t.TempDir(), "overlay.json")
