@@ -45,13 +45,15 @@ func (n *Node) Here(ctx context.Context, instance, name string, changes []protoc
 	return s.presenceLocked(name, a, d), nil
 }
 
-// Vacate removes all that the instance wrote about the room (room.Presence).
-func (n *Node) Vacate(ctx context.Context, instance, name string) error {
+// Vacate removes all that the instance wrote about the rooms (room.Presence).
+func (n *Node) Vacate(ctx context.Context, instance string, rooms ...string) error {
 	if err := n.enter(ctx); err != nil {
 		return err
 	}
 	defer n.store.mu.Unlock()
-	n.store.vacateLocked(instance, name)
+	for _, name := range rooms {
+		n.store.vacateLocked(instance, name)
+	}
 	return nil
 }
 

@@ -54,6 +54,8 @@ type Room struct {
 	// change.
 	before map[string]bool
 	gone   map[string]string
+
+	in func(user string, in bool) // see New
 }
 
 // local is a user of this node in the room.
@@ -62,9 +64,22 @@ type local struct {
 	conns int
 }
 
-// New returns a room without users, whose list is not known.
-func New() *Room {
-	return &Room{local: make(map[string]*local), dirty: make(map[string]struct{})}
+// New returns a room without users, whose list is not known. It calls in for each user that
+// comes into the room, of this node or listed, and when the user is neither any more.
+func New(in func(user string, in bool)) *Room {
+	return &Room{local: make(map[string]*local), dirty: make(map[string]struct{}), in: in}
+}
+
+// Close removes all users. The room must not be used any more.
+func (r *Room) Close() {
+	for id := range r.listed {
+		if r.local[id] == nil {
+			r.in(id, false)
+		}
+	}
+	for id := range r.local {
+		r.in(id, false)
+	}
 }
 
 // Enter adds a connection of a user of this node.
@@ -76,6 +91,7 @@ func (r *Room) Enter(u User) {
 		r.local[id] = l
 		if _, listed := r.listed[id]; !listed {
 			r.unlisted++
+			r.in(id, true)
 		}
 		r.dirty[id] = struct{}{}
 	}
@@ -94,14 +110,18 @@ func (r *Room) Leave(id string) {
 	delete(r.local, id)
 	if _, listed := r.listed[id]; !listed {
 		r.unlisted--
+		r.in(id, false)
 	}
 	r.dirty[id] = struct{}{}
 }
 
+// Count returns the number of users.
+func (r *Room) Count() int { return len(r.listed) + r.unlisted }
+
 // Members lists the users in the room, protocol.MaxListed at most, and counts all. Its
 // time does not depend on their number.
 func (r *Room) Members() ([]protocol.User, int) {
-	count := len(r.listed) + r.unlisted
+	count := r.Count()
 	list := make([]protocol.User, 0, min(count, protocol.MaxListed))
 	for _, l := range r.local {
 		if len(list) >= protocol.MaxListed {
@@ -234,9 +254,11 @@ func (r *Room) Replace(users []protocol.User, now time.Time) Effects {
 	}
 	if r.listed == nil {
 		r.listed = list // members see these users in the replies to their joins
-		for id := range r.local {
-			if _, listed := list[id]; listed {
+		for id := range list {
+			if r.local[id] != nil {
 				r.unlisted--
+			} else {
+				r.in(id, true)
 			}
 		}
 	}
@@ -280,6 +302,8 @@ func (r *Room) joined(id, name string) (announce time.Duration) {
 	}
 	if r.local[id] != nil {
 		r.unlisted--
+	} else {
+		r.in(id, true)
 	}
 	return r.changed(id, false)
 }
@@ -291,6 +315,8 @@ func (r *Room) left(id, name string) (announce time.Duration) {
 	delete(r.listed, id)
 	if r.local[id] != nil {
 		r.unlisted++
+	} else {
+		r.in(id, false)
 	}
 	announce = r.changed(id, true)
 	r.gone[id] = name

@@ -28,7 +28,7 @@ func here(ids ...string) (list []protocol.User) {
 
 // known returns a room whose list holds these users.
 func known(ids ...string) *Room {
-	r := New()
+	r := newRoom()
 	r.Refresh()
 	r.Replace(here(ids...), start)
 	r.Changes()
@@ -59,6 +59,9 @@ func announced(r *Room) string {
 	slices.Sort(out)
 	return fmt.Sprint(strings.Join(out, " "), " = ", count)
 }
+
+// newRoom returns a room without an owner.
+func newRoom() *Room { return New(func(string, bool) {}) }
 
 func TestChangesWithinAWindowAreOneEvent(t *testing.T) {
 	t.Parallel()
@@ -113,7 +116,7 @@ func TestALargeRoomIsAnnouncedLessOften(t *testing.T) {
 // Changes that are published during a read of the list are applied after it.
 func TestChangesWaitForTheList(t *testing.T) {
 	t.Parallel()
-	r := New()
+	r := newRoom()
 	r.Apply(joined(2, "bob"), start)
 	if e := r.Refresh(); !e.Read || r.Known() {
 		t.Errorf("%+v", e)
@@ -164,7 +167,7 @@ func TestACountThatDiffersIsLookedInto(t *testing.T) {
 		t.Error("the list is not read again")
 	}
 	r = known("ann")
-	if r.Doubt(start).Read || !r.Doubt(start.Add(2*readEvery)).Read || New().Doubt(start.Add(time.Hour)).Read {
+	if r.Doubt(start).Read || !r.Doubt(start.Add(2*readEvery)).Read || newRoom().Doubt(start.Add(time.Hour)).Read {
 		t.Error("doubt reads at the wrong time")
 	}
 }
@@ -239,7 +242,13 @@ func TestEachUserIsCountedOnce(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		r := New()
+		in := map[string]bool{}
+		r := New(func(id string, now bool) {
+			if in[id] == now {
+				t.Fatalf("seed %d: %s in %v, as before", seed, id, now)
+			}
+			in[id] = now
+		})
 		mine, listed := map[string]int{}, map[string]bool{}
 		for range 1000 {
 			id := fmt.Sprint("u", rng.IntN(30))
@@ -279,12 +288,27 @@ func TestEachUserIsCountedOnce(t *testing.T) {
 				t.Fatalf("seed %d: %d counted, %d listed, want %d", seed, count, len(list), len(want))
 			}
 			for _, u := range list {
-				if !want[u.ID] {
+				if !want[u.ID] || !in[u.ID] {
 					t.Fatalf("seed %d: %s is listed", seed, u.ID)
 				}
 			}
+			if n := countIn(in); n != len(want) {
+				t.Fatalf("seed %d: %d users came and did not leave, want %d", seed, n, len(want))
+			}
+		}
+		if r.Close(); countIn(in) != 0 {
+			t.Errorf("seed %d: %d users are left at the end", seed, countIn(in))
 		}
 	}
+}
+
+func countIn(m map[string]bool) (n int) {
+	for _, in := range m {
+		if in {
+			n++
+		}
+	}
+	return n
 }
 
 func keys(m map[string]bool) (list []string) {

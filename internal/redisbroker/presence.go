@@ -67,23 +67,7 @@ var nothingMore also
 
 // here runs scripts/here.lua.
 func (b *Presence) here(ctx context.Context, instance, room string, more also, changes []protocol.Change) (int, error) {
-	mode := ""
-	if more.vacate {
-		mode = "all"
-	}
-	args := make([]any, 0, 5+3*len(changes))
-	args = append(args, b.keys.live(room), b.publishCommand(), instance, mode, room)
-	for _, c := range changes {
-		here := 0
-		if c.Here {
-			here = 1
-		}
-		args = append(args, c.User.ID, here, c.User.Name)
-	}
-	keys := []string{b.keys.room("here", room), b.keys.room("users", room), b.keys.nothing(partition(room))}
-	if more.record != "" {
-		keys = append(keys, more.record)
-	}
+	keys, args := b.hereCall(instance, room, more, changes)
 	count, err := b.run(ctx, hereScript, keys, args...).Int()
 	b.did("writing who is in rooms", room, err)
 	if err == nil {
@@ -92,12 +76,56 @@ func (b *Presence) here(ctx context.Context, instance, room string, more also, c
 	return count, err
 }
 
-// Vacate removes all that the instance wrote about who is in the room.
-func (b *Presence) Vacate(ctx context.Context, instance, room string) error {
-	if _, err := b.here(ctx, instance, room, also{vacate: true}, nil); err != nil {
-		return err
+// hereCall returns the keys and arguments of a call of scripts/here.lua.
+func (b *Presence) hereCall(instance, room string, more also, changes []protocol.Change) (keys []string, args []any) {
+	mode := ""
+	if more.vacate {
+		mode = "all"
 	}
-	return b.rdb.SRem(ctx, b.keys.cluster("rooms:"+instance), room).Err()
+	args = make([]any, 0, 5+3*len(changes))
+	args = append(args, b.keys.live(room), b.publishCommand(), instance, mode, room)
+	for _, c := range changes {
+		here := 0
+		if c.Here {
+			here = 1
+		}
+		args = append(args, c.User.ID, here, c.User.Name)
+	}
+	keys = []string{b.keys.room("here", room), b.keys.room("users", room), b.keys.nothing(partition(room))}
+	if more.record != "" {
+		keys = append(keys, more.record)
+	}
+	return keys, args
+}
+
+// Vacate removes all that the instance wrote about the users in the rooms. After an error
+// some rooms may be cleared; all are still listed as the instance's.
+func (b *Presence) Vacate(ctx context.Context, instance string, rooms ...string) error {
+	if len(rooms) == 0 {
+		return nil
+	}
+	pipe := b.rdb.Pipeline()
+	calls := make([]once, len(rooms))
+	for i, room := range rooms {
+		keys, args := b.hereCall(instance, room, also{vacate: true}, nil)
+		calls[i] = hereScript.command(ctx, false, keys, args)
+		_ = pipe.Process(ctx, calls[i])
+	}
+	_, _ = pipe.Exec(ctx)
+	names := make([]any, len(rooms))
+	for i, room := range rooms {
+		names[i] = room
+		count, err := calls[i].Int()
+		if err == nil {
+			b.directory.present(room, count)
+			continue
+		}
+		// Redis does not know the script yet, or it refuses, or the slot is moving.
+		if _, err := b.here(ctx, instance, room, also{vacate: true}, nil); err != nil {
+			return err
+		}
+	}
+	return b.rdb.SRem(ctx, b.keys.cluster("rooms:"+instance), names...).Err()
 }
 
 // Present reads who is in the room, each user once, in no order.

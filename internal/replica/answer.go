@@ -16,8 +16,9 @@ const (
 	// NeedRefresh means that the cursor is newer than the head: read on, until
 	// Settled, and call Lookup.Refreshed.
 	NeedRefresh
-	// NeedTail means that the cursor is older than memory, which has room for
-	// more: read what BelowTail asks for, and pass it to Extend.
+	// NeedTail means that the cursor is older than memory, which may hold more
+	// entries: read what BelowTail asks for, pass it to Extend, and call
+	// Lookup.Extended.
 	NeedTail
 	// NeedEntries means that only the log knows the cursor: read
 	// protocol.MaxRecovered entries after it, between Lookup.Begin and
@@ -36,6 +37,7 @@ type Lookup struct {
 	read      bool // the entries after the cursor were read
 	known     bool // the log holds the cursor, and no more after it than are recovered
 	filled    bool // older messages were read
+	extended  bool // older entries were read into memory, as far as that has room
 	list      []protocol.Entry
 	head      protocol.ID // when the reading began
 	epoch     int         // of the log that all this is about
@@ -44,8 +46,14 @@ type Lookup struct {
 // Refreshed records that the log was read to its end.
 func (l *Lookup) Refreshed() { *l = Lookup{refreshed: true, filled: l.filled, epoch: l.epoch} }
 
+// Epoch returns the epoch of the log that was answered from last (Memory.Epoch).
+func (l *Lookup) Epoch() int { return l.epoch }
+
 // Filled records that older messages were read.
 func (l *Lookup) Filled() { l.filled = true }
+
+// Extended records that older entries were read into memory, as far as it has room.
+func (l *Lookup) Extended() { l.extended = true }
 
 // Begin records the head before the entries after the cursor are read.
 func (l *Lookup) Begin(head protocol.ID) { l.head = head }
@@ -107,14 +115,13 @@ func (mem *Memory) recover(after protocol.ID, l *Lookup) Answer {
 	case l.read, after.Seq >= mem.head.Seq:
 		return Answer{}
 	}
-	if t := &mem.tail; after.Seq <= t.floor && !t.ended {
-		full := len(t.list) >= tailEntries
-		if full && !t.unsure && after.Seq < t.floor {
-			return Answer{} // more than are recovered
-		}
-		if !full && t.bytes < tailBytes/2 {
-			return Answer{Need: NeedTail}
-		}
+	t := &mem.tail
+	full := len(t.list) >= tailEntries
+	if full && !t.unsure && after.Seq < t.floor {
+		return Answer{} // more than are recovered
+	}
+	if !full && !t.ended && !l.extended && after.Seq <= t.floor {
+		return Answer{Need: NeedTail}
 	}
 	return Answer{Need: NeedEntries}
 }
@@ -142,9 +149,9 @@ type Below struct {
 }
 
 // BelowTail returns the part of the log before the newest entries in memory, in
-// entries.
+// entries: one more than memory keeps, which shows that the log holds more.
 func (mem *Memory) BelowTail() Below {
-	b := mem.below(max(1, tailEntries-len(mem.tail.list)))
+	b := mem.below(max(0, tailEntries-len(mem.tail.list)) + 1)
 	if len(mem.tail.list) > 0 {
 		b.Before = mem.tail.list[0].ID
 	}
@@ -168,12 +175,43 @@ func (mem *Memory) below(n int) Below {
 	}
 }
 
+// Excess returns how many bytes memory would hold beyond its bound with the entries that
+// BelowTail asked for; 0 if Extend ignores them.
+func (mem *Memory) Excess(b Below, list []protocol.Entry) int {
+	t := &mem.tail
+	if !t.isBelow(b) {
+		return 0
+	}
+	bytes := t.bytes
+	for i := len(list) - 1; i >= 0 && len(t.list)+len(list)-1-i < tailEntries; i-- {
+		bytes += len(list[i].Raw)
+	}
+	return max(0, bytes-tailBytes-t.spare)
+}
+
 // Extend adds the entries that BelowTail asked for. more is whether others come before
-// them. It ignores them if memory begins elsewhere by now.
-func (mem *Memory) Extend(b Below, list []protocol.Entry, more bool) {
-	if t := &mem.tail; t.epoch == b.epoch && t.floor == b.floor {
+// them. Memory may hold spare more bytes beyond its bound from now on, until Shrink. Extend
+// ignores the entries if memory begins elsewhere by now.
+func (mem *Memory) Extend(b Below, list []protocol.Entry, more bool, spare int) {
+	if t := &mem.tail; t.isBelow(b) {
+		t.spare += spare
 		t.prepend(list, more)
 	}
+}
+
+// isBelow reports whether the part still ends where the tail begins.
+func (t *tail) isBelow(b Below) bool { return t.epoch == b.epoch && t.floor == b.floor }
+
+// Spare returns how many bytes memory may hold beyond its bound.
+func (mem *Memory) Spare() int { return mem.tail.spare }
+
+// Floor returns the seq up to which entries may be missing in memory.
+func (mem *Memory) Floor() int64 { return mem.tail.floor }
+
+// Shrink drops the entries beyond the bound for which Extend had spare bytes.
+func (mem *Memory) Shrink() {
+	mem.copy = nil
+	mem.tail.shrink()
 }
 
 // Fill adds the messages that BelowMessages asked for. It ignores them if memory

@@ -43,7 +43,7 @@ func (mem *Memory) Split(a Answer, size int) (first []protocol.Entry, b *Backlog
 		if len(left) > 0 {
 			b.after = kept[len(kept)-1].ID
 		}
-		b.list = slices.Clone(kept)
+		b.list = mem.copied(kept)
 		return first, b
 	}
 	b.list = slices.Clone(rest)
@@ -54,14 +54,27 @@ func (mem *Memory) Split(a Answer, size int) (first []protocol.Entry, b *Backlog
 	return first, b
 }
 
+// copied returns a copy of a part of the log. Copies of the same part at the same head are
+// one list, which must not be changed: so many members that return with one cursor share it.
+func (mem *Memory) copied(part []protocol.Entry) []protocol.Entry {
+	c, n := mem.copy, len(part)
+	if len(c) != n || c[0].ID != part[0].ID || c[n-1].ID != part[n-1].ID {
+		mem.copy = slices.Clone(part)
+	}
+	return mem.copy
+}
+
 // After returns the position after which a backlog that needs a read goes on.
 func (b *Backlog) After() protocol.ID { return b.after }
 
 // Erase removes what a deletion has removed from the log.
 func (b *Backlog) Erase(target protocol.ID) {
-	b.list = slices.DeleteFunc(b.list, func(e protocol.Entry) bool {
+	erased := func(e protocol.Entry) bool {
 		return deletedBy(e, func(id protocol.ID) bool { return id == target })
-	})
+	}
+	if slices.ContainsFunc(b.list, erased) {
+		b.list = slices.DeleteFunc(slices.Clone(b.list), erased) // others may share it
+	}
 }
 
 // BacklogState is how a backlog goes on.

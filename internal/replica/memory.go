@@ -11,6 +11,7 @@ type Memory struct {
 	synced   bool        // head and messages are known
 	tail     tail
 	messages messages
+	copy     []protocol.Entry // see copied; of the present head
 }
 
 // Head returns the newest entry that was delivered; zero for an empty log.
@@ -25,7 +26,7 @@ func (mem *Memory) Epoch() int { return mem.tail.epoch }
 // enter makes an entry the head. If it deletes a message it returns that one's id, else
 // zero.
 func (mem *Memory) enter(e protocol.Entry) (deleted protocol.ID) {
-	mem.head = e.ID
+	mem.head, mem.copy = e.ID, nil
 	mem.tail.push(e)
 	if c, changes := e.Modification(); changes {
 		mem.messages.apply(c)
@@ -41,6 +42,7 @@ func (mem *Memory) enter(e protocol.Entry) (deleted protocol.ID) {
 
 // restart replaces what is known by the log's newest messages.
 func (mem *Memory) restart(newest protocol.Page) {
+	mem.copy = nil
 	mem.messages.set(newest)
 	mem.tail.begin(newest.Head)
 	mem.head, mem.synced = newest.Head.ID, true

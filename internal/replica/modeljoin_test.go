@@ -77,7 +77,13 @@ func (m *model) need(mm *modelMember, n Need) func() {
 		b := m.r.memory.BelowTail()
 		list := slices.DeleteFunc(g.alive(0, int64(len(g.all))), func(e protocol.Entry) bool { return e.ID.Seq >= b.Before.Seq })
 		from := max(0, len(list)-min(b.N, 3))
-		return func() { m.r.memory.Extend(b, list[from:], from > 0) }
+		return func() {
+			if m.choose(2) == 0 {
+				m.r.memory.Shrink() // of what an earlier join read
+			}
+			m.r.memory.Extend(b, list[from:], from > 0, m.r.memory.Excess(b, list[from:]))
+			mm.lookup.Extended()
+		}
 	case NeedMessages:
 		b := m.r.memory.BelowMessages(3)
 		page := g.page(b.Before, b.N)

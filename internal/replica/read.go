@@ -24,7 +24,7 @@ type Piece struct {
 // BeginRead starts a read that is due, or repeats one that failed. It returns
 // what to read.
 func (r *Replica) BeginRead() Position {
-	r.again = false
+	r.again, r.begun = false, true
 	return Position{After: r.memory.head, Known: r.memory.synced}
 }
 
@@ -44,6 +44,7 @@ func (r *Replica) Read(p Piece) Effects {
 		e.ResetAt = r.memory.head
 	}
 	if !p.Found || !p.More {
+		e.End = true
 		r.settle(&e)
 	}
 	return r.end(e)
@@ -85,5 +86,5 @@ func (r *Replica) settle(e *Effects) {
 	if missing {
 		return // it was published after the read: read on
 	}
-	r.reading, e.Settled = false, true
+	r.reading, r.begun, e.Settled = false, false, true
 }

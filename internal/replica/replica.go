@@ -45,6 +45,7 @@ type Replica struct {
 	expected int64 // the newest seq that the log acknowledged to this node
 
 	reading    bool   // a read is due or under way
+	begun      bool   // it is under way: BeginRead was called
 	again      bool   // another read has to follow it
 	early      []Post // posts that wait for a read
 	earlyBytes int
@@ -74,6 +75,9 @@ type Effects struct {
 	// Read is set if a read became due. The owner runs BeginRead, reads, and
 	// passes the result to Read, until Settled.
 	Read bool
+	// End is set if the read has come to the log's end: everything was delivered that the
+	// log held when it began. Another read may follow it.
+	End bool
 	// Settled is set if the read is over: the replica has caught up.
 	Settled bool
 	// Gap is set if a post came although an entry before it did not.
@@ -99,14 +103,17 @@ func (r *Replica) end(e Effects) Effects {
 	return e
 }
 
-// Hear processes a live post. With backpressure, members' outboxes are too full for
+// Hear processes a live post. While a read is due and has not begun, posts that follow the
+// head are delivered: the read begins after them. With backpressure, members' outboxes are too full for
 // more: a post that could be delivered waits for a read, whose result the owner
 // delivers at the members' speed.
 func (r *Replica) Hear(p Post, backpressure bool) Effects {
 	e := r.begin()
 	switch {
-	case !r.memory.synced || r.reading:
+	case !r.memory.synced || r.begun:
 		r.keepEarly(p)
+	case r.reading && (backpressure || !p.follows(r.memory.head)):
+		r.keepEarly(p) // it waits for the read, which is due
 	case p.follows(r.memory.head) && backpressure:
 		r.keepEarly(p)
 		r.due(&e)

@@ -34,10 +34,12 @@ import (
 //	missed ENTRIES                      Missed
 //	join [after ID]                     Answer, with a new Lookup
 //	join again                          Answer, with the same cursor and Lookup
-//	lookup begin|refreshed|filled|lost  what was read for it
+//	lookup begin|refreshed|filled|extended|lost
+//	                                    what was read for it
 //	lookup found ENTRIES [more]
 //	below tail|messages                 BelowTail, BelowMessages
-//	extend ENTRIES [more]               Extend
+//	extend ENTRIES [more] [spare]       Extend, with spare bytes for all of them
+//	shrink                              Shrink
 //	fill ENTRIES [at ENTRY] [older]     Fill, of messages as folded from ENTRIES, at this head
 //	history [before ID] limit N         History
 //	current [newest] limit N ENTRIES [at ENTRY] [older]
@@ -244,6 +246,8 @@ func (s *script) joins() map[string]func(*words) []string {
 				s.lookup.Refreshed()
 			case w.is("filled"):
 				s.lookup.Filled()
+			case w.is("extended"):
+				s.lookup.Extended()
 			case w.is("lost"):
 				s.lookup.Found(nil, false, false)
 			default:
@@ -261,7 +265,15 @@ func (s *script) joins() map[string]func(*words) []string {
 			}
 			return []string{fmt.Sprintf("%d before %s", s.below.N, s.below.Before.Head())}
 		},
-		"extend": func(w *words) []string { s.r.memory.Extend(s.below, w.entries(), w.is("more")); return nil },
+		"extend": func(w *words) []string {
+			list, more, spare := w.entries(), w.is("more"), 0
+			if w.is("spare") {
+				spare = s.r.memory.Excess(s.below, list)
+			}
+			s.r.memory.Extend(s.below, list, more, spare)
+			return nil
+		},
+		"shrink": func(*words) []string { s.r.memory.Shrink(); return nil },
 		"fill":   func(w *words) []string { s.r.memory.Fill(s.below, w.page()); return nil },
 	}
 }
@@ -290,6 +302,9 @@ func effects(e Effects) (out []string) {
 	}
 	if e.Read {
 		out = append(out, "read due")
+	}
+	if e.End && !e.Settled {
+		out = append(out, "end")
 	}
 	if e.Settled {
 		out = append(out, "settled")

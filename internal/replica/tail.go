@@ -24,6 +24,8 @@ type tail struct {
 	messages, edits int
 	// keep is how many messages the log holds at most; 0 means any number.
 	keep int
+	// spare is how many bytes the list may hold beyond tailBytes for a while.
+	spare int
 
 	// floor is the seq up to which entries may be missing from the list. The log
 	// has an entry with that seq, unless unsure; base is its id, or zero if it is
@@ -54,7 +56,7 @@ func (t *tail) push(e protocol.Entry) {
 	t.count(e, 1)
 	drop := 0
 	bytes := t.bytes
-	for n := len(t.list); n > tailEntries || n > protocol.NewestCount && bytes > tailBytes; n-- {
+	for n := len(t.list); n > tailEntries || n > protocol.NewestCount && bytes > tailBytes+t.spare; n-- {
 		bytes -= len(t.list[drop].Raw)
 		drop++
 	}
@@ -122,13 +124,13 @@ func (t *tail) prepend(older []protocol.Entry, more bool) {
 		if e.IsMessage() {
 			messages++
 		}
-		if n >= tailEntries || n >= protocol.NewestCount && bytes > tailBytes || t.keep > 0 && messages > t.keep {
+		if n >= tailEntries || n >= protocol.NewestCount && bytes > tailBytes+t.spare || t.keep > 0 && messages > t.keep {
 			break
 		}
 		from--
 	}
 	t.ended = !more || from > 0 || len(older) == 0
-	older = older[from:]
+	left, older := older[:from], older[from:]
 	if len(older) == 0 {
 		return
 	}
@@ -136,7 +138,23 @@ func (t *tail) prepend(older []protocol.Entry, more bool) {
 	for _, e := range older {
 		t.count(e, 1)
 	}
+	if len(left) > 0 && (t.keep == 0 || messages <= t.keep) {
+		t.base = left[len(left)-1].ID // which the log holds
+		t.floor, t.unsure = t.base.Seq, false
+		return
+	}
 	t.floor, t.base, t.unsure = older[0].ID.Seq-1, protocol.ID{}, true
+}
+
+// shrink drops the oldest entries beyond the usual bound.
+func (t *tail) shrink() {
+	t.spare = 0
+	drop, bytes := 0, t.bytes
+	for n := len(t.list); n > protocol.NewestCount && bytes > tailBytes; n-- {
+		bytes -= len(t.list[drop].Raw)
+		drop++
+	}
+	t.drop(drop)
 }
 
 // erase removes what a deletion has removed from the log: the message, and its

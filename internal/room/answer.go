@@ -2,18 +2,25 @@ package room
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/replica"
 )
 
 // answerer answers joins and history, and reads the parts of the log that memory lacks
-// for that. Its fields are guarded by the room's lock.
+// for that. All that wait for the same part share one read. Its fields but flight are
+// guarded by the room's lock.
 type answerer struct {
-	log       *follower
-	extending chan struct{} // closed when the read of older entries is over; nil without one
-	filling   chan struct{} // the same for older messages
+	log    *follower
+	flight singleflight.Group // by what is read
+
+	spare      int       // bytes of the hub's that the room's memory holds
+	spareBelow int64     // the entries before this seq need them
+	spareUsed  time.Time // when a join was answered with such entries last
 }
 
 // readFor reads what the answer to a cursor needs.
@@ -26,93 +33,100 @@ func (a *answerer) readFor(ctx context.Context, n replica.Need, after protocol.I
 		l.Refreshed()
 		return nil
 	case replica.NeedTail:
-		return a.extend(ctx)
+		_, err := a.share(ctx, "tail", a.extend)
+		l.Extended()
+		return err
 	case replica.NeedEntries:
 		return a.lookUp(ctx, after, l)
 	default:
-		err := a.fill(ctx)
+		_, err := a.share(ctx, "messages", a.fill)
 		l.Filled()
 		return err
 	}
 }
 
+// share runs read in the place of a call and returns its result, until ctx ends. If the
+// same is being read already, it waits for that.
+func (a *answerer) share(ctx context.Context, what string, read func(context.Context) (any, error)) (any, error) {
+	h := a.log.room.hub
+	done := a.flight.DoChan(what, func() (any, error) {
+		call, done, err := h.beginRead(h.ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		return read(call)
+	})
+	select {
+	case r := <-done:
+		return r.Val, r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// following is what the log holds after a cursor.
+type following struct {
+	head        protocol.ID // of the room, when the reading began
+	epoch       int         // of the room's log then
+	list        []protocol.Entry
+	found, more bool
+}
+
 // lookUp reads the entries after a cursor.
 func (a *answerer) lookUp(ctx context.Context, after protocol.ID, l *replica.Lookup) error {
-	l.Begin(a.head())
-	list, found, more, err := a.log.room.hub.broker.After(ctx, a.log.room.name, after, protocol.MaxRecovered)
-	l.Found(list, found, more)
-	return err
-}
-
-func (a *answerer) head() protocol.ID {
-	a.log.room.mu.Lock()
-	defer a.log.room.mu.Unlock()
-	return a.log.memory.Head()
-}
-
-// once runs read, unless the same is running: then it waits for that, and the caller
-// looks again. running is the field of the follower that holds what is closed at the
-// end.
-func (a *answerer) once(ctx context.Context, running *chan struct{}, read func() error) error {
-	wait, mine := a.claim(running)
-	if !mine {
-		select {
-		case <-wait:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	defer a.finish(running)
-	return read()
-}
-
-func (a *answerer) claim(running *chan struct{}) (wait <-chan struct{}, mine bool) {
-	a.log.room.mu.Lock()
-	defer a.log.room.mu.Unlock()
-	if *running != nil {
-		return *running, false
-	}
-	*running = make(chan struct{})
-	return nil, true
-}
-
-func (a *answerer) finish(running *chan struct{}) {
-	a.log.room.mu.Lock()
-	defer a.log.room.mu.Unlock()
-	close(*running)
-	*running = nil
-}
-
-// extend reads older entries into memory. Concurrent callers share one read.
-func (a *answerer) extend(ctx context.Context) error {
-	return a.once(ctx, &a.extending, func() error {
-		b := a.below((*replica.Memory).BelowTail)
-		list, more, err := a.log.room.hub.broker.Before(ctx, a.log.room.name, b.Before, b.N)
-		if err != nil {
-			return err
-		}
-		a.log.room.mu.Lock()
-		defer a.log.room.mu.Unlock()
-		a.log.memory.Extend(b, list, more)
-		return nil
+	what := fmt.Sprintf("after %s in %d", after.String(), l.Epoch())
+	v, err := a.share(ctx, what, func(call context.Context) (any, error) {
+		f := following{}
+		f.head, f.epoch = a.position()
+		var err error
+		f.list, f.found, f.more, err = a.log.room.hub.broker.After(call, a.log.room.name, after, protocol.MaxRecovered)
+		return f, err
 	})
+	if err != nil {
+		return err
+	}
+	if f := v.(following); f.epoch == l.Epoch() { // else the log was replaced, and the next answer begins anew
+		l.Begin(f.head)
+		l.Found(f.list, f.found, f.more)
+	}
+	return nil
 }
 
-// fill reads older messages into memory. Concurrent callers share one read.
-func (a *answerer) fill(ctx context.Context) error {
-	return a.once(ctx, &a.filling, func() error {
-		n := a.log.room.hub.atMost(firstRead)
-		b := a.below(func(m *replica.Memory) replica.Below { return m.BelowMessages(n) })
-		page, err := a.log.room.hub.broker.Messages(ctx, a.log.room.name, b.Before, b.N)
-		if err != nil {
-			return err
-		}
-		a.log.room.mu.Lock()
-		defer a.log.room.mu.Unlock()
-		a.log.memory.Fill(b, page)
-		return nil
-	})
+// position returns the room's head, and the epoch of its log.
+func (a *answerer) position() (head protocol.ID, epoch int) {
+	a.log.room.mu.Lock()
+	defer a.log.room.mu.Unlock()
+	return a.log.memory.Head(), a.log.memory.Epoch()
+}
+
+// extend reads older entries into memory.
+func (a *answerer) extend(ctx context.Context) (any, error) {
+	b := a.below((*replica.Memory).BelowTail)
+	list, more, err := a.log.room.hub.broker.Before(ctx, a.log.room.name, b.Before, b.N)
+	if err != nil {
+		return nil, err
+	}
+	a.log.room.mu.Lock()
+	defer a.log.room.mu.Unlock()
+	if !a.log.room.closed {
+		a.log.memory.Extend(b, list, more, a.reserveLocked(b.Before.Seq, a.log.memory.Excess(b, list)))
+	}
+	return nil, nil
+}
+
+// fill reads older messages into memory.
+func (a *answerer) fill(ctx context.Context) (any, error) {
+	n := a.log.room.hub.atMost(firstRead)
+	b := a.below(func(m *replica.Memory) replica.Below { return m.BelowMessages(n) })
+	page, err := a.log.room.hub.broker.Messages(ctx, a.log.room.name, b.Before, b.N)
+	if err != nil {
+		return nil, err
+	}
+	a.log.room.mu.Lock()
+	defer a.log.room.mu.Unlock()
+	a.log.memory.Fill(b, page)
+	return nil, nil
 }
 
 // below returns the part of the log before what is in memory.
@@ -206,6 +220,7 @@ func (f *follower) watchLocked() {
 			f.overdue = make(chan struct{})
 			f.waiting = append(f.waiting, f.overdue)
 			f.doLocked(f.replica.Overdue(expected))
+			f.hurryLocked()
 			f.movedLocked() // those that wait for the entries wait for the read now
 		}
 		f.watchLocked()
@@ -241,7 +256,7 @@ func (h *Hub) History(ctx context.Context, name string, before protocol.Cursor, 
 		if !before.Given {
 			n = h.atMost(n)
 		}
-		page, err := h.broker.Messages(ctx, name, before.ID, n)
+		page, err := h.page(ctx, name, before.ID, n)
 		switch {
 		case err != nil:
 			return err
@@ -252,6 +267,18 @@ func (h *Hub) History(ctx context.Context, name string, before protocol.Cursor, 
 			return nil
 		}
 	}
+}
+
+// page reads messages in the place of a call.
+func (h *Hub) page(ctx context.Context, name string, before protocol.ID, n int) (protocol.Page, error) {
+	p, err := h.reads.claim(ctx)
+	if err != nil {
+		return protocol.Page{}, err
+	}
+	defer p.release()
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return h.broker.Messages(ctx, name, before, n)
 }
 
 // stands returns the messages of a page as they stand.

@@ -64,6 +64,39 @@ func joinSize(m Member) int {
 type behind struct {
 	room     *room
 	backlogs map[Member]*replica.Backlog
+	// frames holds events of backlogs by the first byte of their entries' JSON, which is never
+	// changed: members that return together get the same ones. frameBytes is their JSON's size.
+	frames     map[*byte]*Broadcast
+	frameBytes int
+}
+
+// framesKept bounds the JSON of the events that the members of one room share.
+const framesKept = 2 << 20
+
+// eventLocked returns the event of an entry, the same one for all members. The caller holds
+// the room's lock.
+func (b *behind) eventLocked(e protocol.Entry) *Broadcast {
+	if len(e.Raw) == 0 {
+		return NewBroadcast(e.Event())
+	}
+	if shared := b.frames[&e.Raw[0]]; shared != nil {
+		return shared
+	}
+	if b.frames == nil || b.frameBytes+len(e.Raw) > framesKept {
+		b.frames, b.frameBytes = make(map[*byte]*Broadcast), 0
+	}
+	shared := NewBroadcast(e.Event())
+	b.frames[&e.Raw[0]] = shared
+	b.frameBytes += len(e.Raw)
+	return shared
+}
+
+// forgetLocked frees the shared events, if no member has a backlog any more. The caller holds
+// the room's lock.
+func (b *behind) forgetLocked() {
+	if len(b.backlogs) == 0 {
+		b.frames, b.frameBytes = nil, 0
+	}
 }
 
 // hasLocked reports whether the member gets its entries from its backlog; the form is
@@ -108,7 +141,7 @@ func (b *behind) sendPiece(m Member) (more, read bool) {
 	}
 	piece, state := r.log.memory.Next(backlog, backlogPiece)
 	for _, e := range piece {
-		m.Deliver(NewBroadcast(e.Event()))
+		m.Deliver(b.eventLocked(e))
 		r.hub.counts.frames.Add(1)
 		r.hub.counts.bytes.Add(int64(len(e.Raw)))
 	}
@@ -160,6 +193,7 @@ func (l *backlogs) next(m Member) *room {
 func (l *backlogs) remove(m Member, r *room) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.behind.forgetLocked()
 	if r.behind.backlogs[m] != nil {
 		return
 	}
@@ -239,7 +273,7 @@ func (l *backlogs) read(m Member, r *room) error {
 
 // readAfter reads up to backlogRead entries after the cursor from the log.
 func (l *backlogs) readAfter(name string, cursor protocol.ID) (list []protocol.Entry, found bool, err error) {
-	ctx, done, err := l.hub.beginRead()
+	ctx, done, err := l.hub.beginRead(l.hub.ctx)
 	if err != nil {
 		return nil, false, err
 	}

@@ -63,8 +63,8 @@ type Presence interface {
 	// Here writes which of this node's users are in the room, and publishes what
 	// that changes. It returns how many users are in the room.
 	Here(ctx context.Context, instance, room string, changes []protocol.Change) (int, error)
-	// Vacate removes all that the instance wrote about the room.
-	Vacate(ctx context.Context, instance, room string) error
+	// Vacate removes all that the instance wrote about the rooms.
+	Vacate(ctx context.Context, instance string, rooms ...string) error
 	// Present reads the users in the room, on all nodes, each user once.
 	Present(ctx context.Context, room string) ([]protocol.User, error)
 }

@@ -19,7 +19,7 @@ func TestNobodyWaitsForAnEvictedRoom(t *testing.T) {
 	r.mu.Lock()
 	r.log.replica.Refresh() // a read that does not end
 	r.mu.Unlock()
-	done := r.log.await()
+	done := r.log.await(true)
 	r.mu.Lock()
 	r.closeLocked()
 	r.mu.Unlock()

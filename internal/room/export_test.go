@@ -11,9 +11,9 @@ import (
 // follows. Each returns its error, and whether it has released the room's lock.
 func ReadsOfOlder(h *Hub, name string) map[string]func(context.Context) (err error, unlocked bool) {
 	r := newRoom(h, name, nil)
-	of := func(read func(context.Context) error) func(context.Context) (error, bool) {
+	of := func(read func(context.Context) (any, error)) func(context.Context) (error, bool) {
 		return func(ctx context.Context) (error, bool) {
-			err := read(ctx)
+			_, err := read(ctx)
 			if !r.mu.TryLock() {
 				return err, false
 			}

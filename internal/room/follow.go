@@ -17,8 +17,13 @@ type follower struct {
 	memory  *replica.Memory // the replica's
 	synced  chan struct{}   // closed once the log is known
 
+	job    *job          // the next read of the log
+	urgent bool          // somebody waits for the read
+	retry  time.Duration // how long after a failed read the next one follows
+
 	unchecked int             // bytes that were delivered since members' outboxes were looked at
-	waiting   []chan struct{} // closed when the read is over
+	waiting   []chan struct{} // closed when the next read has come to the log's end
+	served    []chan struct{} // the same for the read that runs
 	moved     chan struct{}   // closed when the head moves; nil if nobody waits for that
 	watching  bool            // a timer waits for acknowledged entries to come live
 	overdue   chan struct{}   // closed when the read of entries that did not come live is over; nil before the first
@@ -26,8 +31,16 @@ type follower struct {
 
 func newFollower(r *room, keep int) *follower {
 	log := replica.New(keep)
-	return &follower{room: r, replica: log, memory: log.Memory(), synced: make(chan struct{})}
+	f := &follower{room: r, replica: log, memory: log.Memory(), synced: make(chan struct{}), retry: retryMin}
+	f.job = &job{run: f.catchUp}
+	return f
 }
+
+// A read of the log that fails is repeated, at first soon.
+const (
+	retryMin = 50 * time.Millisecond
+	retryMax = time.Second
+)
 
 // readChunk is how many entries one read of the log returns at most.
 const readChunk = 500
@@ -57,6 +70,7 @@ func (f *follower) doLocked(e replica.Effects) {
 	r := f.room
 	if e.Gap {
 		r.hub.counts.logGaps.Add(1)
+		f.hurryLocked()
 	}
 	if e.Reset {
 		f.resetLocked(e.ResetAt)
@@ -74,10 +88,12 @@ func (f *follower) doLocked(e replica.Effects) {
 		f.movedLocked()
 	}
 	if e.Read && !r.closed {
-		r.hub.work.Go(f.catchUp) // ends when caught up, or with the hub, which waits for it
+		f.queueLocked()
 	}
-	if e.Settled {
-		f.wakeLocked()
+	if e.End {
+		f.urgent = len(f.waiting) > 0 && f.urgent
+		wake(f.served)
+		f.served = nil
 	}
 }
 
@@ -86,18 +102,24 @@ func (f *follower) doLocked(e replica.Effects) {
 func (f *follower) resetLocked(head protocol.ID) {
 	r := f.room
 	clear(r.behind.backlogs)
+	r.answers.settleLocked()
 	r.hub.counts.resets.Add(1)
 	r.hub.counts.resetsSent.Add(int64(len(r.members)))
 	r.hub.log.Warn("a room's log is no longer the one that was followed", "room", r.name, "head", head.String())
 	r.broadcastLocked(protocol.Reset(r.name, head), nil)
 }
 
-// wakeLocked wakes those that wait for the end of the read.
+// wakeLocked wakes all that wait for a read.
 func (f *follower) wakeLocked() {
-	for _, done := range f.waiting {
+	wake(f.served)
+	wake(f.waiting)
+	f.served, f.waiting = nil, nil
+}
+
+func wake(list []chan struct{}) {
+	for _, done := range list {
 		close(done)
 	}
-	f.waiting = nil
 }
 
 func (f *follower) movedLocked() {
@@ -124,10 +146,14 @@ func (f *follower) compare(newest protocol.ID) {
 	}
 }
 
-// catchUpNow reads the log and waits until it is read. It returns nil without a read
-// if the room is no longer followed.
+// catchUpNow reads the log and waits until that read is over, whatever reads others ask for
+// meanwhile. It returns nil without a read if the room is no longer followed.
 func (f *follower) catchUpNow(ctx context.Context) error {
-	done := f.await()
+	return awaitRead(ctx, f.room.hub, f.await(true))
+}
+
+// awaitRead waits until done is closed, if it is not nil, or ctx or the hub ends.
+func awaitRead(ctx context.Context, h *Hub, done <-chan struct{}) error {
 	if done == nil {
 		return nil
 	}
@@ -136,14 +162,15 @@ func (f *follower) catchUpNow(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-f.room.hub.ctx.Done():
-		return f.room.hub.ctx.Err()
+	case <-h.ctx.Done():
+		return h.ctx.Err()
 	}
 }
 
-// await schedules a read, and returns what is closed at its end; nil if the room is no
-// longer followed.
-func (f *follower) await() <-chan struct{} {
+// await schedules a read, and returns what is closed when a read that has begun since has
+// come to the log's end; nil if the room is no longer followed. An urgent read comes before
+// those of other rooms.
+func (f *follower) await(urgent bool) <-chan struct{} {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
 	if f.room.closed {
@@ -152,32 +179,57 @@ func (f *follower) await() <-chan struct{} {
 	done := make(chan struct{})
 	f.waiting = append(f.waiting, done)
 	f.refreshLocked()
+	if urgent {
+		f.hurryLocked()
+	}
 	return done
 }
 
-// catchUp reads the log until there is nothing more in it. A read that fails is
-// repeated.
-func (f *follower) catchUp() {
-	h := f.room.hub
-	wait := 50 * time.Millisecond
-	for {
-		over, err := f.readOn()
-		if over || h.ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			h.pause(wait/2 + h.cfg.Jitter(wait))
-			if h.ctx.Err() != nil {
-				return
-			}
-			wait = min(2*wait, time.Second)
-		}
+// catchUp reads one piece of the log and delivers it. Unless that was all, or the room is no
+// longer followed, it schedules the next read; one that failed is repeated after a while.
+func (f *follower) catchUp(p *place) {
+	over, err := f.readOn(p)
+	if over || f.room.hub.ctx.Err() != nil {
+		return
+	}
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	if err == nil {
+		f.retry = retryMin
+		f.queueLocked()
+		return
+	}
+	wait := f.retry/2 + f.room.hub.cfg.Jitter(f.retry)
+	f.retry = min(2*f.retry, retryMax)
+	time.AfterFunc(wait, f.again)
+}
+
+// queueLocked queues the next read of the log.
+func (f *follower) queueLocked() {
+	c := f.room.classLocked()
+	if f.urgent {
+		c = classAwaited
+	}
+	f.room.hub.reads.add(f.job, c)
+}
+
+// hurryLocked moves the read that is due before those of other rooms.
+func (f *follower) hurryLocked() {
+	f.urgent = true
+	f.room.hub.reads.raise(f.job, classAwaited)
+}
+
+func (f *follower) again() {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	if !f.room.closed && f.room.hub.ctx.Err() == nil {
+		f.queueLocked()
 	}
 }
 
 // readOn reads one piece of the log and delivers it. over is true if nothing is left to
 // read, or the room is no longer followed.
-func (f *follower) readOn() (over bool, err error) {
+func (f *follower) readOn(pl *place) (over bool, err error) {
 	at, closed := f.beginRead()
 	if closed {
 		return true, nil
@@ -187,6 +239,9 @@ func (f *follower) readOn() (over bool, err error) {
 		return false, err
 	}
 	if p.Found {
+		if len(p.Entries) > 0 {
+			pl.release() // members may be slow
+		}
 		f.deliverInTurns(p.Entries)
 		p.Entries = nil
 	}
@@ -196,6 +251,8 @@ func (f *follower) readOn() (over bool, err error) {
 func (f *follower) beginRead() (at replica.Position, closed bool) {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
+	f.served = append(f.served, f.waiting...)
+	f.waiting = nil
 	return f.replica.BeginRead(), f.room.closed
 }
 
@@ -216,11 +273,8 @@ func (f *follower) read(p replica.Piece) (over bool) {
 // known yet, its newest messages.
 func (f *follower) readPiece(at replica.Position) (p replica.Piece, err error) {
 	h, name := f.room.hub, f.room.name
-	ctx, done, err := h.beginRead()
-	if err != nil {
-		return p, err
-	}
-	defer done()
+	ctx, cancel := h.call()
+	defer cancel()
 	if at.Known {
 		p.Entries, p.Found, p.More, err = h.broker.After(ctx, name, at.After, readChunk)
 	}

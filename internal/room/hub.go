@@ -66,10 +66,12 @@ type Hub struct {
 	cancel  context.CancelFunc
 	work    tasks
 	commits chan struct{} // a place for each append that may run at once
-	reads   chan struct{} // the same for reads
+	reads   reads         // places for the other calls
+	spare   spare         // memory for long recoveries
 
 	rooms    registry
 	users    users
+	present  present
 	backlogs backlogs
 	failures failures
 
@@ -89,10 +91,12 @@ func New(cfg Config, broker Broker) *Hub {
 	h := &Hub{
 		cfg: cfg, broker: broker, log: cfg.Log, ctx: ctx, cancel: cancel,
 		commits: make(chan struct{}, maxCommits),
-		reads:   make(chan struct{}, maxReads),
 	}
+	h.reads = reads{hub: h, free: maxReads}
+	h.spare.left = spareBytes
 	h.rooms = registry{hub: h, followed: make(map[string]*room), leaving: make(map[string]chan struct{})}
 	h.users = users{hub: h, online: make(map[string]*User), members: make(map[Member]*User), firstUp: make(chan struct{})}
+	h.present.byUser = make(map[string]roomSet)
 	h.backlogs = backlogs{hub: h, rooms: make(map[Member][]*room)}
 	h.failures.hub = h
 	h.work.Go(h.rooms.janitor) // ends with ctx; Close waits for it
@@ -109,16 +113,20 @@ func (h *Hub) Close(ctx context.Context) {
 	h.work.end()
 }
 
-// beginRead waits for one of the reads that may run at once. It returns a context for
-// it; done ends both.
-func (h *Hub) beginRead() (ctx context.Context, done func(), err error) {
-	select {
-	case h.reads <- struct{}{}:
-	case <-h.ctx.Done():
-		return nil, nil, h.ctx.Err()
+// beginRead waits for the place of a call until ctx ends. It returns a context for the
+// call; done ends both.
+func (h *Hub) beginRead(ctx context.Context) (call context.Context, done func(), err error) {
+	p, err := h.reads.claim(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(h.ctx, callTimeout)
-	return ctx, func() { cancel(); <-h.reads }, nil
+	call, cancel := h.call()
+	return call, func() { cancel(); p.release() }, nil
+}
+
+// call returns a context for one call of the Broker.
+func (h *Hub) call() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(h.ctx, callTimeout)
 }
 
 // atMost bounds the number of messages to read by what the log of a room holds.

@@ -25,12 +25,18 @@ type roster struct {
 	// vacated is closed when what this node had written about the room before it was
 	// evicted has been removed; nil if there was nothing.
 	vacated  <-chan struct{}
-	flushing bool
+	flushing bool        // a write is queued or under way, or a timer will queue one
+	nextAt   time.Time   // when the next write may follow the last one
 	timer    *time.Timer // until the next announcement; nil without one
+	reading  *job        // the next read of the list
+	writing  *job        // the next write
 }
 
-func newRoster(r *room, vacated <-chan struct{}) roster {
-	return roster{room: r, users: presence.New(), known: make(chan struct{}), vacated: vacated}
+// init prepares the roster of a room.
+func (p *roster) init(r *room, vacated <-chan struct{}) {
+	in := func(user string, in bool) { r.hub.present.set(user, r, in) }
+	*p = roster{room: r, users: presence.New(in), known: make(chan struct{}), vacated: vacated}
+	p.reading, p.writing = &job{run: p.read}, &job{run: p.flush}
 }
 
 // busyLocked reports whether something has to be written.
@@ -40,6 +46,7 @@ func (p *roster) stopLocked() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+	p.users.Close()
 }
 
 // doLocked does what follows from a step of the presence.Room.
@@ -52,7 +59,7 @@ func (p *roster) doLocked(e presence.Effects) {
 		p.timer = time.AfterFunc(e.Announce, p.announce)
 	}
 	if e.Read {
-		r.hub.work.Go(p.read) // ends when read, or with the hub, which waits for it
+		r.hub.reads.add(p.reading, r.classLocked())
 	}
 }
 
@@ -68,26 +75,61 @@ func (p *roster) announce() {
 
 // flushLocked starts writing this node's users, if something has to be written.
 func (p *roster) flushLocked() {
-	if !p.flushing && p.users.Dirty() {
-		p.flushing = true
-		p.room.hub.work.Go(p.flush) // ends when nothing is to be written
+	if p.flushing || !p.users.Dirty() {
+		return
+	}
+	p.flushing = true
+	if time.Now().Before(p.nextAt) {
+		p.room.hub.reads.addLater(p.writing, p.room.classLocked(), p.nextAt)
+	} else {
+		p.queueWriteLocked()
+	}
+}
+
+// queueWriteLocked queues the next write, after what the node had written about the room
+// before has been removed.
+func (p *roster) queueWriteLocked() {
+	h, c := p.room.hub, p.room.classLocked()
+	select {
+	case <-p.vacated:
+	default:
+		if p.vacated != nil {
+			h.work.Go(func() { p.queueWriteLater(c) }) // of a room that was evicted just now; ends with the hub
+			return
+		}
+	}
+	h.reads.add(p.writing, c)
+}
+
+func (p *roster) queueWriteLater(c class) {
+	select {
+	case <-p.vacated:
+		p.room.hub.reads.add(p.writing, c)
+	case <-p.room.hub.ctx.Done():
 	}
 }
 
 // flush writes what changed, a batch a call: what changes during a call, or soon
 // after it, is in the next one.
-func (p *roster) flush() {
-	for {
-		changes := p.next()
-		if changes == nil {
-			return
-		}
-		if p.write(changes) != nil {
-			p.failed(changes)
-			time.AfterFunc(presenceRetry, p.retry)
-			return
-		}
-		p.room.hub.pause(presenceEvery)
+func (p *roster) flush(*place) {
+	changes := p.next()
+	switch {
+	case changes == nil:
+	case p.write(changes) != nil:
+		p.failed(changes)
+		time.AfterFunc(presenceRetry, p.retry)
+	default:
+		p.wrote()
+	}
+}
+
+// wrote ends a write, and schedules the next one if something has to be written.
+func (p *roster) wrote() {
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	p.flushing, p.nextAt = false, time.Now().Add(presenceEvery)
+	if p.room.hub.ctx.Err() == nil {
+		p.flushLocked()
 	}
 }
 
@@ -117,18 +159,9 @@ func (p *roster) retry() {
 
 func (p *roster) write(changes []protocol.Change) error {
 	h := p.room.hub
-	if p.vacated != nil {
-		select {
-		case <-p.vacated:
-		case <-h.ctx.Done():
-		}
-	}
-	ctx, done, err := h.beginRead()
-	if err != nil {
-		return err
-	}
-	defer done()
-	_, err = h.broker.Here(ctx, h.broker.Instance(), p.room.name, changes)
+	ctx, cancel := h.call()
+	defer cancel()
+	_, err := h.broker.Here(ctx, h.broker.Instance(), p.room.name, changes)
 	return err
 }
 
@@ -139,33 +172,30 @@ func (p *roster) refreshLocked() {
 	}
 }
 
-// read reads the list and the room's rules until they are up to date.
-func (p *roster) read() {
-	for {
-		users, rules, err := p.readOnce()
-		if p.room.hub.ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			if p.room.isClosed() {
-				return
-			}
-			p.room.hub.pause(presenceRetry)
-			continue
-		}
-		if p.replace(users, rules) {
-			return
-		}
+// read reads the list and the room's rules, and schedules another read unless they are up to
+// date.
+func (p *roster) read(*place) {
+	users, rules, err := p.readOnce()
+	switch {
+	case err != nil:
+		time.AfterFunc(presenceRetry, p.readAgain)
+	case !p.replace(users, rules):
+		p.readAgain()
+	}
+}
+
+func (p *roster) readAgain() {
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	if !p.room.closed && p.room.hub.ctx.Err() == nil {
+		p.room.hub.reads.add(p.reading, p.room.classLocked())
 	}
 }
 
 func (p *roster) readOnce() ([]protocol.User, moderation.Rules, error) {
 	h := p.room.hub
-	ctx, done, err := h.beginRead()
-	if err != nil {
-		return nil, nil, err
-	}
-	defer done()
+	ctx, cancel := h.call()
+	defer cancel()
 	users, err := h.broker.Present(ctx, p.room.name)
 	if err != nil {
 		return nil, nil, err
@@ -229,10 +259,4 @@ func (r *room) doubt() {
 	r.hub.log.Warn("something published in a room is not as nodes publish it: the log decides", "room", r.name)
 	r.log.refreshLocked()
 	r.here.doLocked(r.here.users.Doubt(time.Now()))
-}
-
-func (r *room) isClosed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.closed
 }

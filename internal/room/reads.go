@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
 // reads hands out places for calls of the Broker about rooms, but for appends: maxReads run
@@ -26,6 +27,16 @@ type reads struct {
 	queued int // jobs that wait
 	turn   int // counts places while both kinds of work wait
 	begun  int // counts jobs
+	// later are jobs that are queued after a while, all after the same, and waiting whether
+	// addLate runs.
+	later   queue[later]
+	waiting bool
+}
+
+type later struct {
+	job   *job
+	class class
+	at    time.Time
 }
 
 // class is how urgent a job is.
@@ -58,7 +69,7 @@ func (r *room) classLocked() class {
 
 // job is work that gets a goroutine when there is a place for it.
 type job struct {
-	// run does the work, and releases the place.
+	// run does the work. It may release the place before it ends.
 	run func(p *place)
 
 	waits bool // it is queued, once
@@ -134,6 +145,38 @@ func (r *reads) add(j *job, c class) {
 		r.free--
 		r.startLocked()
 	}
+}
+
+// addLater queues a job at a time that is not before those of earlier calls, or little.
+func (r *reads) addLater(j *job, c class, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.later.push(later{j, c, at})
+	if !r.waiting {
+		r.waiting = true
+		r.hub.work.Go(r.addLate) // ends when there are no more, or with the hub, which waits for it
+	}
+}
+
+func (r *reads) addLate() {
+	for r.hub.ctx.Err() == nil {
+		next, ok := r.nextLate()
+		if !ok {
+			return
+		}
+		if wait := time.Until(next.at); wait > 0 {
+			r.hub.pause(wait)
+		}
+		r.add(next.job, next.class)
+	}
+}
+
+func (r *reads) nextLate() (next later, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next, ok = r.later.pop()
+	r.waiting = ok
+	return next, ok
 }
 
 // raise moves a job to a more urgent class, if it is queued.

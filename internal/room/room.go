@@ -23,7 +23,7 @@ type room struct {
 	joining int    // joins under way, which keep the room followed
 	// emptySince is when the last member left, or the room was made.
 	emptySince time.Time
-	typed      map[string]time.Time // when each user was last announced as typing
+	typists    typists
 	rules      moderation.Book
 
 	log     *follower
@@ -40,9 +40,9 @@ func newRoom(h *Hub, name string, vacated <-chan struct{}) *room {
 	}
 	r.behind = behind{room: r, backlogs: make(map[Member]*replica.Backlog)}
 	r.log = newFollower(r, h.cfg.History)
-	r.answers = answerer{log: r.log}
+	r.answers.log = r.log
 	r.sends = committer{room: r}
-	r.here = newRoster(r, vacated)
+	r.here.init(r, vacated)
 	return r
 }
 
@@ -60,6 +60,7 @@ func (r *room) close() bool {
 
 func (r *room) closeLocked() {
 	r.closed = true
+	r.answers.settleLocked()
 	r.here.stopLocked()
 	r.log.wakeLocked()
 }
@@ -134,6 +135,10 @@ func (r *room) hold() bool {
 		return false
 	}
 	r.joining++
+	if !r.log.memory.Synced() || !r.here.users.Known() {
+		r.hub.reads.raise(r.log.job, classAwaited)
+		r.hub.reads.raise(r.here.reading, classAwaited)
+	}
 	return true
 }
 
@@ -185,6 +190,7 @@ func (r *room) tryJoin(j *joining) (need replica.Need, done bool, failed *protoc
 	r.enterLocked(j.m, j.u)
 	if j.after.Given {
 		r.hub.counts.joined(a.Recovered, j.lookup.FromLog())
+		r.answers.usedLocked(j.after.ID.Seq)
 	}
 	members, count := r.here.users.Members()
 	first, b := r.log.memory.Split(a, joinSize(j.m))

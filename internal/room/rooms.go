@@ -17,6 +17,8 @@ const (
 	auditEvery = 3 * time.Second
 	// auditChunk is how many rooms are compared in one call.
 	auditChunk = 100
+	// releaseBatch is how many evicted rooms are released in one call.
+	releaseBatch = 32
 	// idleRoom is how long a room without members is still followed.
 	idleRoom = 15 * time.Second
 )
@@ -30,6 +32,9 @@ type registry struct {
 	// leaving holds the rooms that were evicted and are not released yet, each with
 	// what is closed then.
 	leaving map[string]chan struct{}
+	// evicted are those of leaving that are released next.
+	evicted   []string
+	releasing bool // releaseAll runs
 
 	// unsure holds the rooms whose comparison with their logs failed; used by the janitor
 	// alone.
@@ -85,6 +90,7 @@ func (g *registry) janitor() {
 		for _, r := range g.all() {
 			g.evict(r)
 		}
+		g.release()
 		g.audit()
 	}
 }
@@ -98,23 +104,62 @@ func (g *registry) evict(r *room) {
 	}
 	delete(g.followed, r.name)
 	g.hub.broker.Unfollow(r.name)
-	done := make(chan struct{})
-	g.leaving[r.name] = done
-	g.hub.work.Go(func() { g.release(r.name, done) }) // one call; the end of the hub waits for it
+	g.leaving[r.name] = make(chan struct{})
+	g.evicted = append(g.evicted, r.name)
 }
 
-// release removes what this node has written about a room that was evicted. If the room
-// is followed again meanwhile, it waits for that before it writes anew.
-func (g *registry) release(name string, done chan struct{}) {
-	ctx, cancel := context.WithTimeout(g.hub.ctx, callTimeout)
-	defer cancel()
-	if err := g.hub.broker.Vacate(ctx, g.hub.broker.Instance(), name); err != nil {
-		g.hub.log.Warn("an empty room could not be released", "room", name, "error", err)
-	}
+// release starts to remove what this node has written about the rooms that were evicted,
+// unless that goes on already. If a room is followed again meanwhile, it waits for that
+// before it writes anew.
+func (g *registry) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	close(done)
-	if g.leaving[name] == done {
+	if !g.releasing && len(g.evicted) > 0 {
+		g.releasing = true
+		g.hub.work.Go(g.releaseAll) // ends when there are no more, or with the hub, which waits for it
+	}
+}
+
+func (g *registry) releaseAll() {
+	for {
+		names := g.toRelease()
+		if names == nil {
+			return
+		}
+		if err := g.vacate(names); err != nil {
+			g.hub.log.Warn("empty rooms could not be released", "rooms", len(names), "first", names[0], "error", err)
+		}
+		g.released(names)
+	}
+}
+
+// toRelease returns the next rooms to release; nil if there are none, which ends releaseAll.
+func (g *registry) toRelease() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.evicted), releaseBatch)
+	if g.releasing = n > 0 && g.hub.ctx.Err() == nil; !g.releasing {
+		return nil
+	}
+	names := g.evicted[:n:n]
+	g.evicted = g.evicted[n:]
+	return names
+}
+
+func (g *registry) vacate(names []string) error {
+	ctx, done, err := g.hub.beginRead(g.hub.ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return g.hub.broker.Vacate(ctx, g.hub.broker.Instance(), names...)
+}
+
+func (g *registry) released(names []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, name := range names {
+		close(g.leaving[name])
 		delete(g.leaving, name)
 	}
 }
@@ -193,7 +238,7 @@ func (g *registry) auditSome(rooms []*room) bool {
 	for i, r := range rooms {
 		names[i] = r.name
 	}
-	ctx, done, err := g.hub.beginRead()
+	ctx, done, err := g.hub.beginRead(g.hub.ctx)
 	if err != nil {
 		return false
 	}

@@ -120,14 +120,15 @@ func TestJoinsAreCountedByHowTheyRecovered(t *testing.T) {
 	}
 }
 
-// Memory is bounded in bytes; a cursor beyond that is looked up in the log.
+// Memory is bounded in bytes, and so is spare memory; a cursor beyond both is looked up in the
+// log.
 func TestAJoinThatOnlyTheLogAnswersIsCounted(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	m, u := r.enter("ann")
 	r.join(m, u, newcomer)
 	for range 80 {
-		r.long(1, 32<<10)
+		r.long(1, 500<<10)
 	}
 	m.got(t, count(1, 80))
 	m2, u2 := r.enter("bob")

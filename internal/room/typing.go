@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"example.com/chat/internal/protocol"
 )
 
@@ -13,6 +15,22 @@ const typingEvery = time.Second
 // maxTyped bounds the users whose last announcement is remembered. Beyond it all are
 // forgotten.
 const maxTyped = 1000
+
+// In a room of more than typingUsers only some announcements are passed on: as many as make
+// typingEvents events a second for all users of the room, in the long run. Every member would
+// get each of them, and nobody reads hundreds of names.
+const (
+	typingUsers  = 50
+	typingEvents = 1000
+)
+
+// typists are the announcements of typing in a room. Its fields are guarded by the room's lock.
+type typists struct {
+	at map[string]time.Time // when each user was last announced
+	// sent and received limit the events that announcements of this node's users, and those of
+	// all nodes, make; nil until the room has many.
+	sent, received *rate.Limiter
+}
 
 // Typing notifies the others in the room that the member's user is typing.
 func (h *Hub) Typing(ctx context.Context, m Member, name string) *protocol.Error {
@@ -35,20 +53,37 @@ func (h *Hub) Typing(ctx context.Context, m Member, name string) *protocol.Error
 func (r *room) types(m Member, now time.Time) (u *User, due bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	t := &r.typists
 	u = r.members[m]
-	if u == nil || now.Sub(r.typed[u.ID]) < typingEvery {
+	if u == nil || now.Sub(t.at[u.ID]) < typingEvery || !mayAnnounce(&t.sent, r.here.users.Count(), now) {
 		return u, false
 	}
-	if r.typed == nil || len(r.typed) > maxTyped {
-		r.typed = make(map[string]time.Time)
+	if t.at == nil || len(t.at) > maxTyped {
+		t.at = make(map[string]time.Time)
 	}
-	r.typed[u.ID] = now
+	t.at[u.ID] = now
 	return u, true
+}
+
+// mayAnnounce charges an announcement that makes n events, and reports whether the limit
+// allows it.
+func mayAnnounce(limit **rate.Limiter, n int, now time.Time) bool {
+	if n <= typingUsers {
+		return true
+	}
+	burst := max(typingEvents, n)
+	if *limit == nil {
+		*limit = rate.NewLimiter(typingEvents, burst)
+	}
+	(*limit).SetBurstAt(now, burst)
+	return (*limit).AllowN(now, n)
 }
 
 // typing notifies the members that a user is typing, except for the user's own.
 func (r *room) typing(u protocol.User) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.broadcastLocked(protocol.TypingIn(r.name, u), func(_ Member, to *User) bool { return to.ID == u.ID })
+	if mayAnnounce(&r.typists.received, len(r.members), time.Now()) {
+		r.broadcastLocked(protocol.TypingIn(r.name, u), func(_ Member, to *User) bool { return to.ID == u.ID })
+	}
 }

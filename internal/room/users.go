@@ -211,7 +211,7 @@ func (l *users) renamed(mark string, now protocol.User) {
 		u.setName(now.Name)
 	}
 	e := protocol.Renamed(now)
-	for _, r := range l.hub.rooms.all() {
+	for _, r := range l.hub.present.rooms(now.ID) {
 		r.renamed(mark, now, e)
 	}
 }
@@ -219,7 +219,7 @@ func (l *users) renamed(mark string, now protocol.User) {
 func (r *room) renamed(mark string, now protocol.User, e protocol.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.here.users.Rename(now) {
+	if r.closed || !r.here.users.Rename(now) {
 		return
 	}
 	r.here.flushLocked()
@@ -263,11 +263,7 @@ func (l *users) recover(change uint64) {
 	ctx, cancel := context.WithTimeout(l.hub.ctx, recoverTimeout)
 	defer cancel()
 	l.loadRules()
-	var all sync.WaitGroup
-	for _, r := range l.hub.rooms.all() {
-		all.Go(func() { _ = r.log.catchUpNow(ctx) })
-	}
-	all.Wait()
+	l.catchUpAll(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.changes == change && l.hub.ctx.Err() == nil && !l.up.Swap(true) {
@@ -276,6 +272,19 @@ func (l *users) recover(change uint64) {
 			close(l.firstUp)
 		}
 		l.broadcastLocked(protocol.Status(true))
+	}
+}
+
+// catchUpAll waits until all rooms have caught up, or ctx ends.
+func (l *users) catchUpAll(ctx context.Context) {
+	var reads []<-chan struct{}
+	for _, r := range l.hub.rooms.all() {
+		reads = append(reads, r.log.await(false))
+	}
+	for _, done := range reads {
+		if awaitRead(ctx, l.hub, done) != nil {
+			return
+		}
 	}
 }
 

@@ -233,9 +233,9 @@ func (c *calls) Here(ctx context.Context, instance, name string, changes []proto
 	})
 }
 
-// Vacate removes what the instance wrote about the room, or not (room.Presence).
-func (c *calls) Vacate(ctx context.Context, instance, name string) error {
-	_, err := through(ctx, c.Injector, Vacate, void(func(ctx context.Context) error { return c.Broker.Vacate(ctx, instance, name) }))
+// Vacate removes what the instance wrote about the rooms, or not (room.Presence).
+func (c *calls) Vacate(ctx context.Context, instance string, names ...string) error {
+	_, err := through(ctx, c.Injector, Vacate, void(func(ctx context.Context) error { return c.Broker.Vacate(ctx, instance, names...) }))
 	return err
 }
 
