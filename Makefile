@@ -14,7 +14,7 @@ unit      = $(shell go list ./... | grep -v -e /test/ -e /internal/node$$ -e /in
 # seeds of "make sim", split over two processes as each uses one processor.
 seeds ?= 1200
 
-.PHONY: help check format vet lint unit vuln web generate modules test long race fuzz faults badnet sim defences browser pace bench compare run smoke ci
+.PHONY: help check format vet lint unit vuln web generate modules test long race fuzz faults badnet sim defences browser pace bench curves compare run smoke ci
 
 help: ## this list
 	@grep -hE '^[a-z]+:' $(MAKEFILE_LIST) | sed -E 's/:[^#]*(## )?/\t/' | expand -t 12
@@ -86,6 +86,9 @@ pace: ## how fast the pages are
 
 bench: ## what a delivery costs on both transports
 	CHAT_MEASURE=1 go test ./test/program -run '^TestADelivery' -count=1 -v
+
+curves: ## how costs grow with rooms, members and clients
+	CHAT_MEASURE=1 go test ./bench/curves -count=1 -v -timeout 30m
 
 compare: ## chat beside Centrifugo and Socket.IO; writes BENCHMARKS.md
 	go run ./bench/compare

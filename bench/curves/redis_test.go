@@ -1,7 +1,3 @@
-// Package curves_test measures how the costs of Redis grow with rooms, entries, keys and nodes,
-// and fails when one grows faster than it did. As part of `go test ./...` it compares
-// commands that Redis executes; with CHAT_MEASURE=1 the sizes are larger, and Redis's
-// processor time is measured too.
 package curves_test
 
 import (
