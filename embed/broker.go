@@ -1,6 +1,5 @@
-// Package embed carries what other programs would have to be installed for: a
-// Redis-compatible broker inside this process, and a cluster of nodes on this
-// machine as its child processes.
+// Package embed runs a Redis-compatible broker inside the process, so that nodes on one
+// machine need no Redis.
 package embed
 
 import (

@@ -9,8 +9,8 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// axe is the checker of accessibility, from npm; it is part of no page. Where it
-// is not installed the test is skipped, but not under CI=true, which insists.
+// axe is the accessibility checker, from npm; no page contains it. If it is not installed
+// the test is skipped, or fails under CI=true.
 func axe(t *testing.T) string {
 	t.Helper()
 	chromium(t)
@@ -19,7 +19,7 @@ func axe(t *testing.T) string {
 	return string(script)
 }
 
-// found is what axe found: which rule, where, and how to mend it.
+// found is a finding of axe: the rule, the element, and how to fix it.
 const found = `axe.run({resultTypes: ["violations"]}).then(({violations}) => violations.flatMap(({id, help, nodes}) =>
 	nodes.map((node) => id + ": " + help + "\n\t" + node.html.slice(0, 200) + "\n\t" + node.failureSummary.replaceAll("\n", " "))))`
 

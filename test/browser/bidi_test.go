@@ -48,7 +48,7 @@ func dialBidi(ctx context.Context, endpoint string) (*bidi, error) {
 	return b, nil
 }
 
-// read passes replies to those who wait for them until the connection ends.
+// read passes replies to the calls that wait for them, until the connection ends.
 func (b *bidi) read() {
 	defer close(b.done)
 	for {

@@ -1,5 +1,5 @@
-// Package browser tries the pages as people use them: in Debian's Chromium
-// and Firefox, against the built program. It holds nothing but tests.
+// Package browser tests the pages as people use them: in Debian's Chromium and Firefox,
+// against the built program. It holds only tests.
 package browser
 
 import (
@@ -24,18 +24,18 @@ import (
 	"example.com/chat/internal/chattest"
 )
 
-// atOnce is how many tests run at once: more, and a small machine is too slow
-// for the pages' own times.
+// atOnce is how many tests run at once. With more, a small machine is too slow for the
+// timings of the pages.
 const atOnce = 2
 
-// lan is a host of a LAN, to the browser alone. Without TLS a browser does not
-// trust it as it does the loopback, and keeps some of what it can do from its pages.
+// lan is a host of a LAN, known to the browser alone. Without TLS a browser does not
+// trust it like the loopback, and withholds some APIs from its pages.
 const lan = "chat.lan"
 
-// stepWithin is how long a single step in the browser may take.
+// stepWithin bounds a single step in the browser.
 const stepWithin = 20 * time.Second
 
-// shared is what all tests have in common; it ends with the process.
+// shared is what all tests share; it ends with the process.
 var shared struct {
 	dir string // of the browser's profile
 
@@ -74,7 +74,7 @@ func chromium(t *testing.T) string {
 	return chattest.NeedProgram(t, "chromium", "tests of the pages in a browser are skipped")
 }
 
-// anyBrowser skips the test where no browser is installed.
+// anyBrowser skips the test if no browser is installed.
 func anyBrowser(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("firefox-esr"); err != nil {
@@ -82,7 +82,7 @@ func anyBrowser(t *testing.T) {
 	}
 }
 
-// theBrowser is the one process of all tests.
+// theBrowser returns the one browser of all tests.
 func theBrowser(t *testing.T) context.Context {
 	t.Helper()
 	path := chromium(t)
@@ -91,7 +91,7 @@ func theBrowser(t *testing.T) context.Context {
 			chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 			chromedp.Flag("disable-component-update", true),
 			chromedp.Flag("force-device-scale-factor", "1"),
-			// What a name in a LAN is to a browser: no secure context.
+			// To a browser a name in a LAN is no secure context.
 			chromedp.Flag("host-resolver-rules", "MAP "+lan+" 127.0.0.1"),
 			// Exact sizes of the heap, and a collector that a test can call.
 			chromedp.Flag("enable-precise-memory-info", true),
@@ -111,15 +111,15 @@ func theBrowser(t *testing.T) context.Context {
 	return shared.ctx
 }
 
-// tab is one page of one person: it shares nothing with other tests' tabs.
+// tab is one page of one person. It shares nothing with the tabs of other tests.
 type tab struct {
 	t   *testing.T
 	ctx context.Context // ends with the tab; in Chromium also its target
 	engine
 }
 
-// watch runs in every page before its own scripts. It notes what must never
-// happen: a violation of the policy, a script's error.
+// watch runs in every page before its own scripts. It records what must never happen: a
+// violation of the policy, an error of a script.
 const watch = `(() => {
 	const seen = [];
 	Object.defineProperty(globalThis, "__wrong", {value: seen});
@@ -149,7 +149,7 @@ func beginTab(t *testing.T, parent context.Context, opts ...chromedp.ContextOpti
 	if err := chromedp.Do(ctx, func(ctx context.Context, s *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, s, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch})
 		if err == nil {
-			// Each tab takes itself for the one that is looked at.
+			// Each tab behaves as if it had the focus.
 			_, err = cdp.Call(ctx, s, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		}
 		return chromedp.Void{}, err
@@ -177,12 +177,12 @@ func (newTab opener) at(t *testing.T, url string) *tab {
 	return p
 }
 
-// crashes ends the tab's process, as a fault of the browser's would.
+// crashes ends the tab's process, as a fault of the browser would.
 func (p *tab) crashes() {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, time.Second)
 	defer cancel()
-	// Nothing is left that would answer.
+	// No process remains that could answer.
 	_, _ = chromedp.Run(ctx, func(ctx context.Context, s *chromedp.Target) (cdp.Empty, error) {
 		return cdp.Call(ctx, s, page.Crash, cdp.Empty{})
 	})
@@ -191,13 +191,13 @@ func (p *tab) crashes() {
 	}
 }
 
-// do carries out steps of Chromium's protocol, which must work.
+// do executes steps of Chromium's protocol, and fails the test if one fails.
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	p.does(func(ctx context.Context) error { return chromedp.Do(ctx, steps...) })
 }
 
-// does carries out one step, which must work.
+// does executes one step, and fails the test if it fails.
 func (p *tab) does(step func(context.Context) error) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, stepWithin)
@@ -231,7 +231,7 @@ func ask[T any](p *tab, script string) T {
 	return v
 }
 
-// run evaluates a script for what it does.
+// run evaluates a script for its effect.
 func (p *tab) run(script string) {
 	p.t.Helper()
 	p.does(func(ctx context.Context) error {
@@ -242,14 +242,14 @@ func (p *tab) run(script string) {
 	})
 }
 
-// until waits until a condition in JavaScript holds. A page that is just being
-// replaced answers nothing, and is asked again.
+// until waits until a condition in JavaScript holds. A page that is being replaced does
+// not answer, and is asked again.
 func (p *tab) until(what, condition string) {
 	p.t.Helper()
 	p.within(chattest.Patience, what, condition)
 }
 
-// within is until with a patience of its own.
+// within is until with a limit of its own.
 func (p *tab) within(patience time.Duration, what, condition string) {
 	p.t.Helper()
 	var last error
@@ -263,7 +263,7 @@ func (p *tab) within(patience time.Duration, what, condition string) {
 		if errors.Is(err, context.Canceled) {
 			break
 		}
-		time.Sleep(20 * time.Millisecond) // a look costs both processes time
+		time.Sleep(20 * time.Millisecond) // each evaluation costs both processes time
 	}
 	p.t.Fatalf("waited %s for %s (%v); the page shows:\n%s", patience, what, last, p.shown())
 }
@@ -343,7 +343,7 @@ func countOf(text string) string {
 	return `[...document.querySelectorAll("#log .message .text")].filter((e) => e.textContent === ` + quote(text) + `).length`
 }
 
-// gets waits until a message is drawn, taken by a node and there once.
+// gets waits until a message is drawn, accepted by a node, and there once.
 func (p *tab) gets(text string) {
 	p.t.Helper()
 	p.until("the message "+text, `[...document.querySelectorAll("#log .message:not(.pending) .text")].some((e) => e.textContent === `+quote(text)+`)`)
@@ -358,19 +358,19 @@ func (p *tab) waits(text string) {
 	p.until("the pending message "+text, `[...document.querySelectorAll("#log .message.pending .text")].some((e) => e.textContent === `+quote(text)+`)`)
 }
 
-// bar waits until the bar above the field says something with these words.
+// bar waits until the bar above the field shows these words.
 func (p *tab) bar(words string) {
 	p.t.Helper()
 	p.until("the bar to say "+words, `!document.querySelector("#bar").hidden && document.querySelector("#bar").textContent.includes(`+quote(words)+`)`)
 }
 
-// node is the number of the node that the page says it is on.
+// node returns the number of the node that the page shows.
 func (p *tab) node() string {
 	p.t.Helper()
 	return ask[string](p, `document.querySelector("#pill-words").textContent`)
 }
 
-// sound tells the test of anything that must never happen in a page.
+// sound fails the test if something happened that must never happen in a page.
 func (p *tab) sound() {
 	p.t.Helper()
 	for _, wrong := range ask[[]string](p, "globalThis.__wrong") {

@@ -85,7 +85,7 @@ func TestTheClientBringsAJWTWhereNodesDemandOne(t *testing.T) {
 	ann.sound()
 }
 
-// talks has the page talk with one who uses the chat's own.
+// talks has the page exchange messages with a page of the chat.
 func talks(t *testing.T, page, node string) {
 	t.Helper()
 	mine, bob := open(t, page), open(t, node+"/r/lobby")
@@ -169,7 +169,7 @@ func TestAPageOfAnotherOriginCanNotFrameTheChat(t *testing.T) {
 	bob.online()
 	bad := open(t, stranger.URL)
 	bad.until("the refusal of the script", `performance.getEntriesByName("`+node+`/embed.js").length > 0`)
-	// Even where the frame is made by hand.
+	// Also if the frame is made by hand.
 	bad.run(`new Promise((done) => {
 		const frame = document.createElement("iframe");
 		frame.onload = done;
@@ -186,7 +186,7 @@ func TestAPageOfAnotherOriginCanNotFrameTheChat(t *testing.T) {
 	good.sound()
 }
 
-// host is a web server of somebody else's, with one page.
+// host is a web server of another origin, with one page.
 type host struct {
 	URL  string
 	page string
@@ -216,7 +216,7 @@ func TestInAFrameBothSidesAreBehindTheirButtons(t *testing.T) {
 	if search := ask[string](ann, "location.search"); search != "?embed" {
 		t.Errorf("a reload would not know that it is in a frame: %q", search)
 	}
-	// What is folded in a frame is folded there alone.
+	// A thread that is folded in a frame is folded only there.
 	ann.goTo(s.URL + "/r/lobby")
 	ann.online()
 	ann.until("both sides to be shown", shown+` === "rooms,people"`)

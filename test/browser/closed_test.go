@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// closed waits until the field takes no text, and says so to all.
+// closed waits until the field accepts no text, and shows it to all users.
 func (p *tab) closed(placeholder string) {
 	p.t.Helper()
 	p.until("the field to be closed: "+placeholder, `(() => {
@@ -16,20 +16,20 @@ func (p *tab) closed(placeholder string) {
 	})()`)
 }
 
-// writable waits until the field takes text.
+// writable waits until the field accepts text.
 func (p *tab) writable() {
 	p.t.Helper()
 	p.until("the field to be open", `!document.querySelector("#say").readOnly && document.querySelector("#say").placeholder.startsWith("Write to #")`)
 }
 
-// sees waits until somebody is in the list of those who are there.
+// sees waits until a user is in the list of those who are online.
 func (p *tab) sees(name string) {
 	p.t.Helper()
 	p.until(name, `[...document.querySelectorAll("#people-list .person-name")].some((e) => e.textContent === `+quote(name)+`)`)
 }
 
-// The field is closed for as long as a moderator decided: at once, over a reload and
-// another node, and for whoever comes later; what was begun in it stays.
+// The field is closed for as long as a moderator decided: at once, after a reload, at
+// another node, and for users who join later. The text in it stays.
 func TestTheFieldIsClosedWithItsReasonAndOpensByItself(t *testing.T) {
 	t.Parallel()
 	c := start(t, "--nodes=2", "--jwt-secret="+jwtKey)
@@ -42,7 +42,7 @@ func TestTheFieldIsClosedWithItsReasonAndOpensByItself(t *testing.T) {
 	mo.says("/mute @Ann 1h be kind")
 	ann.closed("You are muted")
 	ann.bar("Mo muted you until")
-	ann.types(" that goes on") // a keyboard writes nothing now
+	ann.types(" that goes on") // the keyboard has no effect now
 	ann.presses("Enter")
 	ann.field("A draft")
 	ann.reload()
@@ -134,8 +134,8 @@ func TestABannedUserFindsTheFieldClosedAndReturnsByThemselves(t *testing.T) {
 	}
 }
 
-// A locked room offers nothing that it refuses, and takes what an input method composed when
-// the lock came. A command is no typing.
+// A locked room offers nothing that it refuses, and keeps what an input method composed
+// when the lock arrived. A command sends no typing.
 func TestALockedRoomOffersWhatItAccepts(t *testing.T) {
 	t.Parallel()
 	node := start(t, "--jwt-secret="+jwtKey).url(1)

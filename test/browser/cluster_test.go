@@ -107,7 +107,7 @@ func (c *cluster) state() map[string]any {
 	return map[string]any{"nodes": nodes, "broker": c.broker, "freeze": true}
 }
 
-// noted is what the node at a host noted of whatever message.
+// noted returns what the node at a host recorded of any message.
 func (c *cluster) noted(host string) map[string]any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,14 +126,14 @@ func (c *cluster) noted(host string) map[string]any {
 	return nil
 }
 
-// set changes what the cluster tells.
+// set changes the state that the cluster reports.
 func (c *cluster) set(change func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	change()
 }
 
-// clusterScenes are the states of the cluster's page that are looked at.
+// clusterScenes are the states of the cluster's page that are photographed.
 var clusterScenes = []struct {
 	name  string
 	nodes int
@@ -250,13 +250,13 @@ func (p *tab) orders(label string) {
 	p.do(chromedp.Click(fmt.Sprintf(`[aria-label=%q]`, label)))
 }
 
-// told waits until the page tells of what was done in words that match.
+// told waits until the page reports an outcome in words that match.
 func (p *tab) told(pattern string) {
 	p.t.Helper()
 	p.within(40*time.Second, pattern, fmt.Sprintf(`/%s/.test(document.querySelector("#told").textContent)`, pattern))
 }
 
-// flawless checks that messages go on, and that none was lost or came twice.
+// flawless checks that messages continue, and that none was lost or arrived twice.
 func (p *tab) flawless() {
 	p.t.Helper()
 	before := ask[int](p, `Number(document.querySelector("#delivered").textContent.replaceAll(",", ""))`)
@@ -267,7 +267,7 @@ func (p *tab) flawless() {
 	p.sound()
 }
 
-// Somebody kills the very node that the page came from, and sees that nothing is lost.
+// The node that served the page is killed, and nothing is lost.
 func TestThePageOfTheClusterOutlivesItsNode(t *testing.T) {
 	t.Parallel()
 	p := clusterOf(t, 3)
@@ -303,7 +303,7 @@ func TestWhatIsSaidWhileRedisIsStoppedGoesOutLater(t *testing.T) {
 	p.flawless()
 }
 
-// Where it is no demo one looks, and has a check run if one wants.
+// Without a demo a person can look, and run a check.
 func TestOutsideOfTheDemoThePageOfTheClusterOnlyLooks(t *testing.T) {
 	t.Parallel()
 	p := open(t, start(t).url(1)+"/cluster")

@@ -34,7 +34,7 @@ type engine interface {
 	press(ctx context.Context, key string, held ...chromedp.Modifier) error
 	// mouse dispatches one event of the mouse with its left button.
 	mouse(ctx context.Context, kind input.DispatchMouseEventType, at [2]float64) error
-	// undo takes the last change back in the field that has the focus.
+	// undo reverts the last change in the field that has the focus.
 	undo(ctx context.Context) error
 }
 

@@ -35,13 +35,13 @@ func (p *tab) offers(words string) {
 	p.until("the suggestions "+words, `[...document.querySelectorAll("#options:not([hidden]) .option-words")].map((e) => e.textContent).join(" ") === `+quote(words))
 }
 
-// undoes takes the last change of the field back, as Ctrl+Z does.
+// undoes reverts the last change of the field, as Ctrl+Z does.
 func (p *tab) undoes() {
 	p.t.Helper()
 	p.does(p.undo)
 }
 
-// undoesTo takes changes back until the field holds a text.
+// undoesTo reverts changes until the field holds a text.
 func (p *tab) undoesTo(text string) {
 	p.t.Helper()
 	holds := `document.querySelector("#say").value === ` + quote(text)
@@ -54,8 +54,8 @@ func (p *tab) undoesTo(text string) {
 	p.field(text)
 }
 
-// The field can be written in before the page's script has come. The script emptied it, or
-// put an old draft in its place.
+// The field can be used before the page's script has loaded. The script emptied it, or
+// replaced the text by an old draft.
 func TestWhatIsTypedWhileThePageLoadsStays(t *testing.T) {
 	t.Parallel()
 	typedWhileItLoads(t, newTab)
@@ -132,7 +132,7 @@ func insertionsCanBeUndone(t *testing.T, newTab opener) {
 	p.sound()
 }
 
-// An answer that was begun while a message was changed took the change away.
+// A reply that was begun during an edit discarded the edit.
 func TestAChangeThatIsLeftIsKept(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -183,8 +183,8 @@ func draftsOfTwoTabs(t *testing.T, newTab opener) {
 	other.sound()
 }
 
-// While an input method composed, nothing was offered, nor after it: Chromium sends no
-// "input" event when a composition ends.
+// While an input method composed, nothing was offered, and nothing after it: Chromium
+// sends no "input" event at the end of a composition.
 func TestWhatIsComposedIsCompleted(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -214,8 +214,8 @@ func TestWhatIsComposedIsCompleted(t *testing.T) {
 	p.sound()
 }
 
-// A key that an input method handles reached the page: Escape closed the form that the
-// name was composed in.
+// A key for the input method reached the page: Escape closed the form in which the name
+// was composed.
 func TestKeysOfACompositionAreTheInputMethods(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -271,7 +271,7 @@ func TestControlCharactersAreRemovedInWords(t *testing.T) {
 	p.sound()
 }
 
-// With a touch keyboard there was no way to a second line.
+// With a touch keyboard there was no way to start a second line.
 func TestEnterBreaksALineOnATouchScreen(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

@@ -23,7 +23,7 @@ func (p *tab) freezes(on bool) {
 	}))
 }
 
-// A phone freezes pages that are not looked at. Its connection may end meanwhile.
+// A phone freezes pages in the background. Their connections may end meanwhile.
 func TestAFrozenPageHasAllMessagesOnceWhenItGoesOn(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, lan)
@@ -36,7 +36,7 @@ func TestAFrozenPageHasAllMessagesOnceWhenItGoesOn(t *testing.T) {
 	ann.freezes(true)
 	for i := range 5 {
 		if i == 3 {
-			g.close() // the node gave the connection up
+			g.close() // the node has closed the connection
 			g.open()
 		}
 		text := fmt.Sprintf("Meanwhile %d", i)
@@ -80,8 +80,8 @@ func TestWhatIsComposedIsSentOnce(t *testing.T) {
 	p.sound()
 }
 
-// A message that comes while an emoji is chosen takes neither the letters nor the message
-// that is reacted to away.
+// A message that arrives while an emoji is chosen changes neither the search nor the
+// target of the reaction.
 func TestAnEmojiReachesItsMessageWhileOthersCome(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

@@ -9,13 +9,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// attack is what breaks out of text if anything does: each of its scripts would
-// set a mark.
+// attack is text that would run scripts if it were parsed as HTML: each of its scripts
+// would set a mark.
 const attack = `"'></a></textarea></template></title></style></script><script>__xss=1</script>` +
 	`<img src=x onerror=__xss=2><svg onload=__xss=3><iframe srcdoc="<script>parent.__xss=4</script>"></iframe>` +
 	`<a href=javascript:__xss=5>x</a><style>*{display:none}</style>{{7*7}}${__xss=6}`
 
-// attacks are texts that mean to be markup.
+// attacks are texts that contain markup.
 var attacks = []string{
 	attack,
 	"javascript:__xss=7 JaVaScRiPt:__xss=7 java\tscript:__xss=7",
@@ -39,8 +39,8 @@ var attacks = []string{
 	strings.Repeat("Z\u0316\u0317\u0318\u0319", 400),
 }
 
-// harmed lists what hostile words did to a page, whatever they were: elements and
-// attributes that the page doesn't make itself, and links that lead into code.
+// harmed lists the effects of hostile text on a page: elements and attributes that the
+// page does not make itself, and links that run scripts.
 const harmed = `(() => {
 	const bad = [];
 	if ("__xss" in globalThis) bad.push("a script ran: " + __xss);
@@ -66,8 +66,7 @@ func (p *tab) unharmed(where string) {
 	p.sound()
 }
 
-// The node itself lies in every field that it has: whatever comes over the wire
-// is drawn as text.
+// The node sends hostile text in every field, and the page shows it as text.
 func TestWhateverANodeSaysIsDrawnAsText(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -141,7 +140,7 @@ func TestWhateverANodeSaysIsDrawnAsText(t *testing.T) {
 	p.unharmed("a refusal's reason")
 }
 
-// Whoever types such things into their own fields sees them as text, too.
+// Hostile text that a user types into a field is shown as text too.
 func TestWhateverIsTypedIsDrawnAsText(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -182,7 +181,7 @@ func TestWhateverIsTypedIsDrawnAsText(t *testing.T) {
 	p.unharmed("the address")
 }
 
-// What nodes tell of themselves is drawn as text on the page of the cluster, too.
+// The page of the cluster shows hostile text of the nodes as text too.
 func TestWhateverNodesTellIsDrawnAsTextOnTheClustersPage(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3)

@@ -83,7 +83,7 @@ func (p *tab) walkTo(text string) {
 	p.t.Fatalf("the arrows don't lead to %q", text)
 }
 
-// No step of it needs a mouse, and each shows where one is.
+// Every step works without a mouse, and shows where the focus is.
 func TestAllOfItByKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -106,7 +106,7 @@ func TestAllOfItByKeyboardAlone(t *testing.T) {
 	p.gets("First\nsecond")
 	p.holds("#say")
 
-	// Up among the messages: to the one just said, and to others, each in view.
+	// Up to the messages: to the one that was just sent, and to others, each in view.
 	p.walkTo("First\nsecond")
 	for range 30 {
 		p.key("ArrowUp")

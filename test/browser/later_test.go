@@ -43,8 +43,7 @@ func TestAFirstVisitLoadsOnlyWhatItNeeds(t *testing.T) {
 	p.sound()
 }
 
-// The node that a page came from may be away for a moment just when something is
-// opened first.
+// The node of a page may be away for a moment just when a chunk is needed first.
 func TestWhatOpensLaterIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	triedAgain(t, newTab)
@@ -90,7 +89,7 @@ func TestWhatCanNotBeOpenedSaysWhy(t *testing.T) {
 	p.until("the picker, as its script is there again", `document.querySelector("#picker")?.open`)
 }
 
-// A dialog takes letters before the script that makes use of them has come.
+// A dialog accepts letters before its script has loaded.
 func TestLettersBeforeTheScriptAreKept(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

@@ -24,7 +24,7 @@ const cutOff = `[...document.querySelectorAll("body *")].filter((e) => e.checkVi
 	return e.matches("[data-letters]") && display !== "inline" && !/auto|scroll/.test(overflowY) && e.scrollHeight > e.clientHeight + 3 && !e.matches("input, textarea");
 }).map((e) => e.getBoundingClientRect().width + "x" + e.getBoundingClientRect().height + ": " + e.outerHTML.slice(0, 160))`
 
-// Where letters are twice as large, all texts of the page grow, and fit at 320 pixels.
+// With letters of twice the size, all texts of the page grow, and fit at 320 pixels.
 func TestLettersOfTwiceTheSizeFit(t *testing.T) {
 	t.Parallel()
 	script := axe(t)

@@ -98,7 +98,7 @@ func TestAModeratorsMenus(t *testing.T) {
 	}
 }
 
-// A ban from a message's menu, of somebody who may be gone, and its end.
+// A ban from the menu of a message, whose author may be offline, and its end.
 func TestAModeratorBansFromAMessage(t *testing.T) {
 	t.Parallel()
 	node := start(t, "--jwt-secret="+jwtKey).url(1)

@@ -21,7 +21,8 @@ const unseen = `(() => {
 	};
 })()`
 
-// Who is named while they look elsewhere is told by one tab, and led to the place.
+// A user who is mentioned while no tab has the focus is notified by one tab, which leads
+// to the message.
 func TestNotificationsOfMentions(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -63,7 +64,7 @@ func TestNotificationsOfMentions(t *testing.T) {
 	second.sound()
 }
 
-// Where the browser has no notifications for a page the switch says so.
+// If the browser has no notifications for a page, the switch shows that.
 func TestNoNotificationsOnPlainHTTP(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -76,7 +77,7 @@ func TestNoNotificationsOnPlainHTTP(t *testing.T) {
 	p.sound()
 }
 
-// A notification closes when its reason is gone.
+// A notification closes when its reason has passed.
 func TestNotificationsCloseWithTheirReason(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

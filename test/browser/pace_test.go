@@ -18,7 +18,7 @@ import (
 	"example.com/chat/internal/client"
 )
 
-// What the pages must keep to.
+// The bounds of the pages.
 const (
 	inputWithin = 100 * time.Millisecond // from a key to its letter on the screen, for 95 of 100
 	paintWithin = 300 * time.Millisecond // from a warm start to the first words
@@ -27,14 +27,14 @@ const (
 	flood       = 200                    // messages a second
 )
 
-// measured skips a test of times where other things run beside it.
+// measured skips a test of times if other processes use the machine.
 func measured(t *testing.T) {
 	t.Helper()
 	chromium(t)
 	chattest.NeedMeasure(t)
 }
 
-// speaker is a client that writes to the lobby as fast as it is told to.
+// speaker is a client that writes to the lobby at a given rate.
 func speaker(t *testing.T, url, name string) *client.Session {
 	t.Helper()
 	s, err := client.Open(t.Context(), client.Options{URL: url, Name: name})
@@ -72,11 +72,11 @@ func fill(t *testing.T, url string, n int) {
 
 const filler = "It is as long as messages are: some of a word or two, others of a line, and a few of so many words that they need several lines, on a telephone even more of them."
 
-// longTasks counts what kept a page from answering, in milliseconds.
+// longTasks counts the tasks that kept a page from answering, in milliseconds.
 const longTasks = `globalThis.__long = []; new PerformanceObserver((list) => { for (const {duration} of list.getEntries()) __long.push(Math.round(duration)); }).observe({type: "longtask", buffered: false})`
 
-// A room's ten thousand messages are read from the newest to the oldest: all come,
-// and never more than some rows are in the document.
+// A room's ten thousand messages are read from the newest to the oldest: all are shown,
+// and the document never holds more than some rows.
 func TestTenThousandMessagesScrollInABoundedDocument(t *testing.T) {
 	measured(t)
 	const n = 10_000
@@ -134,8 +134,7 @@ const delays = `(() => {
 	field.focus();
 })()`
 
-// A page that is four times slower than this machine's stays one that can be
-// written in, while its room is as loud as rooms get.
+// A page on a machine four times slower stays usable in a busy room.
 func TestTypingStaysQuickInALoudRoomOnASlowMachine(t *testing.T) {
 	measured(t)
 	const lasts = 30 * time.Second
@@ -182,7 +181,7 @@ func TestTypingStaysQuickInALoudRoomOnASlowMachine(t *testing.T) {
 		}
 	}
 	p.slower(1)
-	// A page that was left behind, or given up by its node, was measured at rest.
+	// Pages that were left behind, or disconnected by their node, were measured at rest.
 	p.until("the flood's end", fmt.Sprintf(`[...document.querySelectorAll("#log .text")].some((e) => Number(/^Message (\d+)/.exec(e.textContent)?.[1]) > %d)`, said.Load()-2*speakers))
 	p.until("all letters", fmt.Sprintf("__delays.length >= %d", typed))
 	all := ask[[]float64](p, "__delays")
@@ -204,7 +203,7 @@ func TestTypingStaysQuickInALoudRoomOnASlowMachine(t *testing.T) {
 	if want := int64(flood * lasts / time.Second * 8 / 10); said.Load() < want {
 		t.Errorf("the room had %d messages, want %d: the measurement is none", said.Load(), want)
 	}
-	// A message kept costs a kilobyte or so, and a room keeps a bounded number.
+	// A message in memory costs about a kilobyte, and a room keeps a bounded number.
 	if most := 4e6 + float64(said.Load())*2e3; slices.Max(grown) > most {
 		t.Errorf("the heap grew by %.1f MB, want %.1f at most", slices.Max(grown)/1e6, most/1e6)
 	}

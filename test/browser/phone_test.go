@@ -58,7 +58,7 @@ const small = `[...document.querySelectorAll("button, a[href], input, textarea, 
 		e.outerHTML.slice(0, 100) + ", " + Math.round(width) + "x" + Math.round(height) + ": at " + [dx, dy] + " there is " + document.elementFromPoint(x + dx, y + dy)?.outerHTML.slice(0, 100));
 })`
 
-// On a telephone all is there too, under a finger.
+// On a phone everything can be reached by a finger.
 func TestAFingerReachesEverything(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

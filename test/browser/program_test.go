@@ -30,7 +30,7 @@ func start(t *testing.T, args ...string) *program {
 	return &program{chattest.Start(t, chattest.Command{Path: chattest.Build(t), Args: args}), t}
 }
 
-// url waits until the k-th node takes users, and returns its URL.
+// url waits until the k-th node accepts users, and returns its URL.
 func (p *program) url(k int) string {
 	p.t.Helper()
 	url := p.URL(k)
@@ -60,8 +60,8 @@ func port(t *testing.T, at string) string {
 	return u.Port()
 }
 
-// gate stands between browsers and one node. While it is shut, pages come through
-// and no connection does, as where a proxy has lost its server.
+// gate stands between browsers and one node. While it is shut, it forwards pages and
+// refuses connections, like a proxy that has lost its server.
 type gate struct {
 	URL string
 	to  string // where its node has to listen
@@ -107,7 +107,7 @@ func newGate(t *testing.T, host string) *gate {
 	return g
 }
 
-// close shuts the gate and cuts what goes through it.
+// close shuts the gate and closes the connections through it.
 func (g *gate) close() {
 	g.shut.Store(true)
 	g.mu.Lock()

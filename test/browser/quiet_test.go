@@ -15,7 +15,7 @@ import (
 	"example.com/chat/internal/chattest/redistest"
 )
 
-// listen notes from now on whatever the bar above the field says.
+// listen records from now on what the bar above the field shows.
 func (p *tab) listen() {
 	p.t.Helper()
 	p.run(`(() => {
@@ -25,14 +25,13 @@ func (p *tab) listen() {
 	})()`)
 }
 
-// heard is what the bar has said since listen.
+// heard returns what the bar has shown since listen.
 func (p *tab) heard() []string {
 	p.t.Helper()
 	return ask[[]string](p, "[...new Set(__bar)]")
 }
 
-// Nodes that are restarted one after the other lose nothing, and nobody has to
-// read about it.
+// Nodes that restart one after the other lose nothing, and the page reports nothing.
 func TestARollingRestartIsNotSpokenOf(t *testing.T) {
 	t.Parallel()
 	chromium(t)
@@ -165,7 +164,7 @@ func TestThePageSaysWhyItCanNotConnect(t *testing.T) {
 	}
 }
 
-// A message that no node takes, whatever its reason, holds up nothing.
+// A message that no node accepts, for whatever reason, delays no other.
 func TestWhatNoNodeTakesHoldsUpNothing(t *testing.T) {
 	t.Parallel()
 	node := start(t).url(1)

@@ -48,7 +48,7 @@ func TestALinkLeadsToItsMessageHoweverFarBack(t *testing.T) {
 		const [box, frame] = [message.getBoundingClientRect(), document.querySelector("#scroll").getBoundingClientRect()];
 		return box.top >= frame.top && box.bottom <= frame.bottom;
 	})()`)
-	// What can't be had any more is said so, and the room is there all the same.
+	// The page reports messages that are gone, and shows the rest of the room.
 	p.goTo("about:blank")
 	p.goTo(s.URL + "/r/lobby#1500000000000-9999")
 	p.until("the words", `document.querySelector("#older").textContent.includes("no longer available")`)
@@ -91,8 +91,8 @@ func TestTheFirstMessageStaysWhenOlderOnesCome(t *testing.T) {
 	p.sound()
 }
 
-// Whoever reads further up is not moved by what comes, is told of it, and gets
-// there by one press.
+// A reader further up is not moved by new messages, is notified of them, and reaches them
+// by one press.
 func TestTheReadersPlaceStaysWhileMessagesCome(t *testing.T) {
 	t.Parallel()
 	s := filled(t, 300)
@@ -133,8 +133,8 @@ func TestTheReadersPlaceStaysWhileMessagesCome(t *testing.T) {
 	p.sound()
 }
 
-// Who comes later sees messages as they stand: what was edited, deleted, and reacted
-// to by more users than are listed.
+// Users who join later see messages as they stand: edited, deleted, and with reactions of
+// more users than are listed.
 func TestNewcomersSeeMessagesAsTheyStand(t *testing.T) {
 	t.Parallel()
 	node := start(t, "--rate=0").url(1)
