@@ -10,25 +10,24 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// effect is what a failure says about other calls of its kind.
+// effect is what a failure implies for other calls of its kind.
 type effect int
 
 const (
-	// lasting failures end when the same kind of call succeeds. One may pass by
-	// itself, so it makes the node unready only when it persists.
+	// lasting failures end when the same kind of call succeeds. One may be temporary, so it
+	// makes the node not ready only if it persists.
 	lasting effect = iota
-	// general refusals meet every room of the partition: one is enough.
+	// general refusals affect every room of the partition: one is enough.
 	general
-	// state refusals are general ones that come of the state of Redis and not of
-	// what was asked: a trial tells whether they hold.
+	// state refusals are general ones that depend on the state of Redis and not on the
+	// command: a trial shows whether they hold.
 	state
-	// away failures are lasting ones, to get an answer: a trial tells whether they
-	// hold.
+	// away failures are lasting ones to get an answer: a trial shows whether they hold.
 	away
-	// passing failures are lasting ones that are known to pass by themselves, as
-	// while a slot of a Redis Cluster is moved: they may take longer.
+	// passing failures are lasting ones that are known to be temporary, as while a slot of a
+	// Redis Cluster moves: they may take longer.
 	passing
-	// ownRoom is the trouble of one room and says nothing about others.
+	// ownRoom failures affect one room only.
 	ownRoom
 )
 
@@ -46,10 +45,10 @@ var kinds = [...]struct {
 	{"other", lasting},
 }
 
-// answers are the texts by which servers refuse a command, in the order in which
-// they are looked for. Each is the beginning of the reply, without its place in
-// a script. "R" is Redis, "V" Valkey, "D" Redict; files are of their src/. Texts
-// that a row does not name were seen on R 7.0.15, R 8.0.6, V 9.1.2 and D 7.3.6.
+// answers are the texts by which servers refuse a command, in the order in which they are
+// compared. Each is the beginning of the reply, without the prefix that names its script.
+// "R" is Redis, "V" Valkey, "D" Redict; files are of their src/. Texts without a source
+// were seen on R 7.0.15, R 8.0.6, V 9.1.2 and D 7.3.6.
 var answers = []struct{ text, kind string }{
 	// Codes, the same outside and within a script: server.c (processCommand) and,
 	// within scripts, script.c (scriptVerify…) from R 7.0 on, scripting.c before.
@@ -93,16 +92,16 @@ var answers = []struct{ text, kind string }{
 	{"ERR Script killed by user with SCRIPT KILL", "busy"},              // script_lua.c, R, V, D: an operator ended a script
 }
 
-// place is what Redis 5.0 to 6.2 and the embedded broker put before an error
-// within a script: which script and line (evalGenericCommand and luaPushError in
-// Redis's scripting.c). Later versions put that behind.
+// place is the prefix of Redis 5.0 to 6.2 and of the embedded broker before an error within
+// a script: its SHA and line (evalGenericCommand and luaPushError in Redis's scripting.c).
+// Later versions append that.
 var place = regexp.MustCompile(`^ERR Error (?:running|compiling) script \([^)]*\): (?:@?[A-Za-z_<>]*: ?\d+: ?)*-?`)
 
-// transaction is what EXEC puts before the refusal of a queued command
+// transaction is the prefix of EXEC before the refusal of a queued command
 // (multi.c, R 7.0+, V, D).
 const transaction = "EXECABORT Transaction discarded because of: "
 
-// kind is the place in kinds of what a call failed for.
+// kind returns the index in kinds of the failure of a call.
 func kind(err error) int {
 	var network net.Error
 	switch {
@@ -118,7 +117,7 @@ func kind(err error) int {
 	return kindOf("connection")
 }
 
-// answered is the place in kinds of what a server replied.
+// answered returns the index in kinds of an error reply.
 func answered(text string) int {
 	text = strings.TrimPrefix(text, transaction)
 	if at := place.FindStringIndex(text); at != nil {
@@ -133,7 +132,7 @@ func answered(text string) int {
 	return len(kinds) - 1
 }
 
-// reply is what Redis answered, without what was put before it here.
+// reply returns the error reply of Redis without the text that was added here.
 func reply(err error) string {
 	var r redis.Error
 	if errors.As(err, &r) {
@@ -142,6 +141,7 @@ func reply(err error) string {
 	return err.Error()
 }
 
+// kindOf returns the index of a kind by its name.
 func kindOf(name string) int {
 	for i, k := range kinds {
 		if k.name == name {

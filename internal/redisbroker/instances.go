@@ -9,26 +9,26 @@ import (
 	"example.com/chat/internal/cluster"
 )
 
-// The reply of the lease script: how much comes first, and how much for each
-// instance.
+// The reply of the lease script: the number of values at its beginning, and of those for
+// each instance.
 const headWidth, rowWidth = 3, 4
 
-// beatsMissed is how long a live instance may have written nothing before another one
-// of the same node counts in its place.
+// beatsMissed is how long a live instance may write nothing before another instance of the
+// same node replaces it.
 const beatsMissed = 2500 * time.Millisecond
 
-// instances are those that the lease script knows of.
+// instances are all instances in the reply of the lease script.
 type instances struct {
 	live     []cluster.NodeInfo
-	wrote    []int64         // when each of them wrote last, in ms by Redis's clock; 0 where that is not known
+	wrote    []int64         // when each of them wrote last, in ms by Redis's clock; 0 if unknown
 	dead     []string        // their instances
 	statuses map[string]seen // of the live nodes, by their ids
 }
 
-// split reads the rows of the lease script, which come by the leases' ends, at the
-// time now in ms. The live nodes are sorted by their ids. A node that was started
-// anew within its old lease has two instances: what it says with the younger lease
-// counts. But two nodes that were given the same id are both there: they both write.
+// split decodes the rows of the lease script, which are in the order of the leases' ends, at
+// the time now in ms. The live nodes are sorted by their ids. A node that was restarted
+// within its old lease has two instances, of which the younger counts. Two nodes with the
+// same id are both listed, since both write.
 func split(rows []any, now int64) instances {
 	all := instances{statuses: make(map[string]seen)}
 	type alive struct {
@@ -67,9 +67,8 @@ func split(rows []any, now int64) instances {
 	return all
 }
 
-// twins returns the other live nodes that have the id of this one, which began at
-// the time given: those that have written since. What this node was before its start
-// has not.
+// twins returns the other live nodes with the id of this one, which began at the given
+// time: those that have written since. An earlier life of this node has not.
 func (a instances) twins(self cluster.NodeInfo, began int64) []cluster.NodeInfo {
 	var twins []cluster.NodeInfo
 	for i, n := range a.live {
@@ -91,11 +90,11 @@ func (b *Broker) began(now int64) int64 {
 	return b.start
 }
 
-// setLive takes note of the live nodes, and tells the listener where they changed.
+// setLive records the live nodes, and notifies the listener if they changed.
 func (b *Broker) setLive(live, twins []cluster.NodeInfo) {
 	order := func(a, b cluster.NodeInfo) int { return strings.Compare(a.ID+" "+a.Tag, b.ID+" "+b.Tag) }
 	b.mu.Lock()
-	// Of two nodes with one id now the one and now the other is younger.
+	// Of two nodes with one id, sometimes the one and sometimes the other is younger.
 	same := slices.Equal(slices.SortedFunc(slices.Values(b.live), order), slices.SortedFunc(slices.Values(live), order))
 	b.live, b.twins = live, twins
 	b.mu.Unlock()
@@ -104,8 +103,8 @@ func (b *Broker) setLive(live, twins []cluster.NodeInfo) {
 	}
 }
 
-// Twins returns what the other live nodes say of themselves that were given the same
-// id as this one, as its last beat found it.
+// Twins returns the descriptions of the other live nodes with the same id as this one, as
+// of its last heartbeat.
 func (b *Broker) Twins() []cluster.NodeInfo {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -14,17 +14,17 @@ import (
 	"example.com/chat/internal/cluster"
 )
 
-// healthEvery is how often it is judged whether Redis is within reach.
+// healthEvery is how often the state of the connections to Redis is checked.
 const healthEvery = 100 * time.Millisecond
 
-// reapers bounds how many rooms of a dead node are cleared at once.
+// reapers bounds how many rooms of a dead instance are cleared at once.
 const reapers = 8
 
-// errLost is a lease that ended before it was renewed.
+// errLost means that the lease ended before it was renewed.
 var errLost = errors.New("the lease was lost")
 
-// Run keeps the subscriptions, their probes and the lease until ctx is done, and
-// tells the listener what comes. It is called once.
+// Run keeps the subscriptions, their probes and the lease until ctx is done, and delivers to
+// the listener what arrives. It is called once.
 func (b *Broker) Run(ctx context.Context, listener cluster.Listener) {
 	b.listener = listener
 	var all sync.WaitGroup
@@ -34,16 +34,15 @@ func (b *Broker) Run(ctx context.Context, listener cluster.Listener) {
 	all.Wait()
 }
 
-// Ready returns nil while this node is known to the cluster and hears through
-// Redis what it publishes itself; else why it is not.
+// Ready returns nil while this node holds its lease and receives its own probes through
+// Redis; otherwise the reason.
 func (b *core) Ready() error { return b.health.reason() }
 
-// Probe tells how the node's own probe through Redis fares; with several
-// subscriptions, that of the one that has heard nothing for longest.
+// Probe returns the last probe that this node received through Redis; with several
+// subscriptions, that of the one in the worst state.
 func (b *core) Probe() cluster.Probe { return b.health.probe() }
 
-// Hurry has what this node says of itself, and how it is, be written at once.
-// It does not wait for that.
+// Hurry triggers an immediate heartbeat. It does not wait for it.
 func (b *core) Hurry() {
 	select {
 	case b.beatNow <- struct{}{}:
@@ -51,6 +50,7 @@ func (b *core) Hurry() {
 	}
 }
 
+// healthLoop reports outages of Redis, and their ends, until ctx is done.
 func (b *Broker) healthLoop(ctx context.Context) {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
@@ -61,15 +61,15 @@ func (b *Broker) healthLoop(ctx context.Context) {
 		case <-tick.C:
 		}
 		if up, changed, ended := b.health.changed(); changed {
-			b.tellOutage(up, ended)
+			b.logOutage(up, ended)
 			b.listener.Reachable(up)
 		}
 	}
 }
 
-// tellOutage logs the beginning of an outage, and its end with its length. What
-// goes wrong meanwhile for the same reason is logged at level debug.
-func (b *Broker) tellOutage(up bool, ended outage) {
+// logOutage logs the beginning of an outage, and its end with its length. Failures of the
+// same reason in between are logged at level debug.
+func (b *Broker) logOutage(up bool, ended outage) {
 	switch after := ended.lasted.Round(time.Millisecond); {
 	case !up:
 		b.log.Error("this node can't use redis", "error", b.health.reason())
@@ -80,7 +80,7 @@ func (b *Broker) tellOutage(up bool, ended outage) {
 	}
 }
 
-// quietly is the level of what may belong to an outage: debug while one lasts.
+// quietly returns the log level of failures that may belong to an outage: debug during one.
 func (b *core) quietly() slog.Level {
 	if b.health.bad() {
 		return slog.LevelDebug
@@ -88,13 +88,15 @@ func (b *core) quietly() slog.Level {
 	return slog.LevelWarn
 }
 
+// beatLoop sends heartbeats until ctx is done: one every beatEvery, and others at Hurry. After
+// the loss of a lease it continues as another instance.
 func (b *Broker) beatLoop(ctx context.Context) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	first := true
-	// owed tells that what this node wrote may be gone and the listener has not
-	// been told: a beat without an answer may have been carried out, and so the
-	// next one may find a lease whose beginning nobody here has seen.
+	// owed is true if what this node wrote may be gone and the listener was not notified:
+	// a heartbeat without an answer may have been executed, so the next one may find a
+	// lease whose beginning this node has not seen.
 	owed := false
 	var old []string // instances whose lease was lost
 	var trials sync.WaitGroup
@@ -120,7 +122,7 @@ func (b *Broker) beatLoop(ctx context.Context) {
 			b.reshareSecret(ctx)
 			b.Log.directory.forget()
 			b.listener.Lost()
-			b.reapSoon(old) // the others may have forgotten them
+			b.reapSoon(old) // other nodes may no longer list them
 			owed, old = false, nil
 			first = false
 		default:
@@ -142,14 +144,14 @@ func (b *Broker) beatLoop(ctx context.Context) {
 	}
 }
 
-// oldInstances bounds how many lost instances a node remembers until it holds a
-// lease again; the others take away what they left too.
+// oldInstances bounds how many of its lost instances a node remembers until it holds a
+// lease again. Other nodes remove what these left, too.
 const oldInstances = 16
 
-// holds reports whether a beat that ended with err has renewed the lease.
+// holds reports whether a heartbeat that ended with err renewed the lease.
 func holds(err error) bool { return err == nil || errors.Is(err, errReplicas) }
 
-// reshareSecret puts the tokens' secret back where it was wiped away.
+// reshareSecret writes the tokens' secret again if Redis has lost it.
 func (b *Broker) reshareSecret(ctx context.Context) {
 	b.mu.Lock()
 	known := b.secret != nil
@@ -162,9 +164,8 @@ func (b *Broker) reshareSecret(ctx context.Context) {
 	}
 }
 
-// beat renews the lease and takes note of who is alive. Where replicas have to
-// confirm what is appended, they have to confirm the lease too: so it shows when
-// they don't.
+// beat renews the lease and records the live nodes. Replicas that must confirm appends must
+// confirm the lease too, so the node notices if they don't.
 func (b *Broker) beat(ctx context.Context, first bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*beatEvery)
 	defer cancel()
@@ -184,7 +185,7 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	if err != nil && !errors.Is(err, errReplicas) {
 		return b.plainly(ctx, err)
 	}
-	if err != nil { // the lease is held all the same
+	if err != nil { // the lease is held nevertheless
 		reply, _ = cmd.Val().([]any)
 	}
 	if len(reply)%rowWidth != headWidth {
@@ -202,9 +203,9 @@ func (b *Broker) beat(ctx context.Context, first bool) error {
 	return err
 }
 
-// plainly gets Redis's own reason where the refusal of a long command hides it:
-// before the password it takes no command of more than ten words, and calls
-// that a protocol error (processMultibulkBuffer in Redis's networking.c).
+// plainly returns Redis's own reason if the refusal of a long command hides it: before the
+// password Redis accepts no command of more than ten arguments, and reports a protocol
+// error (processMultibulkBuffer in its networking.c).
 func (b *Broker) plainly(ctx context.Context, err error) error {
 	if !isReply(err) || !strings.Contains(err.Error(), "unauthenticated") {
 		return err
@@ -215,16 +216,16 @@ func (b *Broker) plainly(ctx context.Context, err error) error {
 	return err
 }
 
-// reapSoon is reapAll in a goroutine of its own, unless one is at it already.
+// reapSoon runs reapAll in a goroutine of its own, unless one is running.
 func (b *Broker) reapSoon(dead []string) {
 	if len(dead) > 0 && b.reaping.CompareAndSwap(false, true) {
 		go b.reapAll(dead) // ends by its own deadline; nobody waits for it
 	}
 }
 
-// reapAll takes away what dead instances left behind. Every node does this; it
-// does no harm twice. They stay listed for a while, so it is repeated in case
-// one of them, waking up, wrote something late.
+// reapAll removes what dead instances left. Every node does this; it is idempotent. Dead
+// instances stay listed for forgetAfter, so it is repeated in case one of them wakes up
+// and writes something late.
 func (b *Broker) reapAll(dead []string) {
 	defer b.reaping.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), leaseFor)
@@ -236,6 +237,7 @@ func (b *Broker) reapAll(dead []string) {
 	}
 }
 
+// reap removes the presence and the names that an instance wrote.
 func (b *Broker) reap(ctx context.Context, instance string) error {
 	rooms, err := b.rdb.SMembers(ctx, b.keys.cluster("rooms:"+instance)).Result()
 	if err != nil {
@@ -275,8 +277,8 @@ func (b *Broker) reap(ctx context.Context, instance string) error {
 	return failed
 }
 
-// Leave takes away all that this node wrote about itself and its users, and
-// tells the cluster. It is for the end, after Run.
+// Leave removes all that this node wrote about itself and its users, and notifies the
+// cluster. It is called after Run has returned.
 func (b *Broker) Leave(ctx context.Context) error {
 	instance := b.Instance()
 	if err := b.reap(ctx, instance); err != nil {

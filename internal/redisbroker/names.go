@@ -10,21 +10,23 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// The users whose name is kept although they are gone, because their token
-// tells an older one.
+// Bounds of the users who are offline and whose name is kept, because their token has an
+// older one.
 const (
 	namesKeptFor = 7 * 24 * time.Hour
 	namesKept    = 100_000
 )
 
-// ErrBusy is answered when too many calls wait for Redis already.
+// ErrBusy means that too many calls wait for Redis.
 var ErrBusy = errors.New("too much is waiting for redis")
 
+// nameOp is one operation of scripts/names.lua.
 type nameOp struct {
 	what, user, name, extra string
 	shared                  bool
 }
 
+// nameResult is its result.
 type nameResult struct {
 	done bool
 	name string
@@ -33,7 +35,7 @@ type nameResult struct {
 
 type nameBatcher = batcher[nameOp, nameResult]
 
-// namesTimeout bounds one batch of claims.
+// namesTimeout bounds one batch of operations.
 const namesTimeout = 3 * time.Second
 
 // Names gives display names to users (room.Names).
@@ -57,8 +59,8 @@ func newNames(c *core) *Names {
 	return b
 }
 
-// releasesOf carries out the releases of a batch that a full Redis refused as a
-// whole. The other operations have failed with the given error.
+// releasesOf executes the releases of a batch that a full Redis refused as a whole. The
+// other operations fail with the given error.
 func (b *Names) releasesOf(ctx context.Context, ops []nameOp, refused error) ([]nameResult, error) {
 	releases := slices.DeleteFunc(slices.Clone(ops), func(op nameOp) bool { return op.what != "release" })
 	if len(releases) == 0 || len(releases) == len(ops) {
@@ -79,6 +81,7 @@ func (b *Names) releasesOf(ctx context.Context, ops []nameOp, refused error) ([]
 	return results, nil
 }
 
+// nameCall executes operations for an instance, in their order.
 func (b *Names) nameCall(ctx context.Context, instance string, ops []nameOp) ([]nameResult, error) {
 	args := make([]any, 0, 5+6*len(ops))
 	args = append(args, instance, b.keys.news(), b.publishCommand(), namesKeptFor.Milliseconds(), namesKept)
@@ -116,9 +119,9 @@ func (b *Names) nameCall(ctx context.Context, instance string, ops []nameOp) ([]
 	return results, nil
 }
 
-// Claim makes the user one of this node's, under the name, which nobody else who is
-// online may hold unless it is shared: else protocol.ErrNameTaken. It returns the
-// name that the user has now.
+// Claim records that the user is online at this node, under the name. It fails with
+// protocol.ErrNameTaken if another user who is online has the name, unless it is shared. It
+// returns the name that the user has now.
 func (b *Names) Claim(ctx context.Context, c protocol.NameClaim) (string, error) {
 	op := nameOp{what: "claim", user: c.User, name: c.Name, shared: c.Shared}
 	if c.Keep {
@@ -127,15 +130,15 @@ func (b *Names) Claim(ctx context.Context, c protocol.NameClaim) (string, error)
 	return b.nameDo(ctx, op)
 }
 
-// Rename gives a user of this node another name, and tells the cluster in its
-// news, with mark, which must not hold a newline. Else as Claim.
+// Rename gives a user of this node another name, and publishes it to the cluster with mark,
+// which must not contain a newline. Otherwise it is like Claim.
 func (b *Names) Rename(ctx context.Context, c protocol.NameClaim, mark string) (string, error) {
 	return b.nameDo(ctx, nameOp{what: "rename", user: c.User, name: c.Name, extra: mark, shared: c.Shared})
 }
 
-// Release tells that this node has the user no more. With keep, the user's name
-// is remembered for a week, for the token tells another. done is called with
-// the outcome; Release never waits.
+// Release records that the user has no connection to this node any more. With keep, the
+// user's name is remembered for a week, since the token has another one. done is called with
+// the result; Release never waits.
 func (b *Names) Release(user string, keep bool, done func(error)) {
 	op := nameOp{what: "release", user: user}
 	if keep {
@@ -146,6 +149,7 @@ func (b *Names) Release(user string, keep bool, done func(error)) {
 	}
 }
 
+// nameDo executes one operation in the next batch.
 func (b *Names) nameDo(ctx context.Context, op nameOp) (string, error) {
 	type outcome struct {
 		nameResult

@@ -14,42 +14,40 @@ import (
 )
 
 const (
-	// refusedFor is how long a failure counts when nothing of its kind was tried
-	// since: whether it still holds is not known then.
+	// refusedFor is how long a failure counts if nothing of its kind was tried since. Then
+	// it is unknown whether it still holds.
 	refusedFor = 5 * time.Second
-	// trialWithin bounds one trial, and trialsAtOnce how many are made at a beat.
+	// trialWithin bounds one trial, and trialsAtOnce the number of trials at a heartbeat.
 	trialWithin  = time.Second
 	trialsAtOnce = 8
-	// persistsAfter is how long calls of one kind must have failed, without one
-	// success between, to make the node unready whatever they failed for.
+	// persistsAfter is how long all calls of one kind must have failed to make the node not
+	// ready, whatever the reason.
 	persistsAfter = 2 * time.Second
-	// passesWithin is the same for what is known to pass by itself.
+	// passesWithin is the same for failures that are known to be temporary.
 	passesWithin = 10 * time.Second
 )
 
-// refusals are the failures of calls that concern rooms and users: the lease may be
-// renewed, and the probe come back, while Redis takes no message, for another
-// reason or in another part of a Redis Cluster. Whether messages pass decides:
-// a refusal that is known to meet every room counts at once, any other failure
-// once it persists. The number of entries is bounded by the number of
+// refusals are the failures of calls about rooms and users. The lease may be renewed, and
+// probes arrive, while Redis accepts no message, for another reason or in another part of a
+// Redis Cluster. A refusal that affects every room makes the node not ready at once, any
+// other failure if it persists. The number of entries is bounded by the number of
 // partitions.
 type refusals struct {
 	mu   sync.Mutex // guards the field below
 	last map[work]failure
 }
 
-// work is a kind of call, and the partition that it concerns; that is "" outside
-// of a Redis Cluster, where all are one.
+// work is a kind of call, and its partition, which is "" outside of a Redis Cluster.
 type work struct{ what, tag string }
 
-// failure is what has gone wrong since the last success.
+// failure describes the failures since the last success.
 type failure struct {
 	err       error
 	effect    effect
 	since, at time.Time // the first and the last of them
 }
 
-// counts reports whether a node with this failure is not ready.
+// counts reports whether this failure makes the node not ready.
 func (f failure) counts() bool {
 	switch f.effect {
 	case general, state:
@@ -60,8 +58,7 @@ func (f failure) counts() bool {
 	return f.at.Sub(f.since) >= persistsAfter
 }
 
-// note takes the outcome of a call. A call that its own caller gave up says
-// nothing about Redis.
+// note records the result of a call. A call that its own caller cancelled is ignored.
 func (r *refusals) note(w work, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,8 +82,7 @@ func (r *refusals) note(w work, err error) {
 	r.last[w] = f
 }
 
-// onTrial returns what is to be tried again, since a trial tells whether its
-// failure still holds.
+// onTrial returns the kinds of work whose failures a trial can confirm.
 func (r *refusals) onTrial() []work {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -99,16 +95,16 @@ func (r *refusals) onTrial() []work {
 	return list
 }
 
-// tryAgain makes a trial of each kind of work that has failed, so that a node is
-// ready again as soon as messages pass, and not before, although clients send none
-// to a node that is not ready. It always tries an append, and notes a refusal.
+// tryAgain tries each kind of work that has failed. So a node is ready again as soon as
+// messages pass, and not before, although clients send none to a node that is not ready.
+// It always tries an append, and records a refusal.
 func (b *core) tryAgain(ctx context.Context) {
 	failed := b.health.refusals.onTrial()
 	for _, w := range failed {
 		b.health.refusals.note(w, b.try(ctx, w))
 	}
-	// A node at which nobody has said anything yet must not be ready where Redis
-	// would refuse it. That this passes says nothing about a real append.
+	// A node that has not appended anything yet must not be ready if Redis would refuse
+	// it. The success of a trial does not prove that a real append succeeds.
 	w := work{what: appending}
 	if b.cluster != nil {
 		w.tag = mainTag
@@ -121,13 +117,13 @@ func (b *core) tryAgain(ctx context.Context) {
 	}
 }
 
-// notTaken is the answer to an entry with the id 0-0, once Redis has found
-// nothing else to refuse (t_stream.c of R 5.0+, V, D; the embedded broker).
+// notTaken is the answer to an entry with the id 0-0 if Redis has no other reason to refuse it
+// (t_stream.c of R 5.0+, V, D; the embedded broker).
 const notTaken = "must be greater than 0-0"
 
-// try does in the partition what failed there, without changing anything: an entry
-// as large as a batch of messages whose id no log takes, or a read of no log. (The
-// embedded broker keeps an empty log of it.) It ends within trialWithin.
+// try repeats in the partition what failed there, without changing anything: it appends an
+// entry as large as a batch of messages under an id that no log accepts, or reads a log that
+// does not exist. (The embedded broker keeps an empty log of it.) It ends within trialWithin.
 func (b *core) try(ctx context.Context, w work) error {
 	ctx, cancel := context.WithTimeout(ctx, trialWithin)
 	defer cancel()
@@ -142,8 +138,7 @@ func (b *core) try(ctx context.Context, w work) error {
 	return err
 }
 
-// reason tells of the failure that still counts, nil when there is none; of
-// several, of the newest.
+// reason returns the newest failure that makes the node not ready; nil if there is none.
 func (r *refusals) reason() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// ruleKey is where moderators' decisions for a room are kept, or those for all
-// rooms.
+// ruleKey returns the key and the channel of the moderators' decisions for a room, or for all
+// rooms with "".
 func (b *Rulebook) ruleKey(room string) (key, channel string) {
 	if room == "" {
 		return b.keys.cluster("rules"), b.keys.news()
@@ -16,8 +16,8 @@ func (b *Rulebook) ruleKey(room string) (key, channel string) {
 	return b.keys.room("rules", room), b.keys.live(room)
 }
 
-// Rules reads the rules in force for the room, or for all rooms with "". Fields that
-// are none, written by hand, are left out.
+// Rules reads the rules in force for the room, or for all rooms with "". It skips fields
+// that chat did not write.
 func (b *Rulebook) Rules(ctx context.Context, room string) (map[string]protocol.Rule, error) {
 	key, _ := b.ruleKey(room)
 	fields, err := b.rdb.HGetAll(ctx, key).Result()
@@ -34,8 +34,8 @@ func (b *Rulebook) Rules(ctx context.Context, room string) (map[string]protocol.
 	return list, nil
 }
 
-// Decide writes a decision for its room, or for all rooms where it names none, and
-// publishes it.
+// Decide writes a decision for its room, or for all rooms if it names none, and publishes
+// it.
 func (b *Rulebook) Decide(ctx context.Context, d protocol.Decision) error {
 	line, err := encodeDecision(d)
 	if err != nil {

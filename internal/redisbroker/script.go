@@ -20,11 +20,11 @@ import (
 //go:embed scripts/*.lua
 var scripts embed.FS
 
-// script is a Lua script and the name that Redis gives it. All keys of one call
-// lie in one slot, and it publishes in that slot.
+// script is a Lua script and its SHA, by which Redis names it. On a Redis Cluster all keys of
+// one call are in one slot, and it publishes in that slot.
 type script struct{ source, sha string }
 
-// readScript makes one script of files that stand behind each other.
+// readScript makes one script of several files, in their order.
 func readScript(names ...string) script {
 	var source []byte
 	for _, name := range names {
@@ -69,8 +69,8 @@ func bounds() (names []string, values []int) {
 			protocol.MaxRoomReactions, protocol.MaxReactionUsers}
 }
 
-// command makes the call of a script: by its name, or whole where Redis doesn't
-// know it yet.
+// command makes the call of a script, by its SHA, or with its source if Redis does not know
+// it.
 func (s script) command(ctx context.Context, whole bool, keys []string, args []any) once {
 	list := make([]any, 0, 3+len(keys)+len(args))
 	if whole {
@@ -85,15 +85,15 @@ func (s script) command(ctx context.Context, whole bool, keys []string, args []a
 	return once{redis.NewCmd(ctx, append(list, args...)...)}
 }
 
-// once is a command that the client does not repeat by itself when no answer
-// comes, as it does on a Redis Cluster: that is for its caller to decide.
-// Redirections it follows, since what was redirected was not carried out.
+// once is a command that the client does not repeat by itself if it gets no answer, as it
+// otherwise does on a Redis Cluster: its caller decides. Redirections are followed, since
+// a redirected command was not executed.
 type once struct{ *redis.Cmd }
 
-// NoRetry has the client not repeat it (redis.Cmder).
+// NoRetry forbids the client to repeat it (redis.Cmder).
 func (once) NoRetry() bool { return true }
 
-// run carries out a script.
+// run executes a script.
 func (b *core) run(ctx context.Context, s script, keys []string, args ...any) *redis.Cmd {
 	call := s.command(ctx, false, keys, args)
 	_ = b.rdb.Process(ctx, call)
@@ -104,16 +104,16 @@ func (b *core) run(ctx context.Context, s script, keys []string, args ...any) *r
 	return call.Cmd
 }
 
-// errReplicas is that something was written, and too few replicas have it.
+// errReplicas means that a write was executed, and too few replicas confirm it.
 var errReplicas = errors.New("too few of redis's replicas confirm what is written")
 
-// redirections bounds how often one call is sent on within a Redis Cluster.
+// redirections bounds how often one call is redirected within a Redis Cluster.
 const redirections = 5
 
-// runConfirmed carries out a script, and waits until as many replicas as
-// Config.Replicas asks for have what it wrote; else it fails with errReplicas,
-// and what it wrote is written. WAIT counts for its own connection: so both go
-// in one pipeline, which on a Redis Cluster is sent on by hand.
+// runConfirmed executes a script, and waits until Config.Replicas replicas confirm what it
+// wrote. Otherwise it fails with errReplicas although the script was executed. WAIT counts
+// for its own connection, so both are one pipeline, whose redirections on a Redis Cluster
+// are followed here.
 func (b *core) runConfirmed(ctx context.Context, s script, keys []string, args ...any) *redis.Cmd {
 	if b.cfg.Replicas == 0 {
 		return b.run(ctx, s, keys, args...)
@@ -164,7 +164,7 @@ func (b *core) confirm(call once, confirmed *redis.IntCmd) {
 	}
 }
 
-// tooFew is errReplicas, with what an operator has to know.
+// tooFew returns errReplicas with what an operator needs to know.
 func tooFew(n int64, wanted int) error {
 	remedy := "a second Redis server is back"
 	if wanted > 1 {
@@ -174,7 +174,7 @@ func tooFew(n int64, wanted int) error {
 		errReplicas, n, wanted, replicasWithin, wanted, remedy)
 }
 
-// nodeOf returns where a key is written.
+// nodeOf returns the Redis to which a key is written.
 func (b *core) nodeOf(ctx context.Context, key string) (redis.Cmdable, error) {
 	if b.cluster == nil {
 		return b.rdb, nil
@@ -186,9 +186,8 @@ func (b *core) nodeOf(ctx context.Context, key string) (redis.Cmdable, error) {
 	return node, nil
 }
 
-// nodeAt returns the primary of a Redis Cluster at an address to which a node
-// redirects, as the cluster is now. An address without a host (empty, or "?") is
-// at the host of the node that was asked.
+// nodeAt returns the primary of a Redis Cluster at the address of a redirection. An address
+// without a host (empty, or "?") is at the host of the server that redirected.
 func (b *core) nodeAt(ctx context.Context, asked redis.Cmdable, addr string) (redis.Cmdable, error) {
 	if host, port, err := net.SplitHostPort(addr); err == nil && (host == "" || host == "?") {
 		if client, ok := asked.(*redis.Client); ok {
@@ -215,7 +214,7 @@ func (b *core) nodeAt(ctx context.Context, asked redis.Cmdable, addr string) (re
 	return found, nil
 }
 
-// countReplicas warns when there are fewer replicas than have to confirm.
+// countReplicas logs a warning if there are fewer replicas than must confirm.
 func (b *core) countReplicas(ctx context.Context) error {
 	if b.cfg.Replicas == 0 {
 		return nil
@@ -237,8 +236,8 @@ func (b *core) countReplicas(ctx context.Context) error {
 	return nil
 }
 
-// publishCommand is the command by which scripts publish: on a Redis Cluster
-// everything that is published stays in its shard.
+// publishCommand returns the command by which scripts publish; on a Redis Cluster it is the
+// one that stays in its shard.
 func (b *core) publishCommand() string {
 	if b.cluster != nil {
 		return "SPUBLISH"
@@ -246,7 +245,7 @@ func (b *core) publishCommand() string {
 	return "PUBLISH"
 }
 
-// publish publishes by a client, or queues that in a pipeline.
+// publish publishes by a client, or queues the command in a pipeline.
 func (b *core) publish(ctx context.Context, by redis.Cmdable, channel string, payload any) error {
 	if b.cluster != nil {
 		return by.SPublish(ctx, channel, payload).Err()

@@ -2,22 +2,22 @@
 --
 -- KEYS: 1 leases (see lease.lua), 2 names taken (hash, folded name -> "user|user…"),
 --       3 users (hash, user -> "folded|name|instance|instance…"), 4 the users
---       that the instance holds (set), 5 users whose name is kept although
---       they are gone (sorted set, user -> ms), 6 counts of writes (see
+--       that the instance holds (set), 5 users who are offline and whose name is
+--       kept (sorted set, user -> ms), 6 counts of writes (see
 --       lease.lua), 7 a key that never exists
 -- ARGV: 1 the instance, 2 the cluster's channel, 3 PUBLISH or SPUBLISH, 4 ms
---       for which a name is kept so, 5 how many are; then for each operation
---       six: what, the user's id, the folded name, the name, an extra, and "shared"
+--       for which a name is kept so, 5 how many are kept; then for each operation
+--       six: its kind, the user's id, the folded name, the name, an extra, and "shared"
 --       for a user who may show the name of another
---   claim   take the name; with extra "keep", the name the user has or had,
---           where it is known, in place of the given one
---   rename  the same, and tell the cluster; extra marks the renamer
---   release the instance has this user no more; extra "keep" keeps the name
+--   claim   give the user the name; with extra "keep", the name that the user has or
+--           had, if it is known, in place of the given one
+--   rename  the same, and publish it; extra is the mark of the renamer
+--   release the user has left the instance; extra "keep" keeps the name
 -- Returns for each operation: 1 done or 0 the name is another's; the name. Then
 -- how many of the instance's writes are counted.
 
--- A full Redis refuses a batch that claims before anything is changed (see
--- here.lua), and takes one that only releases.
+-- A full Redis refuses a batch with claims before anything is changed (see here.lua), and
+-- accepts one that only releases.
 for i = 6, #ARGV, 6 do
   if ARGV[i] ~= 'release' then
     redis.call('SET', KEYS[7], '', 'XX')
@@ -36,7 +36,7 @@ local function alive(id)
   return ends and tonumber(ends) > now
 end
 
--- The record of a user: folded name, name, the live instances that hold it.
+-- Returns the record of a user: folded name, name, the live instances that hold it.
 local function load(user)
   local raw = redis.call('HGET', users, user)
   if not raw then return nil end
@@ -54,10 +54,10 @@ local function store(user, record)
   redis.call('HSET', users, user, raw)
 end
 
--- How many users are noted for one name: the others show it without that.
+-- How many users are stored for one name. Further users show it without that.
 local SHARING = 16
 
--- The users noted for a name, without the given one.
+-- Returns the users stored for a name, without the given one.
 local function others(user, folded)
   local list = {}
   for other in string.gmatch(redis.call('HGET', names, folded) or '', '[^|]+') do
