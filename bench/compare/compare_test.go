@@ -56,7 +56,7 @@ func TestTheComparisonRuns(t *testing.T) {
 		}
 	}
 	page := table.markdown()
-	for _, want := range []string{"# Benchmarks\n", "| load | chat | floor |", "| open loop: µs of CPU a delivery |", "| idle: connect and join |", "; chat: chat ", "Redis "} {
+	for _, want := range []string{"# Benchmarks\n", "| load | chat | floor |", "| open loop: µs of CPU a delivery |", "| idle: connect and join |", "; chat: chat ", "Redis ", "**Commands**, ", "; chat: `go build`; `chat --addr 127.0.0.1:0 ", "load average was "} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}

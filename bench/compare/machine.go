@@ -13,8 +13,8 @@ import (
 
 // machine describes where a run took place.
 type machine struct {
-	date, model, memory, kernel, golang, redis string
-	processors                                 int
+	date, model, memory, kernel, golang, redis, load string
+	processors                                       int
 }
 
 // thisMachine describes this one.
@@ -23,7 +23,10 @@ func thisMachine(ctx context.Context) machine {
 		date:  time.Now().UTC().Format("2006-01-02"),
 		model: procField("/proc/cpuinfo", "model name"), memory: procField("/proc/meminfo", "MemTotal"),
 		kernel: output(ctx, "uname", "-r"), golang: strings.Replace(runtime.Version(), "go", "Go ", 1),
-		processors: runtime.NumCPU(), redis: "unknown",
+		processors: runtime.NumCPU(), redis: "unknown", load: "unknown",
+	}
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.load, _, _ = strings.Cut(string(text), " ")
 	}
 	var kilobytes float64
 	if _, err := fmt.Sscan(m.memory, &kilobytes); err == nil {

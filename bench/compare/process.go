@@ -16,10 +16,17 @@ import (
 	"example.com/chat/internal/procstat"
 )
 
-// cluster is a set of running processes.
+// cluster is a set of running processes, with a folder of their own.
 type cluster struct {
+	dir   string
 	urls  []string
 	procs []*process
+}
+
+// newCluster returns one without processes. Its stop must be called.
+func newCluster() (*cluster, error) {
+	dir, err := os.MkdirTemp("", "chat-compare-run-")
+	return &cluster{dir: dir}, err
 }
 
 // process is a process of a cluster.
@@ -125,7 +132,7 @@ func (c *cluster) listening(ctx context.Context, address string) error {
 	}
 }
 
-// stop ends all processes.
+// stop ends all processes, and removes the folder.
 func (c *cluster) stop() {
 	for _, p := range c.procs {
 		_ = p.cmd.Process.Kill()
@@ -133,7 +140,11 @@ func (c *cluster) stop() {
 	for _, p := range c.procs {
 		<-p.done
 	}
+	_ = os.RemoveAll(c.dir)
 }
+
+// redisFlags are Redis's, besides its port, its folder and --save "".
+const redisFlags = "--bind 127.0.0.1 --appendonly no"
 
 // redis starts a Redis that keeps nothing on disk, and returns its address.
 func (c *cluster) redis(ctx context.Context) (string, error) {
@@ -141,7 +152,7 @@ func (c *cluster) redis(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := c.start(ctx, nil, "", "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--logfile", ""); err != nil {
+	if _, err := c.start(ctx, nil, "", "redis-server", append(strings.Fields(redisFlags), "--save", "", "--dir", c.dir, "--port", port)...); err != nil {
 		return "", err
 	}
 	address := net.JoinHostPort("127.0.0.1", port)

@@ -102,11 +102,13 @@ const (
 
 // measure runs a row with a system for a time d.
 func measure(ctx context.Context, r *row, s *system, d time.Duration) (sample, error) {
-	c := new(cluster)
+	c, err := newCluster()
+	if err != nil {
+		return sample{}, err
+	}
 	defer c.stop()
 	redis := ""
 	if !s.alone && !r.embedded {
-		var err error
 		if redis, err = c.redis(ctx); err != nil {
 			return sample{}, err
 		}

@@ -40,20 +40,26 @@ type system struct {
 	// start starts n nodes at a Redis, "" for the broker that is built in.
 	start func(ctx context.Context, c *cluster, s *system, n int, redis string) error
 	path  string // of the program
+	// commands says how it is installed and started, in Markdown.
+	commands string
 }
 
 // chatSystem is this chat; path is that of a program which is built already, or "".
 func chatSystem(name, path string) *system {
-	return &system{name: name, path: path, dialect: swarm.Chat{}, prepare: buildChat, start: startChat}
+	return &system{name: name, path: path, dialect: swarm.Chat{}, prepare: buildChat, start: startChat,
+		commands: "`go build`; `chat " + chatFlags + " --redis redis://…`"}
 }
 
 // allSystems returns the systems of the comparison, the chat first.
 func allSystems() []*system {
 	return []*system{
 		chatSystem("chat", ""),
-		{name: "Centrifugo", dialect: centrifugo{}, prepare: installCentrifugo, start: startCentrifugo},
-		{name: "Socket.IO", dialect: socketIO{}, prepare: installSocketIO, start: startSocketIO},
-		{name: "floor", dialect: swarm.Chat{}, alone: true, prepare: prepareFloor, start: startFloor},
+		{name: "Centrifugo", dialect: centrifugo{}, prepare: installCentrifugo, start: startCentrifugo,
+			commands: "`go install " + centrifugoModule + "@" + centrifugoTag + "`; `centrifugo --config FILE` (`centrifugoConfig` in `bench/compare/systems.go`)"},
+		{name: "Socket.IO", dialect: socketIO{}, prepare: installSocketIO, start: startSocketIO,
+			commands: "`npm ci` with `bench/compare/socketio/package-lock.json`; `NODE_ENV=production node server.mjs redis://…`"},
+		{name: "floor", dialect: swarm.Chat{}, alone: true, prepare: prepareFloor, start: startFloor,
+			commands: "`compare floor` (`bench/compare/floor.go`)"},
 	}
 }
 
@@ -87,18 +93,17 @@ func buildChat(ctx context.Context, s *system, dir string) error {
 	return nil
 }
 
+// chatFlags are the flags of a node, besides its name and its Redis.
+const chatFlags = "--addr 127.0.0.1:0 --rate 0 --log-level warn"
+
 func startChat(ctx context.Context, c *cluster, s *system, n int, redis string) error {
-	data, err := os.MkdirTemp(filepath.Dir(s.path), "data-")
-	if err != nil {
-		return err
-	}
 	for i := range n {
-		args := []string{"--addr", "127.0.0.1:0", "--rate", "0", "--log-level", "warn", "--node-id", "b" + strconv.Itoa(i+1)}
+		args := append(strings.Fields(chatFlags), "--node-id", "b"+strconv.Itoa(i+1))
 		if redis != "" {
 			args = append(args, "--redis", "redis://"+redis)
 		}
 		// An embedded broker may keep rooms in the user's folder of data.
-		url, err := c.start(ctx, []string{"XDG_DATA_HOME=" + data}, "node 1 ", s.path, args...)
+		url, err := c.start(ctx, []string{"XDG_DATA_HOME=" + c.dir}, "node 1 ", s.path, args...)
 		if err != nil {
 			return err
 		}
@@ -143,7 +148,7 @@ func startCentrifugo(ctx context.Context, c *cluster, s *system, n int, redis st
 		if err != nil {
 			return err
 		}
-		file := filepath.Join(filepath.Dir(s.path), "centrifugo-"+port+".json")
+		file := filepath.Join(c.dir, port+".json")
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			return err
 		}

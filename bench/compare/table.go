@@ -46,7 +46,7 @@ func (t *table) fill(ctx context.Context, w io.Writer) error {
 				if err != nil {
 					return fmt.Errorf("%s with %s: %w", r.key, s.name, err)
 				}
-				fmt.Fprintf(w, "%d/%d %-9s %-10s %s\n", round+1, t.rounds, r.key, s.name, t.brief(&r, one))
+				fmt.Fprintf(w, "%4.0f s  %d/%d %-9s %-10s %s\n", time.Since(began).Seconds(), round+1, t.rounds, r.key, s.name, t.brief(&r, one))
 				k := cell{r.key, s.name}
 				t.samples[k] = append(t.samples[k], one)
 			}
@@ -121,7 +121,8 @@ func (t *table) markdown() string {
 
 func (t *table) writeSetting(b *strings.Builder) {
 	m := t.machine
-	fmt.Fprintf(b, "**Machine**: %s, %d processors, %s of memory, Linux %s, %s. Servers, Redis and clients share it.\n\n", m.model, m.processors, m.memory, m.kernel, m.golang)
+	fmt.Fprintf(b, "**Machine**: %s, %d processors, %s of memory, Linux %s, %s. Servers, Redis and clients share it; its load average was %s at the start.\n\n",
+		m.model, m.processors, m.memory, m.kernel, m.golang, m.load)
 	fmt.Fprintf(b, "**Versions**: Redis %s", m.redis)
 	for _, s := range t.systems {
 		fmt.Fprintf(b, "; %s: %s", s.name, s.version)
@@ -136,6 +137,13 @@ WebSocket. All loads but the one of the embedded broker use the same Redis.
 twenty lines (`+"`bench/compare/socketio/server.mjs`"+`); it keeps no messages. The floor is one process without Redis that writes the same bytes to each member in a loop (epoll and write(2), in Go): it promises nothing, and runs as one node in all loads.
 
 `, t.each, t.rounds)
+	b.WriteString("**Commands**, each with a port and a folder of its own: `redis-server " + redisFlags + " --save \"\"`")
+	for _, s := range t.systems {
+		if s.commands != "" {
+			b.WriteString("; " + s.name + ": " + s.commands)
+		}
+	}
+	b.WriteString(".\n\n")
 }
 
 // writeTable writes the medians with their ranges.
