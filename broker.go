@@ -28,12 +28,19 @@ func startBroker(opts cli.NodeOptions, stdout io.Writer, log *slog.Logger) (*emb
 	return b, nil
 }
 
-// awaitRedis returns the Redis at a URL when it is usable. Its error is ctx's, or one
-// line that says what to do.
-func awaitRedis(ctx context.Context, opts cli.NodeOptions, redisURL string, log *slog.Logger) (redisopen.Target, error) {
+// awaitRedis returns the Redis of --redis when it is usable, or the embedded broker unless
+// that is nil. Its error is ctx's, or one line that says what to do.
+func awaitRedis(ctx context.Context, opts cli.NodeOptions, embedded *embed.Broker, log *slog.Logger) (redisopen.Target, error) {
+	redisURL := opts.Redis
+	if embedded != nil {
+		redisURL = embedded.URL()
+	}
 	target, err := redisopen.Parse(redisURL)
 	if err != nil {
 		return target, err
+	}
+	if embedded != nil {
+		target = target.Through(embedded.Dial)
 	}
 	return target, target.Await(ctx, opts.Namespace, opts.WaitRedis, log)
 }
@@ -45,7 +52,7 @@ func awaitRedisForAll(ctx context.Context, opts cli.NodeOptions, signals <-chan 
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { // ends with the wait, which ends with ctx
-		_, err := awaitRedis(ctx, opts, opts.Redis, log)
+		_, err := awaitRedis(ctx, opts, nil, log)
 		done <- err
 	}()
 	select {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"example.com/chat/embed"
 	"example.com/chat/internal/cli"
 	"example.com/chat/internal/demo"
 	"example.com/chat/internal/node"
@@ -32,15 +33,13 @@ func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal
 	if err != nil {
 		return err
 	}
-	redisURL := opts.Redis
-	if redisURL == "" {
-		b, err := startBroker(opts, stdout, log)
-		if err != nil {
+	var embedded *embed.Broker
+	if opts.Redis == "" {
+		if embedded, err = startBroker(opts, stdout, log); err != nil {
 			_ = listener.Close()
 			return err
 		}
-		defer b.Close()
-		redisURL = b.URL()
+		defer embedded.Close()
 	}
 	starting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -57,7 +56,7 @@ func runNode(ctx context.Context, opts cli.NodeOptions, signals <-chan os.Signal
 		case <-started:
 		}
 	}()
-	n, err := startNode(starting, opts, listener, redisURL, parent.Controls(), log)
+	n, err := startNode(starting, opts, listener, embedded, parent.Controls(), log)
 	close(started)
 	<-watch
 	if err != nil {
@@ -122,16 +121,16 @@ func stopNode(n *node.Node, opts cli.NodeOptions, stopped os.Signal, signals <-c
 	n.Close(quickStop)
 }
 
-// startNode starts a node on the listener, which it owns, with the Redis at a URL.
-// controls are those of a local cluster, nil for none.
-func startNode(ctx context.Context, opts cli.NodeOptions, listener net.Listener, redisURL string, controls *demo.Remote, log *slog.Logger) (*node.Node, error) {
+// startNode starts a node on the listener, which it owns, with the embedded broker, or
+// with the Redis of --redis if that is nil. controls are those of a local cluster, nil for none.
+func startNode(ctx context.Context, opts cli.NodeOptions, listener net.Listener, embedded *embed.Broker, controls *demo.Remote, log *slog.Logger) (*node.Node, error) {
 	listeners := cli.Listeners{HTTP: listener}
 	cfg, err := func() (node.Config, error) {
 		var err error
 		if listeners.Debug, err = listenDebug(opts.DebugAddr, log); err != nil {
 			return node.Config{}, err
 		}
-		redis, err := awaitRedis(ctx, opts, redisURL, log)
+		redis, err := awaitRedis(ctx, opts, embedded, log)
 		if err != nil {
 			return node.Config{}, err
 		}

@@ -32,31 +32,18 @@ const (
 // errProtocol reports that a client does not speak Redis's protocol.
 var errProtocol = errors.New("protocol error")
 
-// admit carries out a client's commands until it has given the password; an error means
-// that it never will. Of a stranger's commands miniredis gets only those that are a way to
-// get in, since some others make it panic before it asks for the password. In place of
-// them it gets a PING, to which it answers NOAUTH. A client that has the password is
-// trusted: it could run scripts.
-func (c *connection) admit() error {
-	for range strangerCommands {
-		words, err := readCommand(c.in, stranger)
-		if err != nil {
-			return err
-		}
-		if len(words) == 0 { // Redis takes no notice of it either
-			continue
-		}
-		switch strings.ToUpper(words[0]) {
-		case "AUTH", "HELLO", "QUIT":
-		default:
-			words = []string{"PING"}
-		}
-		c.execute(words)
-		if knows(words, c.broker.cfg.Password) || c.peer.Closed() {
-			return nil
-		}
+// admit carries out a command of a client that has not given the password. Of such a
+// client miniredis gets only commands that are a way to get in, since some others make it
+// panic before it asks for the password. In place of them it gets a PING, to which it
+// answers NOAUTH. A client that has the password is trusted: it could run scripts.
+func (c *connection) admit(words []string) {
+	switch strings.ToUpper(words[0]) {
+	case "AUTH", "HELLO", "QUIT":
+	default:
+		words = []string{"PING"}
 	}
-	return errProtocol
+	c.execute(words)
+	c.admitted = knows(words, c.broker.cfg.Password)
 }
 
 // knows tells whether a command gives the password: AUTH [user] password, or

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -124,10 +126,8 @@ func (b *Broker) URL() string {
 func (b *Broker) Close() {
 	b.mu.Lock()
 	b.closed = true
-	for c := range b.clients {
-		_ = c.Close()
-	}
 	b.mu.Unlock()
+	b.closeClients()
 	_ = b.listener.Close()
 	b.redis.CtxCancel() // commands that wait
 	b.running.Wait()
@@ -138,11 +138,9 @@ func (b *Broker) Close() {
 // Start. It keeps what it holds, and its port.
 func (b *Broker) Stop() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.stopped = true
-	for c := range b.clients {
-		_ = c.Close()
-	}
+	b.mu.Unlock()
+	b.closeClients()
 }
 
 // Start ends Stop.
@@ -193,22 +191,51 @@ func (b *Broker) add(c net.Conn) bool {
 
 // serve carries out a client's commands until it ends.
 func (b *Broker) serve(conn net.Conn) {
-	defer func() {
-		_ = conn.Close()
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.clients, conn)
-	}()
-	c := newConnection(b, conn)
+	defer b.remove(conn)
+	defer conn.Close()
+	out := newQueue(b.cfg.QueueLimit, conn)
+	c := newConnection(b, conn, out)
+	c.interrupt = func(now bool) {
+		at := time.Time{}
+		if now {
+			at = time.Now()
+		}
+		_ = conn.SetReadDeadline(at)
+	}
 	var writing sync.WaitGroup
-	writing.Go(c.out.write) // ends with the queue or the connection
+	writing.Go(out.write) // ends with the queue or the connection
 	defer writing.Wait()
-	defer c.out.close()
+	defer out.close()
 	defer c.end()
-	c.serve()
-	if c.out.overrun.Load() {
+	_ = conn.SetReadDeadline(time.Now().Add(b.cfg.patience))
+	var err error
+	for err == nil && !c.admitted && !c.peer.Closed() {
+		err = c.next()
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	if err == nil {
+		_ = c.serve()
+	}
+	if out.overrun.Load() {
 		b.cfg.Log.Warn("a client of the embedded broker reads too slowly and is cut off", "limit", b.cfg.QueueLimit)
 		return
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(lastWords))
+}
+
+// remove forgets a client.
+func (b *Broker) remove(conn net.Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.clients, conn)
+}
+
+// closeClients closes the connections of all clients.
+func (b *Broker) closeClients() {
+	b.mu.Lock()
+	clients := slices.Collect(maps.Keys(b.clients))
+	b.mu.Unlock()
+	for _, conn := range clients {
+		_ = conn.Close()
+	}
 }

@@ -3,12 +3,11 @@ package embed
 import (
 	"bufio"
 	"errors"
-	"net"
+	"io"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
@@ -57,10 +56,14 @@ func (e *engine) has(sha string) bool {
 // connection is one connection to the broker.
 type connection struct {
 	broker *Broker
-	conn   net.Conn
 	in     *bufio.Reader
-	out    *queue
 	peer   *server.Peer
+	// interrupt ends a read of in that another goroutine waits for, until it is called
+	// again; nil if reads don't wait.
+	interrupt func(now bool)
+
+	tries    int  // commands so far of a client that has not given the password
+	admitted bool // it has given the password
 
 	// What a script needs to know of the connection's state. The interpreter knows it
 	// better: it carries out the scripts of connections in unusual ones.
@@ -72,29 +75,49 @@ type connection struct {
 // replyBuffer is how much of a reply is written at once.
 const replyBuffer = 16 << 10
 
-func newConnection(b *Broker, conn net.Conn) *connection {
-	c := &connection{broker: b, conn: conn, in: bufio.NewReader(conn), out: newQueue(b.cfg.QueueLimit, conn)}
-	c.peer = server.NewPeer(bufio.NewWriterSize(c.out, replyBuffer))
-	return c
+func newConnection(b *Broker, in io.Reader, out io.Writer) *connection {
+	return &connection{broker: b, in: bufio.NewReader(in), peer: server.NewPeer(bufio.NewWriterSize(out, replyBuffer))}
 }
 
-// serve carries out a client's commands until it ends.
-func (c *connection) serve() {
-	_ = c.conn.SetReadDeadline(time.Now().Add(c.broker.cfg.patience))
-	err := c.admit()
-	if err == nil {
-		_ = c.conn.SetReadDeadline(time.Time{})
-	}
-	for err == nil && !c.peer.Closed() {
-		var words []string
-		if words, err = readCommand(c.in, friend); err == nil && len(words) > 0 {
-			c.execute(words)
+// serve carries out the commands that can be read, until the client or in ends. The error
+// is nil at the client's QUIT.
+func (c *connection) serve() error {
+	for !c.peer.Closed() {
+		if err := c.next(); err != nil {
+			return err
 		}
 	}
-	if errors.Is(err, errProtocol) {
-		c.peer.WriteRaw("-ERR Protocol error\r\n")
+	return nil
+}
+
+// next reads one command, and carries it out.
+func (c *connection) next() error {
+	most := friend
+	if !c.admitted {
+		if c.tries++; c.tries > strangerCommands {
+			return c.refuse()
+		}
+		most = stranger
 	}
+	words, err := readCommand(c.in, most)
+	switch {
+	case errors.Is(err, errProtocol):
+		return c.refuse()
+	case err != nil || len(words) == 0: // Redis takes no notice of an empty command either
+		return err
+	case !c.admitted:
+		c.admit(words)
+	default:
+		c.execute(words)
+	}
+	return nil
+}
+
+// refuse replies to a client that does not speak Redis's protocol.
+func (c *connection) refuse() error {
+	c.peer.WriteRaw("-ERR Protocol error\r\n")
 	c.peer.Flush()
+	return errProtocol
 }
 
 // end frees what miniredis keeps of a client.
@@ -178,17 +201,21 @@ func (c *connection) wait(words []string) {
 	c.peer.Flush() // the replies before
 	e.do(func(e *engine) { e.blocking++ })
 	defer e.do(func(e *engine) { e.blocking-- })
+	if c.interrupt == nil {
+		e.redis.Dispatch(c.peer, words)
+		return
+	}
 	done := make(chan struct{})
-	go func() { // ends with the client, its next command or the deadline below; waited for
+	go func() { // ends with the client, its next command or the interrupt below; waited for
 		defer close(done)
 		if _, err := c.in.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			c.peer.Close()
 		}
 	}()
 	e.redis.Dispatch(c.peer, words)
-	_ = c.conn.SetReadDeadline(time.Now())
+	c.interrupt(true)
 	<-done
-	_ = c.conn.SetReadDeadline(time.Time{})
+	c.interrupt(false)
 }
 
 // blocks are the commands of miniredis that may wait.

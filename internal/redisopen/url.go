@@ -1,6 +1,7 @@
 package redisopen
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -63,6 +64,15 @@ func (t Target) String() string {
 		rest += "/" + strconv.Itoa(db)
 	}
 	return scheme + "://" + rest
+}
+
+// Through returns the Redis with connections that dial makes, in place of the network's.
+// It is for a single Redis, such as one inside this process.
+func (t Target) Through(dial func(context.Context) (net.Conn, error)) Target {
+	opts := *t.single
+	opts.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
+	t.single = &opts
+	return t
 }
 
 // address returns host:port of one Redis or sentinel; "" for a Unix socket.
