@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,9 +32,9 @@ const (
 	livedWell = 10 * time.Second
 	// quickEnd is how long children may take to end after Ctrl-C before they are killed.
 	quickEnd = 500 * time.Millisecond
-	// inOrder is how long the lines of ready nodes are held back, so that they are
-	// printed in order.
-	inOrder = 3 * time.Second
+	// holdFor is how long the lines of ready nodes are held back by default, so that they
+	// are printed in order.
+	holdFor = 3 * time.Second
 )
 
 // Config describes the nodes of a local cluster.
@@ -59,6 +60,8 @@ type Config struct {
 	// Stdout gets a line for each ready node, Stderr the nodes' logs and the reports
 	// of restarts.
 	Stdout, Stderr io.Writer
+
+	hold time.Duration // in place of holdFor, for tests
 }
 
 // Broker is an embedded broker that the controls stop and start.
@@ -124,7 +127,7 @@ func Run(ctx context.Context, cfg Config, signals <-chan os.Signal) error {
 			}
 		})
 	}
-	release := time.AfterFunc(inOrder, c.lines.release)
+	release := time.AfterFunc(cmp.Or(c.cfg.hold, holdFor), c.lines.release)
 	defer release.Stop()
 	drain := false
 	select {
