@@ -153,15 +153,20 @@ func (s *stand) quiet() {
 // fill appends n messages of the given size to a room, and returns the id of the first.
 func (s *stand) fill(name string, n, size int) (first protocol.ID) {
 	s.t.Helper()
+	return fillLog(s.t, s.broker, name, n, size)
+}
+
+func fillLog(t *testing.T, b *redisbroker.Broker, name string, n, size int) (first protocol.ID) {
+	t.Helper()
 	text := strings.Repeat("x", size)
 	for i := 0; i < n; {
 		var drafts []protocol.Draft
 		for ; i < n && len(drafts) < 50; i++ {
 			drafts = append(drafts, protocol.Message(protocol.User{ID: "o", Name: "o"}, fmt.Sprint("k", i), text, "n2"))
 		}
-		list, err := s.broker.Append(s.t.Context(), name, drafts)
+		list, err := b.Append(t.Context(), name, drafts)
 		if err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 		if first.IsZero() {
 			first = list[0].ID
