@@ -274,7 +274,7 @@ func (r *run) answered(m *sent) {
 func (r *run) settled(now int64) {
 	all := r.until > 0 && now >= r.until || r.until == 0 && r.index == r.total
 	if all && r.open <= 0 && !r.over {
-		r.finish(now)
+		r.finish(time.Now().UnixNano()) // now may be the kernel's time of what was read later
 		close(r.done)
 	}
 }
