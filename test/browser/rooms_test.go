@@ -13,7 +13,7 @@ func (p *tab) visits(s *stage, rooms ...string) {
 	for _, room := range rooms {
 		p.goTo(s.URL + "/r/" + room)
 		p.online()
-		p.until("room "+room, `(document.querySelector("#log .message") || !document.querySelector("#empty").hidden) && `+row(room))
+		p.until("room "+room, `(document.querySelector("#log .message") || !document.querySelector("#empty").hidden) && document.querySelector("#rooms-own [aria-current] .room-title")?.textContent === `+quote(room))
 	}
 }
 

@@ -44,6 +44,7 @@ test("the rooms of one's list are followed, and what came there since one read i
 	assert.deepEqual(unread(), { r: 0, old: 2, older: 0 });
 	chat.open("old");
 	assert.deepEqual([unread().old, chat.log.newFrom, chat.log.landing], [2, 2, "opened"], "nothing was seen yet");
+	chat.log.landing = ""; // the view shows the first unread one
 	chat.reading.seen("1002-2");
 	assert.equal(unread().old, 1);
 	chat.reading.attended = () => false;
@@ -143,6 +144,9 @@ test("unread messages that a join did not bring are got, count, and are not read
 	give();
 	await until(() => !row("r").more, "the rest");
 	assert.deepEqual([row("r").unread, row("r").mentions, chat.log.newFrom], [99, 1, 2]);
+	chat.reading.seen("1060-60");
+	assert.equal(row("r").unread, 99, "the first unread one was not shown yet");
+	chat.log.landing = ""; // now it is
 	chat.reading.seen("1010-10");
 	assert.deepEqual([row("r").unread, row("r").mentions], [90, 0]);
 	asked.length = 0;

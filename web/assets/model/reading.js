@@ -59,13 +59,13 @@ export class Reading {
 
 	/**
 	 * A message is in view, and newer ones are not. Nothing is read while older unread ones are
-	 * not known, as they were not seen.
+	 * not known, or are not shown yet, as they were not seen.
 	 * @param {string} id
 	 */
 	seen(id) {
 		const log = this.#hooks.log();
 		const { unread, unreadMore } = log;
-		if (!this.attended() || unreadMore) return;
+		if (!this.attended() || unreadMore || log.landing) return;
 		this.#attention.seen(log, this.#hooks.me(), id);
 		if (log.unread !== unread) this.#hooks.changed("log", "rooms");
 	}

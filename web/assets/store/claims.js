@@ -3,7 +3,7 @@
 /**
  * @typedef {object} Ground What tabs can see of each other through.
  * @property {LockManager} [locks]
- * @property {(name: string) => BroadcastChannel} [channel]
+ * @property {(name: string) => BroadcastChannel | undefined} [channel]
  */
 
 /** In milliseconds. */
@@ -41,9 +41,8 @@ export class Claims {
 	 */
 	constructor(scope, ground = browser()) {
 		this.#locks = ground.locks;
-		if (!ground.channel) return;
-		this.#channel = ground.channel(scope);
-		this.#channel.onmessage = (e) => this.#heard(e.data);
+		this.#channel = ground.channel?.(scope);
+		if (this.#channel) this.#channel.onmessage = (e) => this.#heard(e.data);
 	}
 
 	/**
@@ -122,6 +121,12 @@ export class Claims {
 
 /** @returns {Ground} */
 function browser() {
-	const channel = (/** @type {string} */ name) => new BroadcastChannel(name);
-	return { locks: globalThis.navigator?.locks, channel: globalThis.BroadcastChannel && channel };
+	const channel = (/** @type {string} */ name) => {
+		try {
+			return new BroadcastChannel(name);
+		} catch {
+			return undefined; // in Firefox storage is forbidden
+		}
+	};
+	return { locks: globalThis.navigator?.locks, channel };
 }
