@@ -29,6 +29,7 @@ type world struct {
 	hands                         bool   // somebody changes everything by hand
 	top                           int64  // the highest ms of an id so far
 	foreign                       bool   // the id with it was just written by hand
+	deleting                      bool   // the log was just removed, and its messages are deleted
 	wrong                         string // a key that somebody has given another type
 	data                          *data
 	done                          []string // what happened, for the report of a difference
@@ -150,6 +151,7 @@ func (o *world) append() string {
 		args = args[:len(args)-1]
 	}
 	o.leap()
+	o.deleting = false
 	keys := o.keys()
 	if o.hands && o.r.IntN(200) == 0 {
 		keys[o.r.IntN(8)] = oneOf(o.r, keys[:8]...) // the ninth gets ids of the backend's clock
@@ -164,6 +166,9 @@ func (o *world) draft() []string {
 	key := "k" + strconv.Itoa(o.r.IntN(oneOf(o.r, 4, 30, 1_000_000)))
 	tail := oneOf(o.r, `"from":"x"}`, `"text":"hello, world"}`, "\"é\n\x00\xff\"}")
 	kind := oneOf(o.r, "", "", "", "edit", "react", "react", "delete", "other")
+	if o.deleting && o.r.IntN(2) == 0 {
+		kind = "delete"
+	}
 	if kind == "" {
 		return []string{user, key, kind, tail}
 	}
@@ -173,6 +178,17 @@ func (o *world) draft() []string {
 	case "react":
 		free, on = "1", oneOf(o.r, "1", "1", "0")
 		what = oneOf(o.r, "👍", "❤", "x", "y", "z", "👍")
+		if set := o.data.Sets[o.reacts]; len(set) > 0 && o.r.IntN(2) == 0 { // one that is there
+			parts := strings.Split(fmt.Sprint(oneOf(o.r, set...).Member), "|")
+			for _, id := range o.ids(o.log) {
+				if len(parts) == 3 && strings.HasSuffix(id, "-"+parts[0]) {
+					target, what = id, parts[1]
+					if on == "0" {
+						user = parts[2]
+					}
+				}
+			}
+		}
 		if o.r.IntN(100) == 0 {
 			what = oneOf(o.r, "", "a b", "a\nb")
 		}
@@ -248,6 +264,7 @@ func (o *world) handiwork() []any {
 	case 6, 7:
 		return []any{"DEL", oneOf(o.r, o.keys()...)}
 	case 8:
+		o.deleting = true
 		return []any{"DEL", o.log}
 	case 9:
 		return []any{"DEL", o.changes}
