@@ -196,7 +196,7 @@ func TestRoomsLeftAtOnce(t *testing.T) {
 		goroutines = append(goroutines, point{n, float64(most)})
 		late = append(late, point{n, float64(worst.Milliseconds())})
 	}
-	curve(t, "goroutines more", 100, 0, goroutines)
+	curve(t, "goroutines more", 200, 0, goroutines) // among them some timers of announcements
 	if chattest.Measure() {
 		curve(t, "ms until a bystander's message is acknowledged, at worst", 40, 0, late)
 	}
