@@ -55,7 +55,11 @@ func (p *roster) doLocked(e presence.Effects) {
 	if r.closed {
 		return
 	}
-	if e.Announce > 0 {
+	switch {
+	case e.Announce == 0:
+	case len(r.members) == 0:
+		p.users.Changes() // there is nobody to announce them to
+	default:
 		p.timer = time.AfterFunc(e.Announce, p.announce)
 	}
 	if e.Read {
