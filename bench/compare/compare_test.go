@@ -30,9 +30,9 @@ func TestTheComparisonRuns(t *testing.T) {
 	systems := []*system{chatSystem("chat", chattest.Build(t)), allSystems()[3]}
 	cost := []line{{perDelivery, "µs of CPU a delivery", 1, false}, {p99, "– kernel p99, ms", 1, false}}
 	rows := []row{
-		{key: "open", about: "open loop", nodes: 2, clients: 6, rooms: 2, rate: 20, lines: cost},
-		{key: "embedded", about: "embedded broker", nodes: 1, clients: 3, rooms: 1, rate: 10, embedded: true, lines: cost},
-		{key: "closed", about: "closed loop", nodes: 1, clients: 4, rooms: 2, lines: []line{{deliveries, "deliveries a second", 0, true}}},
+		{key: "open", about: "open loop", nodes: 2, clients: 6, rooms: 2, rate: 20, drain: chattest.Patience, lines: cost},
+		{key: "embedded", about: "embedded broker", nodes: 1, clients: 3, rooms: 1, rate: 10, embedded: true, drain: chattest.Patience, lines: cost},
+		{key: "closed", about: "closed loop", nodes: 1, clients: 4, rooms: 2, drain: chattest.Patience, lines: []line{{deliveries, "deliveries a second", 0, true}}},
 		{key: "idle", about: "idle", nodes: 1, clients: 4, rooms: 2, idle: true, lines: []line{{perLogin, "connect and join", 0, false}, {memory, "– memory", 1, false}}},
 	}
 	table := newTable(rows, systems)

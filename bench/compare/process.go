@@ -59,7 +59,7 @@ func (t *tail) String() string {
 }
 
 // startWithin is how long a process may take until it takes clients.
-const startWithin = 20 * time.Second
+const startWithin = time.Minute
 
 // start starts a process of the cluster, without variables that would configure a chat.
 // If announce is not empty, it waits for a line of standard output that begins with it,

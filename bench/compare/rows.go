@@ -25,7 +25,9 @@ type row struct {
 	// embedded means that only systems with a broker of their own take part, with it,
 	// and the floor.
 	embedded bool
-	lines    []line
+	// drain is how long the last copies may take; 0 means 5 s.
+	drain time.Duration
+	lines []line
 }
 
 // line is one line of the table.
@@ -71,8 +73,8 @@ func allRows() []row {
 		{key: "rooms", about: "100 rooms, 1,500 clients on 3 nodes, 400 messages a second", nodes: 3, clients: 1500, rooms: 100, rate: 400, lines: []line{cost, median, tail}},
 		{key: "idle", about: "3,000 connections on 3 nodes, in 100 rooms", nodes: 3, clients: 3000, rooms: 100, idle: true, lines: []line{
 			{perLogin, "connect and join: µs of CPU each", 0, false},
-			{idling, "– then idle: % of a core", 2, false},
-			{memory, "– memory at rest: KiB a connection", 1, false}}},
+			{idling, "– at rest: % of a core", 2, false},
+			{memory, "– at rest: KiB of memory a connection", 1, false}}},
 		{key: "embedded", about: "embedded broker: 1 node, 15 clients in 1 room, 400 messages a second", nodes: 1, clients: 15, rooms: 1, rate: 400, embedded: true,
 			lines: []line{cost, median, tail}},
 	}
@@ -124,7 +126,7 @@ func measure(ctx context.Context, r *row, s *system, d time.Duration) (sample, e
 	for i := range r.rooms {
 		rooms = append(rooms, fmt.Sprintf("room-%d", i+1))
 	}
-	clients, err := swarm.Connect(ctx, swarm.Config{Dialect: s.dialect, URLs: c.urls, Clients: r.clients, Rooms: rooms})
+	clients, err := swarm.Connect(ctx, swarm.Config{Dialect: s.dialect, URLs: c.urls, Clients: r.clients, Rooms: rooms, Drain: r.drain})
 	if err != nil {
 		return sample{}, err
 	}

@@ -83,13 +83,15 @@ func output(ctx context.Context, name string, args ...string) string {
 }
 
 func buildChat(ctx context.Context, s *system, dir string) error {
+	built := ""
 	if s.path == "" {
+		built = ", built from " + output(ctx, "git", "describe", "--always", "--dirty")
 		s.path = filepath.Join(dir, "chat")
 		if err := run(ctx, "", nil, "go", "build", "-o", s.path, "example.com/chat"); err != nil {
 			return err
 		}
 	}
-	s.version = output(ctx, s.path, "version")
+	s.version = output(ctx, s.path, "version") + built
 	return nil
 }
 
