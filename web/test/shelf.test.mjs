@@ -119,6 +119,18 @@ test("a duplicated tab does not wait for the locks of the other", async () => {
 	assert.deepEqual(first, []);
 });
 
+test("of two pages that wait for the locks of a third, one gets them and the other goes on", async () => {
+	const tab = await open(true);
+	tab.outbox.write("lobby", "mine");
+	tab.channel.close();
+	setTimeout(() => close(tab), 300);
+	const first = await Promise.race([
+		Promise.all([open(true, storage({ ...tab.own })), open(true, storage({ ...tab.own }))]).then((both) => both.flatMap(texts)),
+		new Promise((late) => setTimeout(late, 4000, "late")),
+	]);
+	assert.deepEqual(first, ["mine"]);
+});
+
 test("what an earlier version left, and nothing that is broken, is taken", async () => {
 	const old = { key: "k", room: "lobby", text: "old", written: 1, tried: 0, failed: "" };
 	browser.all["t.outbox.x"] = JSON.stringify([old, { ...old, key: "e", kind: "edit" }, null, 7]);

@@ -110,7 +110,10 @@ export class Claims {
 			this.#locks
 				?.request(name, wait ? { signal: over.signal } : { ifAvailable: true }, (lock) => {
 					clearTimeout(timer);
-					if (lock) this.#held.add(name);
+					if (lock) {
+						this.#held.add(name);
+						if (wait) this.#channel?.postMessage({ held: [name] }); // another may wait too
+					}
 					resolve(lock !== null);
 					return lock && this.#over; // it is held as long as that waits
 				})
