@@ -25,6 +25,7 @@ var suite = []struct {
 	{"ADeadInstanceIsFoundLate", testADeadInstanceIsFoundLate},
 	{"ALeaseIsNeverLongerThanLeasesAre", testALeaseIsNeverLongerThanLeasesAre},
 	{"NamesAreShared", testNamesAreShared},
+	{"AKeptNameIsNotLostOnline", testAKeptNameIsNotLostOnline},
 	{"RoomsWithEntriesAreListed", testRoomsWithEntriesAreListed},
 	{"TheListOfRoomsIsPaged", testTheListOfRoomsIsPaged},
 	{"RoomsAreListedWithTheirUsers", testRoomsAreListedWithTheirUsers},

@@ -91,7 +91,7 @@ local function claim(user, folded, name, extra, shared, rename)
     end
   end
   local was = record and #record.at > 0 and record.name or name
-  if record and #record.at == 0 then
+  if not record or #record.at == 0 then
     redis.call('ZREM', kept, user)
   end
   record = record or { at = {} }
@@ -130,6 +130,7 @@ local function release(user, extra)
     redis.call('ZADD', kept, string.format('%.0f', now), user)
   else
     redis.call('HDEL', users, user)
+    redis.call('ZREM', kept, user) -- another instance may have kept the name, having found this one dead
   end
 end
 
@@ -162,7 +163,10 @@ if writes % 8 == 0 then
   end
   for _, user in ipairs(old) do
     redis.call('ZREM', kept, user)
-    redis.call('HDEL', users, user)
+    local record = load(user)
+    if not record or #record.at == 0 then -- never a user who is online
+      redis.call('HDEL', users, user)
+    end
   end
 end
 return reply
