@@ -313,6 +313,13 @@ func (p *tab) clicks(at [2]float64) {
 	}
 }
 
+// pushes waits for a button and clicks it in the same turn of the page's script: a redraw
+// between the two would replace the button.
+func (p *tab) pushes(button string) {
+	p.t.Helper()
+	p.until("the button "+button, `(() => { const button = `+button+`; button?.click(); return button; })()`)
+}
+
 // says writes a message by keyboard and sends it.
 func (p *tab) says(text string) {
 	p.t.Helper()

@@ -10,8 +10,7 @@ import (
 func (p *tab) moderates(name string) {
 	p.t.Helper()
 	button := `[aria-label=` + quote("Kick, ban or mute "+name) + `]`
-	p.until("the button at "+name, `document.querySelector(`+quote(button)+`)`)
-	p.run(`document.querySelector(` + quote(button) + `).click()`)
+	p.pushes(`document.querySelector(` + quote(button) + `)`)
 	p.until("the menu about "+name, `document.querySelector("#desk")?.open && document.querySelector("#desk-title").textContent.startsWith(`+quote(name+" in #")+`)`)
 }
 
@@ -108,8 +107,7 @@ func TestAModeratorBansFromAMessage(t *testing.T) {
 	mo.gets("Something rude")
 	about := func() {
 		t.Helper()
-		mo.opensLast()
-		mo.run(`document.querySelector(".actions [data-do=moderate]").click()`)
+		mo.pushesAtLast("moderate")
 		mo.until("the menu", `document.querySelector("#desk")?.open`)
 	}
 	about()

@@ -8,10 +8,8 @@ func (p *tab) removes(text string) {
 	message := `[...document.querySelectorAll("#log .message")].find((e) => e.querySelector(".text")?.textContent === ` + quote(text) + `)`
 	p.does(p.activate)
 	p.run(message + `.focus()`)
-	p.until("the buttons", message+`.querySelector(".actions [data-do=remove]")`)
-	p.run(message + `.querySelector(".actions [data-do=remove]").click()`)
-	p.until("the question", message+`.querySelector(".ask [data-do=remove]")`)
-	p.run(message + `.querySelector(".ask [data-do=remove]").click()`)
+	p.pushes(message + `.querySelector(".actions [data-do=remove]")`)
+	p.pushes(message + `.querySelector(".ask [data-do=remove]")`)
 }
 
 // outboxEmpty waits until nothing waits in storage, whichever tab wrote it.
@@ -102,10 +100,8 @@ func mootInTwoTabs(t *testing.T, newTab opener) {
 	last := `[...document.querySelectorAll("#log .message")].at(-1)`
 	two.does(two.activate)
 	two.run(last + `.focus()`)
-	two.until("the buttons", last+`.querySelector(".actions [data-do=react]")`)
-	two.run(last + `.querySelector(".actions [data-do=react]").click()`)
-	two.until("the emoji", `document.querySelector("#picker-grid button")`)
-	two.run(`document.querySelector("#picker-grid button").click()`)
+	two.pushes(last + `.querySelector(".actions [data-do=react]")`)
+	two.pushes(`document.querySelector("#picker-grid button")`)
 	two.until("the reaction", `document.querySelector("#log .reaction")`)
 	bob.removes("Deleted before the reaction")
 	bob.until("the deletion", `document.querySelectorAll("#log .message").length === 1`)

@@ -31,6 +31,13 @@ func (p *tab) opensLast() {
 	})()`)
 }
 
+// pushesAtLast clicks a button of the last message, in the turn in which it is found.
+func (p *tab) pushesAtLast(action string) {
+	p.t.Helper()
+	p.opensLast()
+	p.pushes(`[...document.querySelectorAll("#log .message")].at(-1).querySelector(".actions [data-do=` + action + `]")`)
+}
+
 func TestTheArrowUpChangesOnesLastMessage(t *testing.T) {
 	t.Parallel()
 	c := start(t)
@@ -76,8 +83,7 @@ func TestWhatWasBegunStaysWhileAMessageIsChanged(t *testing.T) {
 	p.online()
 	p.focuses("#say")
 	p.types("Begun")
-	p.opensLast()
-	p.run(`document.querySelector("#log .actions [data-do=edit]").click()`)
+	p.pushesAtLast("edit")
 	p.field("Said")
 	p.types(" more")
 	p.reload()
@@ -195,8 +201,7 @@ func TestAnAnswerQuotesWhatItAnswers(t *testing.T) {
 	p.online()
 	p.focuses("#say")
 	p.types("Begun")
-	p.opensLast()
-	p.run(`document.querySelector("#log .actions [data-do=reply]").click()`)
+	p.pushesAtLast("reply")
 	p.field("> @Bob #" + first.ID + ": Shall we meet? " + strings.Repeat("🎉", 125) + "…\nBegun")
 	p.types(", yes")
 	p.presses("Enter")
@@ -204,8 +209,7 @@ func TestAnAnswerQuotesWhatItAnswers(t *testing.T) {
 
 	code := s.add(said{Room: "lobby", User: s.members[0], Text: "```go\nif a {\n\tb()\n}\n```"})
 	p.until("the code", `document.querySelector('#log [data-key="`+code.ID+`"] .code')`)
-	p.opensLast()
-	p.run(`document.querySelector("#log .actions [data-do=reply]").click()`)
+	p.pushesAtLast("reply")
 	p.field("> @Bob #" + code.ID + ":\n> ```\n> if a {\n> \tb()\n> }\n> ```\n")
 	p.types("Good")
 	p.presses("Enter")
