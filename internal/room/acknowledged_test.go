@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"example.com/chat/internal/chattest/faultbroker"
+	"example.com/chat/internal/protocol"
 )
 
 // Each later join and history holds what this node has acknowledged, although the live
@@ -23,6 +25,43 @@ func TestWhatIsAcknowledgedIsSeenByWhoComesAfter(t *testing.T) {
 			deliver(p)
 		}})
 		visitor{r}.verifySeen(t, m)
+	})
+}
+
+// Each join and history waits for what was acknowledged before it, not for what is
+// acknowledged meanwhile.
+func TestABusyRoomDelaysNoJoinForLaterEntries(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
+		r := newRig(t)
+		m, u := r.enter("ann")
+		r.join(m, u, newcomer)
+		const late, every = 5 * time.Millisecond, 2 * time.Millisecond
+		r.inject(faultbroker.Faults{Entries: func(p faultbroker.Post, deliver func(faultbroker.Post)) {
+			time.AfterFunc(late, func() { deliver(p) })
+		}})
+		ctx, stop := context.WithCancel(t.Context())
+		var sending sync.WaitGroup
+		sending.Go(func() { // ends with ctx
+			for n := 0; ctx.Err() == nil; n++ {
+				r.hub.Send(m, "lobby", false, protocol.Message(protocol.User{ID: "u"}, fmt.Sprint("key-", n), "x", "n"), func(protocol.Receipt, *protocol.Error) {})
+				time.Sleep(every)
+			}
+		})
+		defer sending.Wait()
+		defer stop()
+		time.Sleep(10 * late)
+		for i := range 3 {
+			began := time.Now()
+			visitor{r}.join(fmt.Sprint("new-", i), newcomer)
+			if took := time.Since(began); took > 10*late {
+				t.Errorf("join %d took %s", i+1, took)
+			}
+			began = time.Now()
+			visitor{r}.history(cursor(newcomer), 5)
+			if took := time.Since(began); took > 10*late {
+				t.Errorf("history %d took %s", i+1, took)
+			}
+		}
 	})
 }
 

@@ -141,18 +141,22 @@ func (a *answerer) below(of func(*replica.Memory) replica.Below) replica.Below {
 const acknowledgedWithin = time.Second
 
 // awaitAcknowledged waits until everything that this node has acknowledged so far was
-// delivered, so that whoever asks afterwards sees it. Entries that do not come live in time
-// are read of the log. It does not wait for these while Redis is away.
+// delivered, so that whoever asks afterwards sees it. It does not wait for what is acknowledged
+// meanwhile. Entries that do not come live in time are read of the log. It does not wait for
+// these while Redis is away.
 func (f *follower) awaitAcknowledged(ctx context.Context) {
+	w := f.acknowledged()
 	timer := time.NewTimer(acknowledgedWithin)
 	defer timer.Stop()
 	for {
-		moved := f.behindAcknowledged()
+		moved, read := f.behind(&w)
 		if moved == nil {
 			return
 		}
 		select {
 		case <-moved:
+		case <-read:
+			return
 		case <-timer.C:
 			return
 		case <-ctx.Done():
@@ -161,29 +165,63 @@ func (f *follower) awaitAcknowledged(ctx context.Context) {
 	}
 }
 
-// behindAcknowledged returns nil if everything that this node has acknowledged was
-// delivered, else what is closed when that may have changed.
-func (f *follower) behindAcknowledged() <-chan struct{} {
+// acknowledged is what a join, or a request for history, waits for.
+type acknowledged struct {
+	seq   int64           // the newest that was acknowledged before
+	epoch int             // of the log then
+	past  chan struct{}   // what overdue was then, if that was for older entries
+	read  <-chan struct{} // closed when the read is over that has become due for it; nil before
+}
+
+// acknowledged returns what this node has acknowledged so far.
+func (f *follower) acknowledged() acknowledged {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	return f.acknowledgedLocked()
+}
+
+func (f *follower) acknowledgedLocked() acknowledged {
+	w := acknowledged{seq: f.overdueSeq, epoch: f.memory.Epoch()}
+	if expected, behind := f.replica.Behind(); behind {
+		w.seq, w.past = expected, f.overdue
+	}
+	return w
+}
+
+// behind returns nil if w was delivered; else what is closed when that may have changed, and
+// what is closed when the read for it is over, if that is due. After a reset, w becomes what
+// was acknowledged until then.
+func (f *follower) behind(w *acknowledged) (moved, read <-chan struct{}) {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
 	if f.room.closed || !f.memory.Synced() {
-		return nil
+		return nil, nil
 	}
-	if _, behind := f.replica.Behind(); behind {
-		if f.moved == nil {
-			f.moved = make(chan struct{})
-		}
-		return f.moved
+	if w.epoch != f.memory.Epoch() {
+		*w = f.acknowledgedLocked()
 	}
+	if f.memory.Head().Seq >= w.seq {
+		return nil, nil
+	}
+	if w.read == nil && f.overdue != w.past && f.overdueSeq >= w.seq {
+		w.read = f.overdue
+	}
+	if w.read != nil && (isClosed(w.read) || !f.room.hub.users.up.Load()) {
+		return nil, nil
+	}
+	if f.moved == nil {
+		f.moved = make(chan struct{})
+	}
+	return f.moved, w.read
+}
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-f.overdue:
-		return nil
+	case <-c:
+		return true
 	default:
+		return false
 	}
-	if !f.room.hub.users.up.Load() {
-		return nil
-	}
-	return f.overdue
 }
 
 // expect schedules a read if acknowledged entries do not come live soon, or at once if
@@ -217,7 +255,7 @@ func (f *follower) watchLocked() {
 			return
 		}
 		if f.memory.Head().Seq < expected {
-			f.overdue = make(chan struct{})
+			f.overdue, f.overdueSeq = make(chan struct{}), expected
 			f.waiting = append(f.waiting, f.overdue)
 			f.doLocked(f.replica.Overdue(expected))
 			f.hurryLocked()

@@ -27,6 +27,8 @@ type follower struct {
 	moved     chan struct{}   // closed when the head moves; nil if nobody waits for that
 	watching  bool            // a timer waits for acknowledged entries to come live
 	overdue   chan struct{}   // closed when the read of entries that did not come live is over; nil before the first
+
+	overdueSeq int64 // the newest entry that overdue is for
 }
 
 func newFollower(r *room, keep int) *follower {
