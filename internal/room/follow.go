@@ -21,6 +21,10 @@ type follower struct {
 	urgent bool          // somebody waits for the read
 	retry  time.Duration // how long after a failed read the next one follows
 
+	pause     *time.Timer // until a failed read is repeated; nil if none is
+	pauseEnds time.Time   // when pause fires
+	hurried   time.Time   // when the last pause ends, or ended, that hurryLocked has shortened
+
 	unchecked int             // bytes that were delivered since members' outboxes were looked at
 	waiting   []chan struct{} // closed when the next read has come to the log's end
 	served    []chan struct{} // the same for the read that runs
@@ -43,6 +47,10 @@ const (
 	retryMin = 50 * time.Millisecond
 	retryMax = time.Second
 )
+
+// urgentEvery is how often a read that fails is repeated at most because somebody waits for it,
+// in place of at the end of its pause: so joins during an outage cause few reads.
+const urgentEvery = 250 * time.Millisecond
 
 // readChunk is how many entries one read of the log returns at most.
 const readChunk = 500
@@ -197,13 +205,13 @@ func (f *follower) catchUp(p *place) {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
 	if err == nil {
-		f.retry = retryMin
 		f.queueLocked()
 		return
 	}
 	wait := f.retry/2 + f.room.hub.cfg.Jitter(f.retry)
 	f.retry = min(2*f.retry, retryMax)
-	time.AfterFunc(wait, f.again)
+	f.pauseEnds = time.Now().Add(wait)
+	f.pause = time.AfterFunc(wait, f.again)
 }
 
 // queueLocked queues the next read of the log.
@@ -215,15 +223,33 @@ func (f *follower) queueLocked() {
 	f.room.hub.reads.add(f.job, c)
 }
 
-// hurryLocked moves the read that is due before those of other rooms.
+// hurryLocked moves the read that is due before those of other rooms. If it failed and waits to
+// be repeated, it is repeated at once, but not more often than each urgentEvery.
 func (f *follower) hurryLocked() {
 	f.urgent = true
 	f.room.hub.reads.raise(f.job, classAwaited)
+	if f.pause == nil {
+		return
+	}
+	now := time.Now()
+	at := now
+	if next := f.hurried.Add(urgentEvery); next.After(at) {
+		at = next
+	}
+	if at.Before(f.pauseEnds) {
+		f.hurried, f.pauseEnds = at, at
+		f.pause.Reset(at.Sub(now))
+	}
 }
 
+// again queues a read that failed, at the end of its pause.
 func (f *follower) again() {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
+	if f.pause == nil {
+		return // it was queued already: hurryLocked shortened the pause when it was just over
+	}
+	f.pause = nil
 	if !f.room.closed && f.room.hub.ctx.Err() == nil {
 		f.queueLocked()
 	}
@@ -262,6 +288,7 @@ func (f *follower) beginRead() (at replica.Position, closed bool) {
 func (f *follower) read(p replica.Piece) (over bool) {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
+	f.retry = retryMin
 	first := !f.memory.Synced()
 	e := f.replica.Read(p)
 	if first && f.memory.Synced() {
