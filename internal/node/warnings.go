@@ -47,7 +47,10 @@ func (n *Node) clusterWarnings() []clusterWarning {
 }
 
 // misled returns a node that cannot reach this one at its peer address, which is a
-// loopback address, because the other node is on another machine.
+// loopback address, because the other node is on another machine. Where a machine is
+// unknown, one with the address of this node counts as another: two nodes of one machine
+// have two. The lease of a node that crashed names the machine and address of the process
+// that replaced it, for as long as it lasts, and is no reason to warn.
 func (m *members) misled() (other cluster.NodeInfo, ok bool) {
 	if !isLoopback(m.self.Peer) {
 		return other, false
@@ -58,8 +61,11 @@ func (m *members) misled() (other cluster.NodeInfo, ok bool) {
 		if n.Tag == m.self.Tag || n.Peer == "" {
 			continue
 		}
-		known := n.Machine != "" && m.self.Machine != ""
-		if known && n.Machine != m.self.Machine || !known && !isLoopback(n.Peer) || n.Peer == m.self.Peer {
+		other := n.Machine != m.self.Machine
+		if n.Machine == "" || m.self.Machine == "" {
+			other = !isLoopback(n.Peer) || n.Peer == m.self.Peer
+		}
+		if other {
 			return n, true
 		}
 	}
