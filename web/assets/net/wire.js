@@ -5,7 +5,7 @@
  * @typedef {{id: string, name: string}} User
  * @typedef {{id: string, url: string}} Node
  * @typedef {{text: number, rooms: number, rate: number, burst: number}} Limits
- * @typedef {{room: string, count: number, topic?: string, last?: number}} RoomCount `last` is the
+ * @typedef {{room: string, count: number, last?: number}} RoomCount `last` is the
  *   time of the newest entry
  *
  * @typedef {object} Entry One entry of a room's log.
