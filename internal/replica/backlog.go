@@ -64,6 +64,10 @@ func (mem *Memory) copied(part []protocol.Entry) []protocol.Entry {
 	return mem.copy
 }
 
+// Unshare frees the copy that backlogs of the same part share. The next one with that part
+// gets a copy of its own.
+func (mem *Memory) Unshare() { mem.copy = nil }
+
 // After returns the position after which a backlog that needs a read goes on.
 func (b *Backlog) After() protocol.ID { return b.after }
 

@@ -91,11 +91,12 @@ func (b *behind) eventLocked(e protocol.Entry) *Broadcast {
 	return shared
 }
 
-// forgetLocked frees the shared events, if no member has a backlog any more. The caller holds
-// the room's lock.
+// forgetLocked frees the shared events and entries, if no member has a backlog any more. The
+// caller holds the room's lock.
 func (b *behind) forgetLocked() {
 	if len(b.backlogs) == 0 {
 		b.frames, b.frameBytes = nil, 0
+		b.room.log.memory.Unshare()
 	}
 }
 

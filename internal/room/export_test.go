@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"reflect"
 	"sync"
 )
 
@@ -36,3 +37,11 @@ func Announce(h *Hub, name string) { h.rooms.find(name).here.announce() }
 
 // Crowded reports whether much waits for a member of the room.
 func Crowded(h *Hub, name string) bool { return h.rooms.find(name).crowded() }
+
+// Shared returns how many entries the room keeps for the backlogs of its members alone.
+func Shared(h *Hub, name string) int {
+	r := h.rooms.find(name)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return reflect.ValueOf(r.log.memory).Elem().FieldByName("copy").Len()
+}

@@ -68,6 +68,7 @@ func (m *frameMember) Deliver(b *room.Broadcast) {
 }
 
 // Members that return together get the same events of their backlogs, which are encoded once.
+// What they share is freed afterwards.
 func TestBacklogsShareTheirEvents(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -88,6 +89,9 @@ func TestBacklogsShareTheirEvents(t *testing.T) {
 		}
 		members[i] = m
 	}
+	if room.Shared(r.hub, "lobby") == 0 {
+		t.Error("the members do not share their entries")
+	}
 	for _, m := range members {
 		m.setRate(1 << 30)
 	}
@@ -105,6 +109,7 @@ func TestBacklogsShareTheirEvents(t *testing.T) {
 	if len(distinct) != events {
 		t.Errorf("%d members got %d events each, and %d were encoded", len(members), events, len(distinct))
 	}
+	chattest.Eventually(t, "the shared entries to be freed", func() bool { return room.Shared(r.hub, "lobby") == 0 })
 }
 
 // Thousands of rooms are read again, written, and left at once, by few goroutines.
