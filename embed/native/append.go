@@ -8,7 +8,7 @@ import (
 )
 
 // appendSHA is that of room.lua and append.lua, with the bounds before them.
-const appendSHA = "de19e8a2c7886449653883cda472262c6a25a33f"
+const appendSHA = "731bb193a6951596bbd959a7c11babf1f16f0f36"
 
 // appending is one execution of append.lua, which explains the keys and arguments.
 type appending struct {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/alicebob/miniredis/v2"
 )
 
 // What append.lua does for edits, deletions and reactions.
@@ -228,14 +230,18 @@ func (a *appending) removeEdits(ids string, remember bool) (ok bool) {
 }
 
 // prune forgets the state of messages that have left the log by its bound, a bounded part
-// in each call. It ends at what was written by hand, as the script does.
+// in each call: those before the oldest entry that chat wrote. It ends at what was written
+// by hand, as the script does.
 func (a *appending) prune() {
 	const most, atOnce = 200, 2000
+	// The script reads one entry, and then pages of 200 that begin with the last one.
+	const looks = 1 + 20*199
 	log := a.stream(a.log)
-	if len(log) == 0 {
+	first := slices.IndexFunc(log[:min(len(log), looks)], func(e miniredis.StreamEntry) bool { return ours(&e) })
+	if first < 0 {
 		return
 	}
-	oldest, _ := parseID(log[0].ID) // miniredis has checked it
+	oldest, _ := parseID(log[first].ID) // miniredis has checked it
 	work := 0
 	for _, of := range a.lowest(a.marked, most, float64(oldest.seq)) {
 		n, ok := a.forget(of, false)

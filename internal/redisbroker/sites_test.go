@@ -34,6 +34,8 @@ var suite = []struct {
 	{"AKilledSubscriptionIsMadeAnew", testAKilledSubscriptionIsMadeAnew},
 	{"WhatWasDeletedIsRememberedWithinBounds", testWhatWasDeletedIsRememberedWithinBounds},
 	{"EditsLeaveWithTheirMessage", testEditsLeaveWithTheirMessage},
+	{"TidyingCannotFailAnAppend", testTidyingCannotFailAnAppend},
+	{"AnEntryByHandRemovesNoEdits", testAnEntryByHandRemovesNoEdits},
 	{"KeysAreRememberedAsPromised", testKeysAreRememberedAsPromised},
 }
 

@@ -1,7 +1,13 @@
 package redisbroker_test
 
 import (
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
@@ -47,5 +53,53 @@ func testEditsLeaveWithTheirMessage(t *testing.T, at *site) {
 	}
 	if left := b.find(t, ":{*}:*:lobby"); len(left) != 3 { // the log, the changes and the keys
 		t.Errorf("there are %v", left)
+	}
+}
+
+// A message is published, recorded and acknowledged although a key that only tidying needs
+// has another type.
+func testTidyingCannotFailAnAppend(t *testing.T, at *site) {
+	b := open(t, at, "n1", 3)
+	m := b.put(t, draft("a", "1", "one"))[0].ID
+	b.put(t, change(protocol.Edit, "a", "2", m, "edited"))
+	b.Follow("lobby")
+	b.Has(t, "to follow", func() bool { return b.Heard.Following > 0 })
+	marked := b.find(t, ":*:marked:lobby")
+	moved := b.find(t, ":*:moved")
+	if len(marked) != 1 || len(moved) != 1 {
+		t.Fatalf("there are %v and %v", marked, moved)
+	}
+	if err := b.rdb.Set(t.Context(), marked[0], "x", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	before := b.rdb.XLen(t.Context(), moved[0]).Val()
+	id := b.put(t, draft("a", "3", "x"))[0].ID
+	if after := b.rdb.XLen(t.Context(), moved[0]).Val(); after != before+1 {
+		t.Errorf("%d appends are recorded, then %d", before, after)
+	}
+	b.Has(t, "the message", func() bool {
+		return slices.ContainsFunc(b.Heard.Entries, func(e protocol.Entry) bool { return e.ID == id })
+	})
+}
+
+// An entry that somebody put in by hand before all others, with a higher seq, is not the
+// oldest message: what is known about the messages after it stays.
+func testAnEntryByHandRemovesNoEdits(t *testing.T, at *site) {
+	b := open(t, at, "n1", 4)
+	ahead := strconv.FormatInt(b.rdb.Time(t.Context()).Val().Add(time.Hour).UnixMilli(), 10)
+	for _, id := range []string{"-500000", "-500001"} {
+		if err := b.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: redisbroker.LogKey(b.ns, "lobby"), ID: ahead + id, Values: []any{"by", "hand"}}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := b.put(t, draft("a", "1", "one"))[0].ID
+	b.put(t, react("b", "2", m, "👍", true))
+	b.put(t, draft("a", "3", "two"), change(protocol.Edit, "a", "4", m, "edited")) // now the log is full
+	if got := b.stands(t); len(got) != 2 || !strings.Contains(got[0], "edited") || !strings.Contains(got[0], "👍") {
+		t.Errorf("it shows %s", got)
+	}
+	b.put(t, change(protocol.Edit, "a", "5", m, "again"))
+	if got := b.stands(t); len(got) != 2 || !strings.Contains(got[0], "again") {
+		t.Errorf("then it shows %s", got)
 	}
 }

@@ -261,13 +261,26 @@ local function tools()
   end
 
   -- Forgets the state of messages that have left the log by its bound, a bounded part
-  -- in each call.
+  -- in each call: those before the oldest entry that chat wrote.
   local function prune()
-    local oldest = call('XRANGE', log, '-', '+', 'COUNT', 1)
-    if not oldest[1] then
+    local from, count, n = '-', 1, nil -- the first is the usual one
+    for _ = 0, pages do
+      local found = call('XRANGE', log, from, '+', 'COUNT', count)
+      for _, entry in ipairs(found) do
+        from = entry[1]
+        if ours(entry) then
+          _, n = split(from)
+          break
+        end
+      end
+      if n or #found < count then
+        break
+      end
+      count = 200
+    end
+    if not n then
       return
     end
-    local _, n = split(oldest[1][1])
     local work = 0
     for _, of in ipairs(call('ZRANGEBYSCORE', marked, '-inf', '(' .. text(n), 'LIMIT', 0, 200)) do
       work = work + forget(of, false)
@@ -357,11 +370,16 @@ if added > 0 then
   if changed then
     call('ZREMRANGEBYRANK', gone, 0, -1 - ARGV[3] - CHANGES_KEPT)
   end
-  if messages and (changed or change ~= '') and call('ZCARD', marked) > 0 and call('XLEN', log) >= tonumber(ARGV[3]) then
-    if not prune then
-      _, _, prune = tools()
-    end
-    pcall(prune) -- the entries are written already: if this fails, the next call repeats it
+  if messages and (changed or change ~= '') then
+    -- The entries are written already: if this fails, the next call repeats it.
+    pcall(function()
+      if call('ZCARD', marked) > 0 and call('XLEN', log) >= tonumber(ARGV[3]) then
+        if not prune then
+          _, _, prune = tools()
+        end
+        prune()
+      end
+    end)
   end
   -- A node that has missed the live post finds this record.
   redis.pcall('XADD', KEYS[9], 'MAXLEN', '~', 256, '*', 'room', ARGV[4])
