@@ -18,17 +18,18 @@ import (
 )
 
 const benchAbout = `chat bench: load a cluster, and check that nothing is lost, doubled or out of order.
-Its users talk in rooms of their own, on all nodes, and change nodes while they talk.
-It ends by itself, or at Ctrl-C, with what it found; status 1 if a promise was broken,
-if Redis lost what it had acknowledged, or if users were never let in. At the end it
-waits up to ` + settleWords + ` for what is not acknowledged yet. Then its users delete what they said, so that
-no rooms are left; after a broken promise it stays, to be looked at.
+Its clients send messages in rooms of their own, on all nodes, and move between nodes.
+After --for, or at Ctrl-C, it waits up to ` + settleWords + ` for acknowledgements and prints the result.
+Then it deletes its messages, so that no rooms remain; after a broken promise it keeps
+them. Status 1 if a promise was broken, if Redis lost what it had acknowledged, or if
+clients could not join.
 
 With --scenario it measures instead, with clients that cost little: messages are sent at
-fixed times, and latency counts from these, whatever happened to earlier ones. It reports
-processor time and memory of the nodes that run on this machine, and says so when it is
-itself the bottleneck. Status 1 if copies were missing or doubled, messages refused or
-connections lost. Scenarios, with what they do unless flags say otherwise:
+fixed times, and latency counts from these, whether or not earlier ones were answered. It
+reports processor time and memory of the nodes that run on this machine, and whether it
+is itself the bottleneck. Status 1 if copies were missing or arrived twice, messages were
+refused or connections lost; for max only if it found no rate that the nodes keep up with.
+Scenarios, with their defaults:
 `
 
 // settleWords is load.SettleWithin in words.
@@ -56,14 +57,14 @@ type benchFlags struct {
 
 func (b *benchFlags) add(flags *pflag.FlagSet) {
 	b.addURL(flags)
-	flags.IntVar(&b.bench.Clients, "clients", 30, "how many users talk and listen")
-	flags.IntVar(&b.bench.Rooms, "rooms", 3, "how many rooms they are spread over")
-	flags.Float64Var(&b.bench.Rate, "rate", 60, "messages a second that they say in all")
-	flags.DurationVar(&b.bench.For, "for", 10*time.Second, "how long they talk")
-	flags.DurationVar(&b.bench.Churn, "churn", 5*time.Second, "mean time after which each changes its node; 0 for never")
+	flags.IntVar(&b.bench.Clients, "clients", 30, "number of clients")
+	flags.IntVar(&b.bench.Rooms, "rooms", 3, "number of rooms")
+	flags.Float64Var(&b.bench.Rate, "rate", 60, "messages a second, of all clients together")
+	flags.DurationVar(&b.bench.For, "for", 10*time.Second, "how long they send messages")
+	flags.DurationVar(&b.bench.Churn, "churn", 5*time.Second, "mean time after which a client moves to another node; 0 for never")
 	flags.StringVar(&b.scenario, "scenario", "", "measure one of "+scenarioNames()+" (see above)")
 	flags.BoolVar(&b.json, "json", false, "print the result as one JSON object")
-	flags.StringVar(&b.out, "out", "", "write what every user was told to this `FILE`, which chat verify reads")
+	flags.StringVar(&b.out, "out", "", "write what each client sent and received to this `FILE`, for chat verify")
 }
 
 // check refuses invalid values before anything connects.

@@ -15,9 +15,9 @@ import (
 )
 
 const sendAbout = `chat send ROOM [TEXT...]: say one thing; without TEXT, each line of standard input.
-Prints the id of each message. While no node takes it, it tries again until it is
-interrupted, and tells why on standard error. A line that is too long, or that the node
-refuses, is told on standard error, and the next one is sent; the exit status is then 1.
+Prints the id of each message. While no node accepts it, it tries again until it is
+interrupted, and prints the reason on standard error. If a line is too long, or the node
+refuses it, it prints an error there and goes on with the next line; the status is then 1.
 A text with a word that begins with "-" comes after "--".
 `
 

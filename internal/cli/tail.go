@@ -20,8 +20,8 @@ import (
 )
 
 const tailAbout = `chat tail ROOM: print a room as it goes on: time, name, text; with the date where that is
-not today, or the day changes. What was edited and how users reacted stands behind the
-text. It ends with --no-follow, at Ctrl-C, and when nobody reads its output any more.
+not today, or the day changes. Edits and reactions are printed behind the
+text. It ends with --no-follow, at Ctrl-C, and when its output is closed.
 `
 
 // tailFlags are the flags of chat tail alone.

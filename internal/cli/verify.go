@@ -11,10 +11,10 @@ import (
 	"example.com/chat/internal/check"
 )
 
-const verifyAbout = `chat verify FILE...: check histories in JSON lines, as tests write them: that no
-acknowledged message was lost, none doubled, none out of order, and that nobody
-had a hole that they were not told of. - is standard input. Status 1 if a promise was
-broken, if Redis lost what it had acknowledged, or if there is nothing to judge.
+const verifyAbout = `chat verify FILE...: check the histories that bench or a test wrote (JSON lines): whether
+each acknowledged message is there once and in order, and whether clients were notified
+of each gap. - is standard input. Status 1 if a promise was broken, if Redis lost what it
+had acknowledged, or if the histories hold no messages.
 `
 
 // Verify runs `chat verify`: it prints the contents of each history and the broken

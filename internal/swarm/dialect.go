@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strconv"
 )
@@ -126,4 +127,13 @@ func (Chat) ID(sent []byte) string {
 	_, rest, _ := bytes.Cut(sent, []byte(`,"id":"`))
 	id, _, _ := bytes.Cut(rest, []byte(`"`))
 	return string(id)
+}
+
+// Gone reports whether a delete was refused as its message is not in the log (Remover):
+// nodes trim logs to their --history.
+func (Chat) Gone(refusal []byte) bool {
+	var e struct {
+		Code string `json:"code"`
+	}
+	return json.Unmarshal(refusal, &e) == nil && e.Code == "not_found"
 }

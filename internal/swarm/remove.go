@@ -12,6 +12,9 @@ type Remover interface {
 	// AppendRemove appends the command that deletes a message, with a mark as in
 	// AppendSend.
 	AppendRemove(dst []byte, room, id string, number int) []byte
+	// Gone reports whether a refusal of that command means that the room does not hold
+	// the message any more.
+	Gone(refusal []byte) bool
 }
 
 // said is an accepted message.

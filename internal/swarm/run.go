@@ -235,7 +235,11 @@ func (r *run) read(c *conn, kind Kind, number int, message []byte, at int64) {
 		r.Acks.observe(time.Duration(at - m.due))
 		r.answered(m)
 	case Refused:
-		r.Refused++
+		if r.said != nil && r.s.remover.Gone(message) {
+			r.Acknowledged++ // there is nothing to delete
+		} else {
+			r.Refused++
+		}
 		r.answered(m)
 		r.open -= int(m.members) - int(m.heard)
 	default:

@@ -106,6 +106,30 @@ func TestWhatIsMissingOrDoubledIsCounted(t *testing.T) {
 	}
 }
 
+// TestATrimmedMessageIsNotLeft answers two of three deletions with errors, one of which
+// means that the message is not in the log.
+func TestATrimmedMessageIsNotLeft(t *testing.T) {
+	t.Parallel()
+	s, e := stage(1)
+	s.remover = Chat{}
+	r := s.newRun()
+	s.load = r
+	for range 3 {
+		r.said = append(r.said, said{s.conns[0], "1-1"})
+	}
+	r.base, r.every, r.total = time.Now().UnixNano(), 1, len(r.said)
+	s.tick(r.base + 100)
+	if len(e.frames) != 3 {
+		t.Fatalf("%d deletions", len(e.frames))
+	}
+	s.input(s.conns[0], answer(sentText, 0), r.base)
+	s.input(s.conns[0], answer(`{"type":"error","code":"not_found","key":"%s"}`, 1), r.base)
+	s.input(s.conns[0], answer(`{"type":"error","code":"internal","key":"%s"}`, 2), r.base)
+	if r.sum(); r.Acknowledged != 2 || r.Refused != 1 {
+		t.Errorf("%+v", r.Result)
+	}
+}
+
 // TestAClosedLoopSendsWhenItsOwnCopyArrives checks each client's next message.
 func TestAClosedLoopSendsWhenItsOwnCopyArrives(t *testing.T) {
 	t.Parallel()
