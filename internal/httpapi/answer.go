@@ -10,7 +10,9 @@ import (
 	"example.com/chat/internal/protocol"
 )
 
-// get calls next for GET and HEAD, and answers other methods with 405.
+// get calls next for GET and HEAD, and answers other methods with 405 and Allow (RFC 9110
+// section 15.5.6). Its code, not_found, is the only one that has another status there: the
+// protocol has no code for it.
 func get(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -62,7 +62,11 @@ func (a *API) authorized(next http.HandlerFunc) http.HandlerFunc {
 type claimsKey struct{}
 
 func (a *API) serveRooms(w http.ResponseWriter, r *http.Request) {
-	list, err := a.cfg.Sessions.Cluster.Rooms(r.Context(), r.URL.Query().Get("after"))
+	var claims *identity.Claims
+	if c, ok := r.Context().Value(claimsKey{}).(identity.Claims); ok {
+		claims = &c
+	}
+	list, err := a.cfg.Sessions.ListRooms(r.Context(), claims, r.URL.Query().Get("after"))
 	if bad := (*protocol.Error)(nil); errors.As(err, &bad) {
 		writeError(w, bad)
 		return
@@ -70,9 +74,6 @@ func (a *API) serveRooms(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		a.writeUnavailable(w, err)
 		return
-	}
-	if claims, ok := r.Context().Value(claimsKey{}).(identity.Claims); ok {
-		list = list.Only(claims.MayEnter)
 	}
 	writeBody(w, http.StatusOK, list.Event().Body)
 }

@@ -319,7 +319,7 @@ func TestHTTPErrorsAreJSON(t *testing.T) {
 		}
 	}
 	res, err := http.Post(n.url+"/api/rooms", "text/plain", strings.NewReader("x"))
-	if err != nil || res.StatusCode != 405 {
+	if err != nil || res.StatusCode != 405 || res.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %v %v", res, err)
 	}
 }

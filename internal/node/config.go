@@ -84,6 +84,8 @@ type Broker interface {
 	Secret(ctx context.Context) ([]byte, error)
 	// Rooms lists the rooms with users online or entries, from a page on.
 	Rooms(ctx context.Context, after string) (protocol.RoomPage, error)
+	// RoomsOf does the same for a list that consists of the named rooms alone.
+	RoomsOf(ctx context.Context, names []string, after string) (protocol.RoomPage, error)
 	// Statuses returns the status of the live nodes, by id.
 	Statuses() map[string]cluster.Seen
 	// Twins returns other live nodes with this node's id.

@@ -25,3 +25,9 @@ func (d directory) Status(origin string) protocol.Event { return d.fallback.even
 func (d directory) Rooms(ctx context.Context, after string) (protocol.RoomPage, error) {
 	return d.broker.Rooms(ctx, after)
 }
+
+// RoomsOf lists those of the named rooms that have users online or entries
+// (session.Cluster).
+func (d directory) RoomsOf(ctx context.Context, names []string, after string) (protocol.RoomPage, error) {
+	return d.broker.RoomsOf(ctx, names, after)
+}

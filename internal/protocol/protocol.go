@@ -7,8 +7,6 @@
 // their name is written.
 package protocol
 
-import "slices"
-
 // Version is the protocol's version, sent in every welcome.
 const Version = 1
 
@@ -101,12 +99,6 @@ type RoomPage struct {
 	Rooms []RoomCount `json:"rooms"`
 	// Next is the cursor of the next page; "" on the last one.
 	Next string `json:"next,omitzero"`
-}
-
-// Only returns the page without the rooms for which mayEnter is false.
-func (p RoomPage) Only(mayEnter func(room string) bool) RoomPage {
-	p.Rooms = slices.DeleteFunc(slices.Clone(p.Rooms), func(r RoomCount) bool { return !mayEnter(r.Room) })
-	return p
 }
 
 // NameClaim is a user's claim to a display name.

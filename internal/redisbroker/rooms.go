@@ -136,14 +136,18 @@ func (p listPlace) String() string {
 	return kind + strconv.FormatInt(p.n, 10) + "-" + p.room
 }
 
-// roomPage reads one page. Its cost does not depend on the number of rooms: one script, and
-// the length of the log of each room without users.
-func (b *Directory) roomPage(ctx context.Context, at listPlace) (protocol.RoomPage, error) {
-	// The rooms of this node's users are up to date; those of other nodes are at most
-	// noteEvery late.
+// refresh writes this node's notes, so that a list that is read then has the rooms of its
+// users as they are; those of other nodes are at most noteEvery late.
+func (b *Directory) refresh(ctx context.Context) {
 	if err := b.notes.flushNow(ctx); err != nil {
 		b.log.Debug("the directory of rooms could not be updated", "error", err)
 	}
+}
+
+// roomPage reads one page. Its cost does not depend on the number of rooms: one script, and
+// the length of the log of each room without users.
+func (b *Directory) roomPage(ctx context.Context, at listPlace) (protocol.RoomPage, error) {
+	b.refresh(ctx)
 	kind := "u"
 	if at.idle {
 		kind = "t"

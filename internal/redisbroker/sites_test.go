@@ -29,6 +29,7 @@ var suite = []struct {
 	{"RoomsWithEntriesAreListed", testRoomsWithEntriesAreListed},
 	{"TheListOfRoomsIsPaged", testTheListOfRoomsIsPaged},
 	{"RoomsAreListedWithTheirUsers", testRoomsAreListedWithTheirUsers},
+	{"NamedRoomsAreListedAlone", testNamedRoomsAreListedAlone},
 	{"ALostLeaseIsNoticed", testALostLeaseIsNoticed},
 	{"ALeaseFoundDeadIsLost", testALeaseFoundDeadIsLost},
 	{"AKilledSubscriptionIsMadeAnew", testAKilledSubscriptionIsMadeAnew},

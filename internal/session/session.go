@@ -43,6 +43,9 @@ type Cluster interface {
 	// Rooms returns a page of the rooms that have users online or entries; after is the
 	// next of the page before. A *protocol.Error is the client's fault.
 	Rooms(ctx context.Context, after string) (protocol.RoomPage, error)
+	// RoomsOf does the same for a list that consists of the named rooms alone. The page,
+	// with its next, depends on no other room.
+	RoomsOf(ctx context.Context, names []string, after string) (protocol.RoomPage, error)
 }
 
 // Node is what the sessions of one node share.
@@ -66,6 +69,16 @@ type Stats struct {
 	// Limited counts commands that were refused with rate_limited, Abuse connections
 	// that were closed for ignoring that (4009).
 	Limited, Abuse int64
+}
+
+// ListRooms returns a page of the list of rooms as a user sees it: of the rooms that the
+// claims allow (see [identity.Claims.MayEnter]), which are nil for a user without a JWT.
+// after is the next of the page before. A *protocol.Error is the client's fault.
+func (n *Node) ListRooms(ctx context.Context, claims *identity.Claims, after string) (protocol.RoomPage, error) {
+	if claims == nil || claims.Rooms == nil {
+		return n.Cluster.Rooms(ctx, after)
+	}
+	return n.Cluster.RoomsOf(ctx, claims.Rooms, after)
 }
 
 // Stats returns the counts so far.
@@ -234,7 +247,7 @@ func (s *Session) dispatch(ctx context.Context, c protocol.Command) *protocol.Er
 			s.transport.Reply(c, protocol.Event{Name: protocol.Typing, Body: []byte("{}")})
 		}
 	case protocol.Rooms:
-		list, err := s.node.Cluster.Rooms(ctx, c.Page)
+		page, err := s.node.ListRooms(ctx, s.claims, c.Page)
 		var bad *protocol.Error
 		if errors.As(err, &bad) {
 			return bad
@@ -242,10 +255,7 @@ func (s *Session) dispatch(ctx context.Context, c protocol.Command) *protocol.Er
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
-		if s.claims != nil {
-			list = list.Only(s.claims.MayEnter)
-		}
-		s.transport.Reply(c, list.Event())
+		s.transport.Reply(c, page.Event())
 	case protocol.Members:
 		if !s.joined(c.Room) {
 			return protocol.ErrNotJoined
