@@ -145,11 +145,11 @@ const acknowledgedWithin = time.Second
 // meanwhile. Entries that do not come live in time are read of the log. It does not wait for
 // these while Redis is away.
 func (f *follower) awaitAcknowledged(ctx context.Context) {
-	w := f.acknowledged()
+	w := acknowledgedBy(f)
 	timer := time.NewTimer(acknowledgedWithin)
 	defer timer.Stop()
 	for {
-		moved, read := f.behind(&w)
+		moved, read := w.behind(f)
 		if moved == nil {
 			return
 		}
@@ -173,8 +173,8 @@ type acknowledged struct {
 	read  <-chan struct{} // closed when the read is over that has become due for it; nil before
 }
 
-// acknowledged returns what this node has acknowledged so far.
-func (f *follower) acknowledged() acknowledged {
+// acknowledgedBy returns what this node has acknowledged so far.
+func acknowledgedBy(f *follower) acknowledged {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
 	return f.acknowledgedLocked()
@@ -191,7 +191,7 @@ func (f *follower) acknowledgedLocked() acknowledged {
 // behind returns nil if w was delivered; else what is closed when that may have changed, and
 // what is closed when the read for it is over, if that is due. After a reset, w becomes what
 // was acknowledged until then.
-func (f *follower) behind(w *acknowledged) (moved, read <-chan struct{}) {
+func (w *acknowledged) behind(f *follower) (moved, read <-chan struct{}) {
 	f.room.mu.Lock()
 	defer f.room.mu.Unlock()
 	if f.room.closed || !f.memory.Synced() {

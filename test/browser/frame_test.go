@@ -9,8 +9,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// media emulates what the person prefers.
-func (p *tab) media(name, value string) {
+// prefer emulates what the person prefers.
+func prefer(p *tab, name, value string) {
 	p.t.Helper()
 	p.do(chromedp.Func(func(ctx context.Context, s *chromedp.Target) error {
 		_, err := cdp.Call(ctx, s, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: name, Value: value}}})
@@ -69,7 +69,7 @@ func TestForcedColoursLoseNothing(t *testing.T) {
 	s := newStage(t)
 	bob := person{"u-bob", "Bob"}
 	p := newTab(t)
-	p.media("forced-colors", "active")
+	prefer(p, "forced-colors", "active")
 	p.visits(s, "hardware", "lobby")
 	s.add(said{Room: "lobby", User: bob, Text: "@Ann", Node: "n1"})
 	p.gets("@Ann")

@@ -8,7 +8,7 @@ import (
 
 // marksOf returns where each "!" of a message is drawn, in the order of its text: on
 // which side of the letter before it, and at which edge of its line's block.
-func (p *tab) marksOf(id string) []string {
+func marksOf(p *tab, id string) []string {
 	p.t.Helper()
 	return ask[[]string](p, `(() => {
 		const words = document.querySelector('#log .message[data-key="`+id+`"] .text');
@@ -69,7 +69,7 @@ func TestEachLineHasItsOwnDirection(t *testing.T) {
 	p.online()
 	p.until("the messages", `document.querySelectorAll("#log .message").length === `+fmt.Sprint(len(cases)))
 	for i, c := range cases {
-		if got := p.marksOf(ids[i]); !slices.Equal(got, c.want) {
+		if got := marksOf(p, ids[i]); !slices.Equal(got, c.want) {
 			t.Errorf("%q: its marks are %q of the letters before, not %q", c.text, got, c.want)
 		}
 	}
