@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"example.com/chat/internal/chattest"
 	"example.com/chat/internal/chattest/redistest"
 	"example.com/chat/internal/cluster"
+	"example.com/chat/internal/procstat"
 	"example.com/chat/internal/protocol"
 	"example.com/chat/internal/redisbroker"
 	"example.com/chat/internal/room"
@@ -215,11 +215,10 @@ func allocated(f func()) float64 {
 	return float64(after.TotalAlloc - before.TotalAlloc)
 }
 
-// cpu returns the processor time of this process so far.
+// cpu returns the processor time of this process so far; 0 on other systems than Linux.
 func cpu() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // fails on wrong arguments only
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	spent, _ := procstat.CPU(os.Getpid()) // fails on other systems only
+	return spent
 }
 
 // redisCPU returns the processor time of the stand's Redis so far.
