@@ -123,6 +123,7 @@ func TestManyRoomsNeedFewGoroutines(t *testing.T) {
 		}
 	}
 	chattest.Eventually(t, "all to be written", func() bool { return r.faults.Calls(faultbroker.Here) >= rooms })
+	chattest.Eventually(t, "all users to be announced", func() bool { return m.named("presence") >= rooms })
 	r.inject(faultbroker.Faults{Call: func(ctx context.Context, op faultbroker.Op, do func(context.Context) error) error {
 		runtime.Gosched() // as a call to Redis
 		return do(ctx)
@@ -274,4 +275,16 @@ func TestTypingIsSampledInLargeRooms(t *testing.T) {
 			t.Errorf("of %d users of %d who type, %d were announced in %s", c.typists, c.members, n, took)
 		}
 	}
+}
+
+// named returns how many events with a name the member got.
+func (m *fakeMember) named(name string) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.events {
+		if e.Name == name {
+			n++
+		}
+	}
+	return n
 }
