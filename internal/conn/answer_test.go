@@ -39,9 +39,9 @@ func TestAnAnswerGoesAtOnce(t *testing.T) {
 func TestOnlyFramesThatGoOnComingFastAreJoined(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		every       time.Duration
-		least, most int // writes of 400 frames
-	}{{20 * time.Millisecond, 400, 400}, {10 * time.Millisecond, 400, 400}, {5 * time.Millisecond, 200, 210}, {time.Millisecond, 40, 50}} {
+		every       time.Duration // not a part of 10 ms: no frame comes while another is written
+		least, most int           // writes of 400 frames
+	}{{20 * time.Millisecond, 400, 400}, {10100 * time.Microsecond, 400, 400}, {4900 * time.Microsecond, 190, 206}, {970 * time.Microsecond, 38, 50}} {
 		synctest.Test(t, func(t *testing.T) {
 			s := NewServer(Config{})
 			defer s.Close()
