@@ -15,17 +15,28 @@ import (
 )
 
 // frozen is a hook of a client that calls a function before it sends a command with a
-// certain key.
+// certain key. It refuses commands with that key and another one, as a Redis Cluster does
+// whose slots these are.
 type frozen struct {
-	key  string
-	what atomic.Pointer[func()]
+	key, other string // other may be ""
+	what       atomic.Pointer[func()]
 }
+
+// crossSlot is the answer of a Redis Cluster to keys of two slots.
+type crossSlot struct{}
+
+func (crossSlot) Error() string { return "CROSSSLOT Keys in request don't hash to the same slot" }
+func (crossSlot) RedisError()   {}
 
 func (f *frozen) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (f *frozen) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if strings.Contains(cmd.String(), f.key) {
+			if f.other != "" && strings.Contains(cmd.String(), f.other) {
+				cmd.SetErr(crossSlot{})
+				return crossSlot{}
+			}
 			if what := f.what.Swap(nil); what != nil {
 				(*what)()
 			}
@@ -44,6 +55,19 @@ func (f *frozen) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 // for ever.
 func TestWhatAFrozenNodeWritesLateIsFound(t *testing.T) {
 	t.Parallel()
+	for name, hook := range map[string]*frozen{
+		"in one step":                   {key: ":here:lobby"},
+		"in two steps, as in a Cluster": {key: ":here:lobby", other: ":rooms:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			writesLate(t, hook)
+		})
+	}
+}
+
+func writesLate(t *testing.T, hook *frozen) {
+	t.Helper()
 	server, err := embed.StartBroker(embed.BrokerConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +75,6 @@ func TestWhatAFrozenNodeWritesLateIsFound(t *testing.T) {
 	t.Cleanup(server.Close)
 	client := single(server.URL(), nil)
 	at := &site{client: client, outside: client}
-	hook := &frozen{key: ":here:lobby"}
 	slow := &site{outside: client, client: func(t *testing.T) redis.UniversalClient {
 		c := client(t)
 		c.AddHook(hook)
