@@ -49,7 +49,7 @@ func (l *loop) run(stop <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var spare []*outbox
-	last, due := time.Time{}, time.Time{} // times of the writes to the busy connections
+	due := time.Time{} // time of the next write to the busy connections
 	for {
 		l.mu.Lock()
 		work := l.now
@@ -59,7 +59,7 @@ func (l *loop) run(stop <-chan struct{}) {
 			work = append(work, l.later...)
 			clear(l.later)
 			l.later = l.later[:0]
-			waiting, last, due = false, due, time.Time{}
+			waiting, due = false, time.Time{}
 		}
 		l.mu.Unlock()
 		for i, o := range work {
@@ -71,10 +71,7 @@ func (l *loop) run(stop <-chan struct{}) {
 		case !waiting:
 			due = time.Time{}
 		case due.IsZero():
-			due = last.Add(l.join) // the writes themselves take a part of the interval
-			if now := time.Now(); due.Before(now) {
-				due = now
-			}
+			due = time.Now().Add(l.join)
 		}
 		if len(work) > 0 {
 			continue

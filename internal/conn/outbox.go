@@ -31,7 +31,7 @@ type outbox struct {
 	closing   bool      // the last frame was queued: a close frame
 	closed    closure   // our close; zero without one
 	began     time.Time // when the last write began
-	covered   time.Time // JoinEvery after the last write began, and later after several in a row
+	extra     time.Time // when all of maxExtra are possible again
 	answered  time.Time // when an answer was last written at once
 	single    int       // frames, from the front of queue on, that are written one by one
 }
@@ -50,10 +50,13 @@ const quietFor = time.Second
 // arrives in one segment with another while they wait for the first.
 const maxSingle = 8
 
-// maxAtOnce is how many writes follow each other at once before frames are joined, at one
-// write every JoinEvery. It covers what follows a command: the answer, the client's own
-// message, and what others say about it.
-const maxAtOnce = 4
+// maxExtra is how many writes may follow others sooner than JoinEvery, before frames are
+// joined. They cover what follows a command: the answer, the client's own message, and what
+// others say about it.
+const maxExtra = 3
+
+// extraEvery is how often another such write becomes possible.
+const extraEvery = 100 * time.Millisecond
 
 // frameGap is the pause between two such frames. Without it the system or the client
 // joins them.
@@ -112,20 +115,24 @@ func (o *outbox) pushLocked(b []byte, atOnce bool) {
 	o.waiting += len(b)
 	if !o.scheduled {
 		o.scheduled = true
-		o.loop.push(o, atOnce || time.Until(o.covered) <= (maxAtOnce-1)*o.cfg.JoinEvery)
+		o.loop.push(o, atOnce || o.mayWriteLocked(time.Now()))
 	}
 }
 
-// coverLocked records that a write begins. The average of one write every JoinEvery
-// leaves covered in the past; faster ones move it ahead, by maxAtOnce of them at most.
-func (o *outbox) coverLocked() {
-	o.began = time.Now()
-	if o.covered.Before(o.began) {
-		o.covered = o.began
+// mayWriteLocked reports whether a frame is written at once: after JoinEvery without a
+// write, or as one of maxExtra.
+func (o *outbox) mayWriteLocked(now time.Time) bool {
+	if now.Sub(o.began) >= o.cfg.JoinEvery {
+		return true
 	}
-	if o.covered.Sub(o.began) < maxAtOnce*o.cfg.JoinEvery {
-		o.covered = o.covered.Add(o.cfg.JoinEvery)
+	if o.extra.Sub(now) > (maxExtra-1)*extraEvery {
+		return false
 	}
+	if o.extra.Before(now) {
+		o.extra = now
+	}
+	o.extra = o.extra.Add(extraEvery)
+	return true
 }
 
 // awaitRoom blocks until the outbox is within its limit, so that a client receives its
@@ -288,7 +295,7 @@ func (o *outbox) take(buf []byte) []byte {
 	if o.single > 0 {
 		o.single--
 	}
-	o.coverLocked()
+	o.began = time.Now()
 	o.flight = len(buf)
 	return buf
 }
